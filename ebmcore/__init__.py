@@ -1,0 +1,113 @@
+"""ebmcore: train energy-based models out of plugins, from one config, tracked in MLflow."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebmcore.contracts import Chains, Kernel, RunView, Sample
+    from ebmcore.decorators import chains, dataset, energy, loss, monitor, sampler
+    from ebmcore.errors import (
+        ComponentError,
+        ConfigError,
+        DataError,
+        DivergenceError,
+        EbmError,
+        PluginError,
+        Problem,
+        RunError,
+        RunInterrupted,
+    )
+    from ebmcore.hooks import hookimpl
+    from ebmcore.plugins import Host
+    from ebmcore.runner import Experiment, Run, load, run
+    from ebmcore.sampling import Sampler, Trace, energy_and_score, sample_chain
+    from ebmcore.types import (
+        NonNegativeFloat,
+        NonNegativeInt,
+        PositiveFloat,
+        PositiveInt,
+        Probability,
+    )
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "contracts": ("Chains", "Kernel", "RunView", "Sample"),
+    "decorators": ("chains", "dataset", "energy", "loss", "monitor", "sampler"),
+    "errors": (
+        "ComponentError",
+        "ConfigError",
+        "DataError",
+        "DivergenceError",
+        "EbmError",
+        "PluginError",
+        "Problem",
+        "RunError",
+        "RunInterrupted",
+    ),
+    "hooks": ("hookimpl",),
+    "plugins": ("Host",),
+    "runner": ("Experiment", "Run", "load", "run"),
+    "sampling": ("Sampler", "Trace", "energy_and_score", "sample_chain"),
+    "types": (
+        "NonNegativeFloat",
+        "NonNegativeInt",
+        "PositiveFloat",
+        "PositiveInt",
+        "Probability",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "Chains",
+    "ComponentError",
+    "ConfigError",
+    "DataError",
+    "DivergenceError",
+    "EbmError",
+    "Experiment",
+    "Host",
+    "Kernel",
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "PluginError",
+    "PositiveFloat",
+    "PositiveInt",
+    "Probability",
+    "Problem",
+    "Run",
+    "RunError",
+    "RunInterrupted",
+    "RunView",
+    "Sample",
+    "Sampler",
+    "Trace",
+    "chains",
+    "dataset",
+    "energy",
+    "energy_and_score",
+    "hookimpl",
+    "load",
+    "loss",
+    "monitor",
+    "run",
+    "sample_chain",
+    "sampler",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562), so that light uses stay light."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'ebmcore' has no attribute {name!r}")
+    value = getattr(import_module(f"ebmcore.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,5 @@
+"""`python -m ebmcore` is the command `ebmcore`."""
+
+from ebmcore.cli.main import main
+
+main()

@@ -1,0 +1,82 @@
+"""What `components`, `show` and `schema` know of the installed plugins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ebmcore.config import catalog, describe, parameters, reserved, type_name
+from ebmcore.config.signature import REQUIRED
+from ebmcore.errors import EbmError, PluginError
+from ebmcore.kinds import KINDS
+from ebmcore.plugins import Component, Host, Selection
+
+_TORCH = {
+    "optimizer": (catalog.find_optimizer, "torch.optim"),
+    "lr_scheduler": (catalog.find_lr_scheduler, "torch.optim.lr_scheduler"),
+}
+
+
+def open_host(plugins: Sequence[str] | None) -> Host:
+    """Load the plugins. Raises PluginError when one that was named didn't load."""
+    selection = Selection.from_options(plugins or ())
+    host = Host.discover(selection)
+    host.check(selection)
+    return host
+
+
+def kinds(name: str | None) -> tuple[str, ...]:
+    """Return the kinds that a word means: one, by its name, its config key or its plural, or all.
+
+    Raises EbmError that lists them.
+    """
+    if name is None:
+        return tuple(KINDS)
+    for kind in KINDS.values():
+        if name in (kind.name, kind.key, kind.hook.removeprefix("ebmcore_")):
+            return (kind.name,)
+    raise EbmError(f"no kind {name!r}; there are: {', '.join(KINDS)}")
+
+
+def summary(component: Component) -> str:
+    """Return the first paragraph of a component's docstring, or why it can't be loaded."""
+    try:
+        return describe(component.load()).summary
+    except PluginError as error:
+        return f"can't be loaded: {error}"
+
+
+def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
+    """Return what `show` shows. Raises EbmError when there is no such kind or component."""
+    if kind in _TORCH:
+        find, origin = _TORCH[kind]
+        target, full_name = find(name), name
+        keys = catalog.torch_parameters(target)
+        text = describe(target).summary
+    else:
+        (kind,) = kinds(kind)
+        component = host.find(kind, name)
+        target, full_name, origin = component.load(), component.full_name, component.plugin.origin
+        keys, text = parameters(target), describe(target).text
+    return {
+        "kind": kind,
+        "name": name,
+        "full_name": full_name,
+        "plugin": origin,
+        "doc": text,
+        "keys": [
+            {
+                "name": key.name,
+                "type": type_name(key.annotation),
+                "required": key.default is REQUIRED,
+                "default": None if key.default is REQUIRED else _text(key.default),
+                "description": key.description,
+            }
+            for key in (*keys, *reserved(kind, target))
+        ],
+    }
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

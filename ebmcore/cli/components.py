@@ -1,0 +1,37 @@
+"""`ebmcore components`: what can be named in a config."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+
+
+@answering
+def command(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="energy, sampler, chains, loss, monitor, dataset."),
+    ] = None,
+    plugins: PluginOptions = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """List the components of a kind, or of all kinds, with what each is in a line."""
+    from ebmcore.cli.catalog import kinds, open_host, summary
+
+    host = open_host(plugins)
+    found = [
+        {
+            "kind": component.kind,
+            "name": component.name,
+            "full_name": component.full_name,
+            "plugin": component.plugin.origin,
+            "summary": summary(component),
+        }
+        for name in kinds(kind)
+        for component in host.components(name)
+    ]
+    rows = [(c["kind"], c["name"], c["plugin"], c["summary"]) for c in found]
+    return Answer(found, lambda: table(("kind", "name", "plugin", "what it is"), rows))

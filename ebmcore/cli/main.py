@@ -1,0 +1,50 @@
+"""`ebmcore`: the commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ebmcore.cli import components, plugins, run, sample, schema, show
+
+app = typer.Typer(
+    name="ebmcore",
+    help="Train energy-based models out of plugins, from one config, tracked in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+plugin_commands = typer.Typer(help="The installed plugins.", no_args_is_help=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import ebmcore
+
+        typer.echo(f"ebmcore {ebmcore.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Train energy-based models out of plugins, from one config, tracked in MLflow."""
+
+
+app.command("run")(run.command)
+app.command("sample")(sample.command)
+app.command("components")(components.command)
+app.command("show")(show.command)
+app.command("schema")(schema.command)
+plugin_commands.command("list")(plugins.list_command)
+app.add_typer(plugin_commands, name="plugins")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,71 @@
+"""`ebmcore run`: train what a config says."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+
+if TYPE_CHECKING:
+    from ebmcore.runner import Run
+
+
+@answering
+def command(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=5; values are YAML."),
+    ] = None,
+    plugins: PluginOptions = None,
+    runs_dir: Annotated[
+        str | None,
+        typer.Option(help="Where the run directory goes; else EBMCORE_RUNS_DIR, else ./runs."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
+    from ebmcore.config import parse_assignments
+    from ebmcore.runner import compose, prepare, run
+
+    given = parse_assignments(overrides or [])
+    if dry_run:
+        prepared = prepare(config, given, plugins or ())
+        size = compose(*prepared, device="meta").dry_run(prepared.config.train)
+        lines = [f"{key.replace('_', ' ')}: {value}" for key, value in size.items()]
+        return Answer(
+            {"status": "FITS", **size, "config": prepared.config.record},
+            lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
+        )
+    done = run(config, given, plugins=plugins or (), runs_dir=runs_dir)
+    return Answer(done.summary(), lambda: _show(done))
+
+
+def _show(run: Run) -> None:
+    table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
+    typer.echo(f"run {run.status}: {run.dir}")
+    pictures = sorted(run.dir.glob("figures/*/*.png"))
+    if pictures:
+        typer.echo(f"pictures: {run.dir / 'figures'} ({len(pictures)})")
+    if run.mlflow_run_id is not None:
+        facts = run.mlflow
+        typer.echo(f"MLflow:   {_mlflow()} ui --backend-store-uri {facts['uri']} --port 5000")
+        page = f"experiments/{facts['experiment_id']}/runs/{facts['run_id']}"
+        typer.echo(f"          then open http://127.0.0.1:5000/#/{page}")
+
+
+def _mlflow() -> str:
+    """Return the command that starts MLflow from the shell that we were called from."""
+    beside = Path(sys.executable).parent / "mlflow"
+    if shutil.which("mlflow") == str(beside) or not beside.exists():
+        return "mlflow"
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)

@@ -1,0 +1,43 @@
+"""`ebmcore sample`: draw from a trained energy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering
+from ebmcore.errors import EbmError
+
+
+@answering
+def command(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many events.")] = 1000,
+    output: Annotated[str, typer.Option("-o", "--output", help="An .npz file.")] = "samples.npz",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Sampler steps; by default ten times the training's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same events.")] = 0,
+    plugins: PluginOptions = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Draw from a trained energy into an .npz file with the arrays x and energy."""
+    import numpy as np
+    import torch
+
+    from ebmcore.runner import load
+
+    file = Path(output)
+    if file.suffix != ".npz":
+        raise EbmError(f"{file}: should end in .npz")
+    if not file.parent.is_dir():
+        raise EbmError(f"{file}: no such folder {file.parent}")
+    run = load(run_dir, plugins=plugins or ())
+    x = run.sample(n, steps, seed=seed)
+    with torch.no_grad():
+        energies = torch.cat([run.energy(part) for part in torch.split(x, 4096)])
+    np.savez(file, x=x.cpu().numpy(), energy=energies.cpu().numpy())
+    found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}
+    return Answer(found, lambda: typer.echo(f"{n} events of shape {tuple(x.shape[1:])} in {file}"))

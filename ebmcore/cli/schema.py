@@ -1,0 +1,15 @@
+"""`ebmcore schema`: JSON Schema of the config, for editors."""
+
+from __future__ import annotations
+
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, document
+
+
+@answering
+def command(plugins: PluginOptions = None, as_json: AsJson = False) -> Answer:
+    """Print the JSON Schema of a config with the plugins that are installed."""
+    from ebmcore.cli.catalog import open_host
+    from ebmcore.config import config_schema
+
+    found = config_schema(open_host(plugins))
+    return Answer(found, lambda: document(found))

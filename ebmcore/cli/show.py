@@ -1,0 +1,39 @@
+"""`ebmcore show`: one component, with every key, type, default and its meaning."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+
+
+@answering
+def command(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="energy, sampler, chains, loss, monitor, dataset, optimizer or lr_scheduler."
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="Its name in a config.")],
+    plugins: PluginOptions = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Show one component: what it computes, and each key of its config."""
+    from ebmcore.cli.catalog import describe_component, open_host
+
+    found = describe_component(open_host(plugins), kind, name)
+    return Answer(found, lambda: _show(found))
+
+
+def _show(found: dict[str, Any]) -> None:
+    typer.echo(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
+    typer.echo(found["doc"])
+    rows = [
+        (key["name"], key["type"], "required" if key["required"] else str(key["default"]),
+         key["description"])
+        for key in found["keys"]
+    ]  # fmt: skip
+    table(("key", "type", "default", "meaning"), rows)

@@ -1,0 +1,36 @@
+"""A config: YAML and overrides -> a validated tree -> objects."""
+
+from ebmcore.config import catalog
+from ebmcore.config.build import build, loss_slots
+from ebmcore.config.cadence import Cadence
+from ebmcore.config.document import config_schema
+from ebmcore.config.reserved import reserved
+from ebmcore.config.schema import type_name
+from ebmcore.config.sections import Tracking, Train
+from ebmcore.config.signature import describe, parameters
+from ebmcore.config.source import Source, apply_overrides, parse_assignments, read_config
+from ebmcore.config.tree import Config, Node
+from ebmcore.config.validate import plugin_selection, read_node, validate
+
+__all__ = [
+    "Cadence",
+    "Config",
+    "Node",
+    "Source",
+    "Tracking",
+    "Train",
+    "apply_overrides",
+    "build",
+    "catalog",
+    "config_schema",
+    "describe",
+    "loss_slots",
+    "parameters",
+    "parse_assignments",
+    "plugin_selection",
+    "read_config",
+    "read_node",
+    "reserved",
+    "type_name",
+    "validate",
+]

@@ -1,0 +1,58 @@
+"""From a validated node to the object that it describes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.config.signature import asked_for, positional
+from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.errors import ConfigError, DataError, PluginError, Problem, raised_at
+
+if TYPE_CHECKING:
+    from ebmcore.config.tree import Node
+
+
+def build(node: Node, slots: Mapping[str, Any]) -> Any:
+    """Make the object of a node, handing over the slots that it asks for.
+
+    Raises ConfigError at the node's place when the values don't suit the component, PluginError
+    when the component fails for a reason of its own.
+    """
+    target = node.target
+    is_part = not inspect.isclass(target) and bool(positional(target))
+    names = set(BUILD_SLOTS) - (set(LOSS_SLOTS) if node.kind == "loss" and is_part else set())
+    values = {**node.values, **{name: slots[name] for name in asked_for(target, names)}}
+    if is_part:
+        return partial(target, **values)
+    try:
+        return target(**values)
+    except (ValueError, TypeError, DataError) as error:
+        raise ConfigError([Problem(node.path, f"{node.type}: {error}", node.where)]) from error
+    except Exception as error:
+        raise PluginError(
+            f"{node.path}: {node.label} can't be built: {type(error).__name__}: {error} "
+            f"({raised_at(error)})"
+        ) from error
+
+
+def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
+    """List the slots that a loss names, of a built one or of a class that makes it.
+
+    Raises TypeError when it has a positional parameter that is no slot.
+    """
+    call: Any = loss
+    if isinstance(loss, partial):
+        call = loss.func
+    elif not inspect.isfunction(loss):
+        call = getattr(loss, "forward", None) or call.__call__
+    names = [name for name in positional(call) if name != "self"]
+    strange = [name for name in names if name not in LOSS_SLOTS]
+    if strange:
+        raise TypeError(
+            f"asks for {strange[0]!r}, which is no slot; slots: {', '.join(LOSS_SLOTS)}. "
+            f"To make {strange[0]!r} a key of the config, write it after a `*`."
+        )
+    return asked_for(call, LOSS_SLOTS)

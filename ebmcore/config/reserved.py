@@ -1,0 +1,53 @@
+"""The keys of a node that are the core's own, beside those of the component's signature."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Lt
+
+from ebmcore.config.cadence import Cadence
+from ebmcore.config.schema import Check
+from ebmcore.config.signature import Parameter
+from ebmcore.types import PositiveInt
+
+
+def _cadence(text: str) -> str:
+    Cadence.parse(text)
+    return text
+
+
+_NAME = Parameter("name", str | None, None, "The name in metrics; by default the type.")
+_EVERY = Parameter(
+    "every",
+    Annotated[str, Check(_cadence)],
+    "1 epoch",
+    "How often: '20 epochs', '500 steps' or 'end'; and always at the end.",
+)
+_RESERVED: dict[str, tuple[Parameter, ...]] = {
+    "sampler": (
+        Parameter("n_steps", PositiveInt, 10, "Steps of the kernel for each training step."),
+    ),
+    "dataset": (
+        Parameter("holdout", Annotated[float, Ge(0), Lt(1)], 0.1, "Share of the points set aside."),
+    ),
+    "loss": (Parameter("weight", float, 1.0, "Factor of this loss in the sum."), _NAME),
+    "monitor": (_EVERY, _NAME),
+    "lr_scheduler": (
+        Parameter(
+            "interval",
+            Literal["epoch", "step"],
+            "epoch",
+            "What one step of the schedule is: an epoch or a training step.",
+        ),
+    ),
+}
+
+
+def reserved(kind: str, target: Any = None) -> tuple[Parameter, ...]:
+    """List the core's own keys of a node; a monitor's `every` is how often it means to look."""
+    keys = _RESERVED.get(kind, ())
+    return tuple(
+        key._replace(default=getattr(target, "every", key.default)) if key is _EVERY else key
+        for key in keys
+    )

@@ -1,0 +1,129 @@
+"""Where a config comes from: a file or a mapping, with dotted overrides over it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ebmcore.config import yaml_text
+from ebmcore.errors import ConfigError, Problem
+
+
+class Source(NamedTuple):
+    """A config as it was written, and how to say where each of its keys stands."""
+
+    tree: dict[str, Any]
+    name: str = ""  # the file, as the user named it
+    lines: dict[yaml_text.Path, int] = {}  # noqa: RUF012 (an immutable tuple's default, never written)
+    overrides: tuple[str, ...] = ()  # dotted keys that were set over the file
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative plugin files are meant from."""
+        return Path(self.name).parent if self.name else Path()
+
+    def where(self, path: str) -> str:
+        """Say where a dotted path was written: the override, or the file and the line."""
+        parts = path.split(".") if path else []
+        for end in range(len(parts), 0, -1):
+            for dotted in self.overrides:
+                if ".".join(parts[:end]) == dotted:
+                    return "override"
+        for end in range(len(parts), -1, -1):
+            key = tuple(int(part) if part.isdigit() else part for part in parts[:end])
+            if key in self.lines:
+                return f"{self.name}:{self.lines[key]}"
+        return self.name
+
+    def problem(self, path: str, message: str) -> Problem:
+        """Describe a problem at a dotted path, with its place."""
+        return Problem(path, message, self.where(path))
+
+
+def read_config(config: str | Path | Mapping[str, Any]) -> Source:
+    """Read a config file, or take a mapping as it is.
+
+    Raises ConfigError when there is no such file or it isn't a mapping in good YAML.
+    """
+    if isinstance(config, Mapping):
+        return Source(copy.deepcopy(dict(config)))
+    path = Path(config)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError([Problem("", "no such config file", str(config))]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem("", f"can't be read: {error}", str(config))]) from None
+    document = yaml_text.parse(text, str(config))
+    if not isinstance(document.value, dict):
+        found = "nothing" if document.value is None else type(document.value).__name__
+        message = f"a config is a mapping of keys such as data, energy and loss; found {found}"
+        raise ConfigError([Problem("", message, str(config))])
+    return Source(document.value, str(config), document.lines)
+
+
+def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
+    """Set dotted keys over a config: `train.epochs`, `monitors.0.every`, `loss.gap.weight`.
+
+    In a list an entry is named by its index, its `name` or its `type`; a key of `loss` that is none
+    of these speaks of the list's first entry, the loss that the others regularise.
+    """
+    tree = copy.deepcopy(source.tree)
+    places = []
+    for dotted, value in overrides.items():
+        try:
+            places.append(_set(tree, dotted.split("."), value))
+        except LookupError as error:
+            raise ConfigError([Problem(dotted, str(error.args[0]), "override")]) from None
+    return source._replace(tree=tree, overrides=(*source.overrides, *places))
+
+
+def parse_assignments(texts: list[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` arguments; the values are YAML."""
+    overrides = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            message = "should be KEY=VALUE, such as train.epochs=5"
+            raise ConfigError([Problem(text, message, "override")])
+        overrides[key] = yaml_text.parse_value(value)
+    return overrides
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: Any) -> str:
+    """Set one value, making mappings on the way; return the dotted place where it went."""
+    here: Any = tree
+    place: list[str] = []
+    for key in keys[:-1]:
+        holder, at, steps = _locate(here, key, place)
+        place += steps
+        child = holder[at] if isinstance(holder, list) else holder.get(at)
+        if isinstance(child, str):  # the short form `energy: mlp`
+            child = {"type": child}
+        holder[at] = here = {} if child is None else child
+    holder, at, steps = _locate(here, keys[-1], place)
+    holder[at] = copy.deepcopy(value)
+    return ".".join([*place, *steps])
+
+
+def _locate(here: Any, key: str, place: list[str]) -> tuple[Any, Any, list[str]]:
+    """Return the container that `key` speaks of, the key in it, and the steps from here."""
+    if isinstance(here, dict):
+        return here, key, [key]
+    if not isinstance(here, list):
+        raise LookupError(f"{'.'.join(place)} is {here!r}, which has no key {key!r}")
+    names = [_entry_name(entry) for entry in here]
+    if key.isdigit() and int(key) < len(here):
+        return here, int(key), [key]
+    if key in names:
+        return here, names.index(key), [str(names.index(key))]
+    if place == ["loss"] and here and isinstance(here[0], dict):
+        return here[0], key, ["0", key]
+    entries = ", ".join(f"{i} ({name})" for i, name in enumerate(names)) or "none"
+    raise LookupError(f"{'.'.join(place)} has no entry {key!r}; its entries: {entries}")
+
+
+def _entry_name(entry: Any) -> Any:
+    return entry.get("name", entry.get("type")) if isinstance(entry, dict) else entry

@@ -1,0 +1,59 @@
+"""What a config becomes: nodes, each a component with values that fit, and the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ebmcore.config.sections import Settings, Tracking, Train
+from ebmcore.plugins import Component
+
+
+class Node(NamedTuple):
+    """One component of a config, with values that fit its signature."""
+
+    path: str
+    kind: str
+    type: str  # as it was written
+    target: Any  # the class or function
+    component: Component | None  # None for what torch offers
+    values: dict[str, Any]
+    options: dict[str, Any]  # the keys that are the core's: n_steps, weight, every, …
+    record: dict[str, Any]  # all keys as plain values, every default filled in
+    where: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in metrics and messages."""
+        return self.options.get("name") or self.type.rpartition(":")[2]
+
+    @property
+    def label(self) -> str:
+        """The component and its plugin, for a message."""
+        if self.component is None:
+            return f"{self.target.__module__}.{self.type}"
+        return f"{self.kind} {self.component.full_name!r} (plugin {self.component.plugin.origin})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A config without a fault; `record` is the same as plain values, every default filled in."""
+
+    settings: Settings
+    train: Train
+    tracking: Tracking | None
+    data: Node
+    energy: Node
+    sampler: Node | None
+    chains: Node | None
+    losses: tuple[Node, ...]
+    optimizer: Node
+    lr_scheduler: Node | None
+    monitors: tuple[Node, ...]
+    record: dict[str, Any]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All components of plugins."""
+        single = (self.data, self.energy, self.sampler, self.chains)
+        return (*(n for n in single if n is not None), *self.losses, *self.monitors)

@@ -1,0 +1,104 @@
+"""YAML as people mean it: the values of YAML 1.2's core schema, and the line of every key.
+
+PyYAML reads YAML 1.1, in which `1e-4` is a string, `off` and `no` are booleans, `1:30` is ninety
+and a date is an object. Here `1e-4` is a number, true and false are booleans, the rest is text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import yaml
+
+from ebmcore.errors import ConfigError, Problem
+
+Path = tuple[str | int, ...]
+
+
+class Document(NamedTuple):
+    """Plain values, and where each stands: path -> line, counted from 1."""
+
+    value: Any
+    lines: dict[Path, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader with the core schema's scalars."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int",
+    re.compile(r"^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)$"),
+    list("-+0123456789"),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
+
+
+def parse(text: str, name: str) -> Document:
+    """Read one YAML document. Raises ConfigError with line and column when it is broken."""
+    loader = _Loader(text)
+    lines: dict[Path, int] = {}
+    try:
+        node = loader.get_single_node()
+        value = None if node is None else _value(loader, node, (), lines, name)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError([Problem("", f"broken YAML: {what}", place)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([Problem("", f"broken YAML: {error}", name)]) from error
+    finally:
+        loader.dispose()
+    return Document(value, lines)
+
+
+def parse_value(text: str) -> Any:
+    """Read the value of an override, such as `5 epochs`, `[1, 2]` or `1e-4`."""
+    return parse(text, text).value
+
+
+def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return loader.construct_object(node)
+    own = {key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"}
+    if len(own) < sum(key.tag != "tag:yaml.org,2002:merge" for key, _ in node.value):
+        _refuse_repeats(node, path, name)
+    loader.flatten_mapping(node)
+    result = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        lines[(*path, key)] = key_node.start_mark.line + 1
+        result[key] = _value(loader, value_node, (*path, key), lines, name)
+    return result
+
+
+def _refuse_repeats(node: yaml.MappingNode, path: Path, name: str) -> None:
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.value in seen:
+            place = ".".join(map(str, (*path, key.value)))
+            message = f"written twice, first in line {seen[key.value]}; keep one"
+            raise ConfigError([Problem(place, message, f"{name}:{line}")])
+        seen[key.value] = line

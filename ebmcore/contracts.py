@@ -1,0 +1,114 @@
+"""The six contracts: what the core calls on a component, and nothing more.
+
+A component is a class, whose constructor's parameters are its config, or a function, whose
+keyword-only parameters are. A function with positional parameters is the component; one with none
+builds it. Parameters with these names are handed over by the runner and are no config:
+
+    constructors, factories   event_shape, data_range (2, *event), generator, device
+    losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    Energy = Callable[[Tensor], Tensor]  # (batch, *event) -> (batch,); usually an nn.Module
+    Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and what to log
+    Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset; may have .log_prob, .bounds
+
+BUILD_SLOTS = ("event_shape", "data_range", "generator", "device")
+LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
+
+
+class Kernel:
+    """A sampler: one step of a Markov kernel that leaves exp(-E), or something near it, invariant.
+
+    A state is a NamedTuple of tensors whose first field is `x`, shape (chains, *event); an info is
+    a NamedTuple of tensors that a monitor may log, each of shape (chains,).
+    """
+
+    def init(self, energy: Energy, x: Tensor) -> Any:
+        """Make the state at x: whatever the next step needs and should not compute twice."""
+        raise NotImplementedError
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
+        """Draw all the randomness of one step, on the device and in the dtype of x."""
+        raise NotImplementedError
+
+    def step(self, energy: Energy, state: Any, noise: tuple[Tensor, ...]) -> tuple[Any, Any]:
+        """Return the next state and the info: pure, so no `.item()`, in-place write or RNG."""
+        raise NotImplementedError
+
+
+class Sample(NamedTuple):
+    """What a sampler that offers `sample` whole, in place of init, noise and step, gives back."""
+
+    x: Tensor  # (chains, *event), where the chains ended
+    info: Any = None
+
+
+class Chains:
+    """Where each batch of chains begins, and what is remembered of where it ended."""
+
+    def start(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Return starting points of x's shape, dtype and device; x is the batch of data."""
+        raise NotImplementedError
+
+    def keep(self, x_end: Tensor) -> None:
+        """Remember where the chains of the last `start` ended; by default, forget them."""
+
+    def kept(self) -> Tensor | None:
+        """All remembered chains, (chains, *event), or None when there are none."""
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and JSON types that `load_state_dict` can go on from."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up the state that `state_dict` gave."""
+
+
+def _no_sampler(n: int, n_steps: int | None) -> Tensor:
+    raise ValueError("this run has no sampler, so its monitors can't draw from the model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """What a monitor sees of a run. A monitor looks: it changes no weight, chain or random stream.
+
+    A monitor is called with a view, every so often, and returns a mapping from names to numbers
+    (float or 0-d tensor), matplotlib figures, or images (tensors (height, width) or (channels,
+    height, width) with values in [0, 1]).
+    """
+
+    energy: Energy  # with the averaged weights, when the run keeps an average
+    data: Tensor  # (n, *event), what is trained on
+    held_out: Tensor  # (m, *event), what is not; may be empty
+    generator: Generator  # this monitor's own random stream
+    step: int = 0  # training steps done
+    epoch: float = 0.0  # passes over the data done
+    n_steps: int = 10  # the sampler's steps per training step
+    dataset: Any = None  # the dataset component: may have log_prob(x) and entropy
+    bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
+    x: Tensor | None = None  # (batch, *event), the last batch of data
+    x_neg: Tensor | None = None  # (batch, *event), where the last chains ended
+    draw: Callable[[int, int | None], Tensor] = _no_sampler
+    warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
+
+    def sample(self, n: int, n_steps: int | None = None) -> Tensor:
+        """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
+
+        Without n_steps, ten times the steps of a training step. Raises ValueError when the run
+        has no sampler.
+        """
+        return self.draw(n, n_steps)
+
+
+Monitor = Callable[[RunView], Mapping[str, Any]]

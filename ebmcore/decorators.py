@@ -1,0 +1,60 @@
+"""`@loss`, `@energy`, …: offer a class or a function from a file that no distribution installs.
+
+    from ebmcore import loss
+
+    @loss
+    def gap(energy, x, x_neg):
+        return energy(x).mean() - energy(x_neg).mean()
+
+The object is returned as it is, with a mark that says what it offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, overload
+
+T = TypeVar("T", bound=Callable[..., Any])
+MARK = "__ebmcore_offer__"
+
+
+class Offer(NamedTuple):
+    """What a decorated object is offered as."""
+
+    kind: str
+    name: str
+
+
+class _Decorator:
+    """The decorator of one kind, with or without arguments."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.__doc__ = f"Offer a class or function as {kind}, under its own name or `name`."
+
+    @overload
+    def __call__(self, target: T) -> T: ...
+
+    @overload
+    def __call__(self, *, name: str | None = None, **attributes: Any) -> Callable[[T], T]: ...
+
+    def __call__(
+        self, target: T | None = None, *, name: str | None = None, **attributes: Any
+    ) -> T | Callable[[T], T]:
+        """Mark `target`; `attributes` such as `order=2` are set on it."""
+
+        def mark(target: T) -> T:
+            setattr(target, MARK, Offer(self.kind, name or target.__name__))
+            for attribute, value in attributes.items():
+                setattr(target, attribute, value)
+            return target
+
+        return mark if target is None else mark(target)
+
+
+energy = _Decorator("energy")
+sampler = _Decorator("sampler")
+chains = _Decorator("chains")
+loss = _Decorator("loss")
+monitor = _Decorator("monitor")
+dataset = _Decorator("dataset")

@@ -1,0 +1,85 @@
+"""The errors that ebmcore raises on purpose: one tree, each message a sentence to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ebmcore.runner.result import Run
+
+
+class EbmError(Exception):
+    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in a config, and where."""
+
+    path: str  # dotted place in the config, such as sampler.step_size
+    message: str  # what was found and what would be right
+    where: str = ""  # file and line, or the override that set it
+
+    def __str__(self) -> str:
+        place = f"{self.where} {self.path}".strip()
+        return f"{place}: {self.message}" if place else self.message
+
+
+class ConfigError(EbmError):
+    """A config that can't be run; holds every problem that was found, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PluginError(EbmError):
+    """A plugin, or a part that one offers, can't be loaded."""
+
+
+class DataError(EbmError):
+    """Data that can't be trained on; datasets raise it and name the file and the row."""
+
+
+class ComponentError(EbmError):
+    """A part of a run raised while the run was going; `__cause__` is what it raised."""
+
+    def __init__(self, part: str, step: int, cause: BaseException) -> None:
+        self.part = part
+        self.step = step
+        super().__init__(f"step {step}: {part} raised {type(cause).__name__}: {cause}")
+
+
+class DivergenceError(EbmError):
+    """A loss, an energy or a gradient stopped being a finite number."""
+
+
+class RunError(EbmError):
+    """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
+
+    def __init__(self, message: str, run: Run) -> None:
+        self.run = run
+        super().__init__(message)
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run that was stopped by a signal, after everything was written and closed.
+
+    A KeyboardInterrupt, so that a notebook or a script stops as it would for any Ctrl-C.
+    """
+
+    def __init__(self, signal_number: int, run: Run) -> None:
+        self.signal_number = signal_number
+        self.run = run
+        super().__init__(f"interrupted by signal {signal_number}; the run is in {run.dir}")
+
+
+def raised_at(error: BaseException) -> str:
+    """Say where an exception was raised, as `file.py:12, in name`, from its innermost frame."""
+    trace = error.__traceback__
+    if trace is None:
+        return "unknown place"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    return f"{code.co_filename}:{trace.tb_lineno}, in {code.co_name}"

@@ -1,0 +1,94 @@
+"""What a plugin may offer. Read this, then `contracts.py`, then write one.
+
+A plugin is an installed distribution with one entry point in the group `ebmcore.v1`,
+
+    [project.entry-points."ebmcore.v1"]
+    langevin = "ebmcore_langevin.plugin"
+
+which names a light module with some of the functions below, each marked with `@hookimpl`. The six
+first ones return a mapping from a component's name to `"module:attribute"`; the attribute (a class
+or a function) is imported when a config names it, and its signature is its config:
+
+    from ebmcore import hookimpl
+
+    @hookimpl
+    def ebmcore_samplers():
+        return {"langevin": "ebmcore_langevin.kernels:Langevin"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from ebmcore.runner.result import Run
+
+hookspec = pluggy.HookspecMarker("ebmcore")
+hookimpl = pluggy.HookimplMarker("ebmcore")
+
+Offers = Mapping[str, Any]  # name -> "module:attribute", or the object itself
+
+
+@hookspec
+def ebmcore_energies() -> Offers:
+    """Offer energies: `{"mlp": "my_nets:MLP"}`; called with x (batch, *event), returns (batch,)."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_samplers() -> Offers:
+    """Offer samplers: `{"langevin": "my_kernels:Langevin"}`; each a `Kernel`."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_chains() -> Offers:
+    """Offer chains: `{"persistent": "my_chains:Persistent"}`; each a `Chains`."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_losses() -> Offers:
+    """Offer losses: `{"gap": "my_losses:gap"}`; each names the slots that it needs."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_monitors() -> Offers:
+    """Offer monitors: `{"energies": "my_monitors:Energies"}`; called with a `RunView`."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_datasets() -> Offers:
+    """Offer datasets: `{"rings": "my_data:Rings"}`; called with nothing, returns the data."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_configure(config: dict[str, Any]) -> None:
+    """See the resolved config before anything is built: raise ValueError to refuse it."""
+
+
+@hookspec
+def ebmcore_run_start(run: Run) -> None:
+    """A run directory exists and the first step is next."""
+
+
+@hookspec
+def ebmcore_checkpoint(run: Run, path: Path) -> None:
+    """A checkpoint was written at `path`."""
+
+
+@hookspec
+def ebmcore_run_error(run: Run, error: BaseException) -> None:
+    """The run is about to end as FAILED because of `error`."""
+
+
+@hookspec
+def ebmcore_run_end(run: Run, status: str) -> None:
+    """The run ended; `status` is FINISHED, FAILED or KILLED."""

@@ -1,0 +1,174 @@
+"""A host holds the plugins that were loaded and the components that they offer.
+
+There is no global registry: two hosts in one process don't meet.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import pluggy
+
+from ebmcore import hooks
+from ebmcore.decorators import MARK
+from ebmcore.errors import PluginError, raised_at
+from ebmcore.kinds import KINDS
+from ebmcore.plugins.find import Found, find
+from ebmcore.plugins.known import KNOWN
+from ebmcore.plugins.load import load
+from ebmcore.plugins.select import Selection, select
+from ebmcore.plugins.status import Loaded, Status
+
+
+class Component(NamedTuple):
+    """One implementation of one kind; what it is made of is imported by `load`, not before."""
+
+    kind: str
+    name: str
+    plugin: Found
+    target: Any  # "module:attribute", or the object itself
+
+    @property
+    def full_name(self) -> str:
+        """The name that is never ambiguous."""
+        return f"{self.plugin.name}:{self.name}"
+
+    def load(self) -> Any:
+        """Import the class or function. Raises PluginError naming the plugin when that fails."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            value: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                value = getattr(value, part)
+        except Exception as error:
+            raise PluginError(
+                f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
+                f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
+                f"({raised_at(error)})"
+            ) from error
+        return value
+
+
+class Host:
+    """The plugins of one process, or of one run, and what they offer."""
+
+    def __init__(self, plugins: Iterable[Loaded]) -> None:
+        self.plugins: tuple[Loaded, ...] = ()
+        self.hooks = pluggy.PluginManager("ebmcore")
+        self.hooks.add_hookspecs(hooks)
+        self._components: dict[str, list[Component]] = {kind: [] for kind in KINDS}
+        self.plugins = tuple(self._register(plugin) for plugin in plugins)
+
+    @classmethod
+    def discover(cls, selection: Selection | None = None) -> Host:
+        """Find, select, import, verify and register, each plugin on its own."""
+        selection = selection or Selection()
+        return cls(load(plugin) for plugin in select(find(selection.files), selection))
+
+    def _register(self, plugin: Loaded) -> Loaded:
+        if plugin.status is not Status.OK or plugin.module is None:
+            return plugin
+        try:
+            components = list(_offers(plugin))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
+            return plugin.failed(Status.INVALID, reason)
+        self.hooks.register(plugin.module, plugin.found.name)
+        for component in components:
+            self._components[component.kind].append(component)
+        return plugin
+
+    def components(self, kind: str | None = None) -> tuple[Component, ...]:
+        """List what is offered, of one kind or of all, sorted by kind and name."""
+        kinds = KINDS if kind is None else (kind,)
+        return tuple(
+            component
+            for kind in kinds
+            for component in sorted(self._components[kind], key=lambda c: (c.name, c.plugin.name))
+        )
+
+    def find(self, kind: str, name: str) -> Component:
+        """Return the component of this name, short or `plugin:name`.
+
+        Raises PluginError that says what is near, what failed to load, and what to install.
+        """
+        fits = [c for c in self._components[kind] if name in (c.name, c.full_name)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            candidates = ", ".join(sorted(c.full_name for c in fits))
+            raise PluginError(
+                f"{kind} {name!r} is offered more than once; write one of {candidates}."
+            )
+        raise PluginError(self._unknown(kind, name))
+
+    def _unknown(self, kind: str, name: str) -> str:
+        names = sorted({c.name for c in self._components[kind]})
+        short = name.rpartition(":")[2]
+        parts = [f"no {kind} {name!r}."]
+        distribution = KNOWN.get((kind, short))
+        near = difflib.get_close_matches(short, names, 2)
+        if distribution is None and near:
+            parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
+        parts.append(f"Installed: {', '.join(names) or 'none'}.")
+        for plugin in self.plugins:
+            if plugin.is_failure or (plugin.found.distribution == distribution is not None):
+                parts.append(
+                    f"Plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
+                    f"{plugin.reason}."
+                )
+        if distribution and distribution not in {p.found.distribution for p in self.plugins}:
+            parts.append(f"Install it with: pip install {distribution}")
+        return " ".join(parts)
+
+    def check(self, selection: Selection) -> None:
+        """Raise PluginError when a plugin or a file that was asked for by name didn't load."""
+        for name in selection.require:
+            plugins = [p for p in self.plugins if name in (p.found.name, p.found.distribution)]
+            if not plugins:
+                there = ", ".join(p.found.name for p in self.plugins) or "none"
+                raise PluginError(f"no plugin {name!r} is installed. Installed: {there}.")
+            _raise_failed(plugins)
+        _raise_failed([p for p in self.plugins if p.found.is_file])
+
+
+def _raise_failed(plugins: Iterable[Loaded]) -> None:
+    for plugin in plugins:
+        if plugin.status is not Status.OK:
+            raise PluginError(
+                f"plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
+                f"{plugin.reason}"
+            )
+
+
+def _offers(plugin: Loaded) -> Iterable[Component]:
+    """Yield what the plugin's hooks return and what its module marks with a decorator."""
+    module = plugin.module
+    assert module is not None
+    for kind in KINDS.values():
+        hook = getattr(module, kind.hook, None)
+        if hook is None:
+            continue
+        offers = hook()
+        if not isinstance(offers, Mapping):
+            raise TypeError(
+                f"{kind.hook} must return a mapping name -> 'module:attribute'; "
+                f"got {type(offers).__name__}"
+            )
+        for name, target in offers.items():
+            if not isinstance(name, str) or not (callable(target) or _is_target(target)):
+                raise TypeError(f"{kind.hook} offers {name!r}: {target!r}; want 'module:attribute'")
+            yield Component(kind.name, name, plugin.found, target)
+    for value in list(vars(module).values()):
+        mark = getattr(value, MARK, None)
+        if mark is not None and getattr(value, "__module__", None) == module.__name__:
+            yield Component(mark.kind, mark.name, plugin.found, value)
+
+
+def _is_target(target: Any) -> bool:
+    return isinstance(target, str) and all(target.partition(":"))

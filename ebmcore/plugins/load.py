@@ -1,0 +1,148 @@
+"""Import the selected plugins and hold them against the hook specifications, one at a time.
+
+Whatever one plugin does wrong becomes that plugin's status; only KeyboardInterrupt passes through.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pluggy
+
+from ebmcore import hooks
+from ebmcore.decorators import MARK
+from ebmcore.errors import raised_at
+from ebmcore.plugins.find import API, GROUP
+from ebmcore.plugins.status import Loaded, Status
+
+
+def load(plugin: Loaded) -> Loaded:
+    """Take one plugin through requirements, import and verification, as far as it gets."""
+    for stage in (check_api, check_requirements, import_module, verify):
+        if plugin.status is not Status.OK:
+            break
+        plugin = stage(plugin)
+    return plugin
+
+
+def check_api(plugin: Loaded) -> Loaded:
+    """Refuse a plugin that was written for another major version of the hooks."""
+    if plugin.found.api == API:
+        return plugin
+    return plugin.failed(
+        Status.WRONG_API,
+        f"written for hook API v{plugin.found.api}; this ebmcore has v{API}: install a release of "
+        f"{plugin.found.distribution} that offers the entry-point group {GROUP!r}",
+    )
+
+
+def check_requirements(plugin: Loaded) -> Loaded:
+    """Refuse a plugin whose distribution's own requirements aren't installed."""
+    from packaging.requirements import Requirement
+
+    for text in plugin.found.requires:
+        requirement = Requirement(text)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = None
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            there = f"{version} is installed" if version else "it isn't installed"
+            wanted = f"{requirement.name}{requirement.specifier}"
+            return plugin.failed(
+                Status.UNMET_REQUIREMENT,
+                f"needs {wanted}, but {there}; mend it with: pip install '{wanted}'",
+            )
+    return plugin
+
+
+def import_module(plugin: Loaded) -> Loaded:
+    """Import the plugin's module; an exception, or an attempt to exit, is the plugin's failure."""
+    try:
+        module = _import_file(plugin) if plugin.found.is_file else _import_target(plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return plugin.failed(Status.IMPORT_ERROR, f"{what} ({raised_at(error)})")
+    return plugin._replace(module=module)
+
+
+def _import_target(plugin: Loaded) -> ModuleType:
+    return importlib.import_module(plugin.found.target)
+
+
+def _import_file(plugin: Loaded) -> ModuleType:
+    path = Path(plugin.found.target)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    # the content's hash keeps an edited file, and one named like a standard module, apart
+    name = f"ebmcore_local_{path.stem}_{plugin.found.sha256[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"not a Python file: {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def verify(plugin: Loaded) -> Loaded:
+    """Hold the plugin's hooks against the specifications, in a manager of its own."""
+    assert plugin.module is not None
+    manager = pluggy.PluginManager("ebmcore")
+    manager.add_hookspecs(hooks)
+    problem = _unmarked(plugin.module, manager)
+    if problem:
+        return plugin.failed(Status.INVALID, problem)
+    try:
+        manager.register(plugin.module, plugin.found.name)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        return plugin.failed(Status.INVALID, _explain(error))
+    offers = any(hasattr(value, MARK) for value in vars(plugin.module).values())
+    if not offers and not manager.get_hookcallers(plugin.module):
+        what = "no hook marked with @hookimpl and nothing decorated (@loss, @energy, …)"
+        return plugin.failed(Status.INVALID, f"{plugin.module.__file__} has {what}")
+    return plugin
+
+
+@cache
+def _hook_names() -> tuple[str, ...]:
+    return tuple(name for name in vars(hooks) if name.startswith("ebmcore_"))
+
+
+def _unmarked(module: ModuleType, manager: pluggy.PluginManager) -> str:
+    """Say which function looks like a hook but isn't marked, or is marked but no hook."""
+    for name, value in vars(module).items():
+        if not (name.startswith("ebmcore_") and isinstance(value, Callable)):  # type: ignore[arg-type] # mypy takes no ABC alias
+            continue
+        near = difflib.get_close_matches(name, _hook_names(), 1)
+        if name not in _hook_names():
+            hint = (
+                f"; did you mean {near[0]!r}?" if near else f"; hooks: {', '.join(_hook_names())}"
+            )
+            return f"{module.__file__}: there is no hook {name!r}{hint}"
+        if manager.parse_hookimpl_opts(module, name) is None:
+            return f"{module.__file__}: {name} lacks its mark; write @hookimpl above it"
+    return ""
+
+
+def _explain(error: pluggy.PluginValidationError) -> str:
+    return " ".join(str(error).split())

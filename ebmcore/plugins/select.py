@@ -1,0 +1,82 @@
+"""Decide which of the found plugins are to be loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ebmcore.plugins.find import Found
+from ebmcore.plugins.status import Loaded, Status
+
+
+class Selection(NamedTuple):
+    """What the user asked for; an empty selection takes every installed plugin."""
+
+    require: tuple[str, ...] = ()  # must load, by plugin or distribution name
+    disable: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()  # when given, other installed plugins are left out
+
+    @classmethod
+    def from_options(
+        cls, options: Iterable[str], environment: Mapping[str, str] | None = None
+    ) -> Selection:
+        """Read `-p` options (`NAME`, `no:NAME`, `./file.py`) and the environment.
+
+        EBMCORE_PLUGINS limits the installed plugins to those named, EBMCORE_DISABLE_PLUGINS leaves
+        some out; both are lists separated by commas.
+        """
+        environment = os.environ if environment is None else environment
+        require, files = [], []
+        disable = _names(environment.get("EBMCORE_DISABLE_PLUGINS", ""))
+        for option in options:
+            if option.startswith("no:"):
+                disable.append(option.removeprefix("no:"))
+            elif option.endswith(".py") or os.sep in option:
+                files.append(option)
+            else:
+                require.append(option)
+        only = _names(environment.get("EBMCORE_PLUGINS", ""))
+        return cls(tuple(require), tuple(disable), tuple(files), tuple(only))
+
+    def merged(self, other: Selection) -> Selection:
+        """Return what both ask for together."""
+        return Selection(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def select(found: Iterable[Found], selection: Selection) -> tuple[Loaded, ...]:
+    """Mark each plugin as wanted, blocked, left out, or in conflict with another of its name."""
+    found = tuple(found)
+    claims: dict[str, list[Found]] = {}
+    for plugin in found:
+        if plugin.api == found_api(found, plugin.name):
+            claims.setdefault(plugin.name, []).append(plugin)
+    return tuple(
+        _classify(plugin, claims.get(plugin.name, [plugin]), selection) for plugin in found
+    )
+
+
+def found_api(found: Iterable[Found], name: str) -> int:
+    """Return the newest API for which a plugin of this name is there."""
+    return max(plugin.api for plugin in found if plugin.name == name)
+
+
+def _classify(plugin: Found, claims: list[Found], selection: Selection) -> Loaded:
+    names = {plugin.name, plugin.distribution} - {""}
+    loaded = Loaded(plugin)
+    if names & set(selection.disable):
+        return loaded.failed(Status.BLOCKED, "disabled by -p no:…, the config or the environment")
+    wanted = {*selection.only, *selection.require}
+    if selection.only and not plugin.is_file and not names & wanted:
+        return loaded.failed(Status.NOT_SELECTED, "EBMCORE_PLUGINS names others")
+    if len(claims) > 1 and plugin in claims:
+        claimants = ", ".join(sorted(claim.origin for claim in claims))
+        return loaded.failed(
+            Status.CONFLICT, f"the name {plugin.name!r} is claimed by {claimants}; uninstall one"
+        )
+    return loaded
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

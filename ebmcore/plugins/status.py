@@ -1,0 +1,40 @@
+"""What became of a plugin: one word, the reason, and the way to mend it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import ModuleType
+from typing import NamedTuple
+
+from ebmcore.plugins.find import Found
+
+
+class Status(StrEnum):
+    """How the loading of one plugin ended."""
+
+    OK = "ok"
+    BLOCKED = "blocked"
+    NOT_SELECTED = "not_selected"
+    WRONG_API = "wrong_api"
+    UNMET_REQUIREMENT = "unmet_requirement"
+    IMPORT_ERROR = "import_error"
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+
+
+class Loaded(NamedTuple):
+    """A found plugin and what became of it; `module` is there once it was imported."""
+
+    found: Found
+    status: Status = Status.OK
+    reason: str = ""
+    module: ModuleType | None = None
+
+    def failed(self, status: Status, reason: str) -> Loaded:
+        """Return the same plugin as one that got no further, and why."""
+        return self._replace(status=status, reason=reason)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something is wrong, as against a plugin that was left out on purpose."""
+        return self.status not in (Status.OK, Status.BLOCKED, Status.NOT_SELECTED)

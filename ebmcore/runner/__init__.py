@@ -1,0 +1,8 @@
+"""The runner: it composes parts into an experiment and trains it."""
+
+from ebmcore.runner.api import Prepared, load, prepare, run
+from ebmcore.runner.compose import compose
+from ebmcore.runner.experiment import Experiment
+from ebmcore.runner.result import Run
+
+__all__ = ["Experiment", "Prepared", "Run", "compose", "load", "prepare", "run"]

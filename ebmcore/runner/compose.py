@@ -1,0 +1,135 @@
+"""From a validated config to an Experiment: data first, then whatever asks for its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from ebmcore.config import Cadence, Config, Node, Source, build
+from ebmcore.errors import ConfigError, DataError, Problem
+from ebmcore.plugins import Host
+from ebmcore.runner.data import Data, load_data
+from ebmcore.runner.experiment import Experiment, Origin, choose_device
+from ebmcore.runner.parts import LossTerm, MonitorEntry
+from ebmcore.runner.streams import Streams, own_global_stream
+from ebmcore.sampling import as_kernel
+
+
+class Slots(Mapping[str, Any]):
+    """The runtime objects that a constructor may ask for; a stream is made when one does."""
+
+    def __init__(self, streams: Streams, purpose: str, **values: Any) -> None:
+        self.streams = streams
+        self.purpose = purpose
+        self.values_ = values
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "generator":
+            return self.streams(self.purpose, on_cpu=True)
+        return self.values_.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("generator", *self.values_))
+
+    def __len__(self) -> int:
+        return 1 + len(self.values_)
+
+
+def compose(config: Config, host: Host, source: Source, *, device: str | None = None) -> Experiment:
+    """Build every part of a config. Raises ConfigError or PluginError; nothing is written."""
+    settings = config.settings
+    try:
+        place = choose_device(device or settings.device)
+    except ConfigError as error:
+        raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
+    dtype = getattr(torch, settings.dtype)
+    streams = Streams(settings.seed, place)
+    data = _data(config.data, streams, dtype)
+    slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
+
+    def make(node: Node | None) -> Any:
+        return node and build(node, Slots(streams, f"build {node.path}", **slots))
+
+    return Experiment(
+        data=data,
+        energy=make_energy(config.energy, streams, place, slots),
+        loss=[_term(node, make(node)) for node in config.losses],
+        sampler=_kernel(config.sampler, make(config.sampler)),
+        chains=make(config.chains),
+        optimizer=partial(config.optimizer.target, **config.optimizer.values),
+        lr_scheduler=_schedule(config.lr_scheduler),
+        lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
+        monitors=[_monitor(node, make(node)) for node in config.monitors],
+        n_steps=config.sampler.options["n_steps"] if config.sampler else 1,
+        name=settings.name,
+        seed=settings.seed,
+        device=place,
+        dtype=dtype,
+        origin=Origin(
+            record=config.record,
+            host=host,
+            labels={n.kind: n.label for n in config.nodes if n.kind not in ("loss", "monitor")},
+            files=config.record["plugins"]["files"],
+            where=source.where,
+        ),
+    )
+
+
+def make_energy(
+    node: Node, streams: Streams, device: torch.device, slots: Mapping[str, Any]
+) -> nn.Module:
+    """Build an energy; its initial weights come from a stream of their own.
+
+    Raises ConfigError when the component doesn't make an nn.Module.
+    """
+    on_meta = device.type == "meta"
+    weights = streams("weights", on_cpu=True).initial_seed()
+    # weights are drawn on the CPU, so that they are the same on every device
+    with own_global_stream(weights, torch.device("cpu")), device if on_meta else nullcontext():
+        energy = build(node, Slots(streams, "weights", **slots))
+    if not isinstance(energy, nn.Module):
+        message = f"{node.type} makes {type(energy).__name__}, not an nn.Module that can be trained"
+        raise ConfigError([Problem(node.path, message, node.where)])
+    return energy
+
+
+def _data(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
+    dataset = build(node, Slots(streams, "data"))
+    try:
+        return load_data(
+            dataset,
+            holdout=node.options["holdout"],
+            generator=streams("split", on_cpu=True),
+            dtype=dtype,
+        )
+    except DataError as error:
+        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
+
+
+def _kernel(node: Node | None, sampler: Any) -> Any:
+    if node is None:
+        return None
+    try:
+        return as_kernel(sampler)
+    except TypeError as error:
+        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
+
+
+def _term(node: Node, loss: Any) -> LossTerm:
+    try:
+        return LossTerm.of(node.name, loss, node.options["weight"], node.label)
+    except TypeError as error:
+        raise ConfigError([Problem(node.path, f"{node.type} {error}", node.where)]) from error
+
+
+def _monitor(node: Node, monitor: Any) -> MonitorEntry:
+    return MonitorEntry(node.name, monitor, Cadence.parse(node.options["every"]), node.label)
+
+
+def _schedule(node: Node | None) -> Any:
+    return node and partial(node.target, **node.values)

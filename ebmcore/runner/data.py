@@ -1,0 +1,98 @@
+"""From what a dataset returns to tensors: checked, split, and its range known."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import IterableDataset, default_collate
+
+from ebmcore.errors import DataError
+
+
+class Data(NamedTuple):
+    """The points of a run."""
+
+    x: Tensor  # (n, *event), to train on
+    held_out: Tensor  # (m, *event)
+    y: Tensor | None  # (n,), labels of x
+    bounds: Tensor  # (2, *event), lowest and highest value of x
+    source: Any = None  # the dataset component: may know log_prob and entropy
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """The shape of one event."""
+        return tuple(self.x.shape[1:])
+
+    def to(self, device: torch.device) -> Data:
+        """Return the same points on a device."""
+        y = None if self.y is None else self.y.to(device)
+        x, held_out, bounds = (t.to(device) for t in (self.x, self.held_out, self.bounds))
+        return Data(x, held_out, y, bounds, self.source)
+
+
+def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch.dtype) -> Data:
+    """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
+
+    The held-out points are a random share, drawn by the generator. Raises DataError when there are
+    no points, they hold NaN or inf, or are of no kind named above.
+    """
+    found = source
+    if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
+        found = found()
+    x, y = _tensors(found)
+    if x.ndim == 0 or len(x) == 0:
+        raise DataError(f"the dataset has no points: shape {tuple(x.shape)}")
+    if x.ndim == 1:  # numbers, each an event of one value
+        x = x[:, None]
+    x = x.to(dtype)
+    _refuse_non_finite(x)
+    kept_out = int(len(x) * holdout)
+    order = torch.randperm(len(x), generator=generator) if kept_out else torch.arange(len(x))
+    train = order[kept_out:].sort().values
+    bounds = getattr(source, "bounds", None)
+    points = x[train]
+    return Data(
+        x=points,
+        held_out=x[order[:kept_out].sort().values],
+        y=None if y is None else y[train],
+        bounds=_range(points) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
+        source=source,
+    )
+
+
+def _tensors(found: Any) -> tuple[Tensor, Tensor | None]:
+    if isinstance(found, TorchDataset):
+        if isinstance(found, IterableDataset):
+            raise DataError("an IterableDataset has no length to shuffle; give one with indices")
+        found = default_collate([found[i] for i in range(len(found))])  # type: ignore[arg-type] # map-style ones have a length
+    if isinstance(found, (tuple, list)) and len(found) == 2:
+        x, y = (torch.as_tensor(part) for part in found)
+        if len(x) != len(y):
+            raise DataError(f"the dataset has {len(x)} points but {len(y)} labels")
+        return x, y
+    if isinstance(found, (tuple, list)) and len(found) == 1:
+        found = found[0]
+    try:
+        return torch.as_tensor(found), None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            "a dataset returns a tensor (n, *event), a pair (x, y) or a torch Dataset; "
+            f"got {type(found).__name__}"
+        ) from error
+
+
+def _refuse_non_finite(x: Tensor) -> None:
+    bad = ~torch.isfinite(x.flatten(1)).all(1)
+    if bad.any():
+        row = int(bad.nonzero()[0])
+        raise DataError(
+            f"row {row} of the data (counted from 0) holds NaN or inf, "
+            f"as do {int(bad.sum())} of {len(x)} rows in all; remove or mend them"
+        )
+
+
+def _range(x: Tensor) -> Tensor:
+    return torch.stack([x.amin(0), x.amax(0)])

@@ -1,0 +1,89 @@
+"""The parts of a run, ready to train: what the config's compose and Python's objects both make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from ebmcore.config import Cadence, loss_slots
+from ebmcore.contracts import Chains, Monitor
+from ebmcore.errors import ComponentError, EbmError
+from ebmcore.runner.data import Data
+from ebmcore.sampling import Sampler
+
+
+class LossTerm(NamedTuple):
+    """One summand of the objective."""
+
+    name: str
+    function: Callable[..., Any]
+    weight: float
+    slots: tuple[str, ...]
+    label: str
+    order: int = 1  # 2 when it differentiates the score
+
+    @classmethod
+    def of(cls, name: str, function: Callable[..., Any], weight: float, label: str) -> LossTerm:
+        """Read the slots from the signature. Raises TypeError when one is unknown."""
+        order = getattr(getattr(function, "func", function), "order", 1)
+        return cls(name, function, weight, loss_slots(function), label, order)
+
+
+class MonitorEntry(NamedTuple):
+    """A monitor and how often it looks."""
+
+    name: str
+    function: Monitor
+    every: Cadence
+    label: str
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """Everything that a training step and its monitors use, on one device."""
+
+    data: Data
+    energy: nn.Module
+    losses: tuple[LossTerm, ...]
+    optimizer: Optimizer
+    device: torch.device
+    sampler: Sampler | None = None
+    chains: Chains | None = None
+    lr_scheduler: LRScheduler | None = None
+    lr_interval: str = "epoch"
+    monitors: tuple[MonitorEntry, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)  # kind -> the part, for messages
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether a loss asks for x_neg."""
+        return any("x_neg" in term.slots for term in self.losses)
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All that the optimiser moves: the energy's parameters and the losses' own."""
+        losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
+        modules = [self.energy, *losses]
+        return [p for module in modules for p in module.parameters() if p.requires_grad]
+
+    def label(self, kind: str) -> str:
+        """Name the part of a kind, with its plugin if it came from one."""
+        return self.labels.get(kind, kind)
+
+
+@contextmanager
+def blame(part: str, step: int) -> Iterator[None]:
+    """Turn what a part raises into a ComponentError that names the part and the step."""
+    try:
+        yield
+    except EbmError:
+        raise
+    except Exception as error:
+        raise ComponentError(part, step, error) from error

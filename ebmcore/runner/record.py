@@ -1,0 +1,82 @@
+"""What a run writes before its first step: the config, where everything came from, the mirror."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.config import Tracking, Train
+from ebmcore.tracking import Mirror, RunDirectory, provenance
+
+if TYPE_CHECKING:
+    from ebmcore.runner.experiment import Experiment
+
+
+def begin_record(
+    directory: RunDirectory, experiment: Experiment, train: Train, tracking: Tracking | None
+) -> dict[str, Any]:
+    """Write config.yaml and run.json, copy local plugin files; return what was recorded."""
+    record = dict(experiment.origin.record or described(experiment, train, tracking))
+    if experiment.origin.files:
+        files = directory.keep_plugin_files(list(experiment.origin.files))
+        record["plugins"] = {**record["plugins"], "files": files}
+    directory.write_config(record)
+    directory.update(
+        status="RUNNING",
+        name=experiment.name,
+        seed=experiment.seed,
+        device=str(experiment.device),
+        from_config=experiment.origin.record is not None,
+        started=time.time(),
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        **provenance(experiment.origin.host),
+    )
+    return record
+
+
+def described(experiment: Experiment, train: Train, tracking: Tracking | None) -> dict[str, Any]:
+    """Describe an experiment that was made of objects: for a reader, it can't be run again."""
+    return {
+        "name": experiment.name,
+        "seed": experiment.seed,
+        "made_of_objects": {
+            "energy": repr(experiment.energy),
+            "sampler": repr(experiment.sampler),
+            "chains": repr(experiment.chains),
+            "loss": [{"name": t.name, "weight": t.weight} for t in experiment.losses],
+            "monitors": [m.name for m in experiment.monitors],
+        },
+        "train": asdict(train),
+        "tracking": "off" if tracking is None else asdict(tracking),
+    }
+
+
+def start_mirror(
+    directory: RunDirectory,
+    experiment: Experiment,
+    tracking: Tracking | None,
+    params: dict[str, Any],
+) -> Mirror | None:
+    """Begin to send the run to MLflow, unless tracking is off."""
+    if tracking is None:
+        return None
+    facts = directory.read()
+    tags = {
+        "ebmcore.run_dir": str(directory.path.resolve()),
+        "ebmcore.version": facts["versions"]["ebmcore"],
+        "torch.version": facts["versions"]["torch"],
+        "ebmcore.plugins": json.dumps(
+            {p["distribution"] or p["file"]: p["version"] or p["sha256"] for p in facts["plugins"]}
+        ),
+    }
+    if facts["git"]:
+        tags["mlflow.source.git.commit"] = facts["git"]["commit"]
+        tags["git.changed"] = str(facts["git"]["changed"]).lower()
+    mirror = Mirror(directory, tracking, experiment.name, params, tags)
+    mirror.start()
+    return mirror

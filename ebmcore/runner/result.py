@@ -1,0 +1,83 @@
+"""What a run leaves: its directory, status, last metrics, energy, and samples of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.contracts import Chains
+from ebmcore.errors import EbmError
+from ebmcore.runner.draw import draw
+from ebmcore.runner.streams import Streams
+from ebmcore.sampling import Sampler
+
+
+class Run:
+    """One execution of one experiment, while it goes on and after it ended."""
+
+    def __init__(
+        self,
+        directory: Path,
+        energy: nn.Module,
+        *,
+        bounds: Tensor,
+        sampler: Sampler | None = None,
+        chains: Chains | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.dir = directory
+        self.status = "RUNNING"
+        self.step = 0
+        self.metrics: dict[str, float] = {}  # the last value of each
+        self.warnings: list[str] = []
+        self.mlflow: dict[str, str] = {}  # uri, experiment_id, run_id; empty when tracking is off
+        self.energy = energy  # with the averaged weights, when the run keeps an average
+        self.bounds = bounds  # (2, *event), the range of the training data
+        self.sampler = sampler
+        self.chains = chains
+        self.seed = seed
+
+    def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0) -> Tensor:
+        """Draw n events, (n, *event), with the run's own sampler and chains.
+
+        Chains that remember go on from where training left them; others begin at their noise, or
+        uniformly over the data's range. n_steps is ten times the training's by default. The same
+        seed draws the same events. Raises EbmError when the run has no sampler.
+        """
+        if self.sampler is None or self.chains is None:
+            raise EbmError(
+                "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "
+                "run.energy, event_shape=…)"
+            )
+        device = self.bounds.device
+        generator = Streams(self.seed, device)(f"samples {seed}")
+
+        def begin(n: int) -> Tensor:
+            low, high = self.bounds.unbind()
+            noise = torch.rand(
+                (n, *low.shape), generator=generator, device=device, dtype=low.dtype
+            )
+            return low + (high - low) * noise
+
+        return draw(self.energy, self.sampler, self.chains, begin, n, n_steps, generator)
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The id of the MLflow run, None when there is none."""
+        return self.mlflow.get("run_id")
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `ebmcore run --json` prints."""
+        return {
+            "status": self.status,
+            "run_dir": str(self.dir),
+            "mlflow_run_id": self.mlflow_run_id,
+            "metrics": self.metrics,
+            "warnings": self.warnings,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Run {self.dir} {self.status} at step {self.step}>"

@@ -1,0 +1,124 @@
+"""One training step, without a host copy or a Python branch on a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.optim.swa_utils import AveragedModel
+
+from ebmcore.config import Train
+from ebmcore.runner.parts import LossTerm, Parts, blame
+from ebmcore.runner.streams import Streams
+
+
+class Stepped(NamedTuple):
+    """What one step leaves behind; metrics stay tensors on the device."""
+
+    x: Tensor  # (batch, *event), with the noise that was added
+    x_neg: Tensor | None  # (batch, *event)
+    metrics: dict[str, Tensor]  # scalars
+
+
+@contextmanager
+def differentiable_twice() -> Iterator[None]:
+    """Turn off the fused paths that have no double backward: cuDNN's RNNs and flash attention."""
+    with torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+class TrainStep:
+    """Start points, k sampler steps, losses, backward, clipping, optimiser, average."""
+
+    def __init__(
+        self, parts: Parts, train: Train, streams: Streams, averaged: AveragedModel | None
+    ) -> None:
+        self.parts = parts
+        self.train = train
+        self.streams = streams
+        self.averaged = averaged
+        self.parameters = parts.parameters
+        self.second_order = any(term.order == 2 for term in parts.losses)
+
+    def __call__(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
+        """Train on one batch; `step` counts the steps done before."""
+        x = self.add_noise(x)
+        x_neg = self.sample(x, step) if self.parts.needs_samples else None
+        self.parts.optimizer.zero_grad(set_to_none=True)
+        with differentiable_twice() if self.second_order else nullcontext():
+            total, metrics = self.objective(x, x_neg, y, step)
+            total.backward()  # type: ignore[no-untyped-call] # torch's own
+        metrics["train/grad_norm"] = self.clip()
+        self.parts.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.parts.energy)
+        return Stepped(x, x_neg, metrics)
+
+    def add_noise(self, x: Tensor) -> Tensor:
+        """Add the Gaussian noise that train.data_noise asks for."""
+        if not self.train.data_noise:
+            return x
+        noise = torch.randn(
+            x.shape, generator=self.streams("data noise"), device=x.device, dtype=x.dtype
+        )
+        return x + self.train.data_noise * noise
+
+    def sample(self, x: Tensor, step: int) -> Tensor:
+        """Draw a batch from the model, with the chains where they were left."""
+        parts = self.parts
+        assert parts.sampler is not None
+        assert parts.chains is not None
+        with blame(parts.label("chains"), step):
+            start = parts.chains.start(x, self.streams("chains"))
+        with blame(parts.label("sampler"), step):
+            x_neg = parts.sampler(parts.energy, start, self.streams("sampler")).x
+        with blame(parts.label("chains"), step):
+            parts.chains.keep(x_neg)
+        return x_neg
+
+    def objective(
+        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weighted sum of the losses, and each of them unweighted."""
+        slots = {
+            "energy": self.parts.energy,
+            "x": x,
+            "x_neg": x_neg,
+            "y": y,
+            "step": step,
+            "sampler": self.parts.sampler,
+            "chains": self.parts.chains,
+        }
+        total = torch.zeros((), device=x.device, dtype=x.dtype)
+        metrics: dict[str, Tensor] = {}
+        for term in self.parts.losses:
+            with blame(term.label, step):
+                value, extra = self.evaluate(term, slots)
+            total = total + term.weight * value
+            metrics[f"loss/{term.name}"] = value.detach()
+            metrics |= {f"loss/{term.name}/{k}": v.detach() for k, v in extra.items()}
+        return total, {"loss": total.detach(), **metrics}
+
+    def evaluate(self, term: LossTerm, slots: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Call one loss with the slots that it names."""
+        named = {name: slots[name] for name in term.slots if name != "generator"}
+        if "generator" in term.slots:
+            named["generator"] = self.streams(f"loss {term.name}")
+        result = term.function(**named)
+        value, extra = result if isinstance(result, tuple) else (result, {})
+        if not isinstance(value, Tensor) or value.shape != ():
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(f"a loss returns a scalar tensor, shape (); got {found}")
+        return value, extra
+
+    def clip(self) -> Tensor:
+        """Return the gradient's norm, and scale it down to train.clip_grad_norm if there is one."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.train.clip_grad_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.train.clip_grad_norm, norm)
+        return norm

@@ -1,0 +1,146 @@
+"""Running the monitors: each at its cadence, timed, on its own random stream, and unable to hurt.
+
+A monitor that raises is reported, switched off, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import numbers
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from ebmcore.contracts import RunView
+from ebmcore.runner.draw import choose, draw
+from ebmcore.runner.parts import MonitorEntry, Parts
+from ebmcore.runner.step import Stepped
+from ebmcore.runner.streams import Streams, own_global_stream
+from ebmcore.sampling import evaluating
+
+
+class Watched(NamedTuple):
+    """What the monitors of one moment returned."""
+
+    metrics: dict[str, float]
+    pictures: tuple[Path, ...]
+
+
+class Watch:
+    """The monitors of a run; `warn` hears what they and their failures have to say."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        streams: Streams,
+        figures: Path,
+        warn: Callable[[str], None],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self.parts = parts
+        self.streams = streams
+        self.figures = figures
+        self.warn = warn
+        self.log = log
+        self.seconds = {entry.name: 0.0 for entry in parts.monitors}
+        self._active = list(parts.monitors)
+
+    def __call__(
+        self, energy: nn.Module, last: Stepped | None, step: int, steps_per_epoch: int, end: bool
+    ) -> Watched:
+        """Run the monitors that are due after `step` training steps."""
+        metrics: dict[str, float] = {}
+        pictures: list[Path] = []
+        due = [m for m in self._active if end or m.every.is_due(step, steps_per_epoch)]
+        for entry in due:
+            began = time.perf_counter()
+            view = self.view(entry, energy, last, step, steps_per_epoch)
+            try:
+                with own_global_stream(None, self.parts.device), evaluating(energy):
+                    found = entry.function(view)
+                    self.sort(entry, found, step, metrics, pictures)
+            except Exception as error:
+                self._active.remove(entry)
+                what = f"{entry.label} raised {type(error).__name__}: {error}"
+                self.log("ERROR", f"step {step}: {what}\n{traceback.format_exc()}")
+                self.warn(f"{what}; it is switched off and the run goes on (see log.txt)")
+            self.seconds[entry.name] += time.perf_counter() - began
+        return Watched(metrics, tuple(pictures))
+
+    def view(
+        self,
+        entry: MonitorEntry,
+        energy: nn.Module,
+        last: Stepped | None,
+        step: int,
+        steps_per_epoch: int,
+    ) -> RunView:
+        """Make what one monitor sees."""
+        data, sampler = self.parts.data, self.parts.sampler
+        generator = self.streams(f"monitor {entry.name}")
+        view = RunView(
+            energy=energy,
+            data=data.x,
+            held_out=data.held_out,
+            generator=generator,
+            step=step,
+            epoch=step / steps_per_epoch,
+            n_steps=sampler.n_steps if sampler else 0,
+            dataset=data.source,
+            bounds=data.bounds,
+            x=None if last is None else last.x,
+            x_neg=None if last is None else last.x_neg,
+            warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
+        )
+        chains = self.parts.chains
+        if sampler is None or chains is None:
+            return view
+
+        def begin(n: int) -> Tensor:
+            return data.x[choose(len(data.x), n, generator)]
+
+        return replace(
+            view, draw=lambda n, k: draw(energy, sampler, chains, begin, n, k, generator)
+        )
+
+    def sort(
+        self,
+        entry: MonitorEntry,
+        found: Mapping[str, Any],
+        step: int,
+        metrics: dict[str, float],
+        pictures: list[Path],
+    ) -> None:
+        """Put numbers to the metrics and write pictures to the figures' folder."""
+        if not isinstance(found, Mapping):
+            raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
+        for key, value in found.items():
+            if isinstance(value, numbers.Real) or (isinstance(value, Tensor) and value.ndim == 0):
+                metrics[f"{entry.name}/{key}"] = float(value)
+                continue
+            name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
+            file = self.figures / entry.name / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            beside = file.with_suffix(".part")
+            draw_picture(value, key, beside)
+            pictures.append(beside.replace(file))
+
+
+def draw_picture(value: Any, key: str, file: Path) -> None:
+    """Write a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
+    if hasattr(value, "savefig"):
+        value.savefig(file, format="png")
+        return
+    if isinstance(value, Tensor) and value.ndim in (2, 3):
+        from matplotlib.image import imsave
+
+        image = value.detach().clamp(0, 1).cpu()
+        image = image.movedim(0, -1) if image.ndim == 3 else image
+        image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+        imsave(file, image.numpy(), cmap="gray", vmin=0, vmax=1, format="png")
+        return
+    raise TypeError(f"{key!r} is neither a number, a figure nor an image; got {value!r:.80}")

@@ -1,0 +1,220 @@
+"""Running a Markov kernel: the energy is left as it was, the caller's x is never written to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ebmcore.contracts import Kernel, Sample
+
+if TYPE_CHECKING:
+    from ebmcore.contracts import Energy
+
+
+class Sampler(NamedTuple):
+    """A kernel run for `n_steps`: what a loss gets when it names `sampler`."""
+
+    kernel: Any  # a Kernel, or an object with `sample(energy, x, n_steps, generator)`
+    n_steps: int = 10
+
+    def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Sample:
+        """Move the chains on from x, (chains, *event); no gradient flows through the result."""
+        return run_kernel(self.kernel, energy, x, self.n_steps, generator)
+
+
+class Trace(NamedTuple):
+    """What `sample_chain` saw on its way."""
+
+    x: Tensor  # (kept, chains, *event)
+    info: Any  # the kernel's info with each field stacked, (kept, chains); None if it has none
+
+
+class StepFunction:
+    """A sampler made of one function `(energy, x, generator) -> x`, one step of its kernel."""
+
+    def __init__(self, step: Callable[..., Tensor]) -> None:
+        self.step = step
+
+    def sample(
+        self, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
+    ) -> Tensor:
+        """Call the function n_steps times."""
+        for _ in range(n_steps):
+            x = self.step(energy, x, generator).detach()
+        return x
+
+
+def as_kernel(sampler: Any) -> Any:
+    """Return what can be run: a kernel as it is, a plain function as one step of a kernel.
+
+    Raises TypeError when it is neither.
+    """
+    if isinstance(sampler, Kernel) or hasattr(sampler, "sample"):
+        return sampler
+    if all(hasattr(sampler, name) for name in ("init", "noise", "step")):
+        return sampler
+    if callable(sampler) and not isinstance(sampler, type):
+        return StepFunction(sampler)
+    raise TypeError(
+        "a sampler is a Kernel, an object with `sample`, or a function (energy, x, generator); "
+        f"got {sampler!r}"
+    )
+
+
+def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
+
+    Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
+    the energy's parameters gather no gradient. Raises ValueError when the energy doesn't return
+    one value per chain.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        values = energy(x)
+        check_energies(values, x)
+        (gradient,) = torch.autograd.grad(values.sum(), x)
+    return values.detach(), -gradient
+
+
+def check_energies(values: Tensor, x: Tensor) -> None:
+    """Raise ValueError when an energy's values aren't one for each of x."""
+    if values.shape != x.shape[:1]:
+        raise ValueError(
+            f"energy must return one value per chain, shape {tuple(x.shape[:1])}; "
+            f"got {tuple(values.shape)}. Sum over the event's dimensions first."
+        )
+
+
+@contextmanager
+def evaluating(energy: Energy) -> Iterator[None]:
+    """Put an energy's modules in evaluation mode, and each back as it was."""
+    training = [m for m in energy.modules() if m.training] if isinstance(energy, nn.Module) else []
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def run_kernel(
+    kernel: Any, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
+) -> Sample:
+    """Move chains on by n_steps; the info is the last step's."""
+    with evaluating(energy):
+        if hasattr(kernel, "sample"):
+            result = kernel.sample(energy, x.detach().clone(), n_steps, generator)
+            x_end, info = result if isinstance(result, tuple) else (result, None)
+        else:
+            state, info = kernel.init(energy, x.detach()), None
+            for _ in range(n_steps):
+                state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
+            x_end = state.x
+    if x_end.shape != x.shape:
+        raise ValueError(f"the sampler turned chains of {tuple(x.shape)} into {tuple(x_end.shape)}")
+    return Sample(x_end.detach(), info)
+
+
+@overload
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: Literal[True],
+) -> tuple[Tensor, Trace]: ...
+
+
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: bool = False,
+) -> Tensor | tuple[Tensor, Trace]:
+    """Run a batch of chains on an energy; needs no runner, no config and no plugin host.
+
+    Args:
+        kernel: A `Kernel`, or a function `(energy, x, generator) -> x`.
+        energy: Any callable, (chains, *event) -> (chains,).
+        x: Where the chains begin, (chains, *event); by default standard normal noise.
+        event_shape: The shape of one event; only without x.
+        n_chains: How many chains; only without x.
+        n_steps: Steps after the burn-in.
+        burn_in: Steps before anything is kept.
+        thin: A trace keeps every thin-th of the n_steps.
+        generator: The only source of randomness; by default torch's global one.
+        trace: Whether to return `(x, Trace)` rather than where the chains ended, x.
+
+    Shapes: -> (chains, *event), on the device of x, or else of the energy's parameters. Without a
+    trace the memory does not grow with n_steps. Raises ValueError when a count is out of range, x
+    and event_shape are both missing, or the energy doesn't return one value per chain.
+    """
+    for name, count, least in (("n_chains", n_chains, 1), ("n_steps", n_steps, 1),
+                               ("burn_in", burn_in, 0), ("thin", thin, 1)):  # fmt: skip
+        if count < least:
+            raise ValueError(f"{name} should be at least {least}; got {count}")
+    if trace and thin > n_steps:
+        raise ValueError(f"thin should be at most n_steps, {n_steps}, for a trace; got {thin}")
+    kernel = as_kernel(kernel)
+    if x is None:
+        if event_shape is None:
+            raise ValueError("say where the chains begin (x) or what shape an event has")
+        x = _noise(energy, (n_chains, *event_shape), generator)
+    if burn_in:
+        x = run_kernel(kernel, energy, x, burn_in, generator).x
+    if not trace:
+        return run_kernel(kernel, energy, x, n_steps, generator).x
+    kept = []
+    while n_steps >= thin:
+        kept.append(run_kernel(kernel, energy, x, thin, generator))
+        x, n_steps = kept[-1].x, n_steps - thin
+    if n_steps:
+        x = run_kernel(kernel, energy, x, n_steps, generator).x
+    return x, Trace(torch.stack([sample.x for sample in kept]), _stack([s.info for s in kept]))
+
+
+def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    parameter = next(energy.parameters(), None) if isinstance(energy, nn.Module) else None
+    device = torch.device("cpu") if parameter is None else parameter.device
+    dtype = None if parameter is None else parameter.dtype
+    return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+
+
+def _stack(infos: list[Any]) -> Any:
+    if infos[0] is None:
+        return None
+    return type(infos[0])(*(torch.stack(field) for field in zip(*infos, strict=True)))

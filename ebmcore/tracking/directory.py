@@ -1,0 +1,118 @@
+"""A run directory: resolved config, status, metrics, pictures, log. It is the truth of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ebmcore.errors import ConfigError, Problem
+
+RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
+
+
+class RunDirectory:
+    """The folder of one run; every write leaves it whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, name: str, runs_dir: str | Path | None = None) -> RunDirectory:
+        """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
+        root = Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
+        path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            message = f"can't be made: {error.strerror}"
+            raise ConfigError([Problem("runs-dir", message, str(path))]) from error
+        return cls(path)
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def figures(self) -> Path:
+        """One folder for each monitor."""
+        return self.path / "figures"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder for each checkpoint, named by its step."""
+        return self.path / "checkpoints"
+
+    def write_config(self, record: Mapping[str, Any]) -> None:
+        """Write the resolved config, which `ebmcore run` takes again."""
+        text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
+        _replace(self.config_file, text)
+
+    def keep_plugin_files(self, files: list[str]) -> list[str]:
+        """Copy local plugin files into `plugins/`; return their names, relative to the config."""
+        kept: list[str] = []
+        for number, file in enumerate(files):
+            name = Path(file).name
+            folder = "plugins" if f"plugins/{name}" not in kept else f"plugins/{number}"
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, self.path / folder / name)
+            kept.append(f"{folder}/{name}")
+        return kept
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of run.json; the file is replaced whole, so a reader never sees a part."""
+        with self._lock:
+            file = self.path / "run.json"
+            facts = {**(json.loads(file.read_text()) if file.exists() else {}), **fields}
+            _replace(file, json.dumps(facts, indent=2, default=str) + "\n")
+
+    def read(self) -> dict[str, Any]:
+        """Return what run.json says."""
+        facts: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+        return facts
+
+    def append_metrics(self, step: int, epoch: float, metrics: Mapping[str, float]) -> None:
+        """Add one line of metrics; what isn't finite is written as the text nan, inf or -inf."""
+        line = {"step": step, "epoch": round(epoch, 6), "time": round(time.time(), 3)}
+        values = {k: v if math.isfinite(v) else str(v) for k, v in metrics.items()}
+        with self.metrics_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**line, **values}) + "\n")
+
+    def log(self, level: str, text: str) -> None:
+        """Add an entry to log.txt."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        with self._lock, (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {level} {text.rstrip()}\n")
+
+
+def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
+    """Read one line of metrics.jsonl: the step, the time, the metrics."""
+    fields = json.loads(line)
+    step, stamp = fields.pop("step"), fields.pop("time")
+    del fields["epoch"]
+    return step, stamp, {name: float(value) for name, value in fields.items()}
+
+
+def _replace(file: Path, text: str) -> None:
+    beside = file.with_name(file.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)

@@ -1,0 +1,44 @@
+"""Fresh starting points: each function draws n events that look like those of x."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+
+def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) -> Tensor:
+    """Draw n events, each element uniform between data_range[0] and data_range[1] at its place.
+
+    Raises ValueError when the data_range, (2, *event), are of other events than x, (batch, *event).
+    """
+    if data_range.shape != (2, *x.shape[1:]):
+        raise ValueError(
+            f"data_range should have shape {(2, *x.shape[1:])} for events of shape "
+            f"{tuple(x.shape[1:])}; got {tuple(data_range.shape)}"
+        )
+    low, high = data_range.to(x)
+    return low + (high - low) * unit_interval(x, (n, *x.shape[1:]), generator)
+
+
+def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tensor:
+    """Draw n events, each element from N(0, scale²)."""
+    shape, device = (n, *x.shape[1:]), drawn_on(x, generator)
+    noise = torch.randn(shape, generator=generator, device=device, dtype=x.dtype)
+    return scale * noise.to(x.device)
+
+
+def rows(x: Tensor, n: int, generator: Generator | None) -> Tensor:
+    """Draw n of the events of x, with repeats."""
+    index = torch.randint(len(x), (n,), generator=generator, device=drawn_on(x, generator))
+    return x.detach().index_select(0, index.to(x.device))
+
+
+def unit_interval(x: Tensor, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    """Draw numbers uniform on [0, 1), on the device and in the dtype of x."""
+    device = drawn_on(x, generator)
+    return torch.rand(shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+
+
+def drawn_on(x: Tensor, generator: Generator | None) -> torch.device:
+    """Return the device to draw on: the generator's, or x's where nothing is computed."""
+    return x.device if generator is None or x.is_meta else generator.device

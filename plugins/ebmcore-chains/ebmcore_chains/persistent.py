@@ -1,0 +1,126 @@
+"""Chains that go on from where they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import Chains, PositiveFloat, PositiveInt, Probability
+from ebmcore_chains import draws
+
+
+class Persistent(Chains):
+    """Keep `size` chains, and go on with a random subset of them at each step: PCD (Tieleman 2008).
+
+    A subset holds no chain twice, and each chain goes back to the slot that it came from. With
+    probability `reinit` a chain begins afresh instead, at a draw from where all began (`init`);
+    the rest of the subset is untouched. `reinit: 0.05` is the replay buffer of Du & Mordatch 2019.
+
+    Shapes: x (batch, *event) -> starting points of the same shape, dtype and device, which share no
+    memory with what is kept. `start` raises ValueError when the batch is larger than `size` or its
+    events are of another shape than the chains; `keep` when there was no `start` or it gets
+    another number of chains.
+
+    Args:
+        size: How many chains are kept; at least the batch size.
+        reinit: Probability that a drawn chain begins afresh, each step.
+        init: Where chains begin: uniform over the data's range, normal from N(0, scale²), or at
+            events of the batch.
+        scale: Standard deviation of normal noise, in units of x; the others have no use for it.
+        data_range: (runtime) The lowest and the highest value of the data, (2, *event); without them
+            uniform noise is over the range of the batch at hand.
+    """
+
+    def __init__(
+        self,
+        size: PositiveInt = 1000,
+        *,
+        reinit: Probability = 0.0,
+        init: Literal["uniform", "normal", "data"] = "uniform",
+        scale: PositiveFloat = 1.0,
+        data_range: Tensor | None = None,
+    ) -> None:
+        if size < 1:
+            raise ValueError(f"size should be at least 1; got {size}")
+        if not 0 <= reinit <= 1:
+            raise ValueError(f"reinit should be between 0 and 1; got {reinit}")
+        if init not in ("uniform", "normal", "data"):
+            raise ValueError(f"init should be uniform, normal or data; got {init!r}")
+        self.size = size
+        self.reinit = reinit
+        self.init = init
+        self.scale = scale
+        self.data_range = data_range
+        self._buffer: Tensor | None = None  # (size, *event), made by the first start
+        self._slots: Tensor | None = None  # (batch,), where the chains of the last start live
+
+    def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """Return copies of len(x) random chains, some of them begun afresh."""
+        if len(x) > self.size:
+            raise ValueError(
+                f"a batch of {len(x)} needs as many chains; there are {self.size}: "
+                f"make size at least {len(x)}"
+            )
+        buffer = self._chains_like(x, generator)
+        device = draws.drawn_on(x, generator)
+        order = torch.randperm(self.size, generator=generator, device=device)
+        self._slots = order[: len(x)].to(x.device)
+        begin = buffer.index_select(0, self._slots)
+        if self.reinit == 0:
+            return begin
+        again = draws.unit_interval(x, (len(x),), generator) < self.reinit
+        fresh = self._fresh(x, len(x), generator)
+        return torch.where(again.reshape(-1, *(1 for _ in x.shape[1:])), fresh, begin)
+
+    def keep(self, x_end: Tensor) -> None:
+        """Write where the chains of the last start ended into the slots that they came from."""
+        if self._buffer is None or self._slots is None:
+            raise ValueError("keep has nowhere to put these chains: start was not called before")
+        expected = (len(self._slots), *self._buffer.shape[1:])
+        if tuple(x_end.shape) != expected:
+            raise ValueError(
+                f"keep takes the chains of the last start, shape {expected}; "
+                f"got {tuple(x_end.shape)}"
+            )
+        self._buffer.index_copy_(0, self._slots, x_end.detach().to(self._buffer))
+
+    def kept(self) -> Tensor | None:
+        """Return a copy of all chains, (size, *event), or None before the first start."""
+        return None if self._buffer is None else self._buffer.clone()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return copies of the chains and of the slots of the last start; empty before the first."""
+        state = {"buffer": self._buffer, "slots": self._slots}
+        return {name: value.clone() for name, value in state.items() if value is not None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what state_dict gave. Raises ValueError when it holds another number of chains."""
+        buffer, slots = state.get("buffer"), state.get("slots")
+        if buffer is not None and len(buffer) != self.size:
+            raise ValueError(f"the saved state holds {len(buffer)} chains, but size is {self.size}")
+        self._buffer = None if buffer is None else buffer.clone()
+        self._slots = None if slots is None else slots.clone()
+
+    def _chains_like(self, x: Tensor, generator: Generator | None) -> Tensor:
+        if self._buffer is None:
+            self._buffer = self._fresh(x, self.size, generator)
+        if self._buffer.shape[1:] != x.shape[1:]:
+            raise ValueError(
+                f"the chains are events of shape {tuple(self._buffer.shape[1:])}; "
+                f"got a batch of {tuple(x.shape[1:])}"
+            )
+        self._buffer = self._buffer.to(x)  # a resumed state may come from another device
+        return self._buffer
+
+    def _fresh(self, x: Tensor, n: int, generator: Generator | None) -> Tensor:
+        if self.init == "data":
+            return draws.rows(x, n, generator)
+        if self.init == "normal":
+            return draws.normal(x, n, self.scale, generator)
+        data_range = self.data_range
+        if data_range is None:
+            data_range = torch.stack([x.detach().amin(0), x.detach().amax(0)])
+        return draws.uniform(x, n, data_range, generator)

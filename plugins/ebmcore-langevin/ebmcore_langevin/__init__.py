@@ -1,0 +1,5 @@
+"""Langevin samplers for ebmcore."""
+
+from ebmcore_langevin.kernels import Langevin, LangevinInfo, LangevinState
+
+__all__ = ["Langevin", "LangevinInfo", "LangevinState"]

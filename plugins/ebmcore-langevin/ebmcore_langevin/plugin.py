@@ -1,0 +1,9 @@
+"""What this distribution offers."""
+
+from ebmcore import hookimpl
+
+
+@hookimpl
+def ebmcore_samplers() -> dict[str, str]:
+    """Offer the Langevin kernels."""
+    return {"langevin": "ebmcore_langevin.kernels:Langevin"}

@@ -1,0 +1,24 @@
+"""Contrastive divergence: mean E(x) - mean E(x⁻), x⁻ held constant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+
+def contrastive_divergence(energy: Callable[[Tensor], Tensor], x: Tensor, x_neg: Tensor) -> Tensor:
+    """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value is no likelihood.
+
+    With x⁻ from the model itself the gradient w.r.t. the parameters is that of the mean negative
+    log-likelihood; with a few steps of a sampler it is CD-k when the chains start at the data
+    (`chains: data`) and PCD when they are kept (`chains: persistent`). The value hovers around 0
+    for a good model and for a collapsed one alike.
+
+    Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats, of any sign. x_neg is held
+    constant. Raises ValueError when the event shapes differ.
+    Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
+    """
+    if x.shape[1:] != x_neg.shape[1:]:
+        raise ValueError(f"x has events of {tuple(x.shape[1:])}, x_neg of {tuple(x_neg.shape[1:])}")
+    return energy(x).mean() - energy(x_neg.detach()).mean()

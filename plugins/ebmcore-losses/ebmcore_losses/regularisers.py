@@ -1,0 +1,32 @@
+"""Penalties that are added to a loss with a weight: on the energies' size, on the parameters'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+def energy_magnitude(energy: Callable[[Tensor], Tensor], x: Tensor, x_neg: Tensor) -> Tensor:
+    """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
+
+    Only energy differences mean anything to a density, so contrastive divergence lets E drift by
+    any constant; this does not: it is *not* invariant to E + c.
+
+    Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats². x_neg is held constant.
+    Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models",
+    section 3.4 (weight α there, `weight` here).
+    """
+    return energy(x).square().mean() + energy(x_neg.detach()).square().mean()
+
+
+def l2_parameters(energy: nn.Module) -> Tensor:
+    """Σθ²: the squared norm of all parameters that are trained.
+
+    Shapes: -> (). Raises ValueError when the energy has no parameters.
+    """
+    squares = [p.square().sum() for p in energy.parameters() if p.requires_grad]
+    if not squares:
+        raise ValueError("the energy has no parameters to penalise")
+    return torch.stack(squares).sum()

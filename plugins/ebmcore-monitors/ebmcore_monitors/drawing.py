@@ -1,0 +1,60 @@
+"""What the pictures have in common: figures without pyplot, their titles, points on a plane.
+
+matplotlib is imported when the first figure is drawn, not before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ebmcore import RunView
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DATA = "#1a1a1a"
+SAMPLES = "#e8590c"
+
+
+def new_figure(view: RunView, width: float, height: float, title: str) -> Figure:
+    """Make an empty figure of a size in inches, its title ending in the run's step and epoch."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure.suptitle(f"{title} (step {view.step:,}, epoch {view.epoch:.4g})", fontsize=11)
+    return figure
+
+
+def draw_points(axes: Axes, x: Tensor, colour: str, label: str, *, size: float = 5.0) -> None:
+    """Scatter points of a plane, (n, 2), small and a little transparent so that crowds show."""
+    at = x.detach().double().cpu().numpy()
+    axes.scatter(at[:, 0], at[:, 1], s=size, c=colour, alpha=0.6, linewidths=0, label=label)
+
+
+def frame_plane(axes: Axes, box: Tensor) -> None:
+    """Show a box, (2, 2), and let both units look the same unless that would make a sliver."""
+    (left, bottom), (right, top) = box.tolist()
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    if 0.25 < (right - left) / (top - bottom) < 4.0:
+        axes.set_aspect("equal")
+    axes.set_xlabel("x₁")
+    axes.set_ylabel("x₂")
+
+
+def outside(x: Tensor, box: Tensor) -> float:
+    """Return the share of the points, (n, 2), that a box leaves out."""
+    low, high = box.to(x)
+    return float(((x < low) | (x > high)).any(1).float().mean())
+
+
+def refuse_all_but_planes(monitor: str, event_shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless events are points of a plane, shape (2,)."""
+    if tuple(event_shape) != (2,):
+        raise ValueError(
+            f"{monitor} draws events of shape (2,), points of a plane; "
+            f"this run's have shape {tuple(event_shape)}. Remove the monitor"
+        )

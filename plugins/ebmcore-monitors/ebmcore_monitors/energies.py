@@ -1,0 +1,40 @@
+"""Energies of the data and of samples: the first thing to look at, and no likelihood."""
+
+from __future__ import annotations
+
+from ebmcore import PositiveInt, RunView
+from ebmcore_monitors.grid import evaluate, split
+from ebmcore_monitors.subset import subset
+
+
+class Energies:
+    """Mean and standard deviation of E on data, held-out data and samples, in nats.
+
+    `gap` is mean E(data) - mean E(samples). At convergence it is near 0, but it can be near 0 on a
+    collapsed model too: it is no likelihood. E is known only up to a constant, so compare gaps and
+    differences, not means of different runs. What can't be known (no held-out data, no samples, a
+    standard deviation of one point) is left out.
+
+    Args:
+        n: Number of points, at most, of the data, the held-out data and the samples each.
+    """
+
+    every = "1 epoch"
+
+    def __init__(self, *, n: PositiveInt = 1000) -> None:
+        self.n = n
+
+    def __call__(self, view: RunView) -> dict[str, float]:
+        """Return `<points>_mean` and `<points>_sd` for each kind of point, and `gap`."""
+        kinds = {"data": view.data, "held_out": view.held_out, "samples": view.x_neg}
+        found: dict[str, float] = {}
+        for name, points in kinds.items():
+            if points is None or len(points) == 0:
+                continue
+            energy = evaluate(view.energy, split(subset(points, self.n, view.generator)))
+            found[f"{name}_mean"] = energy.mean().item()
+            if len(energy) > 1:
+                found[f"{name}_sd"] = energy.std().item()
+        if "samples_mean" in found:
+            found["gap"] = found["data_mean"] - found["samples_mean"]
+        return found

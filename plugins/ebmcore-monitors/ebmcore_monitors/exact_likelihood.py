@@ -1,0 +1,156 @@
+"""The likelihood itself, where the dimension is low enough to know Z."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from ebmcore import PositiveFloat, PositiveInt, RunView
+from ebmcore_monitors.grid import box_around, evaluate, split
+from ebmcore_monitors.quadrature import LEAK, MASS, Quadrature, integrate
+
+POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
+COARSE = 1e-2  # nats by which log Z may differ between the grid and every second point of it
+WRONG_MASS = 1e-2  # an error of the data's mass that makes kl and entropy no record
+TOLERANCE = 1e-3  # nats of quadrature error that is no alarm
+STANDARD_ERRORS = 4.0
+
+
+class ExactLikelihood:
+    """Likelihood and KL divergence of a model in 1 to 3 dimensions, log Z by quadrature; in nats.
+
+    - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
+      The box is doubled, twice at most, while mass leaks out of it.
+    - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns.
+    - `nll`: mean E(x) + log Z over held-out data; left out when there are none.
+    - `kl`: KL(data‖model) = ∫ p (log p - log q) dx on the same grid, when the dataset has a
+      `log_prob(x)`, and `mass`: ∫ p dx, which warns when it is not 1.
+    - `entropy`: of the data, -∫ p log p dx, or the dataset's own `entropy` when it has only that.
+    - `floor_gap`: nll - entropy. It estimates KL(data‖model) from the held-out points.
+
+    No model has a held-out nll below the data's entropy (but for chance: 4 standard errors), and no
+    KL is negative. Such a number is a warning that says so, and is not recorded. A warning that the
+    grid leaks or is too coarse means that the recorded numbers are those of the model cut off by
+    the box, or are off by as much as it says.
+
+    Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, theorem 8.6.1
+    (KL(p‖q) >= 0 for densities).
+
+    Args:
+        points: Grid points per dimension, made odd; 2001, 301 and 101 in 1, 2 and 3 if null.
+        margin: Share of the data's range that the grid adds beyond it on each side.
+    """
+
+    every = "5 epochs"
+
+    def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:
+        self.points = points
+        self.margin = margin
+
+    def check(self, event_shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless events have 1 to 3 numbers."""
+        if torch.Size(event_shape).numel() not in POINTS:
+            raise ValueError(
+                "exact_likelihood integrates over 1 to 3 dimensions; an event of this run has "
+                f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. Remove the monitor"
+            )
+
+    def __call__(self, view: RunView) -> dict[str, float]:
+        """Return the numbers that can be known; warn of those that can't be trusted."""
+        self.check(view.data.shape[1:])
+        log_prob = getattr(view.dataset, "log_prob", None)
+        known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
+        # at least 5, so that every second point still makes a grid; odd, so that it has both ends
+        points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
+        found = integrate(
+            view.energy,
+            log_prob if callable(log_prob) else None,
+            view.data,
+            box_around(known, self.margin),
+            points,
+        )
+        if not math.isfinite(found.log_z):
+            view.warn("the energy is NaN or infinite on the grid, so log Z can't be known")
+            return {}
+        _warn_of_grid(view, found)
+        numbers = {"log_z": found.log_z, "leak": found.leak}
+        numbers |= _of_density(view, found)
+        entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
+        if isinstance(entropy, float):
+            numbers["entropy"] = entropy
+        return numbers | _of_held_out(view, found, numbers.get("entropy"))
+
+
+def _warn_of_grid(view: RunView, found: Quadrature) -> None:
+    if found.leak > LEAK:
+        view.warn(
+            f"the grid cuts mass off: {found.leak:.1e} of the model's mass lies in its outermost "
+            "points. The energy may not rise far from the data, or the grid is too small: then "
+            "raise `margin`"
+        )
+    off = abs(found.log_z - found.coarse_log_z)
+    if off > COARSE:
+        view.warn(
+            f"the grid is too coarse: log Z is {found.log_z:.4f} on it and {found.coarse_log_z:.4f}"
+            f" on every second point; raise `points` (now {found.grid.shape[0]})"
+        )
+
+
+def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
+    """Return mass, entropy and kl, as far as they are known and possible."""
+    mass = found.mass
+    if mass is None or found.log_p is None:
+        return {}
+    numbers = {"mass": mass}
+    if not abs(mass - 1) <= MASS:
+        wrong = not abs(mass - 1) <= WRONG_MASS
+        view.warn(
+            f"the data's density integrates to {mass:.5f} over the grid in place of 1: log_prob is "
+            "not normalised, or the grid is too coarse or too small (raise `points` or `margin`)"
+            + ("; kl and entropy are not recorded" if wrong else "")
+        )
+        if wrong:
+            return numbers
+    numbers["entropy"] = found.expectation(-found.log_p)
+    kl = found.expectation(found.log_p - found.log_q)
+    if kl < -TOLERANCE:
+        view.warn(
+            f"KL(data‖model) = {kl:.5f} nats is below 0, which is impossible, so it is not "
+            "recorded. Usually log_prob is not normalised on the grid, or the grid is too coarse"
+        )
+    elif math.isfinite(kl):
+        numbers["kl"] = kl
+    else:
+        view.warn(f"KL(data‖model) is {kl}: the energy is not finite where the data have mass")
+    return numbers
+
+
+class _Mean(NamedTuple):
+    value: float
+    error: float  # one standard error; infinite for a single point
+
+
+def _of_held_out(view: RunView, found: Quadrature, entropy: float | None) -> dict[str, float]:
+    """Return nll and floor_gap, as far as they are known and possible."""
+    if len(view.held_out) == 0:
+        return {}
+    energy = evaluate(view.energy, split(view.held_out))
+    error = float(energy.std()) / math.sqrt(len(energy)) if len(energy) > 1 else math.inf
+    nll = _Mean(float(energy.mean()) + found.log_z, error)
+    if not math.isfinite(nll.value):
+        view.warn(f"the held-out nll is {nll.value}: the energy is not finite at held-out data")
+        return {}
+    if entropy is None:
+        return {"nll": nll.value}
+    tolerance = TOLERANCE + abs(found.log_z - found.coarse_log_z)
+    if nll.value < entropy - STANDARD_ERRORS * nll.error - tolerance:
+        view.warn(
+            f"the held-out nll, {nll.value:.4f} nats, is below the data's entropy, {entropy:.4f}, "
+            f"by more than {STANDARD_ERRORS:.0f} standard errors ({nll.error:.4f} each), which is "
+            "impossible, so it is not recorded. Usually the grid misses mass of the model, the "
+            "held-out data are not from the data's law, or log_prob is not normalised"
+        )
+        return {}
+    return {"nll": nll.value, "floor_gap": nll.value - entropy}

@@ -1,0 +1,91 @@
+"""Even grids over a box, and functions of many points evaluated a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+CHUNK = 65_536  # points of up to two numbers; fewer, in proportion, of larger events
+SMALLEST_CHUNK = 256
+
+
+class Grid(NamedTuple):
+    """The product of evenly spaced axes."""
+
+    axes: tuple[Tensor, ...]  # one for each dimension, (points,), float64, on the CPU
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of points in each dimension."""
+        return tuple(len(axis) for axis in self.axes)
+
+    @property
+    def spacings(self) -> tuple[float, ...]:
+        """The distance of neighbours in each dimension."""
+        return tuple(float(axis[1] - axis[0]) for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """The number of points in all."""
+        return torch.Size(self.shape).numel()
+
+    def chunks(self, like: Tensor) -> Iterator[Tensor]:
+        """Yield the points, the last axis fastest, as events of the shape and kind of `like`.
+
+        Shapes: like (n, *event), its event of as many numbers as there are axes -> (chunk, *event).
+        """
+        for start in range(0, self.size, CHUNK):
+            flat = torch.arange(start, min(start + CHUNK, self.size))
+            places = torch.unravel_index(flat, self.shape)
+            columns = [axis[place] for axis, place in zip(self.axes, places, strict=True)]
+            points = torch.stack(columns, dim=1).to(like.dtype).to(like.device)
+            yield points.reshape(-1, *like.shape[1:])
+
+
+def grid_over(box: Tensor, points: int) -> Grid:
+    """Make a grid of `points` along each dimension of a box, (2, dimensions), its ends included."""
+    low, high = box.double().cpu()
+    return Grid(
+        tuple(
+            torch.linspace(float(a), float(b), points, dtype=torch.float64)
+            for a, b in zip(low, high, strict=True)
+        )
+    )
+
+
+def box_around(x: Tensor, margin: float) -> Tensor:
+    """Return the lowest and highest corner of x with a share `margin` of its range on each side.
+
+    Shapes: x (n, *event) -> (2, dimensions of the event), float64, on the CPU. A dimension in which
+    x never varies counts as one unit wide.
+    """
+    flat = x.flatten(1).double().cpu()
+    low, high = flat.amin(0), flat.amax(0)
+    width = torch.where(high > low, high - low, 1.0)
+    return torch.stack([low - margin * width, high + margin * width])
+
+
+def split(x: Tensor) -> Iterable[Tensor]:
+    """Cut x, (n, *event), into chunks that a network can hold: fewer points of larger events."""
+    numbers = x[:1].numel()
+    return torch.split(x, max(SMALLEST_CHUNK, 2 * CHUNK // max(2, numbers)))
+
+
+@torch.no_grad()
+def evaluate(function: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]) -> Tensor:
+    """Return the function's values, (n,), in float64 on the CPU.
+
+    Raises ValueError when the function returns anything but one value for each point.
+    """
+    values = []
+    for x in chunks:
+        value = function(x)
+        if value.shape != x.shape[:1]:
+            raise ValueError(
+                f"one value is needed for each point, shape ({len(x)},); got {tuple(value.shape)}"
+            )
+        values.append(value.cpu().double())
+    return torch.cat(values) if values else torch.empty(0, dtype=torch.float64)

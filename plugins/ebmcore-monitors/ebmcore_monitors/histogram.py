@@ -1,0 +1,102 @@
+"""Two-dimensional histograms of data and samples on one scale, and how far apart they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ebmcore import PositiveInt, RunView
+from ebmcore_monitors.drawing import frame_plane, new_figure, outside, refuse_all_but_planes
+from ebmcore_monitors.grid import box_around
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Histogram2d:
+    """Histograms of the data and of model samples: same bins, densities, one colour scale.
+
+    `total_variation` is ½ Σ |share of data in a bin - share of samples in it|, from 0 to 1; all
+    that lies outside the data's range counts as one more bin. Two finite samples never agree, so it
+    has a floor above 0: of N data and M samples from the same law it is about
+    ½ Σ √(2 p (1 - p) (1/N + 1/M) / π), p the bins' probabilities. Compare runs that have the same
+    `n`, `bins` and data, and use larger bins for a lower floor. For events of shape (2,) alone.
+
+    Args:
+        n: Number of samples to draw from the model.
+        bins: Number of bins along each dimension, over the data's range.
+        n_steps: Sampler steps for those samples; ten times those of a training step if null.
+    """
+
+    every = "end"
+
+    def __init__(
+        self,
+        *,
+        n: PositiveInt = 10_000,
+        bins: PositiveInt = 80,
+        n_steps: PositiveInt | None = None,
+    ) -> None:
+        self.n = n
+        self.bins = bins
+        self.n_steps = n_steps
+
+    def check(self, event_shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless events have shape (2,)."""
+        refuse_all_but_planes("histogram_2d", event_shape)
+
+    def __call__(self, view: RunView) -> dict[str, Any]:
+        """Return the `figure` and `total_variation`; ValueError when there is no sampler."""
+        self.check(view.data.shape[1:])
+        samples = view.sample(self.n, self.n_steps)
+        box = box_around(view.data, 0.0)
+        data_shares, samples_shares = (shares(x, box, self.bins) for x in (view.data, samples))
+        lost = outside(samples, box)
+        # what the data leave outside is only float rounding at the edges
+        apart = (data_shares - samples_shares).abs().sum() + lost
+        figure = _draw(view, box, data_shares, samples_shares, (len(view.data), len(samples), lost))
+        return {"figure": figure, "total_variation": float(apart) / 2}
+
+
+def shares(x: Tensor, box: Tensor, bins: int) -> Tensor:
+    """Return the share of the points in each bin of a box; they sum to 1 if none is outside it.
+
+    Shapes: x (n, 2), box (2, 2) -> (bins along x₁, bins along x₂), float64, on the CPU.
+    """
+    low, high = box
+    edges = [
+        torch.linspace(float(a), float(b), bins + 1, dtype=torch.float64)
+        for a, b in zip(low, high, strict=True)
+    ]
+    counts = torch.histogramdd(x.detach().cpu().double(), edges).hist
+    return counts / len(x)
+
+
+def _draw(
+    view: RunView, box: Tensor, data: Tensor, samples: Tensor, numbers: tuple[int, int, float]
+) -> Figure:
+    (left, bottom), (right, top) = box.tolist()
+    area = (right - left) * (top - bottom) / data.numel()
+    highest = float(torch.maximum(data.max(), samples.max())) / area
+    n_data, n_samples, lost = numbers
+    titles = (f"data ({n_data:,})", f"model ({n_samples:,} samples, {lost:.1%} outside)")
+    figure = new_figure(view, 9.6, 4.6, "histograms")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, bins, title in zip(panels, (data, samples), titles, strict=True):
+        image = axes.imshow(
+            (bins / area).T.numpy(),
+            origin="lower",
+            extent=(left, right, bottom, top),
+            cmap="magma",
+            vmin=0.0,
+            vmax=highest,
+            interpolation="nearest",
+            aspect="auto",
+        )
+        axes.set_title(title, fontsize=10)
+        frame_plane(axes, box)
+        axes.label_outer()
+    figure.colorbar(image, ax=panels, label="density (per unit area)")
+    return figure

@@ -1,0 +1,74 @@
+"""The energy landscape of a plane, with data and samples over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ebmcore import PositiveFloat, PositiveInt, RunView
+from ebmcore_monitors.drawing import (
+    DATA,
+    SAMPLES,
+    draw_points,
+    frame_plane,
+    new_figure,
+    refuse_all_but_planes,
+)
+from ebmcore_monitors.grid import box_around
+from ebmcore_monitors.model_samples import model_samples
+from ebmcore_monitors.subset import subset
+from ebmcore_monitors.surface import draw_surface, surface
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Landscape:
+    """Filled contours of E over a plane with data and samples on top: dark is low, a well.
+
+    The box is the data's range and a margin, so that wells where there is no data are seen. For
+    events of shape (2,) alone. Without a sampler only the data are drawn over the contours.
+
+    Args:
+        n: Number of points of the data, and of samples, to draw.
+        n_steps: Sampler steps for those samples; ten times those of a training step if null.
+        points: Number of grid points along each dimension.
+        margin: Share of the data's range to show beyond it on each side.
+        clip: Nats above the 99 % quantile of the data's energy at which the colours end.
+    """
+
+    every = "20 epochs"
+
+    def __init__(
+        self,
+        *,
+        n: PositiveInt = 500,
+        n_steps: PositiveInt | None = None,
+        points: PositiveInt = 200,
+        margin: PositiveFloat = 0.25,
+        clip: PositiveFloat = 6.0,
+    ) -> None:
+        self.n = n
+        self.n_steps = n_steps
+        self.points = max(2, points)
+        self.margin = margin
+        self.clip = clip
+
+    def check(self, event_shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless events have shape (2,)."""
+        refuse_all_but_planes("landscape", event_shape)
+
+    def __call__(self, view: RunView) -> dict[str, Figure]:
+        """Return the `figure`."""
+        self.check(view.data.shape[1:])
+        box = box_around(view.data, self.margin)
+        figure = new_figure(view, 6.4, 5.4, "energy landscape")
+        axes = figure.add_subplot()
+        filled = draw_surface(axes, surface(view, box, self.points, self.clip))
+        figure.colorbar(filled, ax=axes, label="energy (nats)", format="%.1f")
+        draw_points(axes, subset(view.data, self.n, view.generator), DATA, "data")
+        samples = model_samples(view, self.n, self.n_steps)
+        if samples.x is not None:
+            draw_points(axes, samples.x, SAMPLES, "samples")
+        frame_plane(axes, box)
+        axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9)
+        return {"figure": figure}

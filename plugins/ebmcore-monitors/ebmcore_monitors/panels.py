@@ -1,0 +1,91 @@
+"""Data, samples and energy landscape side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ebmcore import PositiveFloat, PositiveInt, RunView
+from ebmcore_monitors.drawing import (
+    DATA,
+    SAMPLES,
+    draw_points,
+    frame_plane,
+    new_figure,
+    outside,
+    refuse_all_but_planes,
+)
+from ebmcore_monitors.grid import box_around
+from ebmcore_monitors.model_samples import ModelSamples, model_samples
+from ebmcore_monitors.subset import subset
+from ebmcore_monitors.surface import draw_surface, surface
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+
+class Panels:
+    """Three panels with the same axes: data, as many samples, and filled contours of E.
+
+    For events of shape (2,) alone. Without a sampler the middle panel says so. The share of the
+    samples that lie outside the axes is given over their panel.
+
+    Args:
+        n: Number of points of the data, and of samples, to draw.
+        n_steps: Sampler steps for those samples; ten times those of a training step if null.
+        points: Number of grid points along each dimension.
+        margin: Share of the data's range to show beyond it on each side.
+        clip: Nats above the 99 % quantile of the data's energy at which the colours end.
+    """
+
+    every = "20 epochs"
+
+    def __init__(
+        self,
+        *,
+        n: PositiveInt = 1000,
+        n_steps: PositiveInt | None = None,
+        points: PositiveInt = 200,
+        margin: PositiveFloat = 0.25,
+        clip: PositiveFloat = 6.0,
+    ) -> None:
+        self.n = n
+        self.n_steps = n_steps
+        self.points = max(2, points)
+        self.margin = margin
+        self.clip = clip
+
+    def check(self, event_shape: tuple[int, ...]) -> None:
+        """Raise ValueError unless events have shape (2,)."""
+        refuse_all_but_planes("panels", event_shape)
+
+    def __call__(self, view: RunView) -> dict[str, Figure]:
+        """Return the `figure`."""
+        self.check(view.data.shape[1:])
+        box = box_around(view.data, self.margin)
+        figure = new_figure(view, 12.6, 4.4, "data, samples and energy")
+        left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
+        data = subset(view.data, self.n, view.generator)
+        draw_points(left, data, DATA, "data")
+        left.set_title(f"data ({len(data):,})", fontsize=10)
+        _draw_samples(middle, model_samples(view, self.n, self.n_steps), box)
+        filled = draw_surface(right, surface(view, box, self.points, self.clip))
+        right.set_title("energy", fontsize=10)
+        figure.colorbar(filled, ax=right, label="energy (nats)", format="%.1f")
+        for axes in (left, middle, right):
+            frame_plane(axes, box)
+            axes.label_outer()
+        return {"figure": figure}
+
+
+def _draw_samples(axes: Axes, samples: ModelSamples, box: Tensor) -> None:
+    if samples.x is None:
+        reason = axes.text(0.5, 0.5, samples.reason, transform=axes.transAxes, fontsize=9)
+        reason.set(ha="center", va="center", wrap=True)
+        axes.set_title("samples (none)", fontsize=10)
+        return
+    draw_points(axes, samples.x, SAMPLES, "samples")
+    lost = outside(samples.x, box)
+    beyond = f", {lost:.1%} outside" if lost else ""
+    axes.set_title(f"samples ({len(samples.x):,}{beyond})", fontsize=10)

@@ -1,0 +1,58 @@
+"""The energy over a plane, as filled contours whose levels show the wells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebmcore import RunView
+from ebmcore_monitors.grid import Grid, evaluate, grid_over, split
+from ebmcore_monitors.subset import subset
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.contour import QuadContourSet
+
+LEVELS = 24
+QUANTILE = 0.99
+JUDGED = 5_000  # points of data, at most, whose energies set the highest level
+
+
+class Surface(NamedTuple):
+    """Energies on a grid, and the range of them that is worth drawing."""
+
+    grid: Grid
+    energy: Tensor  # (points along x₁, points along x₂), nats
+    low: float  # nats
+    high: float  # nats
+
+
+def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
+    """Evaluate the energy over a box, (2, 2).
+
+    An energy grows without end away from the data, so levels spread over all of it would show the
+    far field and no well. They end `clip` nats above the energy that 99 % of the data stay below.
+    Raises ValueError when the energy is not a finite number anywhere in the box or at the data.
+    """
+    grid = grid_over(box, points)
+    energy = evaluate(view.energy, grid.chunks(view.data)).reshape(grid.shape)
+    finite = energy[energy.isfinite()]
+    of_data = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
+    high = float(torch.quantile(of_data, QUANTILE)) + clip
+    if not len(finite) or not torch.tensor(high).isfinite():
+        raise ValueError("the energy is not a finite number, so its landscape can't be drawn")
+    low = float(finite.min())
+    return Surface(grid, energy, low, max(high, low + clip))
+
+
+def draw_surface(axes: Axes, found: Surface) -> QuadContourSet:
+    """Draw filled contours: the darker, the lower the energy; one colour above the last level."""
+    levels = torch.linspace(found.low, found.high, LEVELS + 1).tolist()
+    # +inf would leave holes; twice the drawn range is above the last level all the same
+    values = found.energy.clamp(max=2 * found.high - found.low).T.numpy()
+    along, up = (axis.numpy() for axis in found.grid.axes)
+    filled = axes.contourf(along, up, values, levels, cmap="Blues_r", extend="max")
+    axes.contour(along, up, values, levels[::4], colors="#08306b", linewidths=0.3, alpha=0.5)
+    return filled

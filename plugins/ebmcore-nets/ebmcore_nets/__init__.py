@@ -1,0 +1,19 @@
+"""Energies that are plain networks: `MLP` and `Conv`, loaded when they are first asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebmcore_nets.conv import Conv
+    from ebmcore_nets.mlp import MLP
+
+__all__ = ["MLP", "Conv"]
+
+_HOME = {"Conv": "conv", "MLP": "mlp"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,80 @@
+"""A convolutional network as an energy of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ebmcore import PositiveInt
+from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
+from ebmcore_nets.layers import positive, refuse_other_events, weighted
+
+
+class Conv(nn.Module):
+    """A 3×3 convolution, then 4×4 ones that halve the image, flatten, linear to one number.
+
+    The first has stride 1, the others stride 2, all padding 1; an activation follows each. An
+    image of height H goes through H, H // 2, H // 4, … and may not fall below 1: 8×8 fits at most
+    4 entries of `channels`, 28×28 at most 5. ValueError when there are more.
+
+    Shapes: x (batch, H, W), which counts as one channel, or (batch, C, H, W) -> (batch,), nats.
+    Each event's energy depends on that event alone: there is no normalisation layer. Calls with
+    events of another shape raise ValueError.
+
+    Args:
+        channels: Channels after each convolution; every one but the first halves the image.
+        activation: What follows each convolution; silu is smooth, leaky_relu has slope 0.2 below 0
+            and makes the Laplacian of E zero almost everywhere.
+        spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
+            singular value (Miyato et al. 2018); the estimate is a buffer, moved on by each call in
+            train mode.
+        event_shape: (runtime) Shape of one event.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        *,
+        channels: Sequence[PositiveInt] = (32, 64, 128, 256),
+        activation: Activation = "silu",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+        self.piecewise_linear = is_piecewise_linear(activation)
+        channels = positive("channels", channels)
+        colours, height, width = _image(self.event_shape)
+        _refuse_too_many(channels, self.event_shape, min(height, width))
+        first = nn.Conv2d(colours, channels[0], kernel_size=3, padding=1)
+        layers = [weighted(first, spectral_norm), activation_layer(activation)]
+        for inputs, outputs in pairwise(channels):
+            halving = nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+            layers += [weighted(halving, spectral_norm), activation_layer(activation)]
+            height, width = height // 2, width // 2
+        head = nn.Linear(channels[-1] * height * width, 1)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), weighted(head, spectral_norm))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
+        refuse_other_events("conv", x, self.event_shape)
+        energies: Tensor = self.layers(x.unsqueeze(1) if x.ndim == 3 else x)
+        return energies.squeeze(1)
+
+
+def _image(event_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    if len(event_shape) == 2:
+        return (1, *event_shape)
+    if len(event_shape) == 3:
+        return event_shape
+    raise ValueError(f"takes events of shape (H, W) or (C, H, W); got {event_shape}")
+
+
+def _refuse_too_many(channels: tuple[int, ...], event_shape: tuple[int, ...], side: int) -> None:
+    fit = side.bit_length()  # the image and each half of it, down to a side of 1
+    if not 1 <= len(channels) <= fit:
+        raise ValueError(
+            f"events of shape {event_shape} fit 1 to {fit} entries of channels, since each after "
+            f"the first halves the image; got {len(channels)}"
+        )

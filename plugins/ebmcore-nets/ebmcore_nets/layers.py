@@ -1,0 +1,28 @@
+"""What both networks share: spectral normalisation, and the refusal of other events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+
+def weighted(layer: nn.Module, spectral_norm: bool) -> nn.Module:
+    """Return the layer, its weight divided by its largest singular value if that is asked for."""
+    return parametrizations.spectral_norm(layer) if spectral_norm else layer
+
+
+def refuse_other_events(name: str, x: Tensor, event_shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless x is a batch of events of that shape."""
+    if x.ndim == 0 or tuple(x.shape[1:]) != event_shape:
+        found = tuple(x.shape[1:]) if x.ndim else "a single number"
+        raise ValueError(f"energy {name} was built for events of shape {event_shape}; got {found}")
+
+
+def positive(name: str, sizes: Iterable[int]) -> tuple[int, ...]:
+    """Return the sizes as a tuple. Raises ValueError when one is not positive."""
+    sizes = tuple(sizes)
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"{name} should be positive numbers; got {list(sizes)}")
+    return sizes

@@ -1,0 +1,57 @@
+"""A multi-layer perceptron as an energy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ebmcore import PositiveInt
+from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
+from ebmcore_nets.layers import positive, refuse_other_events, weighted
+
+
+class MLP(nn.Module):
+    """Flatten the event, then linear layers with activations between them, to one number.
+
+    E(x) = W_L a(W_{L-1} … a(W_1 flatten(x) + b_1) … ) + b_L, in nats.
+
+    Shapes: x (batch, *event_shape) -> (batch,). Each event's energy depends on that event alone:
+    there is no normalisation layer. Infinitely often differentiable in x with `silu`, `softplus`
+    and `tanh`; with `leaky_relu`, `piecewise_linear` is true and the Laplacian of E is 0 almost
+    everywhere. Calls with events of another shape raise ValueError.
+
+    Args:
+        hidden: Width of each hidden layer; [] makes E linear in x.
+        activation: What stands between the layers; leaky_relu has slope 0.2 below 0.
+        spectral_norm: Divide each weight by its largest singular value (Miyato et al. 2018), which
+            bounds the slope of E; the estimate is a buffer, moved on by each call in train mode.
+        event_shape: (runtime) Shape of one event.
+    """
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        *,
+        hidden: Sequence[PositiveInt] = (128, 128),
+        activation: Activation = "leaky_relu",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+        self.piecewise_linear = is_piecewise_linear(activation)
+        self.features = math.prod(self.event_shape)
+        widths = (self.features, *positive("hidden", hidden), 1)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(widths):
+            layers.append(weighted(nn.Linear(inputs, outputs), spectral_norm))
+            layers.append(activation_layer(activation))
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
+        refuse_other_events("mlp", x, self.event_shape)
+        energies: Tensor = self.layers(x.reshape(x.shape[0], self.features))
+        return energies.squeeze(1)

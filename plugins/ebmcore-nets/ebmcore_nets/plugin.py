@@ -1,0 +1,9 @@
+"""What this distribution offers to ebmcore."""
+
+from ebmcore import hookimpl
+
+
+@hookimpl
+def ebmcore_energies() -> dict[str, str]:
+    """Offer the networks."""
+    return {"conv": "ebmcore_nets.conv:Conv", "mlp": "ebmcore_nets.mlp:MLP"}
