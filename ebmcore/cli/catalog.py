@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ebmcore.config import catalog, describe, parameters, reserved, type_name
+from ebmcore.config import catalog, component_parameters, describe, reserved, type_name
 from ebmcore.config.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
 from ebmcore.kinds import KINDS
@@ -58,7 +58,7 @@ def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
         (kind,) = kinds(kind)
         component = host.find(kind, name)
         target, full_name, origin = component.load(), component.full_name, component.plugin.origin
-        keys, text = parameters(target), describe(target).text
+        keys, text = component_parameters(target), describe(target).text
     return {
         "kind": kind,
         "name": name,

@@ -7,7 +7,7 @@ from ebmcore.config.document import config_schema
 from ebmcore.config.reserved import reserved
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
-from ebmcore.config.signature import describe, parameters
+from ebmcore.config.signature import component_parameters, describe
 from ebmcore.config.source import Source, apply_overrides, parse_assignments, read_config
 from ebmcore.config.tree import Config, Node
 from ebmcore.config.validate import plugin_selection, read_node, validate
@@ -22,10 +22,10 @@ __all__ = [
     "apply_overrides",
     "build",
     "catalog",
+    "component_parameters",
     "config_schema",
     "describe",
     "loss_slots",
-    "parameters",
     "parse_assignments",
     "plugin_selection",
     "read_config",

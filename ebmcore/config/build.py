@@ -22,8 +22,10 @@ def build(node: Node, slots: Mapping[str, Any]) -> Any:
     when the component fails for a reason of its own.
     """
     target = node.target
-    is_part = not inspect.isclass(target) and bool(positional(target))
-    names = set(BUILD_SLOTS) - (set(LOSS_SLOTS) if node.kind == "loss" and is_part else set())
+    arguments = () if inspect.isclass(target) else positional(target)
+    is_part = bool(arguments)  # a function with positional parameters is called later, with them
+    later = {*arguments, *(LOSS_SLOTS if node.kind == "loss" and is_part else ())}
+    names = set(BUILD_SLOTS) - later
     values = {**node.values, **{name: slots[name] for name in asked_for(target, names)}}
     if is_part:
         return partial(target, **values)

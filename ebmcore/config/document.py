@@ -8,7 +8,7 @@ from ebmcore.config import catalog
 from ebmcore.config.reserved import reserved
 from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import Parameter, describe, parameters
+from ebmcore.config.signature import Parameter, component_parameters, describe, parameters
 from ebmcore.errors import PluginError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Component, Host
@@ -48,7 +48,7 @@ def _branch(component: Component) -> dict[str, Any] | None:
         target = component.load()
     except PluginError:
         return None
-    keys = (*parameters(target), *reserved(component.kind, target))
+    keys = (*component_parameters(target), *reserved(component.kind, target))
     names = [component.full_name, component.name]
     return _typed(names, json_schema(keys, component.name, describe(target).text))
 

@@ -38,8 +38,13 @@ class Description(NamedTuple):
         return " ".join(self.text.split("\n\n")[0].split())
 
 
+def component_parameters(target: Callable[..., Any]) -> tuple[Parameter, ...]:
+    """List what of a component's signature is config: no slot, no `*args`, no `**kwargs`."""
+    return parameters(target, skip=BUILD_SLOTS if inspect.isclass(target) else _SLOTS)
+
+
 def parameters(target: Callable[..., Any], *, skip: Collection[str] = ()) -> tuple[Parameter, ...]:
-    """List what of a target's signature is config: no slot, no `*args`, no `**kwargs`.
+    """List the keys that a signature makes, but those to skip.
 
     Of a class, all of the constructor's parameters; of a function, the keyword-only ones.
     """
@@ -53,7 +58,6 @@ def parameters(target: Callable[..., Any], *, skip: Collection[str] = ()) -> tup
         if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and (is_class or p.kind is p.KEYWORD_ONLY)
         and p.name not in skip
-        and p.name not in (BUILD_SLOTS if is_class else _SLOTS)
     )
 
 

@@ -12,7 +12,13 @@ from ebmcore.config.catalog import find_lr_scheduler, find_optimizer, torch_para
 from ebmcore.config.reserved import reserved
 from ebmcore.config.schema import check
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import REQUIRED, Parameter, parameters, positional
+from ebmcore.config.signature import (
+    REQUIRED,
+    Parameter,
+    component_parameters,
+    parameters,
+    positional,
+)
 from ebmcore.config.source import Source
 from ebmcore.config.tree import Config, Node
 from ebmcore.errors import ConfigError, PluginError, Problem
@@ -200,7 +206,7 @@ class _Reader:
             return None, target, torch_parameters(target)
         component = self.host.find(kind, name)
         target = component.load()
-        return component, target, parameters(target)
+        return component, target, component_parameters(target)
 
     def check_slots(
         self, losses: tuple[Node, ...], sampler: Node | None, chains: Node | None

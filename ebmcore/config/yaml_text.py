@@ -77,6 +77,10 @@ def parse_value(text: str) -> Any:
 
 def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
+    if not node.tag.startswith("tag:yaml.org,2002:") or ":python/" in node.tag:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"the tag {node.tag!r} is not for configs", node.start_mark
+        )
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):

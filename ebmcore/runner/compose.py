@@ -13,7 +13,7 @@ from torch import nn
 from ebmcore.config import Cadence, Config, Node, Source, build
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
-from ebmcore.runner.data import Data, load_data
+from ebmcore.runner.data import Data, default_dtype, load_data
 from ebmcore.runner.experiment import Experiment, Origin, choose_device
 from ebmcore.runner.parts import LossTerm, MonitorEntry
 from ebmcore.runner.streams import Streams, own_global_stream
@@ -99,7 +99,8 @@ def make_energy(
 
 
 def _data(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
-    dataset = build(node, Slots(streams, "data"))
+    with default_dtype(dtype):
+        dataset = build(node, Slots(streams, "data"))
     try:
         return load_data(
             dataset,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -33,6 +35,17 @@ class Data(NamedTuple):
         return Data(x, held_out, y, bounds, self.source)
 
 
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Let what reads or draws data do so in the run's dtype, not in a narrower one first."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch.dtype) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
 
@@ -41,7 +54,8 @@ def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch
     """
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
-        found = found()
+        with default_dtype(dtype):
+            found = found()
     x, y = _tensors(found)
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"the dataset has no points: shape {tuple(x.shape)}")

@@ -57,9 +57,7 @@ class Run:
 
         def begin(n: int) -> Tensor:
             low, high = self.bounds.unbind()
-            noise = torch.rand(
-                (n, *low.shape), generator=generator, device=device, dtype=low.dtype
-            )
+            noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
             return low + (high - low) * noise
 
         return draw(self.energy, self.sampler, self.chains, begin, n, n_steps, generator)

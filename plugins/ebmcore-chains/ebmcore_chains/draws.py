@@ -9,15 +9,15 @@ from torch import Generator, Tensor
 def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) -> Tensor:
     """Draw n events, each element uniform between data_range[0] and data_range[1] at its place.
 
-    Raises ValueError when the data_range, (2, *event), are of other events than x, (batch, *event).
+    Raises ValueError when data_range, (2, *event), is of other events than x, (batch, *event).
     """
     if data_range.shape != (2, *x.shape[1:]):
         raise ValueError(
             f"data_range should have shape {(2, *x.shape[1:])} for events of shape "
             f"{tuple(x.shape[1:])}; got {tuple(data_range.shape)}"
         )
-    low, high = data_range.to(x)
-    return low + (high - low) * unit_interval(x, (n, *x.shape[1:]), generator)
+    data_range = data_range.to(x)
+    return torch.lerp(data_range[0], data_range[1], unit_interval(x, (n, *x.shape[1:]), generator))
 
 
 def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tensor:

@@ -20,7 +20,8 @@ class Noise(Chains):
     `start` raises ValueError when the noise is uniform and the data's range is not known.
 
     Args:
-        kind: uniform draws each element over the data's range at its place, normal from N(0, scale²).
+        kind: uniform draws each element over the data's range at its place, normal from
+            N(0, scale²).
         scale: Standard deviation of normal noise, in units of x; uniform noise has no use for it.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event).
     """

@@ -30,8 +30,8 @@ class Persistent(Chains):
         init: Where chains begin: uniform over the data's range, normal from N(0, scale²), or at
             events of the batch.
         scale: Standard deviation of normal noise, in units of x; the others have no use for it.
-        data_range: (runtime) The lowest and the highest value of the data, (2, *event); without them
-            uniform noise is over the range of the batch at hand.
+        data_range: (runtime) The lowest and the highest value of the data, (2, *event); without
+            it uniform noise is over the range of the batch at hand.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class Persistent(Chains):
         return None if self._buffer is None else self._buffer.clone()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return copies of the chains and of the slots of the last start; empty before the first."""
+        """Return copies of the chains and of the last start's slots; empty before the first."""
         state = {"buffer": self._buffer, "slots": self._slots}
         return {name: value.clone() for name, value in state.items() if value is not None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what state_dict gave. Raises ValueError when it holds another number of chains."""
+        """Take up what state_dict gave. Raises ValueError when it doesn't hold `size` chains."""
         buffer, slots = state.get("buffer"), state.get("slots")
         if buffer is not None and len(buffer) != self.size:
             raise ValueError(f"the saved state holds {len(buffer)} chains, but size is {self.size}")

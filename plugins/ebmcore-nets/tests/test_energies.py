@@ -126,11 +126,8 @@ def test_spectral_norm_bounds_the_weights_and_moves_only_in_train_mode(build):
     x = events(energy, 2)
     for _ in range(300):
         energy(x)
-    weights = [
-        m.weight
-        for m in energy.eval().modules()
-        if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)
-    ]
+    weighted = (torch.nn.Linear, torch.nn.Conv2d)
+    weights = [m.weight for m in energy.eval().modules() if isinstance(m, weighted)]
     largest = torch.stack([torch.linalg.matrix_norm(w.flatten(1), 2) for w in weights])
     torch.testing.assert_close(largest, torch.ones(len(weights)), rtol=1e-3, atol=1e-3)
     before = copy.deepcopy(energy.state_dict())

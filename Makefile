@@ -1,0 +1,27 @@
+# Two commands: `make demo` and `make test`. Both use .venv, which the first of them makes.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/ready
+	$(BIN)/ebmcore run examples/five_gaussians.yaml
+
+test: lint
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.venv/ready: requirements-dev.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt editables hatchling
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
+		--requirement requirements-dev.txt
+	touch .venv/ready
+
+clean:
+	rm -rf .venv runs mlruns mlflow.db

@@ -1,0 +1,1 @@
+"""A complete third-party plugin for ebmcore: one energy, one monitor."""

@@ -1,0 +1,62 @@
+"""From the numbers in a file to points and labels, or the reason why they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ebmcore import DataError
+
+
+def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None) -> Tensor:
+    """Return the rows in that dtype. Raises DataError when there are none, or one isn't finite.
+
+    `lines` says where in the file each row stands, if it has lines.
+    """
+    if found.ndim == 0:
+        raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
+    if found.numel() == 0:
+        raise DataError(f"{path} has no numbers: shape {tuple(found.shape)}")
+    x = found.to(dtype, copy=True)
+    bad = ~torch.isfinite(x)
+    if bad.any():
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise DataError(
+            f"{path}: {_place(first, lines)} is {_value(found[first], dtype)}; of {bad.numel()} "
+            f"numbers {int(bad.sum())} are not finite. Remove or mend those rows"
+        )
+    return x
+
+
+def as_labels(found: Tensor, n: int, place: str) -> Tensor:
+    """Return n whole numbers, (n,) int64. Raises DataError when they are anything else."""
+    if tuple(found.shape) != (n,):
+        raise DataError(
+            f"{place} should hold one label for each of {n} rows, shape ({n},); "
+            f"got {tuple(found.shape)}"
+        )
+    labels = found.to(torch.int64)
+    wrong = labels != found
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise DataError(f"{place}: labels should be whole numbers; row {row} is {found[row]:g}")
+    return labels
+
+
+def _place(index: tuple[int, ...], lines: Sequence[int] | None) -> str:
+    row, *rest = index
+    if lines is not None:
+        return f"line {lines[row]}, column {rest[0] + 1} (counted from 1; row {row} from 0)"
+    if not rest:
+        return f"row {row} (counted from 0)"
+    column = f"column {rest[0]}" if len(rest) == 1 else f"element {rest}"
+    return f"row {row}, {column} (counted from 0)"
+
+
+def _value(value: Tensor, dtype: torch.dtype) -> str:
+    if torch.isfinite(value):
+        return f"{value:g}, too large for {str(dtype).removeprefix('torch.')}"
+    return f"{value:g}"

@@ -1,0 +1,77 @@
+"""A table of numbers in a .csv file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ebmcore import DataError
+
+
+def read_csv(path: Path, *, header: bool | None, delimiter: str) -> tuple[Tensor, list[int]]:
+    """Return the table (rows, columns), float64, and each row's line in the file, counted from 1.
+
+    Blank lines are passed over. Raises DataError at the first row of another length, the first cell
+    that is no number, or when there are no rows.
+    """
+    rows: list[list[float]] = []
+    lines: list[int] = []
+    columns, first_line = 0, 0  # of the header, or else of the first row
+    for line, cells in _filled(path, delimiter):
+        if not columns:
+            columns, first_line = len(cells), line
+            if header or (header is None and not any(map(_is_number, cells))):
+                continue
+        if len(cells) != columns:
+            raise DataError(
+                f"{path}: line {line} has {len(cells)} columns, but line {first_line} has {columns}"
+            )
+        rows.append(_numbers(cells, line, path))
+        lines.append(line)
+    if not rows:
+        raise DataError(f"{path} has no rows" + (" below its header" if columns else ""))
+    return torch.tensor(rows, dtype=torch.float64), lines
+
+
+def _filled(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        try:
+            return [
+                (reader.line_num, cells)
+                for cells in reader
+                if len(cells) > 1 or any(cell.strip() for cell in cells)
+            ]
+        except csv.Error as error:
+            raise DataError(f"{path}: line {reader.line_num}: {error}") from error
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is no text in UTF-8: {error.reason}") from error
+
+
+def _numbers(cells: list[str], line: int, path: Path) -> list[float]:
+    try:
+        return [_number(cell) for cell in cells]
+    except ValueError:
+        column = next(i for i, cell in enumerate(cells) if not _is_number(cell))
+        found = repr(cells[column].strip()) if cells[column].strip() else "an empty cell"
+        raise DataError(
+            f"{path}: line {line}, column {column + 1} (counted from 1) should be a number; "
+            f"got {found}"
+        ) from None
+
+
+def _number(cell: str) -> float:
+    if "_" in cell:  # Python's own way to write 1_000, and nobody else's
+        raise ValueError(cell)
+    return float(cell)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
+        return False
+    return True

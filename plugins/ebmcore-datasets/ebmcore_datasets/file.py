@@ -1,0 +1,124 @@
+"""The user's own data, from a file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ebmcore import DataError, PositiveInt
+from ebmcore_datasets.arrays import Contents, read_npy, read_npz, read_pt
+from ebmcore_datasets.checks import as_labels, as_points
+from ebmcore_datasets.csv_table import read_csv
+
+
+class File:
+    """Rows of numbers from a .npy, .npz, .csv, .pt or .pth file; each row is one event.
+
+    Called, it returns x (n, *event) in torch's default dtype, or (x, y) with integer labels y (n,)
+    when `y_key` is given. Integers and truth values become numbers as they are: bytes are not
+    scaled. Nothing is unpickled: .npy and .npz are read without pickles, .pt weights-only.
+
+    All rows or none: raises DataError that names the file, and the row and line where there is one,
+    when the file is missing, empty or of another kind, or holds NaN, infinity, words, rows of
+    different lengths, or no numbers at all.
+
+    Args:
+        path: The file, relative to the working directory.
+        x_key: Name of the events in a .npz, or in a dict of tensors in a .pt.
+        y_key: Name of the labels beside them; no labels when not given.
+        header: Whether the first line of a .csv is a header; when not given, it is one if no cell
+            of it is a number.
+        delimiter: The character between the cells of a .csv.
+        shape: Shape of one event, to which each row is reshaped; as it is in the file when not
+            given.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        x_key: str = "x",
+        y_key: str | None = None,
+        header: bool | None = None,
+        delimiter: str = ",",
+        shape: Sequence[PositiveInt] | None = None,
+    ) -> None:
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise ValueError(f"delimiter should be one character, no quote; got {delimiter!r}")
+        self.path = path
+        self.x_key = x_key
+        self.y_key = y_key
+        self.header = header
+        self.delimiter = delimiter
+        self.shape = shape
+
+    def __call__(self) -> Tensor | tuple[Tensor, Tensor]:
+        """Return x, or (x, y). Raises DataError."""
+        path = Path(self.path).expanduser()
+        try:
+            _refuse_missing(path)
+            contents, lines = self._reader(path)(path)
+        except OSError as error:
+            raise DataError(f"{path} can't be read: {error.strerror or error}") from error
+        dtype = torch.get_default_dtype()
+        x = as_points(self._named(contents, self.x_key, "x_key", path), path, dtype, lines)
+        x = self._reshaped(x, path)
+        if self.y_key is None:
+            return x
+        labels = self._named(contents, self.y_key, "y_key", path)
+        return x, as_labels(labels, len(x), f"{path} [{self.y_key}]")
+
+    def _reader(self, path: Path) -> Callable[[Path], tuple[Contents, Sequence[int] | None]]:
+        readers: dict[str, Callable[[Path], tuple[Contents, Sequence[int] | None]]] = {
+            ".csv": lambda path: read_csv(path, header=self.header, delimiter=self.delimiter),
+            ".npy": lambda path: (read_npy(path), None),
+            ".npz": lambda path: (read_npz(path), None),
+            ".pt": lambda path: (read_pt(path), None),
+            ".pth": lambda path: (read_pt(path), None),
+        }
+        ending = path.suffix.lower()
+        if ending not in readers:
+            raise DataError(
+                f"{path}: the ending {ending!r} is not known; supported: {', '.join(readers)}"
+            )
+        return readers[ending]
+
+    def _named(self, contents: Contents, name: str, key: str, path: Path) -> Tensor:
+        if isinstance(contents, Tensor):
+            if key == "y_key":
+                raise DataError(f"{path} holds one unnamed array, so y_key={name!r} names nothing")
+            return contents
+        if name not in contents:
+            there = ", ".join(repr(n) for n in contents) or "nothing"
+            raise DataError(f"{path} has no array {name!r} ({key}); it holds {there}")
+        return contents[name]()
+
+    def _reshaped(self, x: Tensor, path: Path) -> Tensor:
+        if self.shape is None:
+            return x
+        shape = tuple(self.shape)
+        wanted, there = torch.Size(shape).numel(), x[0].numel()
+        if wanted != there:
+            raise DataError(
+                f"{path}: rows have shape {tuple(x.shape[1:])}, {there} numbers; "
+                f"shape {list(shape)} would need {wanted}"
+            )
+        return x.reshape(len(x), *shape)
+
+
+def _refuse_missing(path: Path) -> None:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; path should name a file in it")
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise DataError(f"no such file: {path} (nor is there a folder {path.parent})")
+        names = sorted(entry.name for entry in path.parent.iterdir())
+        near = difflib.get_close_matches(path.name, names, 1)
+        hint = f". Did you mean {path.parent / near[0]}?" if near else ""
+        raise DataError(f"no such file: {path}{hint}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty: 0 bytes")

@@ -1,0 +1,59 @@
+"""What the core's tests share: a config of local parts, so that no plugin needs to be there."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+ROOT = Path(__file__).parents[1]
+PARTS = Path(__file__).parent / "parts.py"
+
+CONFIG = {
+    "name": "bare",
+    "seed": 3,
+    "plugins": {"files": [str(PARTS)]},
+    "data": {"type": "parts:line", "n": 200},
+    "energy": {"type": "parts:bowl"},
+    "sampler": {"type": "parts:walk", "step_size": 0.1, "n_steps": 3},
+    "chains": {"type": "parts:kept", "size": 40},
+    "loss": {"type": "parts:gap"},
+    "optimizer": {"type": "Adam", "lr": 0.05},
+    "train": {"epochs": 2, "batch_size": 20, "ema": 0.9, "log_every": 5},
+    "monitors": [{"type": "parts:looks", "every": "1 epoch"}],
+    "tracking": "off",
+}
+
+
+@pytest.fixture
+def config():
+    """A config that trains in milliseconds and needs nothing but `parts.py`."""
+    return copy.deepcopy(CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Run each test in an empty folder, with no setting of the developer's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in os.environ if n.startswith(("EBMCORE_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture
+def ebmcore_command():
+    """Run the command line as a user does, in a process of its own."""
+
+    def call(*arguments, **options):
+        command = [sys.executable, "-m", "ebmcore", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300, check=False, **options
+        )
+
+    return call

@@ -1,0 +1,199 @@
+"""A config is checked as a whole: every problem at once, each with its place."""
+
+import pytest
+import torch
+
+from ebmcore import ConfigError
+from ebmcore.config import apply_overrides, read_config
+from ebmcore.config.source import parse_assignments
+from ebmcore.runner import prepare
+
+
+def problems(config, **overrides):
+    with pytest.raises(ConfigError) as caught:
+        prepare(config, overrides)
+    return {problem.path: problem for problem in caught.value.problems}
+
+
+def test_a_good_config_is_resolved_with_every_default(config):
+    record = prepare(config).config.record
+    assert record["energy"] == {"type": "parts:bowl", "width": 1.0, "dropout": 0.0}
+    assert record["sampler"] == {"type": "parts:walk", "step_size": 0.1, "n_steps": 3}
+    assert record["loss"] == [{"type": "parts:gap", "beta": 1.0, "weight": 1.0, "name": None}]
+    assert record["monitors"][0]["every"] == "1 epoch"
+    assert record["train"]["clip_grad_norm"] is None
+    assert record["optimizer"]["betas"] == [0.9, 0.999]
+
+
+def test_all_problems_are_told_at_once(config):
+    config["energy"]["widht"] = 2
+    config["sampler"]["step_size"] = -1
+    config["chains"]["size"] = "many"
+    config["train"]["batch_size"] = 0
+    config["optimizer"]["type"] = "Adamm"
+    config["trian"] = {}
+    found = problems(config)
+    assert set(found) == {
+        "energy.widht",
+        "sampler.step_size",
+        "chains.size",
+        "train.batch_size",
+        "optimizer.type",
+        "trian",
+    }
+    assert "Did you mean 'width'? Keys here: width, dropout" in found["energy.widht"].message
+    assert found["sampler.step_size"].message == "should be greater than 0; got -1"
+    assert found["chains.size"].message == 'should be a valid integer; got "many"'
+    assert "Did you mean 'Adam'" in found["optimizer.type"].message
+    assert "Did you mean 'train'?" in found["trian"].message
+
+
+def test_an_unknown_component_names_the_near_ones(config):
+    config["loss"]["type"] = "gapp"
+    found = problems(config)["loss.type"]
+    assert found.message.startswith("no loss 'gapp'. Did you mean 'gap'?")
+
+
+def test_an_unknown_component_of_ours_names_the_command(config):
+    config["plugins"]["disable"] = ["ebmcore-langevin"]
+    config["sampler"] = {"type": "langevin"}
+    message = problems(config)["sampler.type"].message
+    assert "pip install ebmcore-langevin" in message or "is blocked" in message
+
+
+@pytest.mark.parametrize("key", ["sampler", "chains"])
+def test_a_loss_of_samples_needs_a_sampler_and_chains(config, key):
+    del config[key]
+    assert "loss 'gap' asks for 'x_neg'" in problems(config)[key].message
+
+
+def test_a_loss_that_needs_no_samples_needs_no_sampler(config):
+    del config["sampler"], config["chains"], config["monitors"]
+    config["loss"] = "parts:offset"
+    assert prepare(config).config.sampler is None
+
+
+@pytest.mark.parametrize("given", [{"epochs": 1, "steps": 2}, {}])
+def test_epochs_or_steps(config, given):
+    config["train"] = given
+    assert "give either epochs or steps" in problems(config)["train"].message
+
+
+def test_two_losses_of_one_name_are_refused(config):
+    config["loss"] = ["parts:gap", {"type": "parts:gap", "weight": 2}]
+    assert "give one another `name`" in problems(config)["loss.1"].message
+    config["loss"][1]["name"] = "second"
+    assert [n.name for n in prepare(config).config.losses] == ["gap", "second"]
+
+
+def test_a_whole_number_may_be_written_with_an_exponent(config):
+    config["data"]["n"] = 1e2
+    assert prepare(config).config.data.values["n"] == 100
+    config["data"]["n"] = 1.5
+    assert "valid integer; got 1.5" in problems(config)["data.n"].message
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_are_finite(config, value):
+    config["sampler"]["step_size"] = value
+    assert "finite number" in problems(config)["sampler.step_size"].message
+
+
+def test_a_cadence_is_read(config):
+    config["monitors"][0]["every"] = "3 weeks"
+    assert "'20 epochs', '500 steps' or 'end'" in problems(config)["monitors.0.every"].message
+
+
+def test_problems_name_the_line(tmp_path, config):
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "data: {type: line}\nenergy:\n  type: bowl\n  width: wide\n"
+        "loss: offset\ntrain: {epochs: 1}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        prepare(file, plugins=config["plugins"]["files"])
+    assert str(caught.value) == f'{file}:4 energy.width: should be a valid number; got "wide"'
+
+
+def test_overrides_make_and_reach_places(config):
+    source = read_config(config)
+    given = {
+        "train.epochs": 5,
+        "lr_scheduler.type": "ExponentialLR",
+        "monitors.0.every": "5 epochs",
+        "monitors.parts:looks.name": "view",
+        "monitors.0": {"type": "warns"},
+    }
+    tree = apply_overrides(source, given).tree
+    assert tree["train"]["epochs"] == 5
+    assert tree["lr_scheduler"] == {"type": "ExponentialLR"}
+    assert tree["monitors"] == [{"type": "warns"}]
+    assert source.tree == config  # the source itself is as it was
+
+
+def test_an_override_of_loss_speaks_of_the_first_entry(config):
+    config["loss"] = [{"type": "gap"}, {"type": "size", "weight": 0.1}]
+    tree = apply_overrides(read_config(config), {"loss.type": "x", "loss.size.weight": 1}).tree
+    assert tree["loss"] == [{"type": "x"}, {"type": "size", "weight": 1}]
+
+
+def test_an_override_turns_the_short_form_into_the_long_one(config):
+    config["energy"] = "parts:bowl"
+    tree = apply_overrides(read_config(config), {"energy.width": 2}).tree
+    assert tree["energy"] == {"type": "parts:bowl", "width": 2}
+
+
+@pytest.mark.parametrize("dotted", ["monitors.7.every", "seed.x", "monitors.nobody.every"])
+def test_an_override_of_no_place_is_refused(config, dotted):
+    with pytest.raises(ConfigError, match=f"override {dotted}"):
+        apply_overrides(read_config(config), {dotted: 1})
+
+
+def test_assignments_are_yaml():
+    found = parse_assignments(["a.b=1e-4", "c=[]", "d=off", "e=5 epochs", "f="])
+    assert found == {"a.b": 1e-4, "c": [], "d": "off", "e": "5 epochs", "f": None}
+    with pytest.raises(ConfigError, match="KEY=VALUE"):
+        parse_assignments(["train.epochs"])
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "just words"])
+def test_a_config_is_a_mapping(tmp_path, text):
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="a config is a mapping"):
+        read_config(file)
+
+
+def test_no_such_file():
+    with pytest.raises(ConfigError, match=r"nowhere.yaml: no such config file"):
+        read_config("nowhere.yaml")
+
+
+def test_tracking_off_in_either_spelling(config):
+    for value in ("off", False):
+        config["tracking"] = value
+        assert prepare(config).config.tracking is None
+    config["tracking"] = {"experiment": "x"}
+    assert prepare(config).config.tracking.experiment == "x"
+
+
+def test_torchs_own_refusal_names_the_place(config):
+    from ebmcore.runner import compose
+
+    config["optimizer"] = {"type": "SGD", "lr": -1}
+    with pytest.raises(ConfigError, match=r"optimizer: Invalid learning rate: -1"):
+        compose(*prepare(config)).assemble()
+
+
+def test_initial_weights_come_from_the_seed_alone(config):
+    from ebmcore.runner import compose
+
+    torch.manual_seed(1)
+    one = compose(*prepare(config)).energy.weight
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    two = compose(*prepare(config)).energy.weight
+    assert torch.equal(one, two)
+    assert torch.equal(torch.get_rng_state(), state)
+    other = compose(*prepare(config, {"seed": 4})).energy.weight
+    assert not torch.equal(one, other)

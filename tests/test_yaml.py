@@ -1,0 +1,75 @@
+"""YAML as people mean it, with the line of every key."""
+
+import pytest
+
+from ebmcore import ConfigError
+from ebmcore.config.yaml_text import parse, parse_value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-4", 1e-4),
+        ("1.0e-4", 1e-4),
+        ("-2E3", -2000.0),
+        (".5", 0.5),
+        ("3", 3),
+        ("-3", -3),
+        ("1_000", 1000),
+        ("0x1f", 31),
+        ("010", "010"),
+        ("off", "off"),
+        ("no", "no"),
+        ("yes", "yes"),
+        ("true", True),
+        ("False", False),
+        ("1:30", "1:30"),
+        ("2026-01-02", "2026-01-02"),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        (".inf", float("inf")),
+        ("'5'", "5"),
+        ("5 epochs", "5 epochs"),
+        ("[1, 2.5, x]", [1, 2.5, "x"]),
+        ("{a: {b: 1}}", {"a": {"b": 1}}),
+        ("e5", "e5"),
+        ("1e", "1e"),
+    ],
+)
+def test_scalars(text, value):
+    found = parse_value(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_lines_of_keys_and_entries():
+    document = parse("a:\n  b: 1\nlist:\n  - x: 1\n  -\n    x: 2\n", "c.yaml")
+    assert document.lines[("a", "b")] == 2
+    assert document.lines[("list", 1, "x")] == 6
+
+
+def test_merge_keys():
+    assert parse("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", "c.yaml").value["b"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("a: [1,\nb: 2\n", "c.yaml:3:1"), ("a: 1\n b: 2\n", "c.yaml:2:3"), ("a: @x\n", "c.yaml:1:4")],
+)
+def test_broken_yaml_names_line_and_column(text, place):
+    with pytest.raises(ConfigError, match="broken YAML") as caught:
+        parse(text, "c.yaml")
+    assert str(caught.value).startswith(place)
+
+
+def test_a_key_written_twice_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"c.yaml:3 a.x: written twice, first in line 2; keep one"
+    ):
+        parse("a:\n  x: 1\n  x: 2\n", "c.yaml")
+
+
+def test_no_python_object_is_made():
+    with pytest.raises(ConfigError, match="broken YAML"):
+        parse("a: !!python/object/apply:os.getcwd []", "c.yaml")
