@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore.contracts import Chains, Kernel, RunView, Sample
+    from ebmcore.contracts import Chains, Energy, Kernel, RunView, Sample
     from ebmcore.decorators import chains, dataset, energy, loss, monitor, sampler
     from ebmcore.errors import (
         ComponentError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "contracts": ("Chains", "Kernel", "RunView", "Sample"),
+    "contracts": ("Chains", "Energy", "Kernel", "RunView", "Sample"),
     "decorators": ("chains", "dataset", "energy", "loss", "monitor", "sampler"),
     "errors": (
         "ComponentError",
@@ -68,6 +68,7 @@ __all__ = [
     "DataError",
     "DivergenceError",
     "EbmError",
+    "Energy",
     "Experiment",
     "Host",
     "Kernel",

@@ -6,6 +6,10 @@ builds it. Parameters with these names are handed over by the runner and are no 
 
     constructors, factories   event_shape, data_range (2, *event), generator, device
     losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
+
+A dataset is called with nothing and returns x (n, *event), a pair (x, y) or a torch Dataset. It
+may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in nats, and
+`bounds`, (2, *event), if its range is another than that of its points.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    Energy = Callable[[Tensor], Tensor]  # (batch, *event) -> (batch,); usually an nn.Module
     Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and what to log
-    Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset; may have .log_prob, .bounds
+    Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset
+
+Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
 BUILD_SLOTS = ("event_shape", "data_range", "generator", "device")
 LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
@@ -75,10 +80,6 @@ class Chains:
         """Take up the state that `state_dict` gave."""
 
 
-def _no_sampler(n: int, n_steps: int | None) -> Tensor:
-    raise ValueError("this run has no sampler, so its monitors can't draw from the model")
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunView:
     """What a monitor sees of a run. A monitor looks: it changes no weight, chain or random stream.
@@ -99,8 +100,13 @@ class RunView:
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), where the last chains ended
-    draw: Callable[[int, int | None], Tensor] = _no_sampler
+    draw: Callable[[int, int | None], Tensor] | None = None  # behind `sample`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether the run has a sampler and chains to draw from the model with."""
+        return self.draw is not None
 
     def sample(self, n: int, n_steps: int | None = None) -> Tensor:
         """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
@@ -108,6 +114,8 @@ class RunView:
         Without n_steps, ten times the steps of a training step. Raises ValueError when the run
         has no sampler.
         """
+        if self.draw is None:
+            raise ValueError("this run has no sampler, so its monitors can't draw from the model")
         return self.draw(n, n_steps)
 
 

@@ -31,8 +31,13 @@ _TEXT = 6000  # characters of a parameter's value, MLflow's limit
 
 
 def tracking_uri(tracking: Tracking) -> str:
-    """Return where the mirror is: the config's word, else the environment's, else sqlite here."""
-    return tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """Return where the mirror is: the config's word, else the environment's, else sqlite here.
+
+    A sqlite file is named by its whole path: MLflow keeps open what a relative one once meant.
+    """
+    uri = tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    scheme, slashes, path = uri.partition(":///")
+    return uri if scheme != "sqlite" else f"{scheme}{slashes}{Path(path).absolute()}"
 
 
 class Mirror:

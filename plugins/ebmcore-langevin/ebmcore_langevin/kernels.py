@@ -9,13 +9,12 @@ discrete approximations", section 1.4.1 (the unadjusted algorithm).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Kernel, NonNegativeFloat, PositiveFloat, energy_and_score
+from ebmcore import Energy, Kernel, NonNegativeFloat, PositiveFloat, energy_and_score
 
 
 class LangevinState(NamedTuple):
@@ -61,7 +60,7 @@ class Langevin(Kernel):
         self.clip_score = clip_score
         self.bounds = bounds
 
-    def init(self, energy: Callable[[Tensor], Tensor], x: Tensor) -> LangevinState:
+    def init(self, energy: Energy, x: Tensor) -> LangevinState:
         """Begin at x."""
         return LangevinState(x)
 
@@ -70,7 +69,7 @@ class Langevin(Kernel):
         return (torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),)
 
     def step(
-        self, energy: Callable[[Tensor], Tensor], state: LangevinState, noise: tuple[Tensor, ...]
+        self, energy: Energy, state: LangevinState, noise: tuple[Tensor, ...]
     ) -> tuple[LangevinState, LangevinInfo]:
         """Take one step."""
         values, score = energy_and_score(energy, state.x)

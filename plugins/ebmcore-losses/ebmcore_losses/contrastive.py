@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
+from ebmcore import Energy
 
-def contrastive_divergence(energy: Callable[[Tensor], Tensor], x: Tensor, x_neg: Tensor) -> Tensor:
+
+def contrastive_divergence(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value is no likelihood.
 
     With x⁻ from the model itself the gradient w.r.t. the parameters is that of the mean negative

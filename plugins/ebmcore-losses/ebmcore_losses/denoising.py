@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import PositiveFloat
+from ebmcore import Energy, PositiveFloat
 
 
 class DenoisingScoreMatching:
@@ -33,9 +31,7 @@ class DenoisingScoreMatching:
         if not self.sigmas:
             raise ValueError("sigma should be a number or a list of numbers; got an empty list")
 
-    def __call__(
-        self, energy: Callable[[Tensor], Tensor], x: Tensor, generator: Generator | None
-    ) -> Tensor:
+    def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Tensor:
         """Return the loss of a batch."""
         sigma = self._levels(x, generator)
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)

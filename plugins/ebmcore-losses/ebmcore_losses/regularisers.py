@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
+from ebmcore import Energy
 
-def energy_magnitude(energy: Callable[[Tensor], Tensor], x: Tensor, x_neg: Tensor) -> Tensor:
+
+def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
 
     Only energy differences mean anything to a density, so contrastive divergence lets E drift by

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DATA = "#1a1a1a"
 SAMPLES = "#e8590c"
+ON_A_WELL = "#ffffff"  # data over contours, which are darkest where data are densest
 
 
 def new_figure(view: RunView, width: float, height: float, title: str) -> Figure:
@@ -28,10 +29,13 @@ def new_figure(view: RunView, width: float, height: float, title: str) -> Figure
     return figure
 
 
-def draw_points(axes: Axes, x: Tensor, colour: str, label: str, *, size: float = 5.0) -> None:
+def draw_points(axes: Axes, x: Tensor, colour: str, label: str) -> None:
     """Scatter points of a plane, (n, 2), small and a little transparent so that crowds show."""
+    edge = DATA if colour == ON_A_WELL else "none"
     at = x.detach().double().cpu().numpy()
-    axes.scatter(at[:, 0], at[:, 1], s=size, c=colour, alpha=0.6, linewidths=0, label=label)
+    axes.scatter(
+        at[:, 0], at[:, 1], s=7, c=colour, alpha=0.7, label=label, linewidths=0.4, edgecolors=edge
+    )
 
 
 def frame_plane(axes: Axes, box: Tensor) -> None:

@@ -9,10 +9,11 @@ import torch
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
 from ebmcore_monitors.grid import box_around, evaluate, split
-from ebmcore_monitors.quadrature import LEAK, MASS, Quadrature, integrate
+from ebmcore_monitors.quadrature import LEAK, Quadrature, integrate
 
 POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
 COARSE = 1e-2  # nats by which log Z may differ between the grid and every second point of it
+MASS = 1e-3  # how far from 1 the data's mass may be
 WRONG_MASS = 1e-2  # an error of the data's mass that makes kl and entropy no record
 TOLERANCE = 1e-3  # nats of quadrature error that is no alarm
 STANDARD_ERRORS = 4.0

@@ -37,11 +37,10 @@ class Grid(NamedTuple):
 
         Shapes: like (n, *event), its event of as many numbers as there are axes -> (chunk, *event).
         """
-        for start in range(0, self.size, CHUNK):
-            flat = torch.arange(start, min(start + CHUNK, self.size))
-            places = torch.unravel_index(flat, self.shape)
-            columns = [axis[place] for axis, place in zip(self.axes, places, strict=True)]
-            points = torch.stack(columns, dim=1).to(like.dtype).to(like.device)
+        first, *others = self.axes
+        rows = max(1, CHUNK * len(first) // self.size)
+        for slab in torch.split(first, rows):
+            points = torch.cartesian_prod(slab, *others).to(like.dtype).to(like.device)
             yield points.reshape(-1, *like.shape[1:])
 
 

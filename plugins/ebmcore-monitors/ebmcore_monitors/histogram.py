@@ -21,7 +21,8 @@ class Histogram2d:
     `total_variation` is ½ Σ |share of data in a bin - share of samples in it|, from 0 to 1; all
     that lies outside the data's range counts as one more bin. Two finite samples never agree, so it
     has a floor above 0: of N data and M samples from the same law it is about
-    ½ Σ √(2 p (1 - p) (1/N + 1/M) / π), p the bins' probabilities. Compare runs that have the same
+    ½ Σ √(2 p (1 - p) (1/N + 1/M) / π), p the bins' probabilities (0.24 for 10,000 of each from
+    five Gaussians in 80 bins). Compare runs that have the same
     `n`, `bins` and data, and use larger bins for a lower floor. For events of shape (2,) alone.
 
     Args:

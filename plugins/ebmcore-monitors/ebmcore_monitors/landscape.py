@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
 from ebmcore_monitors.drawing import (
-    DATA,
+    ON_A_WELL,
     SAMPLES,
     draw_points,
     frame_plane,
@@ -14,9 +14,8 @@ from ebmcore_monitors.drawing import (
     refuse_all_but_planes,
 )
 from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.model_samples import model_samples
 from ebmcore_monitors.subset import subset
-from ebmcore_monitors.surface import draw_surface, surface
+from ebmcore_monitors.surface import add_scale, draw_surface, surface
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,11 +63,10 @@ class Landscape:
         figure = new_figure(view, 6.4, 5.4, "energy landscape")
         axes = figure.add_subplot()
         filled = draw_surface(axes, surface(view, box, self.points, self.clip))
-        figure.colorbar(filled, ax=axes, label="energy (nats)", format="%.1f")
-        draw_points(axes, subset(view.data, self.n, view.generator), DATA, "data")
-        samples = model_samples(view, self.n, self.n_steps)
-        if samples.x is not None:
-            draw_points(axes, samples.x, SAMPLES, "samples")
+        add_scale(axes, filled)
+        draw_points(axes, subset(view.data, self.n, view.generator), ON_A_WELL, "data")
+        if view.can_sample:
+            draw_points(axes, view.sample(self.n, self.n_steps), SAMPLES, "samples")
         frame_plane(axes, box)
         axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9)
         return {"figure": figure}

@@ -15,9 +15,8 @@ from ebmcore_monitors.drawing import (
     refuse_all_but_planes,
 )
 from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.model_samples import ModelSamples, model_samples
 from ebmcore_monitors.subset import subset
-from ebmcore_monitors.surface import draw_surface, surface
+from ebmcore_monitors.surface import add_scale, draw_surface, surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,28 +63,28 @@ class Panels:
         """Return the `figure`."""
         self.check(view.data.shape[1:])
         box = box_around(view.data, self.margin)
-        figure = new_figure(view, 12.6, 4.4, "data, samples and energy")
+        figure = new_figure(view, 12.6, 4.9, "data, samples and energy")
         left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
         data = subset(view.data, self.n, view.generator)
         draw_points(left, data, DATA, "data")
         left.set_title(f"data ({len(data):,})", fontsize=10)
-        _draw_samples(middle, model_samples(view, self.n, self.n_steps), box)
+        _draw_samples(middle, view.sample(self.n, self.n_steps) if view.can_sample else None, box)
         filled = draw_surface(right, surface(view, box, self.points, self.clip))
         right.set_title("energy", fontsize=10)
-        figure.colorbar(filled, ax=right, label="energy (nats)", format="%.1f")
+        add_scale(right, filled)
         for axes in (left, middle, right):
             frame_plane(axes, box)
             axes.label_outer()
         return {"figure": figure}
 
 
-def _draw_samples(axes: Axes, samples: ModelSamples, box: Tensor) -> None:
-    if samples.x is None:
-        reason = axes.text(0.5, 0.5, samples.reason, transform=axes.transAxes, fontsize=9)
-        reason.set(ha="center", va="center", wrap=True)
+def _draw_samples(axes: Axes, samples: Tensor | None, box: Tensor) -> None:
+    if samples is None:
+        reason = axes.text(0.5, 0.5, "the run has no sampler", transform=axes.transAxes)
+        reason.set(ha="center", va="center", fontsize=9)
         axes.set_title("samples (none)", fontsize=10)
         return
-    draw_points(axes, samples.x, SAMPLES, "samples")
-    lost = outside(samples.x, box)
+    draw_points(axes, samples, SAMPLES, "samples")
+    lost = outside(samples, box)
     beyond = f", {lost:.1%} outside" if lost else ""
-    axes.set_title(f"samples ({len(samples.x):,}{beyond})", fontsize=10)
+    axes.set_title(f"samples ({len(samples):,}{beyond})", fontsize=10)

@@ -19,7 +19,6 @@ from torch import Tensor
 from ebmcore_monitors.grid import Grid, evaluate, grid_over
 
 LEAK = 1e-6  # the share of the mass at the ends of the box that counts as none
-MASS = 1e-3  # how far from 1 the data's mass may be
 WIDENINGS = 2  # how often the box is doubled, at most
 LARGEST = 2**23  # points of a grid, at most
 
@@ -50,10 +49,11 @@ class Quadrature(NamedTuple):
         return float((self.log_p + self.log_weight).exp().sum())
 
     @property
-    def is_wide_enough(self) -> bool:
-        """Whether model and data have died away at the ends of the box."""
-        mass = self.mass
-        return self.leak <= LEAK and (mass is None or mass >= 1 - MASS)
+    def must_widen(self) -> bool:
+        """Whether model or data have not died away at the ends of the box."""
+        log_p = self.log_p
+        of_data = 0.0 if log_p is None else share_at_ends(log_p + self.log_weight, self.grid.shape)
+        return self.leak > LEAK or of_data > LEAK
 
     def expectation(self, value: Tensor) -> float:
         """Return ∫ p(x) value(x) dx, p the data's density; the value is not read where p is 0."""
@@ -74,7 +74,7 @@ def integrate(
     for _ in range(WIDENINGS):
         found = _integrate_once(energy, log_prob, like, grid_over(box, points))
         wider = 2 * points - 1
-        if found.is_wide_enough or wider ** box.shape[1] > LARGEST:
+        if not found.must_widen or wider ** box.shape[1] > LARGEST:
             return found
         quarter = (box[1] - box[0]) / 2
         box, points = torch.stack([box[0] - quarter, box[1] + quarter]), wider
@@ -89,8 +89,6 @@ def _integrate_once(
     log_weight = _log_weights(grid.shape, grid.spacings)
     log_mass = log_weight - values
     log_z = torch.logsumexp(log_mass, 0)
-    mass = (log_mass - log_z).exp()
-    inner = mass.reshape(grid.shape)[(slice(1, -1),) * len(grid.shape)]
     every_second = (slice(None, None, 2),) * len(grid.shape)
     coarse = values.reshape(grid.shape)[every_second]
     coarse_weight = _log_weights(tuple(coarse.shape), tuple(2 * h for h in grid.spacings))
@@ -101,8 +99,18 @@ def _integrate_once(
         log_weight=log_weight,
         log_z=float(log_z),
         coarse_log_z=float(torch.logsumexp(coarse_weight - coarse.flatten(), 0)),
-        leak=max(0.0, 1.0 - float(inner.sum())) if mass.isfinite().all() else math.nan,
+        leak=share_at_ends(log_mass, grid.shape),
     )
+
+
+def share_at_ends(log_mass: Tensor, shape: tuple[int, ...]) -> float:
+    """Return the share of the mass in the outermost points, NaN when the mass is not finite.
+
+    Shapes: log_mass (size of the grid,); the whole need not be 1.
+    """
+    mass = torch.softmax(log_mass, 0)
+    inner = mass.reshape(shape)[(slice(1, -1),) * len(shape)]
+    return (1.0 - inner.sum()).clamp(min=0.0).item()
 
 
 def _log_weights(shape: tuple[int, ...], spacings: tuple[float, ...]) -> Tensor:

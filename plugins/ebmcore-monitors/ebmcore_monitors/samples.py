@@ -65,7 +65,7 @@ class Samples:
         figure = new_figure(
             view, 5.0 * len(shown), 5.4, "data and samples" if self.data else "samples"
         )
-        panels = figure.subplots(1, len(shown), squeeze=False)[0]
+        panels = figure.subplots(1, len(shown), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
         for axes, (title, colour, x) in zip(panels, shown, strict=True):
             if kind == "points":
                 _draw_plane(axes, x, view.data, colour, title)

@@ -56,3 +56,15 @@ def draw_surface(axes: Axes, found: Surface) -> QuadContourSet:
     filled = axes.contourf(along, up, values, levels, cmap="Blues_r", extend="max")
     axes.contour(along, up, values, levels[::4], colors="#08306b", linewidths=0.3, alpha=0.5)
     return filled
+
+
+def add_scale(axes: Axes, filled: QuadContourSet) -> None:
+    """Put the scale of filled contours beside their axes, ticked at round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, *_, high = (float(level) for level in filled.levels)
+    # a tick beyond the levels would be drawn at their end, under a wrong number
+    ticks = [tick for tick in MaxNLocator(8).tick_values(low, high) if low <= tick <= high]
+    figure = axes.get_figure(root=False)
+    if figure is not None:
+        figure.colorbar(filled, ax=axes, label="energy (nats)", ticks=ticks)

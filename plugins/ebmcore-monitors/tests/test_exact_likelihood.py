@@ -1,0 +1,185 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from ebmcore_monitors.exact_likelihood import ExactLikelihood
+from ebmcore_monitors.grid import grid_over
+from ebmcore_monitors.quadrature import _log_weights
+from torch.testing import assert_close
+
+
+def gaussian_energy(precision):
+    return lambda x: 0.5 * torch.einsum("bi,ij,bj->b", x, precision.to(x), x)
+
+
+@pytest.mark.parametrize("constant", [0.0, 7.0])
+def test_the_true_mixture_as_model_has_no_divergence(make_view, new_mixture, warned, constant):
+    truth = new_mixture(constant=constant)
+    view = make_view(truth, truth.draw(5000), held_out=truth.draw(2000, 1), dataset=truth)
+    found = ExactLikelihood()(view)
+    assert found["kl"] == pytest.approx(0, abs=1e-5)
+    assert found["log_z"] == pytest.approx(-constant, abs=1e-5)
+    assert found["mass"] == pytest.approx(1, abs=1e-5)
+    own_nll = -truth.log_prob(view.held_out).mean().item()
+    assert found["nll"] == pytest.approx(own_nll, abs=1e-5)
+    assert found["floor_gap"] == pytest.approx(found["nll"] - found["entropy"], abs=1e-12)
+    assert warned == []
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_log_z_of_a_gaussian_is_the_closed_form(make_view, warned, d):
+    g = torch.Generator().manual_seed(3)
+    root = torch.eye(d) + 0.3 * torch.randn(d, d, generator=g).tril()
+    covariance = root @ root.T
+    x = torch.randn(4000, d, generator=g) @ root.T
+    found = ExactLikelihood()(make_view(gaussian_energy(covariance.inverse()), x))
+    expected = 0.5 * torch.logdet(2 * math.pi * covariance.double()).item()
+    assert found["log_z"] == pytest.approx(expected, abs=1e-5)
+    assert set(found) == {"log_z", "leak"}
+    assert found["leak"] < 1e-6
+    assert warned == []
+
+
+def test_events_of_another_shape_are_points_too(make_view):
+    x = torch.randn(2000, 1, 2, generator=torch.Generator().manual_seed(0))
+    found = ExactLikelihood()(make_view(lambda x: 0.5 * (x**2).sum((1, 2)), x))
+    assert found["log_z"] == pytest.approx(math.log(2 * math.pi), abs=1e-5)
+
+
+def test_kl_and_entropy_of_two_gaussians_are_the_closed_forms(make_view, new_mixture):
+    data = new_mixture(torch.tensor([[0.5, -0.5]]), sd=0.7)
+    model = new_mixture(torch.tensor([[0.0, 0.0]]), sd=1.1)
+    found = ExactLikelihood()(make_view(model, data.draw(5000), dataset=data))
+    shift, ratio = 0.5, (0.7 / 1.1) ** 2
+    expected = 0.5 * (2 * ratio + shift / 1.1**2 - 2 - 2 * math.log(ratio))
+    assert found["kl"] == pytest.approx(expected, abs=1e-5)
+    assert found["entropy"] == pytest.approx(math.log(2 * math.pi * math.e * 0.49), abs=1e-5)
+
+
+def test_density_that_underflows_or_is_zero_adds_nothing(make_view):
+    def log_prob(x):
+        inside = ((x >= 0) & (x <= 1)).all(1)
+        return torch.where(inside, 0.0, -torch.inf)
+
+    def energy(x):
+        return torch.where(((x >= 0) & (x <= 1)).all(1), 2.0, torch.inf)
+
+    x = torch.linspace(0, 1, 101)[:, None]
+    view = make_view(energy, x, dataset=SimpleNamespace(log_prob=log_prob))
+    found = ExactLikelihood(points=4001)(view)
+    assert found["log_z"] == pytest.approx(-2, abs=1e-3)
+    assert found["kl"] == pytest.approx(0, abs=2e-3)
+    assert found["entropy"] == pytest.approx(0, abs=1e-9)
+
+
+def test_nll_below_the_floor_is_an_alarm_and_no_record(make_view, new_mixture, warned):
+    truth = new_mixture()
+    leaked = truth.centres.detach().repeat(200, 1) + 0.01 * truth.draw(1000)
+    found = ExactLikelihood()(make_view(truth, truth.draw(5000), held_out=leaked, dataset=truth))
+    assert "nll" not in found
+    assert "floor_gap" not in found
+    assert found["kl"] == pytest.approx(0, abs=1e-5)
+    (message,) = warned
+    assert "impossible" in message
+    assert f"{found['entropy']:.4f}" in message
+
+
+def test_floor_may_come_from_an_attribute(make_view, new_mixture, warned):
+    truth = new_mixture()
+    held_out = truth.draw(1000, 1)
+    for entropy, recorded in ((2.0, True), (9.0, False)):
+        source = SimpleNamespace(entropy=entropy)
+        view = make_view(truth, truth.draw(2000), held_out=held_out, dataset=source)
+        found = ExactLikelihood()(view)
+        assert found["entropy"] == entropy
+        assert ("nll" in found) is recorded
+    assert len(warned.about("impossible")) == 1
+
+
+def test_chance_alone_is_no_alarm(make_view, new_mixture, warned):
+    truth = new_mixture()
+    below = 0
+    for seed in range(10):
+        view = make_view(truth, truth.draw(1000), held_out=truth.draw(50, seed), dataset=truth)
+        below += ExactLikelihood(points=121)(view)["floor_gap"] < 0
+    assert below > 0
+    assert warned == []
+
+
+def test_unnormalised_density_is_not_recorded(make_view, new_mixture, warned):
+    truth = new_mixture()
+    half = SimpleNamespace(log_prob=lambda x: truth.log_prob(x) - math.log(2))
+    found = ExactLikelihood()(make_view(truth, truth.draw(1000), dataset=half))
+    assert found["mass"] == pytest.approx(0.5, abs=1e-5)
+    assert "kl" not in found
+    assert "entropy" not in found
+    assert warned.about("integrates to 0.5")
+
+
+def test_negative_kl_is_an_alarm_and_no_record(make_view, new_mixture, warned):
+    truth = new_mixture()
+    short = SimpleNamespace(log_prob=lambda x: truth.log_prob(x) - 0.005)
+    found = ExactLikelihood()(make_view(truth, truth.draw(1000), dataset=short))
+    assert "kl" not in found
+    assert warned.about("below 0, which is impossible")
+
+
+def test_flat_energy_leaks_out_of_every_box(make_view, warned):
+    x = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
+    found = ExactLikelihood(points=51)(make_view(lambda x: 0 * x.sum(1), x))
+    assert found["leak"] > 1e-3
+    (message,) = warned
+    assert "cuts mass off" in message
+    assert "`margin`" in message
+
+
+def test_box_is_widened_to_hold_a_model_broader_than_the_data(make_view, warned):
+    x = torch.rand(500, 1, generator=torch.Generator().manual_seed(0)) - 0.5
+    found = ExactLikelihood(margin=2.0)(make_view(lambda x: 0.5 * (x[:, 0] / 1.5) ** 2, x))
+    assert found["log_z"] == pytest.approx(0.5 * math.log(2 * math.pi * 1.5**2), abs=1e-5)
+    assert found["leak"] < 1e-6
+    assert warned == []
+
+
+def test_box_is_widened_to_hold_a_density_broader_than_the_data(make_view, new_mixture, warned):
+    data = new_mixture(torch.zeros(1, 1), sd=1.0)
+    model = new_mixture(torch.zeros(1, 1), sd=0.5)
+    view = make_view(model, torch.linspace(-1.5, 1.5, 100)[:, None], dataset=data)
+    found = ExactLikelihood()(view)
+    assert found["mass"] == pytest.approx(1, abs=1e-6)
+    assert found["kl"] == pytest.approx(0.5 * (4 - 1 - math.log(4)), abs=1e-4)
+    assert warned == []
+
+
+def test_coarse_grid_is_told_of(make_view, new_mixture, warned):
+    truth = new_mixture(sd=0.1)
+    ExactLikelihood(points=20)(make_view(truth, truth.draw(1000)))
+    (message,) = warned.about("too coarse")
+    assert "raise `points` (now 21)" in message
+
+
+def test_nan_energy_gives_no_number(make_view, new_mixture, warned):
+    x = new_mixture().draw(100)
+    assert ExactLikelihood()(make_view(lambda x: x.sum(1) * torch.nan, x)) == {}
+    assert warned.about("can't be known")
+
+
+def test_grid_chunks_are_all_points_in_order():
+    grid = grid_over(torch.tensor([[0.0, -1.0], [1.0, 1.0]]), 301)
+    points = torch.cat(list(grid.chunks(torch.zeros(1, 1, 2))))
+    assert points.shape == (301 * 301, 1, 2)
+    assert points[1, 0].tolist() == pytest.approx([0.0, -1 + 2 / 300])
+    assert points[301, 0].tolist() == pytest.approx([1 / 300, -1.0])
+
+
+def test_energy_of_the_wrong_shape_is_refused(make_view, new_mixture):
+    view = make_view(lambda x: x.sum(1, keepdim=True), new_mixture().draw(10))
+    with pytest.raises(ValueError, match="one value is needed for each point"):
+        ExactLikelihood()(view)
+
+
+def test_weights_are_those_of_the_trapezoid():
+    weights = _log_weights((3, 2), (0.5, 2.0)).exp().reshape(3, 2)
+    expected = torch.tensor([[0.25, 0.25], [0.5, 0.5], [0.25, 0.25]])
+    assert_close(weights, expected.double())

@@ -1,0 +1,168 @@
+"""The mirror, in a real store."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import ebmcore
+from ebmcore import RunError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def mlflow_client(tmp_path):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.fixture
+def tracked(config):
+    config["tracking"] = {"experiment": "bare things", "tags": {"who": "me"}}
+    return config
+
+
+def test_a_run_is_mirrored(tracked, mlflow_client):
+    run = ebmcore.run(tracked, progress=False)
+    seen = mlflow_client.get_run(run.mlflow_run_id)
+    assert seen.info.status == "FINISHED"
+    assert seen.info.run_name == run.dir.name
+    experiment = mlflow_client.get_experiment(seen.info.experiment_id)
+    assert experiment.name == "bare things"
+    assert seen.data.params["sampler.step_size"] == "0.1"
+    assert seen.data.params["loss.0.type"] == "parts:gap"
+    assert seen.data.params["optimizer.betas"] == "[0.9, 0.999]"
+    assert seen.data.tags["ebmcore.run_dir"] == str(run.dir.resolve())
+    assert seen.data.tags["who"] == "me"
+    assert "parts.py" in seen.data.tags["ebmcore.plugins"]
+    history = mlflow_client.get_metric_history(run.mlflow_run_id, "loss")
+    assert [m.step for m in history] == [5, 10, 15, 18]
+    lines = [json.loads(line) for line in (run.dir / "metrics.jsonl").read_text().splitlines()]
+    assert [m.value for m in history] == [line["loss"] for line in lines if "loss" in line]
+    names = {f.path for f in mlflow_client.list_artifacts(run.mlflow_run_id, "figures/looks")}
+    assert "figures/looks/step-00000018.png" in names
+    assert "figures/looks/image-step-00000009.png" in names
+    files = mlflow_client.list_artifacts(run.mlflow_run_id, "checkpoints/step-00000018")
+    assert "checkpoints/step-00000018/weights.safetensors" in {f.path for f in files}
+    top = {f.path for f in mlflow_client.list_artifacts(run.mlflow_run_id)}
+    assert {"config.yaml", "plugins"} <= top
+
+
+def test_a_failed_run_is_failed_there_too(tracked, mlflow_client):
+    tracked["loss"] = {"type": "parts:breaks"}
+    with pytest.raises(RunError) as caught:
+        ebmcore.run(tracked, progress=False)
+    assert mlflow_client.get_run(caught.value.run.mlflow_run_id).info.status == "FAILED"
+
+
+@pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupted_run_is_killed_there_too(
+    tracked, mlflow_client, tmp_path, signal_name, code
+):
+    import signal
+
+    tracked["loss"] = {"type": "parts:dawdles"}
+    tracked["train"] = {"steps": 100_000, "batch_size": 20, "log_every": 10}
+    (tmp_path / "c.yaml").write_text(json.dumps(tracked))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    waited = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/metrics.jsonl")) and time.monotonic() < waited:
+        time.sleep(0.1)
+    time.sleep(3)
+    process.send_signal(getattr(signal, signal_name))
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    found = json.loads(out)
+    assert found["status"] == "KILLED"
+    (folder,) = tmp_path.glob("runs/*")
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == "KILLED"
+    assert list(folder.glob("checkpoints/step-*/weights.safetensors"))
+    assert mlflow_client.get_run(found["mlflow_run_id"]).info.status == "KILLED"
+
+
+def test_the_environment_names_store_and_experiment(tracked, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/other.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "from the environment")
+    del tracked["tracking"]["experiment"]
+    run = ebmcore.run(tracked, progress=False)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment(client.get_run(run.mlflow_run_id).info.experiment_id)
+    assert experiment.name == "from the environment"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815 (the name that http.server looks for)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("server", ["absent", "broken"])
+def test_a_server_that_is_down_never_fails_a_run(tracked, monkeypatch, server):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    httpd = http.server.HTTPServer(("127.0.0.1", 0), Refusing)
+    port = httpd.server_port
+    if server == "broken":
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    else:
+        httpd.server_close()
+    tracked["tracking"]["uri"] = f"http://127.0.0.1:{port}"
+    try:
+        run = ebmcore.run(tracked, progress=False)
+    finally:
+        if server == "broken":
+            httpd.shutdown()
+            httpd.server_close()
+    assert run.status == "FINISHED"
+    assert run.mlflow_run_id is None
+    (warning,) = run.warnings
+    assert "the MLflow mirror is not complete" in warning
+
+
+def test_numbers_that_mlflow_cannot_hold_are_left_out(tracked, mlflow_client, tmp_path):
+    extra = tmp_path / "extra.py"
+    extra.write_text(
+        "from ebmcore import monitor\n"
+        "@monitor\ndef odd(view):\n"
+        "    return {'inf': float('inf'), 'nan': float('nan'), 'one': 1}\n"
+    )
+    tracked["plugins"]["files"].append(str(extra))
+    tracked["monitors"] = [{"type": "odd", "every": "end"}]
+    run = ebmcore.run(tracked, progress=False)
+    seen = mlflow_client.get_run(run.mlflow_run_id).data.metrics
+    assert "odd/inf" not in seen
+    assert seen["odd/one"] == 1
+    last = json.loads((run.dir / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (last["odd/inf"], last["odd/nan"]) == ("inf", "nan")
+
+
+def test_two_first_runs_at_once(tracked, tmp_path):
+    (tmp_path / "c.yaml").write_text(json.dumps(tracked))
+    command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--json"]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    found = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert [f["status"] for f in found] == ["FINISHED", "FINISHED"]
+    assert len({f["mlflow_run_id"] for f in found} - {None}) == 2
+    assert not any(f["warnings"] for f in found)
