@@ -1,0 +1,25 @@
+"""When things are due."""
+
+import pytest
+
+from ebmcore.config import Cadence
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("3 steps", [3, 6, 9, 12]),
+        ("1 step", list(range(1, 13))),
+        ("2 epochs", [10]),
+        ("1 epoch", [5, 10]),
+        ("end", []),
+    ],
+)
+def test_due(text, due):
+    assert [s for s in range(13) if Cadence.parse(text).is_due(s, 5)] == due
+
+
+@pytest.mark.parametrize("text", ["0 steps", "epoch", "2", "1.5 epochs", "often", "-1 steps"])
+def test_refused(text):
+    with pytest.raises(ValueError, match="'20 epochs', '500 steps' or 'end'"):
+        Cadence.parse(text)

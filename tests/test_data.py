@@ -1,0 +1,79 @@
+"""From what a dataset returns to tensors."""
+
+import pytest
+import torch
+from torch.utils.data import IterableDataset, TensorDataset
+
+from ebmcore import DataError
+from ebmcore.runner.data import load_data
+
+
+def load(source, holdout=0.0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return load_data(source, holdout=holdout, generator=generator, dtype=dtype)
+
+
+def test_the_split_is_a_partition():
+    x = torch.arange(100.0)[:, None]
+    data = load((x, torch.arange(100)), holdout=0.25)
+    assert (len(data.x), len(data.held_out)) == (75, 25)
+    assert sorted([*data.x[:, 0].tolist(), *data.held_out[:, 0].tolist()]) == list(range(100))
+    assert torch.equal(data.x[:, 0].long(), data.y)
+    again = load((x, torch.arange(100)), holdout=0.25)
+    assert torch.equal(data.x, again.x)
+
+
+def test_all_forms_of_data():
+    x = torch.rand(10, 2)
+    for source in (x, x.tolist(), x.numpy(), lambda: x, TensorDataset(x), [x]):
+        assert torch.equal(load(source).x, x)
+    pair = load(TensorDataset(x, torch.arange(10)))
+    assert pair.y.tolist() == list(range(10))
+    assert load(torch.arange(5)).event_shape == (1,)
+    assert load(torch.arange(5)).x.dtype == torch.float32
+
+
+def test_the_range_is_elementwise_and_a_dataset_may_know_better():
+    x = torch.tensor([[0.0, 5.0], [2.0, -1.0]])
+    assert load(x).bounds.tolist() == [[0.0, -1.0], [2.0, 5.0]]
+
+    class Known:
+        bounds = torch.tensor([[-9.0, -9.0], [9.0, 9.0]])
+
+        def __call__(self):
+            return x
+
+        def log_prob(self, x):
+            return x.sum(1)
+
+    data = load(Known())
+    assert data.bounds.tolist() == [[-9.0, -9.0], [9.0, 9.0]]
+    assert data.source.log_prob(x).tolist() == [5.0, 1.0]
+
+
+def test_data_is_drawn_in_the_runs_dtype():
+    data = load(lambda: torch.full((3, 1), 0.1), dtype=torch.float64)
+    assert data.x[0, 0].item() == 0.1
+    assert torch.get_default_dtype() == torch.float32
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        return iter([])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (torch.zeros(0, 2), "has no points"),
+        (torch.tensor(1.0), "has no points"),
+        (torch.tensor([[1.0, 2.0], [float("inf"), 1.0]]), "row 1 of the data .* 1 of 2 rows"),
+        ((torch.zeros(3, 1), torch.zeros(2)), "3 points but 2 labels"),
+        (Endless(), "IterableDataset"),
+        ("words", "got str"),
+        (lambda: object(), "got object"),
+    ],
+)
+def test_bad_data_is_refused(source, message):
+    with pytest.raises(DataError, match=message):
+        load(source)

@@ -1,0 +1,142 @@
+"""What the repository promises of itself: its layout, its imports, its lists."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import ebmcore
+from ebmcore import hooks
+from ebmcore.kinds import KINDS
+from ebmcore.plugins.known import KNOWN
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
+
+# imports point one way: each floor may import those below it, and itself
+FLOORS = [
+    {"errors", "types", "contracts", "hooks", "kinds", "decorators"},
+    {"plugins"},
+    {"config", "sampling"},
+    {"tracking"},
+    {"runner"},
+    {"cli", "__main__"},
+]
+
+
+def imports(file, *, when_run=True):
+    """The modules that a file imports, type checkers' own imports left out."""
+    tree = ast.parse(file.read_text())
+    hidden = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+        if when_run
+    }
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def project(folder):
+    return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize("file", CORE, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_cores_imports_point_one_way(file):
+    part = file.relative_to(ROOT / "ebmcore").parts[0].removesuffix(".py")
+    if part == "__init__":
+        return
+    (floor,) = [i for i, names in enumerate(FLOORS) if part in names]
+    for name in imports(file):
+        assert not re.match(r"ebmcore_\w+", name), f"{file} imports a plugin, {name}"
+        if name.startswith("ebmcore."):
+            other = name.split(".")[1]
+            (below,) = [i for i, names in enumerate(FLOORS) if other in names]
+            assert below <= floor, f"{file} imports {name}, which stands above it"
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_plugins_import_the_cores_public_names_alone(folder):
+    package = folder.name.replace("-", "_")
+    for file in folder.rglob("*.py"):
+        for name in imports(file, when_run=False):
+            root = name.split(".")[0]
+            assert not name.startswith("ebmcore."), f"{file} imports the core's private {name}"
+            assert root in ("ebmcore", package) or not root.startswith("ebmcore_"), (
+                f"{file}: {name}"
+            )
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_every_plugin_is_a_distribution_of_one_manner(folder):
+    found = project(folder)
+    package = folder.name.replace("-", "_")
+    assert found["name"] == folder.name
+    assert list(found["entry-points"]) == ["ebmcore.v1"]
+    assert len(found["entry-points"]["ebmcore.v1"]) == 1
+    assert "ebmcore>=0.1,<0.2" in found["dependencies"]
+    assert (folder / package / "py.typed").exists()
+    assert (folder / "README.md").read_text().startswith(f"# {folder.name}\n")
+    assert list((folder / "tests").glob("test_*.py"))
+
+
+def test_requirements_dev_lists_every_distribution():
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    listed = [line.removeprefix("-e ") for line in lines if line.startswith("-e ")]
+    assert listed == [".", *(f"plugins/{folder.name}" for folder in PLUGINS)]
+
+
+@pytest.mark.plugins
+def test_known_parts_are_those_that_our_distributions_offer():
+    ours = {folder.name for folder in PLUGINS}
+    offered = {
+        (component.kind, component.name): component.plugin.distribution
+        for component in ebmcore.Host.discover().components()
+        if component.plugin.distribution in ours
+    }
+    assert offered == KNOWN
+
+
+def test_every_kind_has_its_hook_and_decorator():
+    for kind in KINDS.values():
+        assert callable(getattr(hooks, kind.hook))
+        assert callable(getattr(ebmcore, kind.name))
+
+
+def test_public_names():
+    assert ebmcore.__all__ == sorted(ebmcore.__all__)
+    for name in ebmcore.__all__:
+        assert getattr(ebmcore, name) is not None
+    assert set(ebmcore.__all__) <= set(dir(ebmcore))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ebmcore.nothing
+
+
+def test_the_version_is_said_once_and_the_same():
+    assert project(ROOT)["version"] == ebmcore.__version__
+
+
+def test_the_example_in_the_hooks_docstring_is_good():
+    (code,) = re.findall(r"( {4}from ebmcore import hookimpl\n.*)", hooks.__doc__, re.DOTALL)
+    names: dict = {}
+    exec("\n".join(line[4:] for line in code.splitlines()), names)
+    assert names["ebmcore_samplers"]() == {"langevin": "ebmcore_langevin.kernels:Langevin"}
+
+
+def test_no_file_is_too_long():
+    long = {
+        str(file.relative_to(ROOT)): count
+        for folder in ("ebmcore", "plugins")
+        for file in (ROOT / folder).rglob("*.py")
+        if "tests" not in file.parts and (count := len(file.read_text().splitlines())) > 400
+    }
+    assert not long
