@@ -79,6 +79,22 @@ def test_epochs_or_steps(config, given):
     assert "give either epochs or steps" in problems(config)["train"].message
 
 
+@pytest.mark.parametrize("key", ["data", "energy", "loss", "train"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_every_config_must_have(config, key, gone):
+    config[key] = None
+    if gone:
+        del config[key]
+    found = problems(config)[key].message
+    assert found.startswith("missing" if gone else ("is empty", "should be a mapping"))
+
+
+@pytest.mark.parametrize("key", ["sampler", "optimizer", "lr_scheduler", "monitors", "tracking"])
+def test_what_may_be_left_empty(config, key):
+    config["loss"], config[key] = "parts:offset", None
+    assert prepare(config).config.optimizer.type == "Adam"
+
+
 def test_two_losses_of_one_name_are_refused(config):
     config["loss"] = ["parts:gap", {"type": "parts:gap", "weight": 2}]
     assert "give one another `name`" in problems(config)["loss.1"].message

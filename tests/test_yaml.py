@@ -38,7 +38,7 @@ from ebmcore.config.yaml_text import parse, parse_value
     ],
 )
 def test_scalars(text, value):
-    found = parse_value(text)
+    found = parse_value(text, "override x")
     assert found == value
     assert type(found) is type(value)
 

@@ -88,7 +88,7 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
         if not equals or not key:
             message = "should be KEY=VALUE, such as train.epochs=5"
             raise ConfigError([Problem(text, message, "override")])
-        overrides[key] = yaml_text.parse_value(value)
+        overrides[key] = yaml_text.parse_value(value, f"override {key}")
     return overrides
 
 

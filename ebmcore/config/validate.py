@@ -75,7 +75,7 @@ class _Reader:
         sampler = self.optional("sampler", tree.get("sampler"), "sampler")
         chains = self.optional("chains", tree.get("chains"), "chains")
         losses = self.nodes("loss", tree.get("loss"), "loss")
-        optimizer = self.node("optimizer", tree.get("optimizer", "Adam"), "optimizer")
+        optimizer = self.node("optimizer", tree.get("optimizer") or "Adam", "optimizer")
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
         self.check_slots(losses, sampler, chains)
@@ -152,7 +152,7 @@ class _Reader:
     def nodes(self, kind: str, given: Any, path: str) -> tuple[Node, ...]:
         """Read one node or a list of them, each under a name of its own."""
         entries = given if isinstance(given, list) else [] if given is None else [given]
-        if kind == "loss" and given == []:
+        if kind == "loss" and path in self.source.tree and not entries:
             self.fault(path, "is empty; a run needs at least one loss")
         places = [f"{path}.{i}" if isinstance(given, list) else path for i in range(len(entries))]
         read = [self.node(kind, entry, at) for entry, at in zip(entries, places, strict=True)]
@@ -168,7 +168,9 @@ class _Reader:
     def node(self, kind: str, given: Any, path: str) -> Node | None:
         """Read one component: `{type: NAME, …}` or only its NAME."""
         if given is None:
-            return None  # check_keys has told of it
+            if path in self.source.tree:  # check_keys has told of one that isn't there at all
+                self.fault(path, "is empty; name a `type`")
+            return None
         given = {"type": given} if isinstance(given, str) else given
         if not isinstance(given, dict) or not isinstance(given.get("type"), str):
             self.fault(path, f"should be a mapping with a `type`; got {given!r}")

@@ -70,9 +70,9 @@ def parse(text: str, name: str) -> Document:
     return Document(value, lines)
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str, name: str) -> Any:
     """Read the value of an override, such as `5 epochs`, `[1, 2]` or `1e-4`."""
-    return parse(text, text).value
+    return parse(text, name).value
 
 
 def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:

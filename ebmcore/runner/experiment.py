@@ -54,7 +54,7 @@ class Experiment:
         name: The run directory's name begins with it.
         seed: Every random stream of the run is derived from it.
         device: `auto` is an accelerator if there is one.
-        dtype: Of weights and data.
+        dtype: Of weights and data; by default that of the energy's parameters.
 
     Raises ConfigError when the parts don't fit each other.
     """
@@ -76,7 +76,7 @@ class Experiment:
         name: str = "experiment",
         seed: int = 0,
         device: str | torch.device = "auto",
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         origin: Origin | None = None,
     ) -> None:
         self.origin = origin or Origin()
@@ -84,11 +84,14 @@ class Experiment:
         self.seed = seed
         self.device = choose_device(device)
         self.streams = Streams(seed, self.device)
+        if not isinstance(energy, nn.Module):
+            self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
+        if dtype is None:
+            parameter = next(energy.parameters(), None)
+            dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
             data = self._load(data, holdout, dtype)
         self.data = data.to(self.device)
-        if not isinstance(energy, nn.Module):
-            self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         self.energy = energy.to(self.device, dtype)
         self.sampler = None if sampler is None else Sampler(as_kernel(sampler), n_steps)
         self.chains = chains

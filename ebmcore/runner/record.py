@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
@@ -67,6 +68,9 @@ def start_mirror(
         return None
     facts = directory.read()
     tags = {
+        "mlflow.user": facts["user"],
+        "mlflow.source.name": " ".join([Path(facts["command"][0]).name, *facts["command"][1:]]),
+        "mlflow.source.type": "LOCAL",
         "ebmcore.run_dir": str(directory.path.resolve()),
         "ebmcore.version": facts["versions"]["ebmcore"],
         "torch.version": facts["versions"]["torch"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training
 _INTERVAL = 1.0  # seconds between two looks at the run directory
 _BATCH = 1000  # metrics in one call of log_batch, MLflow's limit
 _PARAMS = 100  # parameters in one call, MLflow's limit
@@ -105,7 +106,7 @@ class Mirror:
             experiment_id = (
                 experiment.experiment_id
                 if experiment is not None
-                else client.create_experiment(self.experiment)
+                else client.create_experiment(self.experiment, tags=_TRAINING)
             )
         run = client.create_run(experiment_id, tags=self.tags, run_name=self.directory.path.name)
         self.run_id = run.info.run_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import platform
 import subprocess
 import sys
@@ -24,6 +25,7 @@ def provenance(host: Host | None) -> dict[str, Any]:
         "plugins": [] if host is None else plugins(host),
         "git": git_commit(),
         "command": sys.argv,
+        "user": user(),
     }
 
 
@@ -40,6 +42,14 @@ def plugins(host: Host) -> list[dict[str, Any]]:
         for plugin in host.plugins
         if plugin.status is Status.OK
     ]
+
+
+def user() -> str:
+    """Return the user's name; empty in a container that knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def git_commit() -> dict[str, Any] | None:
