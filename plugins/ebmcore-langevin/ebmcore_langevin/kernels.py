@@ -3,7 +3,7 @@
 The Euler-Maruyama step of dx = -∇E dt + √(2T) dW, whose stationary law is exp(-E/T). Biased for
 η > 0: on E = x²/(2s²) at T = 1 the stationary variance is s²/(1 - η/(2s²)).
 Source: Roberts and Tweedie 1996, "Exponential convergence of Langevin distributions and their
-discrete approximations", section 1.4.1 (the unadjusted algorithm).
+discrete approximations" (the unadjusted algorithm, ULA).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Langevin(Kernel):
         bounds: Lowest and highest value that x may take, such as [0, 1]; null sets none.
 
     Raises ValueError when the lower bound isn't below the upper one.
-    Source: Roberts and Tweedie 1996, section 1.4.1; clipped scores as in Du and Mordatch 2019.
+    Source: Roberts and Tweedie 1996; clipped scores as in Du and Mordatch 2019.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ class DenoisingScoreMatching:
 
     Shapes: x (batch, *event) -> (), dimensionless. Needs an energy that is twice differentiable in
     x and in its parameters. Raises ValueError when the list is empty.
-    Source: Vincent 2011, "A connection between score matching and denoising autoencoders", eq. 4.3;
-    the factor σ² is from Song and Ermon 2019, "Generative modeling by estimating gradients of the
-    data distribution", eq. 6.
+    Source: Vincent 2011, "A connection between score matching and denoising autoencoders", the
+    objective J_DSM; the factor σ² is the λ(σ) of Song and Ermon 2019, "Generative modeling by
+    estimating gradients of the data distribution".
     """
 
     order = 2  # it differentiates the score

@@ -15,8 +15,8 @@ def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     any constant; this does not: it is *not* invariant to E + c.
 
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats². x_neg is held constant.
-    Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models",
-    section 3.4 (weight α there, `weight` here).
+    Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models"
+    (its weight α is `weight` here).
     """
     return energy(x).square().mean() + energy(x_neg.detach()).square().mean()
 
