@@ -47,7 +47,12 @@ class ComponentError(EbmError):
     def __init__(self, part: str, step: int, cause: BaseException) -> None:
         self.part = part
         self.step = step
-        super().__init__(f"step {step}: {part} raised {type(cause).__name__}: {cause}")
+        super().__init__(f"step {step}: {part} raised {_text(cause)}")
+
+
+def _text(error: BaseException) -> str:
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
 
 
 class DivergenceError(EbmError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Kernel, Sample
+from ebmcore.contracts import Chains, Kernel, Sample
 
 if TYPE_CHECKING:
     from ebmcore.contracts import Energy
@@ -46,6 +46,31 @@ class StepFunction:
         for _ in range(n_steps):
             x = self.step(energy, x, generator).detach()
         return x
+
+
+class StartFunction(Chains):
+    """Chains made of one function `(x, generator) -> x_start`; nothing is kept."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self.function = function
+
+    def start(self, x: Tensor, generator: Generator | None) -> Tensor:
+        """Call the function."""
+        return self.function(x, generator)
+
+
+def as_chains(chains: Any) -> Chains:
+    """Return chains as they are, a plain function as chains that forget.
+
+    Raises TypeError when it is neither.
+    """
+    if isinstance(chains, Chains):
+        return chains
+    if callable(chains) and not isinstance(chains, type) and not hasattr(chains, "start"):
+        return StartFunction(chains)
+    raise TypeError(
+        f"chains should be an ebmcore.Chains or a function (x, generator); got {chains!r}"
+    )
 
 
 def as_kernel(sampler: Any) -> Any:
@@ -92,32 +117,57 @@ def check_energies(values: Tensor, x: Tensor) -> None:
 @contextmanager
 def evaluating(energy: Energy) -> Iterator[None]:
     """Put an energy's modules in evaluation mode, and each back as it was."""
-    training = [m for m in energy.modules() if m.training] if isinstance(energy, nn.Module) else []
-    for module in training:
+    modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
+    modes = [module.training for module in modules]
+    for module in modules:
         module.training = False
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+class Walk:
+    """Chains on their way: the kernel's state is made once and carried from block to block."""
+
+    def __init__(self, kernel: Any, energy: Energy, x: Tensor, generator: Generator | None) -> None:
+        self.kernel = kernel
+        self.energy = energy
+        self.generator = generator
+        self.x = x.detach()
+        self.whole = hasattr(kernel, "sample")  # it keeps its own state, if it has any
+        if not self.whole:
+            with evaluating(energy):
+                self.state = kernel.init(energy, self.x)
+
+    def go(self, n_steps: int) -> Sample:
+        """Take n_steps; the info is the last step's."""
+        with evaluating(self.energy):
+            end, info = self._whole(n_steps) if self.whole else self._steps(n_steps)
+        if end.shape != self.x.shape:
+            shapes = f"{tuple(self.x.shape)} into {tuple(end.shape)}"
+            raise ValueError(f"the sampler turned chains of {shapes}")
+        self.x = end.detach()
+        return Sample(self.x, info)
+
+    def _whole(self, n_steps: int) -> tuple[Tensor, Any]:
+        result = self.kernel.sample(self.energy, self.x.clone(), n_steps, self.generator)
+        return (result[0], result[1]) if isinstance(result, tuple) else (result, None)
+
+    def _steps(self, n_steps: int) -> tuple[Tensor, Any]:
+        info = None
+        for _ in range(n_steps):
+            noise = self.kernel.noise(self.state.x, self.generator)
+            self.state, info = self.kernel.step(self.energy, self.state, noise)
+        return self.state.x, info
 
 
 def run_kernel(
     kernel: Any, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
 ) -> Sample:
     """Move chains on by n_steps; the info is the last step's."""
-    with evaluating(energy):
-        if hasattr(kernel, "sample"):
-            result = kernel.sample(energy, x.detach().clone(), n_steps, generator)
-            x_end, info = result if isinstance(result, tuple) else (result, None)
-        else:
-            state, info = kernel.init(energy, x.detach()), None
-            for _ in range(n_steps):
-                state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
-            x_end = state.x
-    if x_end.shape != x.shape:
-        raise ValueError(f"the sampler turned chains of {tuple(x.shape)} into {tuple(x_end.shape)}")
-    return Sample(x_end.detach(), info)
+    return Walk(kernel, energy, x, generator).go(n_steps)
 
 
 @overload
@@ -194,17 +244,18 @@ def sample_chain(
         if event_shape is None:
             raise ValueError("say where the chains begin (x) or what shape an event has")
         x = _noise(energy, (n_chains, *event_shape), generator)
+    if not x.is_floating_point():
+        raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
+    walk = Walk(kernel, energy, x, generator)
     if burn_in:
-        x = run_kernel(kernel, energy, x, burn_in, generator).x
+        walk.go(burn_in)
     if not trace:
-        return run_kernel(kernel, energy, x, n_steps, generator).x
-    kept = []
-    while n_steps >= thin:
-        kept.append(run_kernel(kernel, energy, x, thin, generator))
-        x, n_steps = kept[-1].x, n_steps - thin
-    if n_steps:
-        x = run_kernel(kernel, energy, x, n_steps, generator).x
-    return x, Trace(torch.stack([sample.x for sample in kept]), _stack([s.info for s in kept]))
+        return walk.go(n_steps).x
+    kept = [walk.go(thin) for _ in range(n_steps // thin)]
+    if n_steps % thin:
+        walk.go(n_steps % thin)
+    infos = [sample.info for sample in kept]
+    return walk.x, Trace(torch.stack([sample.x for sample in kept]), _stack(infos))
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -25,7 +25,7 @@ CONFIG = {
     "chains": {"type": "parts:kept", "size": 40},
     "loss": {"type": "parts:gap"},
     "optimizer": {"type": "Adam", "lr": 0.05},
-    "train": {"epochs": 2, "batch_size": 20, "ema": 0.9, "log_every": 5},
+    "train": {"epochs": 2, "batch_size": 20, "ema": 0.5, "log_every": 5},
     "monitors": [{"type": "parts:looks", "every": "1 epoch"}],
     "tracking": "off",
 }

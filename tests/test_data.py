@@ -25,7 +25,7 @@ def test_the_split_is_a_partition():
 
 def test_all_forms_of_data():
     x = torch.rand(10, 2)
-    for source in (x, x.tolist(), x.numpy(), lambda: x, TensorDataset(x), [x]):
+    for source in (x, x.tolist(), x.numpy(), lambda: x, TensorDataset(x), (x,)):
         assert torch.equal(load(source).x, x)
     pair = load(TensorDataset(x, torch.arange(10)))
     assert pair.y.tolist() == list(range(10))
@@ -68,7 +68,7 @@ class Endless(IterableDataset):
         (torch.zeros(0, 2), "has no points"),
         (torch.tensor(1.0), "has no points"),
         (torch.tensor([[1.0, 2.0], [float("inf"), 1.0]]), "row 1 of the data .* 1 of 2 rows"),
-        ((torch.zeros(3, 1), torch.zeros(2)), "3 points but 2 labels"),
+        ((torch.zeros(3, 1), torch.zeros(2)), r"x has shape \(3, 1\), its labels \(2,\)"),
         (Endless(), "IterableDataset"),
         ("words", "got str"),
         (lambda: object(), "got object"),

@@ -231,3 +231,49 @@ def test_a_local_file_that_does_not_load_is_an_error(tmp_path, code, reason):
     selection = Selection(files=(str(file),))
     with pytest.raises(PluginError, match=reason):
         Host.discover(selection).check(selection)
+
+
+@pytest.mark.parametrize("requirement", ["torch >>> 2 ???", "torch; nonsense == 3"])
+def test_malformed_metadata_is_that_plugins_own_failure(install, requirement):
+    install("bad", OFFER % ("nice", "dist_bad"), requires=[requirement])
+    found = plugin(Host.discover(), "bad")
+    assert found.status is Status.INVALID
+
+
+@pytest.mark.parametrize("where", ["hook", "target"])
+def test_an_exit_is_a_failure_wherever_it_is(install, where):
+    code = "from ebmcore import hookimpl\nimport sys\n@hookimpl\ndef ebmcore_losses():\n    "
+    install("bad", code + ("sys.exit(0)" if where == "hook" else "return {'a': 'dist_exits:x'}"))
+    install("exits", "import sys; sys.exit(0)")
+    host = Host.discover()
+    if where == "hook":
+        assert plugin(host, "bad").status is Status.INVALID
+        assert "SystemExit: 0" in plugin(host, "bad").reason
+    else:
+        with pytest.raises(PluginError, match="SystemExit: 0"):
+            host.find("loss", "a").load()
+
+
+def test_a_file_named_like_a_plugin_harms_only_itself(install, tmp_path):
+    install("good", OFFER % ("nice", "dist_good"))
+    file = tmp_path / "good.py"
+    file.write_text("from ebmcore import loss\n@loss\ndef mine(energy, x): return 0\n")
+    selection = Selection(files=(str(file),))
+    host = Host.discover(selection)
+    installed, local = [p for p in host.plugins if p.found.name == "good"]
+    assert (installed.status, local.status) == (Status.OK, Status.CONFLICT)
+    with pytest.raises(PluginError, match="rename the file"):
+        host.check(selection)
+
+
+def test_two_copies_of_one_file_are_one_plugin(tmp_path):
+    text = "from ebmcore import loss\n@loss\ndef mine(energy, x): return 0\n"
+    files = [tmp_path / "a" / "same.py", tmp_path / "b" / "same.py"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(text)
+    host = Host.discover(Selection(files=tuple(map(str, files))))
+    assert host.find("loss", "mine").full_name == "same:mine"
+    files[1].write_text(text + "\n")
+    conflict = Host.discover(Selection(files=tuple(map(str, files))))
+    assert "rename one" in conflict.plugins[-1].reason

@@ -178,7 +178,7 @@ def test_a_monitors_warning_is_recorded(config):
 def test_a_loss_that_raises_fails_the_run(config):
     config["loss"] = {"type": "parts:breaks"}
     with pytest.raises(
-        RunError, match=r"step 3: loss 'parts:breaks' \(plugin .*raised KeyError"
+        RunError, match=r"step 4: loss 'parts:breaks' \(plugin .*raised KeyError"
     ) as e:
         go(config)
     run = e.value.run
@@ -187,12 +187,18 @@ def test_a_loss_that_raises_fails_the_run(config):
     assert facts["status"] == "FAILED"
     assert "broken on purpose" in facts["error"]
     assert "Traceback" in (run.dir / "log.txt").read_text()
-    assert heard()[-2:] == [("error", "ComponentError"), ("end", "FAILED")]
+    assert heard()[-3:] == [
+        ("error", "ComponentError"),
+        ("checkpoint", "step-00000003"),
+        ("end", "FAILED"),
+    ]
 
 
 def test_a_number_that_is_not_finite_stops_the_run(config):
     config["loss"] = {"type": "parts:overflows", "at": 7}
-    with pytest.raises(RunError, match=r"step 8: loss is nan") as caught:
+    with pytest.raises(
+        RunError, match=r"step 8: loss/overflows of loss 'parts:overflows' .* is nan; 0"
+    ) as caught:
         go(config)
     assert not list(caught.value.run.dir.glob("checkpoints/*"))
 

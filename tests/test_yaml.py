@@ -73,3 +73,20 @@ def test_a_key_written_twice_is_refused():
 def test_no_python_object_is_made():
     with pytest.raises(ConfigError, match="broken YAML"):
         parse("a: !!python/object/apply:os.getcwd []", "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!int abc",
+        "a: !!bool maybe",
+        "? [a, b]\n: 1",
+        "a: &x [*x]",
+        "a: " + "[" * 3000,
+        "a: " + "9" * 5000,
+    ],
+    ids=["int", "bool", "key", "cycle", "deep", "long"],
+)
+def test_what_no_config_means_is_refused_in_a_message(text):
+    with pytest.raises(ConfigError, match="broken YAML"):
+        parse(text, "c.yaml")

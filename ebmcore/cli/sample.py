@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,8 @@ def command(
         raise EbmError(f"{file}: should end in .npz")
     if not file.parent.is_dir():
         raise EbmError(f"{file}: no such folder {file.parent}")
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise EbmError(f"{file}: can't be written")
     run = load(run_dir, plugins=plugins or ())
     x = run.sample(n, steps, seed=seed)
     with torch.no_grad():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ebmcore.config.signature import asked_for, positional
+from ebmcore.config.signature import asked_for, is_part, positional
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.errors import ConfigError, DataError, PluginError, Problem, raised_at
 
@@ -22,12 +22,11 @@ def build(node: Node, slots: Mapping[str, Any]) -> Any:
     when the component fails for a reason of its own.
     """
     target = node.target
-    arguments = () if inspect.isclass(target) else positional(target)
-    is_part = bool(arguments)  # a function with positional parameters is called later, with them
-    later = {*arguments, *(LOSS_SLOTS if node.kind == "loss" and is_part else ())}
+    part = is_part(target)
+    later = {*positional(target), *(LOSS_SLOTS if node.kind == "loss" else ())} if part else set()
     names = set(BUILD_SLOTS) - later
     values = {**node.values, **{name: slots[name] for name in asked_for(target, names)}}
-    if is_part:
+    if part:
         return partial(target, **values)
     try:
         return target(**values)
@@ -45,12 +44,12 @@ def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
 
     Raises TypeError when it has a positional parameter that is no slot.
     """
-    call: Any = loss
-    if isinstance(loss, partial):
-        call = loss.func
-    elif not inspect.isfunction(loss):
-        call = getattr(loss, "forward", None) or call.__call__
-    names = [name for name in positional(call) if name != "self"]
+    if inspect.isclass(loss):
+        call = getattr(loss, "forward", None) or loss.__call__
+        names = positional(call)[1:]  # without self
+    else:
+        call = getattr(loss, "forward", loss)
+        names = positional(call)
     strange = [name for name in names if name not in LOSS_SLOTS]
     if strange:
         raise TypeError(

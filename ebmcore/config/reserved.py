@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
@@ -17,7 +18,15 @@ def _cadence(text: str) -> str:
     return text
 
 
-_NAME = Parameter("name", str | None, None, "The name in metrics; by default the type.")
+def _name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w. -]*", text):
+        raise ValueError("should be letters, digits, '_', '-', '.' and spaces, as a folder's name")
+    return text
+
+
+_NAME = Parameter(
+    "name", Annotated[str, Check(_name)] | None, None, "The name in metrics; by default the type."
+)
 _EVERY = Parameter(
     "every",
     Annotated[str, Check(_cadence)],

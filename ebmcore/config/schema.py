@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -166,7 +167,13 @@ def _short(value: Any) -> str:
 
 
 def _plain(value: Any) -> Iterable[Any]:
-    """Yield the JSON form of a value, or nothing for a default that has none."""
+    """Yield the JSON form of a value, or nothing for a default that has none.
+
+    A path is recorded whole, so that the record means the same from any folder.
+    """
+    if isinstance(value, Path):
+        yield str(value.expanduser().absolute())
+        return
     try:
         yield to_jsonable_python(value)
     except PydanticSerializationError:

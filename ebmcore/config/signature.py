@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.errors import PluginError
 
 REQUIRED = inspect.Parameter.empty
 _SLOTS = frozenset(BUILD_SLOTS + LOSS_SLOTS)
@@ -49,12 +50,16 @@ def parameters(target: Callable[..., Any], *, skip: Collection[str] = ()) -> tup
     Of a class, all of the constructor's parameters; of a function, the keyword-only ones.
     """
     is_class = inspect.isclass(target)
+    try:
+        signature = inspect.signature(target)
+    except (ValueError, TypeError) as error:
+        raise PluginError(f"{target!r} has no signature to read its keys from: {error}") from error
     described = describe(target).arguments
     hints = _Hints(target)
     factories = _made_defaults(target)
     return tuple(
         Parameter(p.name, hints.of(p), factories.get(p.name, p.default), described.get(p.name, ""))
-        for p in inspect.signature(target).parameters.values()
+        for p in signature.parameters.values()
         if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         and (is_class or p.kind is p.KEYWORD_ONLY)
         and p.name not in skip
@@ -72,6 +77,14 @@ def _made_defaults(target: Any) -> dict[str, Any]:
 def asked_for(target: Callable[..., Any], slots: Collection[str]) -> tuple[str, ...]:
     """List which of the slots a target names in its signature."""
     return tuple(name for name in inspect.signature(target).parameters if name in slots)
+
+
+def is_part(target: Callable[..., Any]) -> bool:
+    """Whether a function is the component itself: it has positional parameters to be called with.
+
+    One without, or with runtime objects of building alone, makes the component.
+    """
+    return not inspect.isclass(target) and any(n not in BUILD_SLOTS for n in positional(target))
 
 
 def positional(target: Callable[..., Any]) -> tuple[str, ...]:

@@ -88,6 +88,8 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
         if not equals or not key:
             message = "should be KEY=VALUE, such as train.epochs=5"
             raise ConfigError([Problem(text, message, "override")])
+        if key in overrides:
+            raise ConfigError([Problem(key, "is set twice; keep one", "override")])
         overrides[key] = yaml_text.parse_value(value, f"override {key}")
     return overrides
 

@@ -16,8 +16,8 @@ from ebmcore.config.signature import (
     REQUIRED,
     Parameter,
     component_parameters,
+    is_part,
     parameters,
-    positional,
 )
 from ebmcore.config.source import Source
 from ebmcore.config.tree import Config, Node
@@ -45,6 +45,15 @@ def plugin_selection(source: Source) -> Selection:
 def validate(source: Source, host: Host, selection: Selection | None = None) -> Config:
     """Hold a config against its plugins. Raises ConfigError with every problem that was found."""
     return _Reader(source, host).read(selection or Selection())
+
+
+def read_train(given: dict[str, Any]) -> Train:
+    """Hold a `train` section against its keys. Raises ConfigError."""
+    reader = _Reader(Source({"train": given}), Host(()))
+    train: Train | None = reader.section(Train, given, "train")
+    if train is None:
+        raise ConfigError(reader.problems)
+    return train
 
 
 def read_node(source: Source, host: Host, kind: str) -> Node:
@@ -168,7 +177,8 @@ class _Reader:
     def node(self, kind: str, given: Any, path: str) -> Node | None:
         """Read one component: `{type: NAME, …}` or only its NAME."""
         if given is None:
-            if path in self.source.tree:  # check_keys has told of one that isn't there at all
+            # check_keys has told of a section that isn't there at all
+            if "." in path or path in self.source.tree:
                 self.fault(path, "is empty; name a `type`")
             return None
         given = {"type": given} if isinstance(given, str) else given
@@ -215,7 +225,7 @@ class _Reader:
     ) -> None:
         """Refuse a loss that needs samples in a config that can't make them."""
         for node in losses:
-            if not inspect.isclass(node.target) and not positional(node.target):
+            if not inspect.isclass(node.target) and not is_part(node.target):
                 continue  # it builds the loss; the runner sees the slots of what it builds
             try:
                 slots = loss_slots(node.target)

@@ -14,6 +14,7 @@ import yaml
 from ebmcore.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
+_DEPTH = 50  # levels of nesting
 
 
 class Document(NamedTuple):
@@ -63,7 +64,7 @@ def parse(text: str, name: str) -> Document:
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise ConfigError([Problem("", f"broken YAML: {what}", place)]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError([Problem("", f"broken YAML: {error}", name)]) from error
     finally:
         loader.dispose()
@@ -77,16 +78,22 @@ def parse_value(text: str, name: str) -> Any:
 
 def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > _DEPTH:
+        raise _refused("nested too deeply, or an anchor within itself", node)
     if not node.tag.startswith("tag:yaml.org,2002:") or ":python/" in node.tag:
-        raise yaml.constructor.ConstructorError(
-            None, None, f"the tag {node.tag!r} is not for configs", node.start_mark
-        )
+        raise _refused(f"the tag {node.tag!r} is not for configs", node)
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
-    own = {key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"}
-    if len(own) < sum(key.tag != "tag:yaml.org,2002:merge" for key, _ in node.value):
+        try:
+            return loader.construct_object(node)
+        except (ValueError, KeyError, TypeError) as error:
+            raise _refused(f"{node.value[:40]!r} can't be read as {node.tag}", node) from error
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _refused("a key should be a word", key)
+    own = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    if len(set(own)) < len(own):
         _refuse_repeats(node, path, name)
     loader.flatten_mapping(node)
     result = {}
@@ -95,6 +102,10 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int],
         lines[(*path, key)] = key_node.start_mark.line + 1
         result[key] = _value(loader, value_node, (*path, key), lines, name)
     return result
+
+
+def _refused(message: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, message, node.start_mark)
 
 
 def _refuse_repeats(node: yaml.MappingNode, path: Path, name: str) -> None:

@@ -24,11 +24,7 @@ class Found(NamedTuple):
     api: int = API
     requires: tuple[str, ...] = ()  # the distribution's requirements
     sha256: str = ""  # of a local file
-
-    @property
-    def is_file(self) -> bool:
-        """Whether this is a local file rather than an installed distribution."""
-        return not self.distribution
+    is_file: bool = False  # a local file rather than an installed distribution
 
     @property
     def origin(self) -> str:
@@ -39,10 +35,13 @@ class Found(NamedTuple):
 def find(files: Iterable[str | Path] = ()) -> tuple[Found, ...]:
     """List the installed plugins, sorted by name, then the local files in the order given.
 
-    A file that is named twice is found once.
+    A file that is named twice is found once, and so are two copies of it, as a run keeps them.
     """
-    local = dict.fromkeys(Path(file).expanduser().resolve() for file in files)
-    return (*find_installed(), *(find_file(path) for path in local))
+    local: dict[tuple[str, str], Found] = {}
+    for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
+        found = find_file(path)
+        local.setdefault((found.name, found.sha256 or found.target), found)
+    return (*find_installed(), *local.values())
 
 
 def find_installed() -> tuple[Found, ...]:
@@ -57,8 +56,8 @@ def find_installed() -> tuple[Found, ...]:
             Found(
                 name=point.name,
                 target=point.value,
-                distribution=point.dist.name,
-                version=point.dist.version,
+                distribution=point.dist.name or "",
+                version=point.dist.version or "",
                 api=int(point.group.rpartition(".v")[2]),
                 requires=tuple(point.dist.requires or ()),
             )
@@ -72,4 +71,4 @@ def find_file(path: Path) -> Found:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         digest = ""
-    return Found(name=path.stem, target=str(path), sha256=digest)
+    return Found(name=path.stem, target=str(path), sha256=digest, is_file=True)

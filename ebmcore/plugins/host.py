@@ -18,7 +18,7 @@ from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import KINDS
 from ebmcore.plugins.find import Found, find
 from ebmcore.plugins.known import KNOWN
-from ebmcore.plugins.load import load
+from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.select import Selection, select
 from ebmcore.plugins.status import Loaded, Status
 
@@ -45,7 +45,9 @@ class Component(NamedTuple):
             value: Any = importlib.import_module(module)
             for part in attribute.split("."):
                 value = getattr(value, part)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an import that exits is the plugin's failure, too
             raise PluginError(
                 f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
                 f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
@@ -75,7 +77,9 @@ class Host:
             return plugin
         try:
             components = list(_offers(plugin))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
             return plugin.failed(Status.INVALID, reason)
         self.hooks.register(plugin.module, plugin.found.name)
@@ -164,10 +168,9 @@ def _offers(plugin: Loaded) -> Iterable[Component]:
             if not isinstance(name, str) or not (callable(target) or _is_target(target)):
                 raise TypeError(f"{kind.hook} offers {name!r}: {target!r}; want 'module:attribute'")
             yield Component(kind.name, name, plugin.found, target)
-    for value in list(vars(module).values()):
-        mark = getattr(value, MARK, None)
-        if mark is not None and getattr(value, "__module__", None) == module.__name__:
-            yield Component(mark.kind, mark.name, plugin.found, value)
+    for value in marked(module):
+        mark = getattr(value, MARK)
+        yield Component(mark.kind, mark.name, plugin.found, value)
 
 
 def _is_target(target: Any) -> bool:

@@ -9,11 +9,13 @@ import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pluggy
 
@@ -29,7 +31,11 @@ def load(plugin: Loaded) -> Loaded:
     for stage in (check_api, check_requirements, import_module, verify):
         if plugin.status is not Status.OK:
             break
-        plugin = stage(plugin)
+        try:
+            plugin = stage(plugin)
+        except Exception as error:  # metadata or a module that nobody foresaw
+            reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
+            return plugin.failed(Status.INVALID, reason)
     return plugin
 
 
@@ -116,11 +122,22 @@ def verify(plugin: Loaded) -> Loaded:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         return plugin.failed(Status.INVALID, _explain(error))
-    offers = any(hasattr(value, MARK) for value in vars(plugin.module).values())
-    if not offers and not manager.get_hookcallers(plugin.module):
+    if not marked(plugin.module) and not manager.get_hookcallers(plugin.module):
         what = "no hook marked with @hookimpl and nothing decorated (@loss, @energy, …)"
         return plugin.failed(Status.INVALID, f"{plugin.module.__file__} has {what}")
     return plugin
+
+
+def marked(module: ModuleType) -> list[Any]:
+    """List what a module itself defines and marks with a decorator, each once."""
+    found = {
+        id(value): value
+        for value in list(vars(module).values())
+        if (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == module.__name__
+        and MARK in vars(value)  # its own mark, not its base class's
+    }
+    return list(found.values())
 
 
 @cache

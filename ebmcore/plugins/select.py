@@ -70,10 +70,15 @@ def _classify(plugin: Found, claims: list[Found], selection: Selection) -> Loade
     wanted = {*selection.only, *selection.require}
     if selection.only and not plugin.is_file and not names & wanted:
         return loaded.failed(Status.NOT_SELECTED, "EBMCORE_PLUGINS names others")
+    if plugin.is_file and any(not claim.is_file for claim in claims):
+        reason = f"an installed plugin is named {plugin.name!r} too; rename the file"
+        return loaded.failed(Status.CONFLICT, reason)
+    claims = [claim for claim in claims if claim.is_file == plugin.is_file]
     if len(claims) > 1 and plugin in claims:
         claimants = ", ".join(sorted(claim.origin for claim in claims))
+        mend = "rename" if plugin.is_file else "uninstall"
         return loaded.failed(
-            Status.CONFLICT, f"the name {plugin.name!r} is claimed by {claimants}; uninstall one"
+            Status.CONFLICT, f"the name {plugin.name!r} is claimed by {claimants}; {mend} one"
         )
     return loaded
 

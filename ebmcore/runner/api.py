@@ -27,7 +27,7 @@ from ebmcore.runner.compose import Slots, compose, make_energy
 from ebmcore.runner.experiment import choose_device
 from ebmcore.runner.result import Run
 from ebmcore.runner.streams import Streams
-from ebmcore.sampling import Sampler, as_kernel
+from ebmcore.sampling import Sampler, as_chains, as_kernel
 
 
 class Prepared(NamedTuple):
@@ -111,16 +111,20 @@ def load(
     folder = Path(run_dir)
     try:
         facts = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError) as error:
+        seed, status, from_config = (facts[key] for key in ("seed", "status", "from_config"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
     checkpoint = Checkpoint.last(folder / "checkpoints")
     place = choose_device(device)
-    bounds = checkpoint.tensors("data")["bounds"].to(place)
+    try:
+        bounds = checkpoint.tensors("data")["bounds"].to(place)
+    except KeyError as error:
+        raise EbmError(f"{checkpoint.path}: lacks the data's range") from error
     slots = {"event_shape": checkpoint.event_shape, "data_range": bounds, "device": place}
-    streams = Streams(facts["seed"], place)
+    streams = Streams(seed, place)
     sampler, chains = None, None
     if energy is None:
-        if not facts["from_config"]:
+        if not from_config:
             raise EbmError(f"{folder}: made of objects; load it with energy=… of the same shape")
         source = read_config(folder / "config.yaml")
         host = _host(source, plugins)
@@ -129,13 +133,17 @@ def load(
             node = _node(source, host, "sampler")
             kernel = as_kernel(build(node, Slots(streams, "build sampler", **slots)))
             sampler = Sampler(kernel, node.options["n_steps"])
-            chains = build(_node(source, host, "chains"), Slots(streams, "build chains", **slots))
+            slots_of_chains = Slots(streams, "build chains", **slots)
+            chains = as_chains(build(_node(source, host, "chains"), slots_of_chains))
             chains.load_state_dict(_on(checkpoint.chains(), place))
-    energy.load_state_dict(checkpoint.averaged_or_weights())
+    try:
+        energy.load_state_dict(checkpoint.averaged_or_weights())
+    except RuntimeError as error:
+        raise EbmError(f"{folder}: the weights don't fit the energy: {error}") from error
     energy = energy.to(place, bounds.dtype).eval()
-    run = Run(folder, energy, bounds=bounds, sampler=sampler, chains=chains, seed=facts["seed"])
-    run.status = facts["status"]
-    run.step = checkpoint.manifest["step"]
+    run = Run(folder, energy, bounds=bounds, sampler=sampler, chains=chains, seed=seed)
+    run.status = status
+    run.step = checkpoint.step
     run.metrics = {name: float(value) for name, value in facts.get("metrics", {}).items()}
     run.warnings = facts.get("warnings", [])
     run.mlflow = facts.get("mlflow") or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,20 @@ def save_checkpoint(folder: Path, parts: Parts, averaged: AveragedModel | None, 
     return beside.rename(place)
 
 
+def refuse_unsaveable(state: Mapping[str, Any], *, tensors_alone: bool) -> None:
+    """Raise TypeError when a state can't be in a checkpoint, before a run is trained in vain."""
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            continue
+        kind = f"{name!r} of its state_dict is {type(value).__name__}"
+        if tensors_alone:
+            raise TypeError(f"{kind}; only tensors can be saved")
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{kind}; only tensors and JSON types can be saved") from error
+
+
 class Checkpoint:
     """A checkpoint that was read and whose files are what its manifest says."""
 
@@ -53,8 +68,10 @@ class Checkpoint:
         try:
             self.manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
             hashes = dict(self.manifest["sha256"])
+            self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
+            self.step = int(self.manifest["step"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise EbmError(f"{path}: no readable manifest.json ({error})") from error
+            raise EbmError(f"{path}: no readable manifest.json ({error!r})") from error
         for name, digest in hashes.items():
             file = path / name
             if Path(name).name != name or not file.is_file() or _hash(file) != digest:
@@ -67,11 +84,6 @@ class Checkpoint:
         if not places:
             raise EbmError(f"{folder.parent}: the run has no checkpoint")
         return cls(places[-1])
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        """The shape of one event."""
-        return tuple(self.manifest["event_shape"])
 
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Return the tensors of `NAME.safetensors`, none when there is no such file."""

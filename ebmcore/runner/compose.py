@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from ebmcore.config import Cadence, Config, Node, Source, build
-from ebmcore.errors import ConfigError, DataError, Problem
+from ebmcore.errors import ConfigError, DataError, Problem, raised_at
 from ebmcore.plugins import Host
 from ebmcore.runner.data import Data, default_dtype, load_data
 from ebmcore.runner.experiment import Experiment, Origin, choose_device
 from ebmcore.runner.parts import LossTerm, MonitorEntry
-from ebmcore.runner.streams import Streams, own_global_stream
-from ebmcore.sampling import as_kernel
+from ebmcore.runner.streams import Streams, derive, own_global_stream
+from ebmcore.sampling import as_chains, as_kernel
+
+_CPU = torch.device("cpu")
 
 
 class Slots(Mapping[str, Any]):
@@ -53,14 +55,18 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
     def make(node: Node | None) -> Any:
-        return node and build(node, Slots(streams, f"build {node.path}", **slots))
+        if node is None:
+            return None
+        seed = derive(settings.seed, f"build {node.path}")
+        with own_global_stream(seed, _CPU):
+            return build(node, Slots(streams, f"build {node.path}", **slots))
 
     return Experiment(
         data=data,
         energy=make_energy(config.energy, streams, place, slots),
         loss=[_term(node, make(node)) for node in config.losses],
         sampler=_kernel(config.sampler, make(config.sampler)),
-        chains=make(config.chains),
+        chains=_chains(config.chains, make(config.chains)),
         optimizer=partial(config.optimizer.target, **config.optimizer.values),
         lr_scheduler=_schedule(config.lr_scheduler),
         lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
@@ -90,7 +96,7 @@ def make_energy(
     on_meta = device.type == "meta"
     weights = streams("weights", on_cpu=True).initial_seed()
     # weights are drawn on the CPU, so that they are the same on every device
-    with own_global_stream(weights, torch.device("cpu")), device if on_meta else nullcontext():
+    with own_global_stream(weights, _CPU), device if on_meta else nullcontext():
         energy = build(node, Slots(streams, "weights", **slots))
     if not isinstance(energy, nn.Module):
         message = f"{node.type} makes {type(energy).__name__}, not an nn.Module that can be trained"
@@ -99,17 +105,22 @@ def make_energy(
 
 
 def _data(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
-    with default_dtype(dtype):
+    # a dataset that draws from torch's global generator repeats itself, too
+    with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
         dataset = build(node, Slots(streams, "data"))
-    try:
-        return load_data(
-            dataset,
-            holdout=node.options["holdout"],
-            generator=streams("split", on_cpu=True),
-            dtype=dtype,
-        )
-    except DataError as error:
-        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
+        try:
+            return load_data(
+                dataset,
+                holdout=node.options["holdout"],
+                generator=streams("split", on_cpu=True),
+                dtype=dtype,
+            )
+        except DataError as error:
+            raise ConfigError([Problem(node.path, str(error), node.where)]) from error
+        except Exception as error:
+            what = f"{type(error).__name__}: {error} ({raised_at(error)})"
+            message = f"{node.label} can't give its data: {what}"
+            raise ConfigError([Problem(node.path, message, node.where)]) from error
 
 
 def _kernel(node: Node | None, sampler: Any) -> Any:
@@ -117,6 +128,15 @@ def _kernel(node: Node | None, sampler: Any) -> Any:
         return None
     try:
         return as_kernel(sampler)
+    except TypeError as error:
+        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
+
+
+def _chains(node: Node | None, chains: Any) -> Any:
+    if node is None:
+        return None
+    try:
+        return as_chains(chains)
     except TypeError as error:
         raise ConfigError([Problem(node.path, str(error), node.where)]) from error
 

@@ -63,7 +63,9 @@ def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch
         x = x[:, None]
     x = x.to(dtype)
     _refuse_non_finite(x)
-    kept_out = int(len(x) * holdout)
+    if not 0 <= holdout < 1:
+        raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
+    kept_out = round(len(x) * holdout)
     order = torch.randperm(len(x), generator=generator) if kept_out else torch.arange(len(x))
     train = order[kept_out:].sort().values
     bounds = getattr(source, "bounds", None)
@@ -82,15 +84,20 @@ def _tensors(found: Any) -> tuple[Tensor, Tensor | None]:
         if isinstance(found, IterableDataset):
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
         found = default_collate([found[i] for i in range(len(found))])  # type: ignore[arg-type] # map-style ones have a length
-    if isinstance(found, (tuple, list)) and len(found) == 2:
-        x, y = (torch.as_tensor(part) for part in found)
-        if len(x) != len(y):
-            raise DataError(f"the dataset has {len(x)} points but {len(y)} labels")
+        found = tuple(found) if isinstance(found, list) else found
+    if isinstance(found, tuple) and len(found) == 2:
+        x, y = (_tensor(part) for part in found)
+        if x.shape[:1] != y.shape[:1]:
+            raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
         return x, y
-    if isinstance(found, (tuple, list)) and len(found) == 1:
+    if isinstance(found, tuple) and len(found) == 1:
         found = found[0]
+    return _tensor(found), None
+
+
+def _tensor(found: Any) -> Tensor:
     try:
-        return torch.as_tensor(found), None
+        return torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
             "a dataset returns a tensor (n, *event), a pair (x, y) or a torch Dataset; "

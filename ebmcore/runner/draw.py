@@ -26,12 +26,14 @@ def draw(
     Chains that remember go on from random ones of those that they keep. Others begin where a
     training step would begin them, with `begin(n)` for the batch of data.
     """
+    steps = 10 * sampler.n_steps if n_steps is None else n_steps
+    if n < 1 or steps < 1:
+        raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
     kept = chains.kept()
     if kept is not None:
         start = kept[choose(len(kept), n, generator)]
     else:
         start = copy.deepcopy(chains).start(begin(n), generator)
-    steps = 10 * sampler.n_steps if n_steps is None else n_steps
     return run_kernel(sampler.kernel, energy, start, steps, generator).x
 
 

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ebmcore.config import Cadence, Tracking, Train
+from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
+from ebmcore.runner.checkpoint import refuse_unsaveable
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
 from ebmcore.runner.result import Run
 from ebmcore.runner.step import TrainStep
 from ebmcore.runner.streams import Streams
-from ebmcore.sampling import Sampler, as_kernel, check_energies, evaluating
+from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Experiment:
         energy: An nn.Module, (batch, *event) -> (batch,).
         loss: A loss, or a list of losses and of pairs (loss, weight).
         sampler: A `Kernel`, or a function `(energy, x, generator) -> x`; for losses of samples.
-        chains: Where chains begin; for losses of samples.
+        chains: A `Chains`, or a function `(x, generator) -> x`; for losses of samples.
         optimizer: An optimiser, or a function that makes one of parameters; by default Adam.
         lr_scheduler: A function that makes a schedule of the optimiser.
         lr_interval: What one step of the schedule is, `epoch` or `step`.
@@ -66,7 +67,7 @@ class Experiment:
         energy: nn.Module,
         loss: Any,
         sampler: Any = None,
-        chains: Chains | None = None,
+        chains: Chains | Callable[..., Tensor] | None = None,
         optimizer: Callable[..., Optimizer] | Optimizer | None = None,
         lr_scheduler: Callable[..., Any] | None = None,
         lr_interval: str = "epoch",
@@ -93,18 +94,19 @@ class Experiment:
             data = self._load(data, holdout, dtype)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
-        self.sampler = None if sampler is None else Sampler(as_kernel(sampler), n_steps)
-        self.chains = chains
+        self.sampler = None if sampler is None else self._sampler(sampler, n_steps)
+        self.chains = None if chains is None else self._chains(chains)
         self.losses = self._losses(loss, dtype)
         self.monitors = self._monitors(monitors)
         self.optimizer = optimizer or partial(torch.optim.Adam, lr=1e-3)
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
+        self.has_run = False
 
     def run(
         self,
         *,
-        tracking: Tracking | str | None = None,
+        tracking: Tracking | str | bool | None = None,
         runs_dir: str | Path | None = None,
         progress: bool = True,
         **train: Any,
@@ -115,19 +117,23 @@ class Experiment:
         ema, data_noise, log_every); `tracking="off"` leaves MLflow out. Raises ConfigError before
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
-        from ebmcore.runner.loop import Loop
+        from ebmcore.runner.execution import Execution
 
-        try:
-            options = Train(**train)
-        except (TypeError, ValueError) as error:
-            raise ConfigError([Problem("train", str(error))]) from error
-        if tracking == "off":
+        options = read_train(train)
+        if tracking in ("off", False):
             target = None
         else:
-            target = tracking if isinstance(tracking, Tracking) else Tracking(uri=tracking)
+            uri = tracking if isinstance(tracking, str) else None
+            target = tracking if isinstance(tracking, Tracking) else Tracking(uri=uri)
+        if self.has_run:
+            # its streams, chains and weights stand where that run left them: not what was recorded
+            self._refuse("", "this experiment has run; make another one of the same parts")
+        if self.device.type == "meta":
+            self._refuse("device", "nothing can be trained on the meta device; use --dry-run")
         parts = self.assemble()
         self.check(parts, options)
-        return Loop(self, parts, options, target, runs_dir, show=progress).run()
+        self.has_run = True
+        return Execution(self, parts, options, target, runs_dir, show=progress).run()
 
     def dry_run(self, train: Train) -> dict[str, Any]:
         """Do one training step and say how large everything is; meant for the meta device.
@@ -187,17 +193,22 @@ class Experiment:
             label = parts.label("energy")
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
-        if parts.needs_samples:
-            assert parts.chains is not None
-            probe = Streams(self.seed, self.device)("probe")
-            try:
-                copy.deepcopy(parts.chains).start(data.x[: train.batch_size], probe)
-            except ValueError as error:
-                self._refuse("chains", f"{parts.label('chains')}: {error}", error)
+        chains = copy.deepcopy(parts.chains)
+        probe = Streams(self.seed, self.device)("probe")
+        try:
+            if chains is not None:
+                chains.start(data.x[: train.batch_size], probe)
+                refuse_unsaveable(chains.state_dict(), tensors_alone=False)
+        except Exception as error:
+            self._refuse("chains", f"{parts.label('chains')}: {error}", error)
+        try:
+            refuse_unsaveable(parts.energy.state_dict(), tensors_alone=True)
+        except TypeError as error:
+            self._refuse("energy", f"{parts.label('energy')}: {error}", error)
         for entry in parts.monitors:
             try:
                 getattr(entry.function, "check", lambda shape: None)(data.event_shape)
-            except ValueError as error:
+            except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
 
     def _load(self, data: Any, holdout: float, dtype: torch.dtype) -> Data:
@@ -207,15 +218,33 @@ class Experiment:
         except DataError as error:
             self._refuse("data", str(error), error)
 
+    def _sampler(self, sampler: Any, n_steps: int) -> Sampler:
+        if n_steps < 1:
+            self._refuse("sampler.n_steps", f"should be at least 1; got {n_steps}")
+        try:
+            return Sampler(as_kernel(sampler), n_steps)
+        except TypeError as error:
+            self._refuse("sampler", str(error), error)
+
+    def _chains(self, chains: Any) -> Chains:
+        try:
+            return as_chains(chains)
+        except TypeError as error:
+            self._refuse("chains", str(error), error)
+
     def _losses(self, loss: Any, dtype: torch.dtype) -> tuple[LossTerm, ...]:
-        entries = loss if isinstance(loss, (list, tuple)) else [loss]
-        terms = []
+        entries = loss if isinstance(loss, list) else [loss]
+        if not entries:
+            self._refuse("loss", "is empty; a run needs at least one loss")
+        terms: list[LossTerm] = []
         for entry in entries:
             if isinstance(entry, LossTerm):
                 term = entry
             else:
                 function, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
-                name = _name(function)
+                name = _name(function, [term.name for term in terms])
+                if isinstance(function, type) or not callable(function):
+                    self._refuse("loss", f"should be a built loss or a function; got {function!r}")
                 try:
                     term = LossTerm.of(name, function, weight, f"loss {name!r}")
                 except TypeError as error:
@@ -229,14 +258,17 @@ class Experiment:
         return tuple(terms)
 
     def _monitors(self, monitors: Sequence[Any]) -> tuple[MonitorEntry, ...]:
-        entries = []
+        entries: list[MonitorEntry] = []
         for monitor in monitors:
             if isinstance(monitor, MonitorEntry):
                 entries.append(monitor)
                 continue
             function, every = monitor if isinstance(monitor, tuple) else (monitor, None)
-            name = _name(function)
-            cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
+            name = _name(function, [entry.name for entry in entries])
+            try:
+                cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
+            except (ValueError, TypeError) as error:
+                self._refuse("monitors", f"{name}: {error}", error)
             entries.append(MonitorEntry(name, function, cadence, f"monitor {name!r}"))
         return tuple(entries)
 
@@ -270,7 +302,9 @@ def choose_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-def _name(function: Any) -> str:
+def _name(function: Any, taken: Sequence[str]) -> str:
+    """Name an object for metrics; a second one of its name is numbered."""
     function = getattr(function, "func", function)
-    name: str = getattr(function, "__name__", type(function).__name__)
-    return name
+    name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+    number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)
+    return name if number == 1 else f"{name}_{number}"

@@ -80,10 +80,10 @@ class Parts:
 
 @contextmanager
 def blame(part: str, step: int) -> Iterator[None]:
-    """Turn what a part raises into a ComponentError that names the part and the step."""
+    """Turn what a part raises into a ComponentError that names the part and the step, from 1."""
     try:
         yield
     except EbmError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ComponentError(part, step, error) from error

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError
 from ebmcore.runner.draw import draw
-from ebmcore.runner.streams import Streams
+from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import Sampler
 
 
@@ -60,7 +60,9 @@ class Run:
             noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
             return low + (high - low) * noise
 
-        return draw(self.energy, self.sampler, self.chains, begin, n, n_steps, generator)
+        # a sampler may draw from torch's global generators, too
+        with own_global_stream(derive(self.seed, f"samples {seed}"), device):
+            return draw(self.energy, self.sampler, self.chains, begin, n, n_steps, generator)
 
     @property
     def mlflow_run_id(self) -> str | None:

@@ -51,9 +51,12 @@ class TrainStep:
         self.parts.optimizer.zero_grad(set_to_none=True)
         with differentiable_twice() if self.second_order else nullcontext():
             total, metrics = self.objective(x, x_neg, y, step)
-            total.backward()  # type: ignore[no-untyped-call] # torch's own
+            with blame("the gradient of the losses", step + 1):
+                total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
-        self.parts.optimizer.step()
+        metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
+        with blame(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
+            self.parts.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.parts.energy)
         return Stepped(x, x_neg, metrics)
@@ -72,11 +75,11 @@ class TrainStep:
         parts = self.parts
         assert parts.sampler is not None
         assert parts.chains is not None
-        with blame(parts.label("chains"), step):
+        with blame(parts.label("chains"), step + 1):
             start = parts.chains.start(x, self.streams("chains"))
-        with blame(parts.label("sampler"), step):
+        with blame(parts.label("sampler"), step + 1):
             x_neg = parts.sampler(parts.energy, start, self.streams("sampler")).x
-        with blame(parts.label("chains"), step):
+        with blame(parts.label("chains"), step + 1):
             parts.chains.keep(x_neg)
         return x_neg
 
@@ -96,7 +99,7 @@ class TrainStep:
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
         for term in self.parts.losses:
-            with blame(term.label, step):
+            with blame(term.label, step + 1):
                 value, extra = self.evaluate(term, slots)
             total = total + term.weight * value
             metrics[f"loss/{term.name}"] = value.detach()
@@ -113,7 +116,13 @@ class TrainStep:
         if not isinstance(value, Tensor) or value.shape != ():
             found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"a loss returns a scalar tensor, shape (); got {found}")
-        return value, extra
+        numbers = {
+            name: torch.as_tensor(number, device=value.device) for name, number in extra.items()
+        }
+        for name, number in numbers.items():
+            if number.shape != ():
+                raise ValueError(f"{name!r}, to be logged, should be a scalar; got {number.shape}")
+        return value, numbers
 
     def clip(self) -> Tensor:
         """Return the gradient's norm, and scale it down to train.clip_grad_norm if there is one."""

@@ -6,28 +6,25 @@ A monitor that raises is reported, switched off, and the run goes on.
 from __future__ import annotations
 
 import numbers
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
 from ebmcore.contracts import RunView
+from ebmcore.errors import ComponentError
 from ebmcore.runner.draw import choose, draw
 from ebmcore.runner.parts import MonitorEntry, Parts
 from ebmcore.runner.step import Stepped
 from ebmcore.runner.streams import Streams, own_global_stream
 from ebmcore.sampling import evaluating
 
-
-class Watched(NamedTuple):
-    """What the monitors of one moment returned."""
-
-    metrics: dict[str, float]
-    pictures: tuple[Path, ...]
+_TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
 
 
 class Watch:
@@ -51,25 +48,35 @@ class Watch:
 
     def __call__(
         self, energy: nn.Module, last: Stepped | None, step: int, steps_per_epoch: int, end: bool
-    ) -> Watched:
-        """Run the monitors that are due after `step` training steps."""
+    ) -> dict[str, float]:
+        """Run the monitors that are due after `step` training steps; return their numbers."""
         metrics: dict[str, float] = {}
-        pictures: list[Path] = []
         due = [m for m in self._active if end or m.every.is_due(step, steps_per_epoch)]
         for entry in due:
             began = time.perf_counter()
             view = self.view(entry, energy, last, step, steps_per_epoch)
             try:
                 with own_global_stream(None, self.parts.device), evaluating(energy):
+                    before = self._marks(energy)
                     found = entry.function(view)
-                    self.sort(entry, found, step, metrics, pictures)
-            except Exception as error:
+                    touched = self._marks(energy) != before
+                    metrics |= self.keep(entry, found, step)
+            except (Exception, SystemExit) as error:
+                touched = False
                 self._active.remove(entry)
                 what = f"{entry.label} raised {type(error).__name__}: {error}"
                 self.log("ERROR", f"step {step}: {what}\n{traceback.format_exc()}")
                 self.warn(f"{what}; it is switched off and the run goes on (see log.txt)")
+            if touched:
+                raise ComponentError(entry.label, step, RuntimeError(_TOUCHED))
             self.seconds[entry.name] += time.perf_counter() - began
-        return Watched(metrics, tuple(pictures))
+        return metrics
+
+    def _marks(self, energy: nn.Module) -> list[Any]:
+        """Return marks that change when something that a monitor must leave alone is written to."""
+        tensors = [*self.parts.energy.parameters(), *energy.parameters(), *energy.buffers()]
+        points = (self.parts.data.x, self.parts.data.held_out)
+        return [(t._version, t.requires_grad) for t in (*tensors, *points)]
 
     def view(
         self,
@@ -107,19 +114,13 @@ class Watch:
             view, draw=lambda n, k: draw(energy, sampler, chains, begin, n, k, generator)
         )
 
-    def sort(
-        self,
-        entry: MonitorEntry,
-        found: Mapping[str, Any],
-        step: int,
-        metrics: dict[str, float],
-        pictures: list[Path],
-    ) -> None:
-        """Put numbers to the metrics and write pictures to the figures' folder."""
+    def keep(self, entry: MonitorEntry, found: Any, step: int) -> dict[str, float]:
+        """Return a monitor's numbers, and write its pictures to the figures' folder."""
         if not isinstance(found, Mapping):
             raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
+        metrics: dict[str, float] = {}
         for key, value in found.items():
-            if isinstance(value, numbers.Real) or (isinstance(value, Tensor) and value.ndim == 0):
+            if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
                 metrics[f"{entry.name}/{key}"] = float(value)
                 continue
             name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
@@ -127,13 +128,17 @@ class Watch:
             file.parent.mkdir(parents=True, exist_ok=True)
             beside = file.with_suffix(".part")
             draw_picture(value, key, beside)
-            pictures.append(beside.replace(file))
+            beside.replace(file)
+        return metrics
 
 
 def draw_picture(value: Any, key: str, file: Path) -> None:
     """Write a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
     if hasattr(value, "savefig"):
         value.savefig(file, format="png")
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:  # a figure that was made by pyplot stays in its hands until closed
+            pyplot.close(value)
         return
     if isinstance(value, Tensor) and value.ndim in (2, 3):
         from matplotlib.image import imsave

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+_UNFIT = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no metric's name
 _TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training
 _INTERVAL = 1.0  # seconds between two looks at the run directory
 _BATCH = 1000  # metrics in one call of log_batch, MLflow's limit
@@ -60,6 +62,7 @@ class Mirror:
         self.run_id: str | None = None
         self.problem: str | None = None
         self._status: str | None = None
+        self._client: MlflowClient | None = None
         self._sent = 0  # bytes of metrics.jsonl
         self._pictures: set[Path] = set()
         self._wake = threading.Event()
@@ -85,12 +88,25 @@ class Mirror:
                 self._wake.wait(_INTERVAL)
             self._send(client)
             self._send_artifacts(client)
-            assert self.run_id is not None
-            client.set_terminated(self.run_id, self._status)
         except Exception as error:  # a mirror that breaks is reported, and never stops a run
-            first = str(error).strip().splitlines()
-            self.problem = f"{type(error).__name__}: {first[0] if first else ''}"
-            self.directory.log("WARNING", f"MLflow: {error}")
+            self._broke(error)
+        self._terminate()
+
+    def _terminate(self) -> None:
+        """Give MLflow the run's status, whatever else could not be sent."""
+        while self._status is None:
+            self._wake.wait()
+        if self._client is None or self.run_id is None:
+            return
+        try:
+            self._client.set_terminated(self.run_id, self._status)
+        except Exception as error:
+            self._broke(error)
+
+    def _broke(self, error: Exception) -> None:
+        first = str(error).strip().splitlines()
+        self.problem = f"{type(error).__name__}: {first[0] if first else ''}"
+        self.directory.log("WARNING", f"MLflow: {error}")
 
     def _connect(self) -> MlflowClient:
         for name, value in (("MAX_RETRIES", "2"), ("TIMEOUT", "10")):
@@ -101,7 +117,7 @@ class Mirror:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         with _database_lock(self.uri):
-            client = MlflowClient(tracking_uri=self.uri)
+            client = self._client = MlflowClient(tracking_uri=self.uri)
             experiment = client.get_experiment_by_name(self.experiment)
             experiment_id = (
                 experiment.experiment_id
@@ -125,7 +141,7 @@ class Mirror:
         assert self.run_id is not None
         lines, end = self._new_lines()
         metrics = [
-            Metric(name, value, int(stamp * 1000), step)
+            Metric(_UNFIT.sub("_", name), value, int(stamp * 1000), step)
             for step, stamp, values in map(read_metrics, lines)
             for name, value in values.items()
             if not math.isinf(value)  # MLflow would store 1.8e308, a number nobody measured

@@ -39,7 +39,7 @@ class File:
 
     def __init__(
         self,
-        path: str,
+        path: Path,
         *,
         x_key: str = "x",
         y_key: str | None = None,
