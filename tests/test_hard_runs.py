@@ -53,6 +53,7 @@ def same(one, other):
 def test_careless_parts_repeat_all_the_same(config, change):
     one, two = go(config, **change), go(config, **change)
     assert same(weights(one), weights(two))
+    assert same(weights(one), weights(go(one.dir / "config.yaml")))
     assert not same(weights(one), weights(go(config, **change, seed=9)))
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ebmcore.config import catalog, component_parameters, describe, reserved, type_name
+from ebmcore.config import catalog, component_parameters, describe, nested, reserved, type_name
 from ebmcore.config.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
 from ebmcore.kinds import KINDS
@@ -68,7 +68,7 @@ def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
         "keys": [
             {
                 "name": key.name,
-                "type": type_name(key.annotation),
+                "type": _type(key.annotation),
                 "required": key.default is REQUIRED,
                 "default": None if key.default is REQUIRED else _text(key.default),
                 "description": key.description,
@@ -76,6 +76,13 @@ def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
             for key in (*keys, *reserved(kind, target))
         ],
     }
+
+
+def _type(annotation: Any) -> str:
+    found = nested(annotation)
+    if found is None:
+        return type_name(annotation)
+    return f"list of {found.kind}" if found.many else found.kind
 
 
 def _text(value: Any) -> str:

@@ -4,6 +4,7 @@ from ebmcore.config import catalog
 from ebmcore.config.build import build, loss_slots
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.document import config_schema
+from ebmcore.config.nested import nested
 from ebmcore.config.reserved import reserved
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
@@ -26,6 +27,7 @@ __all__ = [
     "config_schema",
     "describe",
     "loss_slots",
+    "nested",
     "parse_assignments",
     "plugin_selection",
     "read_config",

@@ -5,27 +5,34 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ebmcore.config.signature import asked_for, is_part, positional
+from ebmcore.config.tree import Node
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.errors import ConfigError, DataError, PluginError, Problem, raised_at
 
-if TYPE_CHECKING:
-    from ebmcore.config.tree import Node
 
-
-def build(node: Node, slots: Mapping[str, Any]) -> Any:
+def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = None) -> Any:
     """Make the object of a node, handing over the slots that it asks for.
 
-    Raises ConfigError at the node's place when the values don't suit the component, PluginError
-    when the component fails for a reason of its own.
+    What was built already is found in `built` by its place, so that a node that several others
+    refer to is one object. Raises ConfigError at the node's place when the values don't suit the
+    component, PluginError when the component fails for a reason of its own.
     """
+    built = {} if built is None else built
+    if node.path not in built:
+        built[node.path] = _make(node, slots, built)
+    return built[node.path]
+
+
+def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     target = node.target
     part = is_part(target)
     later = {*positional(target), *(LOSS_SLOTS if node.kind == "loss" else ())} if part else set()
     names = set(BUILD_SLOTS) - later
-    values = {**node.values, **{name: slots[name] for name in asked_for(target, names)}}
+    own = {key: _inner(value, slots, built) for key, value in node.values.items()}
+    values = {**own, **{name: slots[name] for name in asked_for(target, names)}}
     if part:
         return partial(target, **values)
     try:
@@ -37,6 +44,13 @@ def build(node: Node, slots: Mapping[str, Any]) -> Any:
             f"{node.path}: {node.label} can't be built: {type(error).__name__}: {error} "
             f"({raised_at(error)})"
         ) from error
+
+
+def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
+    """Build the nodes that a value is, or holds."""
+    if isinstance(value, list):
+        return [_inner(item, slots, built) for item in value]
+    return build(value, slots, built) if isinstance(value, Node) else value
 
 
 def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ebmcore.config import catalog
+from ebmcore.config.nested import Nested, nested
+from ebmcore.config.nodes import PARTS
 from ebmcore.config.reserved import reserved
 from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import Parameter, component_parameters, describe, parameters
+from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
 from ebmcore.errors import PluginError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Component, Host
@@ -18,9 +20,17 @@ def config_schema(host: Host) -> dict[str, Any]:
     """Return the schema; a component that can't be loaded is left out."""
     properties: dict[str, Any] = dict(_section(Settings)["properties"])
     properties["plugins"] = _section(Plugins)
+    definitions: dict[str, Any] = {}
     for kind in KINDS.values():
-        node = _choice([_branch(component) for component in host.components(kind.name)])
+        inner = _choice([_branch(c, inner=True) for c in host.components(kind.name)])
+        definitions[kind.name] = _or_reference(inner)
+        node = _or_reference(_choice([_branch(c) for c in host.components(kind.name)]))
         properties[kind.key] = {"anyOf": [node, _array(node)]} if kind.is_list else node
+    properties[PARTS] = {
+        "type": "object",
+        "description": 'Nodes that others refer to as "@NAME"; each is built once.',
+        "additionalProperties": {"type": ["object", "string"]},
+    }
     optimizers = [(name, catalog.find_optimizer(name)) for name in catalog.optimizer_names()]
     schedules = [(name, catalog.find_lr_scheduler(name)) for name in catalog.lr_scheduler_names()]
     properties["optimizer"] = _choice([_torch("optimizer", *found) for found in optimizers])
@@ -36,6 +46,7 @@ def config_schema(host: Host) -> dict[str, Any]:
         "properties": properties,
         "required": ["data", "energy", "loss", "train"],
         "additionalProperties": False,
+        "$defs": definitions,
     }
 
 
@@ -43,14 +54,36 @@ def _section(cls: type[Any]) -> dict[str, Any]:
     return json_schema(parameters(cls), cls.__name__.lower(), describe(cls).summary)
 
 
-def _branch(component: Component) -> dict[str, Any] | None:
+def _branch(component: Component, *, inner: bool = False) -> dict[str, Any] | None:
     try:
         target = component.load()
+        parameters_ = component_parameters(target)
     except PluginError:
         return None
-    keys = (*component_parameters(target), *reserved(component.kind, target))
-    names = [component.full_name, component.name]
-    return _typed(names, json_schema(keys, component.name, describe(target).text))
+    nodes = {p.name: found for p in parameters_ if (found := nested(p.annotation)) is not None}
+    plain = tuple(p for p in parameters_ if p.name not in nodes)
+    own = () if inner else reserved(component.kind, target)
+    schema = json_schema((*plain, *own), component.name, describe(target).text)
+    for parameter in parameters_:
+        if parameter.name in nodes:
+            _add_node(schema, parameter, nodes[parameter.name])
+    return _typed([component.full_name, component.name], schema)
+
+
+def _add_node(schema: dict[str, Any], parameter: Parameter, kind: Nested) -> None:
+    """Add a key that takes a component, or a list of them."""
+    one = {"$ref": f"#/$defs/{kind.kind}"}
+    node: dict[str, Any] = _array(one) if kind.many else one
+    if parameter.default is REQUIRED:
+        schema["required"] = [*schema.get("required", []), parameter.name]
+    else:
+        node = {"anyOf": [node, {"type": "null"}]}
+    described = {"title": parameter.name, "description": parameter.description}
+    schema.setdefault("properties", {})[parameter.name] = {**node, **described}
+
+
+def _or_reference(node: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [*node["anyOf"], {"type": "string", "pattern": "^@"}]}
 
 
 def _torch(kind: str, name: str, target: type[Any]) -> dict[str, Any]:

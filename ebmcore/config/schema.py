@@ -104,7 +104,7 @@ def _annotation(annotation: Any) -> Any:
 
 
 def _is_tensor(annotation: Any) -> bool:
-    return getattr(annotation, "__module__", "").split(".")[0] == "torch"
+    return getattr(annotation, "__name__", "") == "Tensor"
 
 
 def _whole_numbers(given: dict[str, Any], errors: list[Any]) -> dict[str, Any] | None:

@@ -119,6 +119,10 @@ def _split(doc: str) -> tuple[str, dict[str, str]]:
     return (doc[: block.start()] + doc[block.end() :]).strip(), arguments
 
 
+class Tensor:
+    """Stands for torch's where a module imports it for type checkers alone."""
+
+
 class _Hints:
     """The annotations of a signature, each resolved on its own.
 
@@ -128,7 +132,7 @@ class _Hints:
     def __init__(self, target: Callable[..., Any]) -> None:
         function = target.__init__ if inspect.isclass(target) else target
         module = sys.modules.get(target.__module__)
-        self.names = {**vars(typing), **(vars(module) if module else {})}
+        self.names = {**vars(typing), "Tensor": Tensor, **(vars(module) if module else {})}
         self.names |= getattr(inspect.unwrap(function), "__globals__", {})
 
     def of(self, parameter: inspect.Parameter) -> Any:

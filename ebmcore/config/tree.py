@@ -23,6 +23,13 @@ class Node(NamedTuple):
     where: str = ""
 
     @property
+    def children(self) -> tuple[Node, ...]:
+        """The nodes among its values, and among theirs."""
+        lists = (v if isinstance(v, list) else [v] for v in self.values.values())
+        direct = [node for values in lists for node in values if isinstance(node, Node)]
+        return tuple(n for node in direct for n in (node, *node.children))
+
+    @property
     def name(self) -> str:
         """The name in metrics and messages."""
         return self.options.get("name") or self.type.rpartition(":")[2]
@@ -54,6 +61,8 @@ class Config:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """All components of plugins."""
+        """All components of plugins, those among others' values too, each once."""
         single = (self.data, self.energy, self.sampler, self.chains)
-        return (*(n for n in single if n is not None), *self.losses, *self.monitors)
+        top = (*(n for n in single if n is not None), *self.losses, *self.monitors)
+        nodes = (node for outer in top for node in (outer, *outer.children))
+        return tuple({node.path: node for node in nodes}.values())

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ebmcore.config.build import loss_slots
-from ebmcore.config.catalog import find_lr_scheduler, find_optimizer, torch_parameters
-from ebmcore.config.reserved import reserved
+from ebmcore.config.nodes import PARTS, NodeReader
 from ebmcore.config.schema import check
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import (
-    REQUIRED,
-    Parameter,
-    component_parameters,
-    is_part,
-    parameters,
-)
+from ebmcore.config.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.config.source import Source
 from ebmcore.config.tree import Config, Node
-from ebmcore.errors import ConfigError, PluginError, Problem
-from ebmcore.plugins import Component, Host, Selection
+from ebmcore.errors import ConfigError
+from ebmcore.plugins import Host, Selection
 
 _SETTINGS = tuple(p.name for p in parameters(Settings))
 _NODES = ("data", "energy", "sampler", "chains", "loss", "optimizer", "lr_scheduler", "monitors")
@@ -65,12 +57,7 @@ def read_node(source: Source, host: Host, kind: str) -> Node:
     return node
 
 
-class _Reader:
-    def __init__(self, source: Source, host: Host) -> None:
-        self.source = source
-        self.host = host
-        self.problems: list[Problem] = []
-
+class _Reader(NodeReader):
     def read(self, selection: Selection) -> Config:
         tree = self.source.tree
         self.check_keys(tree)
@@ -88,6 +75,7 @@ class _Reader:
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
         self.check_slots(losses, sampler, chains)
+        self.check_parts(tree.get(PARTS))
         if self.problems:
             raise ConfigError(self.problems)
         assert train is not None
@@ -102,10 +90,7 @@ class _Reader:
                 "disable": list(selection.disable),
                 "files": list(selection.files),
             },
-            "data": data.record,
-            "energy": energy.record,
-            "sampler": sampler and sampler.record,
-            "chains": chains and chains.record,
+            **self.records(),
             "loss": [node.record for node in losses],
             "optimizer": optimizer.record,
             "lr_scheduler": schedule and schedule.record,
@@ -128,12 +113,9 @@ class _Reader:
             record=record,
         )
 
-    def fault(self, path: str, message: str) -> None:
-        self.problems.append(self.source.problem(path, message))
-
     def check_keys(self, tree: dict[str, Any]) -> None:
         """Name the keys that no config has, and those that every config must have."""
-        known = (*_SETTINGS, "plugins", *_NODES, "train", "tracking")
+        known = (*_SETTINGS, "plugins", PARTS, *_NODES, "train", "tracking")
         keys = [Parameter(k, Any, REQUIRED if k in _REQUIRED else None) for k in known]
         for place, message in check(keys, tree).faults:
             self.fault(place, message)
@@ -155,70 +137,27 @@ class _Reader:
                 self.fault(path, str(error))
             return None
 
-    def optional(self, kind: str, given: Any, path: str) -> Node | None:
-        return None if given is None else self.node(kind, given, path)
+    def records(self) -> dict[str, Any]:
+        """Return the shared nodes as plain values; a reference stays one."""
+        tree = self.source.tree
+        parts = {name: self.shared[f"{PARTS}.{name}"] for name in tree.get(PARTS) or {}}
+        found: dict[str, Any] = {PARTS: {k: node and node.record for k, node in parts.items()}}
+        for name in ("data", "energy", "sampler", "chains"):
+            given, node = tree.get(name), self.shared.get(name)
+            is_reference = isinstance(given, str) and given.startswith("@")
+            found[name] = given if is_reference else node and node.record
+        return {k: v for k, v in found.items() if k != PARTS or v}
 
-    def nodes(self, kind: str, given: Any, path: str) -> tuple[Node, ...]:
-        """Read one node or a list of them, each under a name of its own."""
-        entries = given if isinstance(given, list) else [] if given is None else [given]
-        if kind == "loss" and path in self.source.tree and not entries:
-            self.fault(path, "is empty; a run needs at least one loss")
-        places = [f"{path}.{i}" if isinstance(given, list) else path for i in range(len(entries))]
-        read = [self.node(kind, entry, at) for entry, at in zip(entries, places, strict=True)]
-        nodes = tuple(node for node in read if node is not None)
-        names: dict[str, str] = {}
-        for node in nodes:
-            if node.name in names:
-                message = f"{node.name!r} is at {names[node.name]} too; give one another `name`"
-                self.fault(node.path, message)
-            names[node.name] = node.path
-        return nodes
-
-    def node(self, kind: str, given: Any, path: str) -> Node | None:
-        """Read one component: `{type: NAME, …}` or only its NAME."""
-        if given is None:
-            # check_keys has told of a section that isn't there at all
-            if "." in path or path in self.source.tree:
-                self.fault(path, "is empty; name a `type`")
-            return None
-        given = {"type": given} if isinstance(given, str) else given
-        if not isinstance(given, dict) or not isinstance(given.get("type"), str):
-            self.fault(path, f"should be a mapping with a `type`; got {given!r}")
-            return None
-        name = given["type"]
-        try:
-            component, target, keys = self.find(kind, name)
-        except PluginError as error:
-            self.fault(f"{path}.type", str(error))
-            return None
-        own = reserved(kind, target)
-        clash = {"type", *(p.name for p in own)} & {p.name for p in keys}
-        if clash:
-            self.fault(path, f"{name} has a parameter {clash.pop()!r}, which is the core's own key")
-            return None
-        checked = check((*keys, *own), {k: v for k, v in given.items() if k != "type"})
-        for place, message in checked.faults:
-            self.fault(f"{path}.{place}", message)
-        if checked.faults:
-            return None
-        options = {p.name: checked.values[p.name] for p in own}
-        values = {p.name: checked.values[p.name] for p in keys}
-        record = {"type": name, **checked.record}
-        where = self.source.where(path)
-        return Node(path, kind, name, target, component, values, options, record, where)
-
-    def find(self, kind: str, name: str) -> tuple[Component | None, Any, tuple[Parameter, ...]]:
-        """Return the component, its class or function, and its keys. Raises PluginError."""
-        finders: dict[str, Callable[[str], Any]] = {
-            "optimizer": find_optimizer,
-            "lr_scheduler": find_lr_scheduler,
-        }
-        if kind in finders:
-            target = finders[kind](name)
-            return None, target, torch_parameters(target)
-        component = self.host.find(kind, name)
-        target = component.load()
-        return component, target, component_parameters(target)
+    def check_parts(self, parts: Any) -> None:
+        """Refuse a section of shared nodes that isn't a mapping, or that nobody refers to."""
+        if parts is not None and not isinstance(parts, dict):
+            self.fault(PARTS, f"should be a mapping of names to nodes; got {parts!r}")
+            return
+        for name in parts or {}:
+            if f"{PARTS}.{name}" not in self.shared:
+                self.fault(
+                    f"{PARTS}.{name}", f'nothing refers to it; write "@{name}" where it is meant'
+                )
 
     def check_slots(
         self, losses: tuple[Node, ...], sampler: Node | None, chains: Node | None

@@ -54,16 +54,19 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     data = _data(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
+    built: dict[str, Any] = {}  # by place: what several nodes refer to is one object
+    energy = make_energy(config.energy, streams, place, slots, built)
+
     def make(node: Node | None) -> Any:
         if node is None:
             return None
-        seed = derive(settings.seed, f"build {node.path}")
-        with own_global_stream(seed, _CPU):
-            return build(node, Slots(streams, f"build {node.path}", **slots))
+        purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
+        with own_global_stream(derive(settings.seed, purpose), _CPU):
+            return build(node, Slots(streams, purpose, **slots), built)
 
     return Experiment(
         data=data,
-        energy=make_energy(config.energy, streams, place, slots),
+        energy=energy,
         loss=[_term(node, make(node)) for node in config.losses],
         sampler=_kernel(config.sampler, make(config.sampler)),
         chains=_chains(config.chains, make(config.chains)),
@@ -81,13 +84,18 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
             host=host,
             labels={n.kind: n.label for n in config.nodes if n.kind not in ("loss", "monitor")},
             files=config.record["plugins"]["files"],
+            components=[_provenance(node) for node in config.nodes],
             where=source.where,
         ),
     )
 
 
 def make_energy(
-    node: Node, streams: Streams, device: torch.device, slots: Mapping[str, Any]
+    node: Node,
+    streams: Streams,
+    device: torch.device,
+    slots: Mapping[str, Any],
+    built: dict[str, Any] | None = None,
 ) -> nn.Module:
     """Build an energy; its initial weights come from a stream of their own.
 
@@ -97,11 +105,25 @@ def make_energy(
     weights = streams("weights", on_cpu=True).initial_seed()
     # weights are drawn on the CPU, so that they are the same on every device
     with own_global_stream(weights, _CPU), device if on_meta else nullcontext():
-        energy = build(node, Slots(streams, "weights", **slots))
+        energy = build(node, Slots(streams, "weights", **slots), built)
     if not isinstance(energy, nn.Module):
         message = f"{node.type} makes {type(energy).__name__}, not an nn.Module that can be trained"
         raise ConfigError([Problem(node.path, message, node.where)])
     return energy
+
+
+def _provenance(node: Node) -> dict[str, Any]:
+    """Say where a part of the config came from."""
+    assert node.component is not None
+    plugin = node.component.plugin
+    return {
+        "path": node.path,
+        "component": node.component.full_name,
+        "kind": node.kind,
+        "distribution": plugin.distribution or None,
+        "version": plugin.version or None,
+        "revision": getattr(node.target, "revision", None),
+    }
 
 
 def _data(node: Node, streams: Streams, dtype: torch.dtype) -> Data:

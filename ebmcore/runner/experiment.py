@@ -34,6 +34,7 @@ class Origin:
     host: Host | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[str] = ()  # local plugin files
+    components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
     where: Callable[[str], str] = lambda path: ""
 
 

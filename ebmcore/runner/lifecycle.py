@@ -8,11 +8,29 @@ from typing import Any
 from ebmcore.errors import raised_at
 from ebmcore.plugins import Host
 
+LIFE_CYCLE = (
+    "ebmcore_configure",
+    "ebmcore_run_start",
+    "ebmcore_checkpoint",
+    "ebmcore_run_error",
+    "ebmcore_run_end",
+)
+
+
+def listeners(host: Host) -> dict[str, list[str]]:
+    """Say which plugins hear of what, in the order in which they are called."""
+    heard = {name: [call.plugin_name for call in _calls(host, name)] for name in LIFE_CYCLE}
+    return {name: plugins for name, plugins in heard.items() if plugins}
+
+
+def _calls(host: Host, hook: str) -> list[Any]:
+    calls = getattr(host.hooks.hook, hook).get_hookimpls()
+    return sorted(calls, key=lambda call: call.plugin_name)
+
 
 def notify(host: Host, hook: str, **arguments: Any) -> Iterator[str]:
     """Call every plugin's hook, sorted by plugin name; yield what went wrong, the plugin named."""
-    calls = getattr(host.hooks.hook, hook).get_hookimpls()
-    for call in sorted(calls, key=lambda impl: impl.plugin_name):
+    for call in _calls(host, hook):
         try:
             call.function(**{name: arguments[name] for name in call.argnames})
         except Exception as error:

@@ -71,7 +71,8 @@ class Parts:
         """All that the optimiser moves: the energy's parameters and the losses' own."""
         losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
         modules = [self.energy, *losses]
-        return [p for module in modules for p in module.parameters() if p.requires_grad]
+        found = (p for module in modules for p in module.parameters() if p.requires_grad)
+        return list(dict.fromkeys(found))  # a loss may hold the energy itself
 
     def label(self, kind: str) -> str:
         """Name the part of a kind, with its plugin if it came from one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
+from ebmcore.runner.lifecycle import listeners
 from ebmcore.tracking import Mirror, RunDirectory, provenance
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def begin_record(
         seed=experiment.seed,
         device=str(experiment.device),
         from_config=experiment.origin.record is not None,
+        components=list(experiment.origin.components),
+        hooks={} if experiment.origin.host is None else listeners(experiment.origin.host),
         started=time.time(),
         pid=os.getpid(),
         host=socket.gethostname(),

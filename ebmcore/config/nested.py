@@ -1,0 +1,57 @@
+"""Parameters that are themselves components: recognised by their type, written as nodes.
+
+    def __init__(self, terms: list[Energy], *, weights: list[float]): ...
+
+takes `terms: [{type: mlp}, {type: gaussian}]` in a config, and each entry may be a reference, such
+as `"@teacher"`, to a node of the section `parts` or to a main node (`"@energy"`).
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import inspect
+import types
+import typing
+from typing import Any, NamedTuple
+
+from ebmcore.contracts import Chains, Kernel
+
+
+class Nested(NamedTuple):
+    """The kind of component that a parameter takes, and whether it takes a list of them."""
+
+    kind: str
+    many: bool = False
+
+
+def nested(annotation: Any) -> Nested | None:
+    """Return the kind that a type means: Energy, nn.Module, Kernel, Chains, or lists of them."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return nested(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        found = [nested(a) for a in arguments if a is not type(None)]
+        return found[0] if len(found) == 1 else None
+    if origin in (list, tuple, collections.abc.Sequence) and arguments:
+        inner = nested(arguments[0])
+        return None if inner is None or inner.many else Nested(inner.kind, many=True)
+    if origin is collections.abc.Callable:
+        return Nested("energy") if all(map(_is_tensor, _flat(arguments))) else None
+    if not inspect.isclass(annotation):
+        return None
+    if issubclass(annotation, Kernel):
+        return Nested("sampler")
+    if issubclass(annotation, Chains):
+        return Nested("chains")
+    names = {f"{base.__module__}.{base.__name__}" for base in annotation.__mro__}
+    return Nested("energy") if "torch.nn.modules.module.Module" in names else None
+
+
+def _flat(arguments: tuple[Any, ...]) -> list[Any]:
+    taken, given = arguments
+    return [*(taken if isinstance(taken, list) else [taken]), given]
+
+
+def _is_tensor(annotation: Any) -> bool:
+    name = getattr(annotation, "__forward_arg__", getattr(annotation, "__name__", annotation))
+    return bool(name == "Tensor")

@@ -1,0 +1,198 @@
+"""Reading the nodes of a config: each a component with its keys, maybe with nodes among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ebmcore.config.catalog import find_lr_scheduler, find_optimizer, torch_parameters
+from ebmcore.config.nested import Nested, nested
+from ebmcore.config.reserved import reserved
+from ebmcore.config.schema import check
+from ebmcore.config.signature import REQUIRED, Parameter, component_parameters
+from ebmcore.config.source import Source
+from ebmcore.config.tree import Node
+from ebmcore.errors import PluginError, Problem
+from ebmcore.plugins import Component, Host
+
+PARTS = "parts"  # the section of nodes that others refer to
+_MAIN = {"data": "dataset", "energy": "energy", "sampler": "sampler", "chains": "chains"}
+
+
+class Found(NamedTuple):
+    """What a name in a config means."""
+
+    component: Component | None
+    target: Any
+    keys: tuple[Parameter, ...]
+
+
+class NodeReader:
+    """Reads nodes and gathers every problem; a node that others refer to is read once."""
+
+    def __init__(self, source: Source, host: Host) -> None:
+        self.source = source
+        self.host = host
+        self.problems: list[Problem] = []
+        self.shared: dict[str, Node | None] = {}  # path -> a main node or one of the parts
+        self.open: list[str] = []  # the shared nodes that are being read
+
+    def fault(self, path: str, message: str) -> None:
+        """Note a problem."""
+        self.problems.append(self.source.problem(path, message))
+
+    def optional(self, kind: str, given: Any, path: str) -> Node | None:
+        """Read a node that may be absent."""
+        return None if given is None else self.node(kind, given, path)
+
+    def nodes(self, kind: str, given: Any, path: str) -> tuple[Node, ...]:
+        """Read one node or a list of them, each under a name of its own."""
+        entries = given if isinstance(given, list) else [] if given is None else [given]
+        if kind == "loss" and path in self.source.tree and not entries:
+            self.fault(path, "is empty; a run needs at least one loss")
+        places = [f"{path}.{i}" if isinstance(given, list) else path for i in range(len(entries))]
+        read = [self.node(kind, entry, at) for entry, at in zip(entries, places, strict=True)]
+        nodes = tuple(node for node in read if node is not None)
+        names: dict[str, str] = {}
+        for node in nodes:
+            if node.name in names:
+                message = f"{node.name!r} is at {names[node.name]} too; give one another `name`"
+                self.fault(node.path, message)
+            names[node.name] = node.path
+        return nodes
+
+    def node(
+        self, kind: str, given: Any, path: str, *, own: Sequence[Parameter] | None = None
+    ) -> Node | None:
+        """Read one component: `{type: NAME, …}`, only its NAME, or a reference `"@NAME"`.
+
+        `own` are the core's keys beside the component's; by default those of its kind.
+        """
+        if isinstance(given, str) and given.startswith("@"):
+            return self.reference(kind, given, path)
+        if path not in _MAIN and not path.startswith(f"{PARTS}."):
+            return self.plain_node(kind, given, path, own)
+        if path not in self.shared:
+            self.open.append(path)
+            node = self.plain_node(kind, given, path, own)
+            self.open.remove(path)
+            self.shared[path] = node
+        return self.shared[path]
+
+    def reference(self, kind: str, given: str, path: str) -> Node | None:
+        """Follow `"@NAME"` to a main node or to one of the parts; each is one object."""
+        name = given.removeprefix("@")
+        parts = self.source.tree.get(PARTS)
+        parts = parts if isinstance(parts, dict) else {}
+        there = [*(key for key in _MAIN if self.source.tree.get(key) is not None), *parts]
+        if name not in there:
+            names = ", ".join(f"@{other}" for other in there)
+            self.fault(path, f"there is no {given!r} to refer to; there are: {names or 'none'}")
+            return None
+        place = name if name in _MAIN else f"{PARTS}.{name}"
+        if place in self.open:
+            circle = " -> ".join([*self.open[self.open.index(place) :], place])
+            self.fault(path, f"{given!r} refers to itself: {circle}")
+            return None
+        known = _MAIN.get(name, kind)
+        node = self.node(known, self.source.tree[name] if name in _MAIN else parts[name], place)
+        if known != kind or (node is not None and node.kind != kind):
+            found = known if node is None else node.kind
+            self.fault(path, f"{given!r} is of kind {found}; here stands one of kind {kind}")
+            return None
+        return node
+
+    def plain_node(
+        self, kind: str, given: Any, path: str, own: Sequence[Parameter] | None
+    ) -> Node | None:
+        """Read a node that is no reference."""
+        if given is None:
+            # check_keys has told of a section that isn't there at all
+            if "." in path or path in self.source.tree:
+                self.fault(path, "is empty; name a `type`")
+            return None
+        given = {"type": given} if isinstance(given, str) else given
+        if not isinstance(given, dict) or not isinstance(given.get("type"), str):
+            self.fault(path, f"should be a mapping with a `type`; got {given!r}")
+            return None
+        name = given["type"]
+        try:
+            component, target, keys = self.find(kind, name)
+        except PluginError as error:
+            self.fault(f"{path}.type", str(error))
+            return None
+        own = reserved(kind, target) if own is None else own
+        clash = {"type", *(p.name for p in own)} & {p.name for p in keys}
+        if clash:
+            self.fault(path, f"{name} has a parameter {clash.pop()!r}, which is the core's own key")
+            return None
+        inner = {p.name: found for p in keys if (found := nested(p.annotation)) is not None}
+        plain = {k: v for k, v in given.items() if k != "type" and k not in inner}
+        checked = check((*(p for p in keys if p.name not in inner), *own), plain)
+        for place, message in checked.faults:
+            self.fault(f"{path}.{place}", message)
+        before = len(self.problems)
+        children = {
+            key.name: self.child(inner[key.name], key, given, f"{path}.{key.name}")
+            for key in keys
+            if key.name in inner
+        }
+        if checked.faults or len(self.problems) > before:
+            return None
+        values = {**checked.values, **children}
+        return Node(
+            path=path,
+            kind=kind,
+            type=name,
+            target=target,
+            component=component,
+            values={p.name: values[p.name] for p in keys},
+            options={p.name: values[p.name] for p in own},
+            record={"type": name, **checked.record, **_records(children, given)},
+            where=self.source.where(path),
+        )
+
+    def child(self, kind: Nested, key: Parameter, given: dict[str, Any], path: str) -> Any:
+        """Read a key that takes a component, or a list of them."""
+        if given.get(key.name) is None:
+            if key.default is REQUIRED:
+                self.fault(
+                    path, f"missing; it takes {'a list of ' if kind.many else ''}{kind.kind}"
+                )
+            return None if key.default is REQUIRED else key.default
+        value = given[key.name]
+        if not kind.many:
+            return self.node(kind.kind, value, path, own=())
+        if not isinstance(value, list):
+            self.fault(path, f"should be a list of nodes of kind {kind.kind}; got {value!r}")
+            return None
+        return [self.node(kind.kind, v, f"{path}.{i}", own=()) for i, v in enumerate(value)]
+
+    def find(self, kind: str, name: str) -> Found:
+        """Return the component, its class or function, and its keys. Raises PluginError."""
+        finders: dict[str, Callable[[str], Any]] = {
+            "optimizer": find_optimizer,
+            "lr_scheduler": find_lr_scheduler,
+        }
+        if kind in finders:
+            target = finders[kind](name)
+            return Found(None, target, torch_parameters(target))
+        component = self.host.find(kind, name)
+        target = component.load()
+        return Found(component, target, component_parameters(target))
+
+
+def _records(children: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return child nodes as plain values; a reference stays one."""
+
+    def record(node: Any, written: Any) -> Any:
+        if isinstance(written, str) and written.startswith("@"):
+            return written
+        return node.record if isinstance(node, Node) else None
+
+    return {
+        key: [record(n, w) for n, w in zip(value, given[key], strict=True)]
+        if isinstance(value, list)
+        else record(value, given.get(key))
+        for key, value in children.items()
+    }
