@@ -60,6 +60,17 @@ class Langevin(Kernel):
         self.clip_score = clip_score
         self.bounds = bounds
 
+    def stationary_variance(self, scale: float) -> float | None:
+        """Return T s²/(1 - η/(2s²)), the variance of its law on E(x) = x²/(2s²), s = scale.
+
+        Infinite where the step is too large to have a law; None with clipped scores or bounds,
+        where it is not known. `ebmcore.testing` holds the kernel against it.
+        """
+        if self.clip_score is not None or self.bounds is not None:
+            return None
+        share = self.step_size / (2 * scale**2)
+        return self.temperature * scale**2 / (1 - share) if share < 1 else math.inf
+
     def init(self, energy: Energy, x: Tensor) -> LangevinState:
         """Begin at x."""
         return LangevinState(x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -38,6 +40,13 @@ class DenoisingScoreMatching:
         noised = (x + sigma * noise).requires_grad_()
         (gradient,) = torch.autograd.grad(energy(noised).sum(), noised, create_graph=True)
         return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()
+
+    def fitted_scale(self, scale: float) -> float | None:
+        """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
+
+        None with several σ, where no Gaussian fits. `ebmcore.testing` holds the loss against it.
+        """
+        return math.hypot(scale, self.sigmas[0]) if len(self.sigmas) == 1 else None
 
     def _levels(self, x: Tensor, generator: Generator | None) -> Tensor | float:
         """Return σ for each event, shaped to multiply x."""

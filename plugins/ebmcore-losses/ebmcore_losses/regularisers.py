@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ebmcore import Energy
+from ebmcore import Energy, loss
 
 
+@loss(regulariser=True, shift_invariant=False)  # facts for ebmcore.testing
 def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
 
@@ -21,6 +22,7 @@ def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     return energy(x).square().mean() + energy(x_neg.detach()).square().mean()
 
 
+@loss(regulariser=True)  # a fact for ebmcore.testing
 def l2_parameters(energy: nn.Module) -> Tensor:
     """Σθ²: the squared norm of all parameters that are trained.
 

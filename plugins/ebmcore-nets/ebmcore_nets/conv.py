@@ -33,6 +33,8 @@ class Conv(nn.Module):
         event_shape: (runtime) Shape of one event.
     """
 
+    check_event_shapes = ((8, 8), (3, 8, 8))  # what ebmcore.testing tries it on
+
     def __init__(
         self,
         event_shape: tuple[int, ...],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -30,6 +31,10 @@ class MLP(nn.Module):
             bounds the slope of E; the estimate is a buffer, moved on by each call in train mode.
         event_shape: (runtime) Shape of one event.
     """
+
+    # for ebmcore.testing: both kinds of activation
+    # what ebmcore.testing tries it with: an activation that is smooth, and one that is not
+    check_params: ClassVar[tuple[dict[str, str], ...]] = ({}, {"activation": "silu"})
 
     def __init__(
         self,

@@ -1,0 +1,51 @@
+"""`ebmcore check`: the conformance suites on all parts of a plugin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, table
+
+if TYPE_CHECKING:
+    from ebmcore.testing import Outcome
+
+
+@answering
+def command(
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLUGIN", help="An installed plugin or distribution, or a local file.py."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> Answer:
+    """Check a plugin's parts; exit code 0 all pass, 1 some fail, 2 there is no such plugin."""
+    from ebmcore.cli.catalog import open_host
+
+    host = open_host([plugin])
+    from ebmcore.testing import check_plugin  # it imports torch: a wrong name is told before
+
+    is_file = any(p.found.is_file for p in host.plugins)
+    found = check_plugin(host, Path(plugin).stem if is_file else plugin)
+    counts = Counter(str(outcome.result) for outcome in found)
+    document = {"plugin": plugin, "counts": counts, "checks": [o.document for o in found]}
+    code = RUN_FAILED if counts["failed"] else 0
+    return Answer(document, lambda: _show(found, counts), code)
+
+
+def _show(found: list[Outcome], counts: Counter[str]) -> None:
+    rows = [(f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason) for o in found]
+    table(("component", "check", "result", "why"), rows)
+    for outcome in found:
+        if outcome.failure and outcome.result == "failed":
+            typer.echo(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
+    typer.echo(", ".join(f"{count} {result}" for result, count in counts.items()))
+
+
+def _keys(outcome: Outcome) -> str:
+    return "".join(f" {key}={value}" for key, value in outcome.params.items())

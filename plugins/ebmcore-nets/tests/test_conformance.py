@@ -1,0 +1,36 @@
+"""The networks through ebmcore's own conformance kit, found as an installed plugin's."""
+
+from typing import ClassVar
+
+from ebmcore.testing import EnergySuite
+
+
+class TestMLP(EnergySuite):
+    component = "mlp"
+    event_shapes: ClassVar = [(1,), (2,), (3, 4)]
+
+
+class TestSmoothMLP(TestMLP):
+    params: ClassVar = {"hidden": [8, 8], "activation": "softplus"}
+
+
+class TestLinearMLP(TestMLP):
+    params: ClassVar = {"hidden": [], "activation": "tanh"}
+
+
+class TestNormedMLP(TestMLP):
+    params: ClassVar = {"hidden": [8], "activation": "silu", "spectral_norm": True}
+
+
+class TestConv(EnergySuite):
+    component = "nets:conv"
+    params: ClassVar = {"channels": [4, 8, 8]}
+    event_shapes: ClassVar = [(8, 8), (3, 9, 7)]
+
+
+class TestKinkedConv(TestConv):
+    params: ClassVar = {"channels": [4, 8], "activation": "leaky_relu"}
+
+
+class TestNormedConv(TestConv):
+    params: ClassVar = {"channels": [4, 8], "activation": "elu", "spectral_norm": True}
