@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli import components, plugins, run, sample, schema, show
+from ebmcore.cli import check, components, doctor, new, plugins, run, runs, sample, schema, show
 
 app = typer.Typer(
     name="ebmcore",
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 plugin_commands = typer.Typer(help="The installed plugins.", no_args_is_help=True)
+run_commands = typer.Typer(help="The run directories.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -41,8 +42,13 @@ app.command("sample")(sample.command)
 app.command("components")(components.command)
 app.command("show")(show.command)
 app.command("schema")(schema.command)
+app.command("check")(check.command)
 plugin_commands.command("list")(plugins.list_command)
+plugin_commands.command("new")(new.command)
+plugin_commands.command("doctor")(doctor.command)
 app.add_typer(plugin_commands, name="plugins")
+run_commands.command("diff")(runs.diff_command)
+app.add_typer(run_commands, name="runs")
 
 
 def main() -> None:

@@ -34,11 +34,18 @@ PluginOptions = Annotated[
 ]
 
 
+Strict = Annotated[
+    bool,
+    typer.Option("--strict-plugins", help="Refuse to go on when any plugin failed to load."),
+]
+
+
 class Answer(NamedTuple):
     """What a command found: for a program, and for a person."""
 
     document: Any
     show: Callable[[], None]
+    code: int = 0  # what the command exits with
 
 
 def document(value: Any) -> None:
@@ -89,6 +96,8 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             document(answer.document)
         else:
             answer.show()
+        if answer.code:
+            raise typer.Exit(answer.code)
 
     return call
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
 
 
 @answering
-def list_command(plugins: PluginOptions = None, as_json: AsJson = False) -> Answer:
+def list_command(
+    plugins: PluginOptions = None, strict: Strict = False, as_json: AsJson = False
+) -> Answer:
     """List the plugins: where each comes from, how it loaded, what it offers."""
     from ebmcore.plugins import Host, Selection
 
-    host = Host.discover(Selection.from_options(plugins or ()))
+    selection = Selection.from_options(plugins or ())
+    host = Host.discover(selection)
+    if strict:
+        host.check(selection, strict=True)
     found = []
     for plugin in host.plugins:
         offers: dict[str, list[str]] = {}

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
 
 if TYPE_CHECKING:
     from ebmcore.runner import Run
+
+
+class Versions(StrEnum):
+    """What to do about versions that differ from those of the run that is repeated."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+    IGNORE = "ignore"
 
 
 @answering
@@ -27,6 +36,10 @@ def command(
         str | None,
         typer.Option(help="Where the run directory goes; else EBMCORE_RUNS_DIR, else ./runs."),
     ] = None,
+    strict: Strict = False,
+    versions: Annotated[
+        Versions, typer.Option(help="When CONFIG is a run's and its versions differ from today's.")
+    ] = Versions.WARN,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
     ] = False,
@@ -38,14 +51,21 @@ def command(
 
     given = parse_assignments(overrides or [])
     if dry_run:
-        prepared = prepare(config, given, plugins or ())
+        prepared = prepare(config, given, plugins or (), strict_plugins=strict)
         size = compose(*prepared, device="meta").dry_run(prepared.config.train)
         lines = [f"{key.replace('_', ' ')}: {value}" for key, value in size.items()]
         return Answer(
             {"status": "FITS", **size, "config": prepared.config.record},
             lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
         )
-    done = run(config, given, plugins=plugins or (), runs_dir=runs_dir)
+    done = run(
+        config,
+        given,
+        plugins=plugins or (),
+        runs_dir=runs_dir,
+        strict_plugins=strict,
+        versions=versions.value,
+    )
     return Answer(done.summary(), lambda: _show(done))
 
 

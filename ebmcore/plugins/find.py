@@ -65,6 +65,21 @@ def find_installed() -> tuple[Found, ...]:
     return tuple(sorted(found))
 
 
+def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return where those distributions lie that are on the path twice; the first is used."""
+    wanted = {_normal(name) for name in names}
+    places: dict[str, list[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        name = _normal(distribution.name or "")
+        if name in wanted:
+            places.setdefault(name, []).append(str(distribution.locate_file("")))
+    return {name: found for name, found in places.items() if len(set(found)) > 1}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def find_file(path: Path) -> Found:
     """Describe a local file; one that can't be read is found too, and fails at its import."""
     try:

@@ -130,8 +130,13 @@ class Host:
             parts.append(f"Install it with: pip install {distribution}")
         return " ".join(parts)
 
-    def check(self, selection: Selection) -> None:
-        """Raise PluginError when a plugin or a file that was asked for by name didn't load."""
+    def check(self, selection: Selection, *, strict: bool = False) -> None:
+        """Raise PluginError when a plugin or a file that was asked for by name didn't load.
+
+        When strict, any plugin's failure is one; what was left out on purpose is none.
+        """
+        if strict:
+            _raise_failed([p for p in self.plugins if p.is_failure])
         for name in selection.require:
             plugins = [p for p in self.plugins if name in (p.found.name, p.found.distribution)]
             if not plugins:

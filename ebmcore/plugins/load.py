@@ -23,6 +23,7 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import raised_at
 from ebmcore.plugins.find import API, GROUP
+from ebmcore.plugins.shim import leave_shim
 from ebmcore.plugins.status import Loaded, Status
 
 
@@ -101,6 +102,7 @@ def _import_file(plugin: Loaded) -> ModuleType:
         raise ImportError(f"not a Python file: {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    leave_shim(name, path)
     try:
         spec.loader.exec_module(module)
     except BaseException:

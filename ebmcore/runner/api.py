@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
@@ -28,6 +28,7 @@ from ebmcore.runner.experiment import choose_device
 from ebmcore.runner.result import Run
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.tracking import changes_since
 
 
 class Prepared(NamedTuple):
@@ -42,6 +43,8 @@ def prepare(
     config: str | Path | Mapping[str, Any],
     overrides: Mapping[str, Any] | None = None,
     plugins: Sequence[str] = (),
+    *,
+    strict_plugins: bool = False,
 ) -> Prepared:
     """Read, override, load the plugins and validate. Raises ConfigError or PluginError."""
     source = apply_overrides(read_config(config), overrides or {})
@@ -49,7 +52,7 @@ def prepare(
         source.tree.setdefault("name", Path(source.name).stem.replace("_", "-"))
     selection = plugin_selection(source).merged(Selection.from_options(plugins))
     host = Host.discover(selection)
-    host.check(selection)
+    host.check(selection, strict=strict_plugins)
     validated = validate(source, host, selection)
     for call in host.hooks.hook.ebmcore_configure.get_hookimpls():
         try:
@@ -70,6 +73,8 @@ def run(
     plugins: Sequence[str] = (),
     runs_dir: str | Path | None = None,
     progress: bool = True,
+    strict_plugins: bool = False,
+    versions: Literal["warn", "refuse", "ignore"] = "warn",
 ) -> Run:
     """Train what a config says, and return the run.
 
@@ -79,12 +84,20 @@ def run(
         plugins: Names, `no:NAME` or local files, as `ebmcore run -p` takes them.
         runs_dir: Where the run directory goes; by default EBMCORE_RUNS_DIR, else ./runs.
         progress: Whether to show how far the run is, on standard error.
+        strict_plugins: Whether any plugin that failed to load is an error.
+        versions: What to do when the config is a recorded one, `RUN_DIR/config.yaml`, and the
+            versions or the content of its plugins differ from today's.
 
-    Raises ConfigError or PluginError before anything is written, RunError when the run FAILED,
-    RunInterrupted after a signal.
+    One run at a time in a process: torch's global generators, which a run borrows and gives back,
+    belong to the whole process. Raises ConfigError or PluginError before anything is written,
+    RunError when the run FAILED, RunInterrupted after a signal.
     """
-    prepared = prepare(config, overrides, plugins)
+    prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
+    changed = [] if versions == "ignore" else changes_since(prepared.source.name, prepared.host)
+    if changed and versions == "refuse":
+        raise ConfigError([Problem("", text, prepared.source.name) for text in changed])
     experiment = compose(*prepared)
+    experiment.warnings.extend(changed)
     train = {key: getattr(prepared.config.train, key) for key in prepared.config.record["train"]}
     tracking = prepared.config.tracking
     return experiment.run(

@@ -77,6 +77,8 @@ class Execution:
                 recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
                 mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
                 self.tell("ebmcore_run_start", run=self.result)
+                for text in self.experiment.warnings:
+                    self.warn(text)
                 self._doubt_average()
                 self._train()
                 self.result.status = "FINISHED" if self.interrupts.number is None else "KILLED"

@@ -103,6 +103,7 @@ class Experiment:
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.has_run = False
+        self.warnings: list[str] = []  # what the run is to begin with
 
     def run(
         self,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
+import importlib.util
+import json
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import ebmcore
@@ -37,11 +41,66 @@ def plugins(host: Host) -> list[dict[str, Any]]:
             "distribution": plugin.found.distribution or None,
             "version": plugin.found.version or None,
             "file": plugin.found.target if plugin.found.is_file else None,
-            "sha256": plugin.found.sha256 or None,
+            "sha256": plugin.found.sha256 or content_hash(plugin.found.target),
         }
         for plugin in host.plugins
         if plugin.status is Status.OK
     ]
+
+
+def content_hash(target: str) -> str | None:
+    """Return one hash of all Python files of a plugin's package, None where they can't be read.
+
+    It tells an editable install's changes, which a version doesn't.
+    """
+    try:
+        spec = importlib.util.find_spec(target.partition(":")[0].partition(".")[0])
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    places = [Path(place) for place in spec.submodule_search_locations or ()]
+    files = [file for place in places for file in sorted(place.rglob("*.py"))]
+    if not files and spec.origin and Path(spec.origin).is_file():
+        places, files = [Path(spec.origin).parent], [Path(spec.origin)]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest() if files else None
+
+
+def changes_since(config: str, host: Host) -> list[str]:
+    """Compare today's versions with those of the run whose recorded config this is.
+
+    A config that lies in no run directory has nothing to be compared with.
+    """
+    try:
+        then = json.loads((Path(config).parent / "run.json").read_text())
+        recorded = {_label(p): p for p in then["plugins"]}
+        versions = dict(then["versions"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    now = provenance(host)
+    today = {_label(p): p for p in now["plugins"]}
+    found = [
+        f"{name} was {versions[name]} when this run was made, and is {now['versions'][name]}"
+        for name in versions
+        if versions[name] != now["versions"].get(name)
+    ]
+    for name, plugin in recorded.items():
+        other = today.get(name)
+        if other is None:
+            found.append(f"plugin {name} was loaded when this run was made, and isn't now")
+        elif other["version"] != plugin["version"]:
+            then_now = f"{plugin['version']} when this run was made, and is {other['version']}"
+            found.append(f"plugin {name} was {then_now}")
+        elif other["sha256"] != plugin["sha256"]:
+            found.append(f"plugin {name} has other code than when this run was made")
+    return found
+
+
+def _label(plugin: dict[str, Any]) -> str:
+    return str(plugin["distribution"] or plugin["name"])
 
 
 def user() -> str:

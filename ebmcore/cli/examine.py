@@ -1,0 +1,63 @@
+"""One plugin looked at in a process of its own: what its import costs, and whether its parts load.
+
+Run by `ebmcore plugins doctor` as `python -m ebmcore.cli.examine`, with the plugin as JSON on
+standard input; the last line of standard output is the finding, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from ebmcore.config import component_parameters
+from ebmcore.errors import EbmError
+from ebmcore.plugins.find import Found
+from ebmcore.plugins.host import Host
+from ebmcore.plugins.load import load
+from ebmcore.plugins.status import Loaded
+
+HEAVY = ("torch", "mlflow", "matplotlib", "sklearn", "scipy", "pandas", "jax", "tensorflow")
+
+
+def examine(found: Found) -> dict[str, Any]:
+    """Import a plugin, then each of its parts; return what was found."""
+    before = set(sys.modules)
+    began = time.perf_counter()
+    plugin = load(Loaded(found))
+    host = Host([plugin])
+    seconds = time.perf_counter() - began
+    heavy = [name for name in HEAVY if name in sys.modules and name not in before]
+    parts = {c.full_name: _load(c) for c in host.components()}
+    return {
+        "status": str(host.plugins[0].status),
+        "reason": host.plugins[0].reason,
+        "registration_ms": round(seconds * 1000, 1),
+        "heavy_imports": heavy,
+        "parts": {name: problem for name, problem in parts.items() if problem},
+        "offers": sorted(parts),
+    }
+
+
+def _load(component: Any) -> str:
+    """Return what is wrong with a part, an empty text when nothing is."""
+    try:
+        target = component.load()
+        if not callable(target):
+            return f"{component.target!r} is {target!r:.60}, neither a class nor a function"
+        component_parameters(target)
+    except EbmError as error:
+        return str(error)
+    return ""
+
+
+def main() -> None:
+    """Read the plugin, examine it, write the finding."""
+    fields = json.load(sys.stdin)
+    finding = examine(Found(**{**fields, "requires": tuple(fields["requires"])}))
+    sys.stdout.write("\n" + json.dumps(finding) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`ebmcore runs diff`: what differs between two runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, answering, table
+from ebmcore.errors import EbmError
+
+
+@answering
+def diff_command(
+    first: Annotated[str, typer.Argument(metavar="A", help="A run directory.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    as_json: AsJson = False,
+) -> Answer:
+    """Show what differs between two runs: config, versions and code of plugins, last metrics."""
+    one, two = _read(first), _read(second)
+    found = {section: _differences(one[section], two[section]) for section in one}
+    return Answer({"a": first, "b": second, **found}, lambda: _show(found))
+
+
+def _read(run_dir: str) -> dict[str, dict[str, Any]]:
+    """Return what can differ of a run. Raises EbmError when the directory is no run."""
+    from ebmcore.config import read_config
+    from ebmcore.tracking import flatten
+
+    folder = Path(run_dir)
+    try:
+        facts = json.loads((folder / "run.json").read_text())
+        plugins = {p["distribution"] or p["name"]: p for p in facts["plugins"]}
+        versions = dict(facts["versions"])
+        metrics = dict(facts.get("metrics", {}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
+    for name, plugin in plugins.items():
+        versions[name] = plugin["version"] or "local file"
+        if plugin["sha256"]:
+            versions[name] += f" ({plugin['sha256'][:8]})"
+    config = dict(flatten(read_config(folder / "config.yaml").tree))
+    return {"config": config, "versions": versions, "metrics": metrics}
+
+
+def _differences(one: dict[str, Any], two: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        key: {"a": one.get(key), "b": two.get(key)}
+        for key in sorted({*one, *two})
+        if one.get(key) != two.get(key)
+    }
+
+
+def _show(found: dict[str, dict[str, dict[str, Any]]]) -> None:
+    rows = [
+        (section, key, _text(values["a"]), _text(values["b"]))
+        for section, differences in found.items()
+        for key, values in differences.items()
+    ]
+    if not rows:
+        typer.echo("nothing differs")
+        return
+    table(("", "key", "A", "B"), rows)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
