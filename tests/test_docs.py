@@ -1,0 +1,129 @@
+"""The guides: every hook stands in one with its signature, and every command on the page runs."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import ebmcore
+from ebmcore import hooks, testing
+from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.plugins import Status
+
+ROOT = Path(__file__).parents[1]
+OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
+GUIDE = ROOT / "docs" / "plugins.md"
+
+_spec = importlib.util.spec_from_file_location(
+    "environments", Path(__file__).with_name("environments.py")
+)
+environments = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(environments)
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    text: str
+
+    @property
+    def file(self):
+        """The file that the block is, if its first line says so."""
+        named = re.match(r"# ([\w-]+\.(?:py|yaml))\n", self.text)
+        return named and named[1]
+
+
+def blocks(page):
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [Block(*pair) for pair in found]
+
+
+def test_every_hook_stands_in_the_guide_with_its_signature():
+    tree = ast.parse(Path(hooks.__file__).read_text())
+    signatures = [
+        f"def {node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("ebmcore_")
+    ]
+    lines = [
+        line
+        for block in blocks(GUIDE)
+        if block.language == "text"
+        for line in block.text.splitlines()
+        if line.startswith("def ")
+    ]
+    assert len(signatures) >= 11
+    assert sorted(lines) == sorted(signatures)
+
+
+def test_the_guide_names_what_there_is():
+    text = GUIDE.read_text()
+    statuses = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", text, re.MULTILINE)
+    assert [s for s in statuses if s in set(Status)] == list(Status)
+    for name in (*BUILD_SLOTS, *LOSS_SLOTS):
+        assert f"`{name}`" in text
+    for name in testing.__all__:
+        assert name == "Suite" or not name.endswith("Suite") or name in text
+    for name in re.findall(r"`((?:Positive|NonNegative)\w+|Probability)`", text):
+        assert hasattr(ebmcore, name)
+
+
+def test_the_readme_leads_to_the_guide():
+    assert "docs/plugins.md" in (ROOT / "README.md").read_text()
+
+
+def test_the_guides_python_is_python():
+    for block in blocks(GUIDE):
+        if block.language == "python":
+            ast.parse(block.text)
+
+
+def test_nothing_that_is_run_uploads():
+    for block in blocks(GUIDE):
+        assert block.language != "sh" or "upload" not in block.text
+
+
+@pytest.mark.slow
+@pytest.mark.plugins
+def test_the_guides_commands_run(tmp_path):
+    wheels = tmp_path / "wheels"
+    environments.build_wheels(OURS, wheels)
+    environment = environments.Environment(tmp_path / "venv")
+    scripts = environment.folder / "bin"
+    for name in ("pip", "pytest"):  # as they are where pip made them
+        script = scripts / name
+        script.write_text(f'#!/bin/sh\nexec "{environment.python}" -m {name} "$@"\n')
+        script.chmod(0o755)
+    variables = {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as the option's value: no isolation
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+        variables.pop(name, None)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    said = ""
+    for block in blocks(GUIDE):
+        if block.file:
+            (folder / block.file).write_text(block.text)
+        if block.language != "sh":
+            continue
+        done = subprocess.run(
+            ["bash", "-ec", block.text], cwd=folder, env=variables, timeout=600,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}"
+        said += done.stdout
+    assert said.count("run FINISHED") == 2
+    assert (folder / "my-energies" / "my_energies" / "ring.py").is_file()
