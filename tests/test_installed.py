@@ -201,11 +201,13 @@ def test_the_cores_tests_pass_with_no_plugin_installed(bare, tmp_path):
     assert Path(where.strip()).is_relative_to(bare.site)
     done = bare.run(
         "-m", "pytest", ROOT / "tests", "-m", "not plugins and not slow", "-p", "no:cacheprovider",
-        "-q", cwd=tmp_path,
+        "-q", "-rs", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout
-    assert "skipped" not in done.stdout
+    # a check of the kit that has nothing to say of a part is skipped; nothing else may be
+    skipped = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
+    assert all("_pytest/unittest.py" in line for line in skipped), skipped
 
 
 def test_five_lines_of_python_without_runner_config_or_mlflow(everything, tmp_path):

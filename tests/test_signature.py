@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import pytest
 from annotated_types import Ge, Le
+from pydantic import BaseModel
 from torch import Tensor
 
 from ebmcore import PositiveFloat, Probability
@@ -129,6 +130,34 @@ def test_faults(given, place, message):
     faults = dict(check(component_parameters(Part), given).faults)
     assert list(faults) == [place]
     assert message in faults[place]
+
+
+class Inner(BaseModel):
+    low: float
+    high: PositiveFloat = 1.0
+
+
+class Outer(BaseModel):
+    inner: Inner
+    many: list[Inner] = []
+
+
+def test_pydantic_models_in_each_other():
+    def part(*, outer: Outer, either: Inner | None = None) -> None:
+        """Do."""
+
+    keys = component_parameters(part)
+    good = {"outer": {"inner": {"low": 0}, "many": [{"low": 1, "high": 2}]}}
+    checked = check(keys, good)
+    assert not checked.faults
+    assert checked.values["outer"].many[0].high == 2.0
+    assert checked.record["outer"]["inner"] == {"low": 0.0, "high": 1.0}
+    bad = {"outer": {"inner": {"low": "x"}, "many": [{"low": 1, "high": -2}, {}]}, "either": {}}
+    faults = dict(check(keys, bad).faults)
+    assert set(faults) == {"outer.inner.low", "outer.many.0.high", "outer.many.1.low", "either.low"}
+    assert "greater than 0; got -2" in faults["outer.many.0.high"]
+    schema = json_schema(keys, "part", "")
+    assert schema["$defs"]["Inner"]["properties"]["high"]["exclusiveMinimum"] == 0
 
 
 def test_a_dataclass_is_a_component_too():

@@ -45,7 +45,7 @@ def check(parameters: Iterable[Parameter], given: dict[str, Any]) -> Checked:
         whole = _whole_numbers(given, errors)
         if whole is not None:
             return check(parameters, whole)
-        return Checked({}, {}, _faults(errors, tuple(p.name for p in parameters)))
+        return Checked({}, {}, _faults(errors, tuple(p.name for p in parameters), given))
     named = {p.name: getattr(values, f"p{i}") for i, p in enumerate(parameters)}
     return Checked(named, {name: plain for name, value in named.items() for plain in _plain(value)})
 
@@ -130,12 +130,14 @@ def _whole_numbers(given: dict[str, Any], errors: list[Any]) -> dict[str, Any] |
     return changed if found else None
 
 
-def _faults(errors: list[Any], names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _faults(
+    errors: list[Any], names: tuple[str, ...], given: dict[str, Any]
+) -> tuple[tuple[str, str], ...]:
     """Write pydantic's errors as ours, one a place; the branches of a union are joined by `or`."""
     messages: dict[str, list[str]] = {}
     found: dict[str, str] = {}
     for error in errors:
-        place, text = _fault(error, names)
+        place, text = _fault(error, names, given)
         messages.setdefault(place, []).append(text)
         if error["type"] not in ("missing", "extra_forbidden"):
             found[place] = f"; got {_short(error['input'])}"
@@ -145,13 +147,13 @@ def _faults(errors: list[Any], names: tuple[str, ...]) -> tuple[tuple[str, str],
     )
 
 
-def _fault(error: Any, names: tuple[str, ...]) -> tuple[str, str]:
-    key, *rest = error["loc"] or ("",)
-    # a union's branches stand in the place as type names: only keys and indices are the user's
-    value_path = [part for part in rest if isinstance(part, int)]
-    place = ".".join(str(part) for part in (key, *value_path))
+def _fault(error: Any, names: tuple[str, ...], given: dict[str, Any]) -> tuple[str, str]:
+    path = _own_path(error, given)
+    place = ".".join(map(str, path))
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(key), names, 1)
+        if len(path) > 1:  # in a model of a component's own
+            return place, "unknown key"
+        near = difflib.get_close_matches(place, names, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return place, f"unknown key.{hint} Keys here: {', '.join(names) or 'none'}"
     if error["type"] == "missing":
@@ -159,6 +161,20 @@ def _fault(error: Any, names: tuple[str, ...]) -> tuple[str, str]:
     text = error["msg"].removeprefix("Value error, ")
     text = text.replace("Input should be", "should be")
     return place, text[0].lower() + text[1:]
+
+
+def _own_path(error: Any, given: Any) -> list[str | int]:
+    """Return the place of an error without the names of a union's branches, which stand in it."""
+    absent = error["type"] == "missing"
+    path: list[str | int] = []
+    for i, part in enumerate(error["loc"]):
+        inside = part in given if isinstance(given, dict) else isinstance(part, int)
+        if not inside and not (absent and i == len(error["loc"]) - 1):
+            continue
+        path.append(part)
+        holds = isinstance(given, dict) or (isinstance(given, list) and int(part) < len(given))
+        given = given[part] if inside and holds else None
+    return path
 
 
 def _short(value: Any) -> str:
