@@ -61,10 +61,15 @@ def test_an_unknown_component_of_ours_names_the_command(config):
     assert "pip install ebmcore-langevin" in message or "is blocked" in message
 
 
-@pytest.mark.parametrize("key", ["sampler", "chains"])
-def test_a_loss_of_samples_needs_a_sampler_and_chains(config, key):
-    del config[key]
-    assert "loss 'gap' asks for 'x_neg'" in problems(config)[key].message
+@pytest.mark.parametrize("absent", [True, False])
+def test_a_loss_of_samples_needs_a_sampler_and_chains(config, absent):
+    for key in ("sampler", "chains"):
+        config[key] = None
+        if absent:
+            del config[key]
+    found = problems(config)
+    for key in ("sampler", "chains"):
+        assert "loss 'gap' asks for 'x_neg', so it needs one" in found[key].message
 
 
 def test_a_loss_that_needs_no_samples_needs_no_sampler(config):

@@ -175,6 +175,6 @@ class _Reader(NodeReader):
             there = {"sampler": sampler, "chains": chains}
             for slot in sorted({s for s in slots if s in needs}):
                 for section in needs[slot]:
-                    if there[section] is None and section not in self.source.tree:
+                    if there[section] is None and self.source.tree.get(section) is None:
                         message = f"missing; loss {node.name!r} asks for {slot!r}, so it needs one"
                         self.fault(section, message)
