@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ebmcore.hooks import hookimpl
     from ebmcore.plugins import Host
     from ebmcore.runner import Experiment, Run, load, run
-    from ebmcore.sampling import Sampler, Trace, energy_and_score, sample_chain
+    from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
     from ebmcore.types import (
         NonNegativeFloat,
         NonNegativeInt,
@@ -50,7 +50,7 @@ _HOME = {
     "hooks": ("hookimpl",),
     "plugins": ("Host",),
     "runner": ("Experiment", "Run", "load", "run"),
-    "sampling": ("Sampler", "Trace", "energy_and_score", "sample_chain"),
+    "sampling": ("Differentiable", "Sampler", "Trace", "energy_and_score", "sample_chain"),
     "types": (
         "NonNegativeFloat",
         "NonNegativeInt",
@@ -66,6 +66,7 @@ __all__ = [
     "ComponentError",
     "ConfigError",
     "DataError",
+    "Differentiable",
     "DivergenceError",
     "EbmError",
     "Energy",

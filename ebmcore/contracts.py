@@ -4,7 +4,8 @@ A component is a class, whose constructor's parameters are its config, or a func
 keyword-only parameters are. A function with positional parameters is the component; one with none
 builds it. Parameters with these names are handed over by the runner and are no config:
 
-    constructors, factories   event_shape, data_range (2, *event), generator, device
+    constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
+                              losses alone: training_data (n, *event), on the CPU
     losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
 
 A dataset is called with nothing and returns x (n, *event), a pair (x, y) or a torch Dataset. It
@@ -15,19 +16,21 @@ may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a flo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+    from ebmcore.sampling import Trace
 
     Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and what to log
     Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset
 
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
-BUILD_SLOTS = ("event_shape", "data_range", "generator", "device")
+BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data")
 LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
 
 
@@ -37,6 +40,8 @@ class Kernel:
     A state is a NamedTuple of tensors whose first field is `x`, shape (chains, *event); an info is
     a NamedTuple of tensors that a monitor may log, each of shape (chains,).
     """
+
+    implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
 
     def init(self, energy: Energy, x: Tensor) -> Any:
         """Make the state at x: whatever the next step needs and should not compute twice."""
@@ -100,7 +105,13 @@ class RunView:
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), where the last chains ended
+    info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
+    gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
+    history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    # ^ what the run has recorded so far: metric -> its (step, value) in order
+    kernel: Any = None  # the sampler; None when the run has none
     draw: Callable[[int, int | None], Tensor] | None = None  # behind `sample`
+    walk: Callable[[int, int, int], Trace] | None = None  # behind `trace`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
 
     @property
@@ -117,6 +128,16 @@ class RunView:
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
         return self.draw(n, n_steps)
+
+    def trace(self, n: int, n_steps: int, thin: int = 1) -> Trace:
+        """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
+
+        They begin as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
+        ValueError when the run has no sampler.
+        """
+        if self.walk is None:
+            raise ValueError("this run has no sampler, so its monitors can't trace its chains")
+        return self.walk(n, n_steps, thin)
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import torch
@@ -38,6 +38,7 @@ class StepFunction:
 
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
+        self.implied_temperature = getattr(step, "implied_temperature", None)
 
     def sample(
         self, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
@@ -90,13 +91,37 @@ def as_kernel(sampler: Any) -> Any:
     )
 
 
+class Differentiable:
+    """An energy to sample through: kernels that use `energy_and_score` keep their steps' graph.
+
+    A loss that wants the gradient of where chains end with respect to the energy's parameters runs
+    `kernel.step(Differentiable(energy), state, noise)`; nothing else changes.
+    """
+
+    keeps_graph = True
+
+    def __init__(self, energy: Energy) -> None:
+        self.energy = energy
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return E(x)."""
+        return self.energy(x)
+
+
 def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
 
     Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
-    the energy's parameters gather no gradient. Raises ValueError when the energy doesn't return
-    one value per chain.
+    the energy's parameters gather no gradient, unless the energy is a `Differentiable` one. Raises
+    ValueError when the energy doesn't return one value per chain.
     """
+    if getattr(energy, "keeps_graph", False):
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            values = energy(x)
+            check_energies(values, x)
+            (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
+        return values, -gradient
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         values = energy(x)
@@ -116,13 +141,18 @@ def check_energies(values: Tensor, x: Tensor) -> None:
 
 @contextmanager
 def evaluating(energy: Energy) -> Iterator[None]:
-    """Put an energy's modules in evaluation mode, and each back as it was."""
+    """Put an energy's modules in evaluation mode, and each back as it was.
+
+    cuDNN's recurrent layers have a backward in training mode alone, so without cuDNN meanwhile.
+    """
     modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
     modes = [module.training for module in modules]
+    recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
     for module in modules:
         module.training = False
     try:
-        yield
+        with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
+            yield
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
@@ -150,6 +180,14 @@ class Walk:
             raise ValueError(f"the sampler turned chains of {shapes}")
         self.x = end.detach()
         return Sample(self.x, info)
+
+    def trace(self, n_steps: int, thin: int) -> Trace:
+        """Take n_steps and keep every thin-th state, n_steps // thin in all."""
+        kept = [self.go(thin) for _ in range(n_steps // thin)]
+        if n_steps % thin:
+            self.go(n_steps % thin)
+        infos = [sample.info for sample in kept]
+        return Trace(torch.stack([sample.x for sample in kept]), _stack(infos))
 
     def _whole(self, n_steps: int) -> tuple[Tensor, Any]:
         result = self.kernel.sample(self.energy, self.x.clone(), n_steps, self.generator)
@@ -251,11 +289,8 @@ def sample_chain(
         walk.go(burn_in)
     if not trace:
         return walk.go(n_steps).x
-    kept = [walk.go(thin) for _ in range(n_steps // thin)]
-    if n_steps % thin:
-        walk.go(n_steps % thin)
-    infos = [sample.info for sample in kept]
-    return walk.x, Trace(torch.stack([sample.x for sample in kept]), _stack(infos))
+    seen = walk.trace(n_steps, thin)
+    return walk.x, seen
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -31,6 +31,9 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     part = is_part(target)
     later = {*positional(target), *(LOSS_SLOTS if node.kind == "loss" else ())} if part else set()
     names = set(BUILD_SLOTS) - later
+    if node.kind != "loss" and asked_for(target, {"training_data"}):
+        message = f"{node.type} asks for training_data, which is handed to losses alone"
+        raise ConfigError([Problem(node.path, message, node.where)])
     own = {key: _inner(value, slots, built) for key, value in node.values.items()}
     values = {**own, **{name: slots[name] for name in asked_for(target, names)}}
     if part:

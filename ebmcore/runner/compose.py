@@ -62,7 +62,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
             return None
         purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
         with own_global_stream(derive(settings.seed, purpose), _CPU):
-            return build(node, Slots(streams, purpose, **slots), built)
+            return build(node, Slots(streams, purpose, **slots, training_data=data.x), built)
 
     return Experiment(
         data=data,

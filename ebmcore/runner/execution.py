@@ -119,6 +119,7 @@ class Execution:
     def _write(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
         self.result.metrics |= metrics
+        self.watch.remember(step, metrics)
         self.directory.append_metrics(step, self.loop.epoch, metrics)
 
     def _failed(self, error: Exception) -> Exception:

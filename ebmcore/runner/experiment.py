@@ -25,6 +25,11 @@ from ebmcore.runner.step import TrainStep
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 
+_FLAT = (
+    "{energy} is piecewise linear in x, so the trace of its Hessian is 0 almost everywhere and "
+    "{loss} would only flatten it; take a smooth activation, such as silu, softplus or tanh"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
@@ -195,6 +200,9 @@ class Experiment:
             label = parts.label("energy")
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
+        for term in parts.losses:
+            if term.needs_curvature and getattr(parts.energy, "piecewise_linear", False):
+                self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
         chains = copy.deepcopy(parts.chains)
         probe = Streams(self.seed, self.device)("probe")
         try:

@@ -28,12 +28,15 @@ class LossTerm(NamedTuple):
     slots: tuple[str, ...]
     label: str
     order: int = 1  # 2 when it differentiates the score
+    needs_curvature: bool = False  # when it is of no use where the Hessian of E is 0
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], weight: float, label: str) -> LossTerm:
         """Read the slots from the signature. Raises TypeError when one is unknown."""
-        order = getattr(getattr(function, "func", function), "order", 1)
-        return cls(name, function, weight, loss_slots(function), label, order)
+        facts = getattr(function, "func", function)
+        order = getattr(facts, "order", 1)
+        curvature = getattr(facts, "needs_curvature", False)
+        return cls(name, function, weight, loss_slots(function), label, order, curvature)
 
 
 class MonitorEntry(NamedTuple):

@@ -34,6 +34,8 @@ def begin_record(
         device=str(experiment.device),
         from_config=experiment.origin.record is not None,
         components=list(experiment.origin.components),
+        implied_temperature=experiment.sampler
+        and getattr(experiment.sampler.kernel, "implied_temperature", None),
         hooks={} if experiment.origin.host is None else listeners(experiment.origin.host),
         started=time.time(),
         pid=os.getpid(),

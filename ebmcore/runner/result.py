@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError
-from ebmcore.runner.draw import draw
+from ebmcore.runner.draw import Drawer
 from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import Sampler
 
@@ -62,7 +62,8 @@ class Run:
 
         # a sampler may draw from torch's global generators, too
         with own_global_stream(derive(self.seed, f"samples {seed}"), device):
-            return draw(self.energy, self.sampler, self.chains, begin, n, n_steps, generator)
+            drawer = Drawer(self.energy, self.sampler, self.chains, begin, generator)
+            return drawer.draw(n, n_steps)
 
     @property
     def mlflow_run_id(self) -> str | None:

@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
+from ebmcore.contracts import Sample
 from ebmcore.runner.parts import LossTerm, Parts, blame
 from ebmcore.runner.streams import Streams
 
@@ -21,6 +22,7 @@ class Stepped(NamedTuple):
 
     x: Tensor  # (batch, *event), with the noise that was added
     x_neg: Tensor | None  # (batch, *event)
+    info: Any  # of the sampler's last step
     metrics: dict[str, Tensor]  # scalars
 
 
@@ -47,7 +49,7 @@ class TrainStep:
     def __call__(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
         """Train on one batch; `step` counts the steps done before."""
         x = self.add_noise(x)
-        x_neg = self.sample(x, step) if self.parts.needs_samples else None
+        x_neg, info = self.sample(x, step) if self.parts.needs_samples else (None, None)
         self.parts.optimizer.zero_grad(set_to_none=True)
         with differentiable_twice() if self.second_order else nullcontext():
             total, metrics = self.objective(x, x_neg, y, step)
@@ -59,7 +61,7 @@ class TrainStep:
             self.parts.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.parts.energy)
-        return Stepped(x, x_neg, metrics)
+        return Stepped(x, x_neg, info, metrics)
 
     def add_noise(self, x: Tensor) -> Tensor:
         """Add the Gaussian noise that train.data_noise asks for."""
@@ -70,7 +72,7 @@ class TrainStep:
         )
         return x + self.train.data_noise * noise
 
-    def sample(self, x: Tensor, step: int) -> Tensor:
+    def sample(self, x: Tensor, step: int) -> Sample:
         """Draw a batch from the model, with the chains where they were left."""
         parts = self.parts
         assert parts.sampler is not None
@@ -78,10 +80,10 @@ class TrainStep:
         with blame(parts.label("chains"), step + 1):
             start = parts.chains.start(x, self.streams("chains"))
         with blame(parts.label("sampler"), step + 1):
-            x_neg = parts.sampler(parts.energy, start, self.streams("sampler")).x
+            end = parts.sampler(parts.energy, start, self.streams("sampler"))
         with blame(parts.label("chains"), step + 1):
-            parts.chains.keep(x_neg)
-        return x_neg
+            parts.chains.keep(end.x)
+        return end
 
     def objective(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int

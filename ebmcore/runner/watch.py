@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import RunView
 from ebmcore.errors import ComponentError
-from ebmcore.runner.draw import choose, draw
+from ebmcore.runner.draw import Drawer, choose
 from ebmcore.runner.parts import MonitorEntry, Parts
 from ebmcore.runner.step import Stepped
 from ebmcore.runner.streams import Streams, own_global_stream
@@ -44,6 +44,7 @@ class Watch:
         self.warn = warn
         self.log = log
         self.seconds = {entry.name: 0.0 for entry in parts.monitors}
+        self.history: dict[str, list[tuple[int, float]]] = {}
         self._active = list(parts.monitors)
 
     def __call__(
@@ -72,6 +73,11 @@ class Watch:
             self.seconds[entry.name] += time.perf_counter() - began
         return metrics
 
+    def remember(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep what was recorded, for monitors that look at how it went."""
+        for name, value in metrics.items():
+            self.history.setdefault(name, []).append((step, value))
+
     def _marks(self, energy: nn.Module) -> list[Any]:
         """Return marks that change when something that a monitor must leave alone is written to."""
         tensors = [*self.parts.energy.parameters(), *energy.parameters(), *energy.buffers()]
@@ -88,6 +94,7 @@ class Watch:
     ) -> RunView:
         """Make what one monitor sees."""
         data, sampler = self.parts.data, self.parts.sampler
+        named = self.parts.energy.named_parameters()
         generator = self.streams(f"monitor {entry.name}")
         view = RunView(
             energy=energy,
@@ -101,6 +108,10 @@ class Watch:
             bounds=data.bounds,
             x=None if last is None else last.x,
             x_neg=None if last is None else last.x_neg,
+            info=None if last is None else last.info,
+            gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
+            history=self.history,
+            kernel=sampler and sampler.kernel,
             warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
         )
         chains = self.parts.chains
@@ -110,9 +121,8 @@ class Watch:
         def begin(n: int) -> Tensor:
             return data.x[choose(len(data.x), n, generator)]
 
-        return replace(
-            view, draw=lambda n, k: draw(energy, sampler, chains, begin, n, k, generator)
-        )
+        drawer = Drawer(energy, sampler, chains, begin, generator)
+        return replace(view, draw=drawer.draw, walk=drawer.trace)
 
     def keep(self, entry: MonitorEntry, found: Any, step: int) -> dict[str, float]:
         """Return a monitor's numbers, and write its pictures to the figures' folder."""

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from ebmcore.config import Cadence
 from ebmcore.contracts import RunView
+from ebmcore.sampling import Trace
 from ebmcore.testing.failures import require
-from ebmcore.testing.models import Gaussian, Normal
+from ebmcore.testing.models import ExactSampler, Gaussian, Normal
 from ebmcore.testing.observed import (
     module_untouched,
     seeded,
@@ -37,7 +38,8 @@ class MonitorSuite(Suite):
 
     def view(self, shape: tuple[int, ...], energy: nn.Module | None = None) -> RunView:
         """Return what a run would show the monitor; override it for one that needs more."""
-        energy, model = energy or self.energy(shape), Gaussian(shape, scale=1.1)
+        energy = energy or self.energy(shape)
+        model = Gaussian(shape, scale=1.1)
         data = self.events(400, shape, dtype=torch.float32)
         generator = seeded(5)
         size = torch.Size(shape).numel()
@@ -52,7 +54,13 @@ class MonitorSuite(Suite):
             bounds=torch.stack([data.amin(0), data.amax(0)]),
             x=data[:64].clone(),
             x_neg=model.draw(64, seeded(7)),
+            gradients={name: torch.ones_like(p) for name, p in energy.named_parameters()},
+            history={"loss": [(10, 0.3), (20, 0.1), (30, -0.1)]},
+            kernel=ExactSampler(),
             draw=lambda n, n_steps: model.draw(n, generator),
+            walk=lambda n, n_steps, thin: Trace(
+                torch.stack([model.draw(n, generator) for _ in range(n_steps // thin)]), None
+            ),
             warn=lambda text: None,
         )
 

@@ -27,6 +27,8 @@ from ebmcore.testing.observed import (
 )
 from ebmcore.testing.stationary import StationaryChecks
 
+_WIDE = 1e4  # a scale beside which any step is small
+
 
 class SamplerSuite(StationaryChecks):
     """The checks of a sampler."""
@@ -46,6 +48,24 @@ class SamplerSuite(StationaryChecks):
                     allowed="nothing else",
                     cause="noise drawn without dtype=x.dtype, or a gradient taken without detach",
                 )
+
+    def test_temperature(self) -> None:
+        """`implied_temperature` is that of its law: T s² on a Gaussian of a large scale s."""
+        stated = getattr(self.sampler(), "implied_temperature", None)
+        if stated is None:
+            raise NotApplicable("it doesn't say its implied_temperature")
+        variance = self.stationary_variance(_WIDE)
+        if variance is None:
+            raise NotApplicable("its law on a Gaussian is not known: stationary_variance")
+        require(
+            abs(variance / _WIDE**2 - stated) <= 1e-3 * max(1.0, stated),
+            "temperature",
+            expected=f"a law of variance T s², T = {stated:.6g}, where a step is small beside s",
+            measured=f"T = {variance / _WIDE**2:.6g}",
+            allowed="1e-3 of it",
+            cause="noise of another size than √(2ηT) for a step of η∇E: a temperature of its own, "
+            "σ²/(2η)",
+        )
 
     def test_energy_untouched(self) -> None:
         """The energy's parameters gather no gradient, and its modes come back."""

@@ -128,6 +128,7 @@ class Suite:
             "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
             "generator": seeded(seed),
             "device": device,
+            "training_data": self.events(256, shape, seed=seed, dtype=dtype),
         }
         name = self.component if isinstance(self.component, str) else target.__name__
         node = Node(self.kind, self.kind, name, target, None, self._values(target), {}, {})

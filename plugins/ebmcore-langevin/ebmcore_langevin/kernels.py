@@ -59,6 +59,7 @@ class Langevin(Kernel):
         self.temperature = temperature
         self.clip_score = clip_score
         self.bounds = bounds
+        self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s²/(1 - η/(2s²)), the variance of its law on E(x) = x²/(2s²), s = scale.
