@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from ebmcore.hooks import hookimpl
     from ebmcore.plugins import Host
-    from ebmcore.runner import Experiment, Run, load, run
+    from ebmcore.runner import Evaluation, Experiment, Run, evaluate, load, run
     from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
     from ebmcore.types import (
         NonNegativeFloat,
@@ -49,7 +49,7 @@ _HOME = {
     ),
     "hooks": ("hookimpl",),
     "plugins": ("Host",),
-    "runner": ("Experiment", "Run", "load", "run"),
+    "runner": ("Evaluation", "Experiment", "Run", "evaluate", "load", "run"),
     "sampling": ("Differentiable", "Sampler", "Trace", "energy_and_score", "sample_chain"),
     "types": (
         "NonNegativeFloat",
@@ -70,6 +70,7 @@ __all__ = [
     "DivergenceError",
     "EbmError",
     "Energy",
+    "Evaluation",
     "Experiment",
     "Host",
     "Kernel",
@@ -91,6 +92,7 @@ __all__ = [
     "dataset",
     "energy",
     "energy_and_score",
+    "evaluate",
     "hookimpl",
     "load",
     "loss",

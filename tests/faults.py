@@ -94,6 +94,7 @@ class Info(NamedTuple):
 class ULA(Kernel):
     """A right one: its bias is declared."""
 
+    implied_temperature = 1.0
     step_size = 0.02
 
     def stationary_variance(self, scale):
@@ -132,6 +133,11 @@ class ClimbsTheEnergy(ULA):
 class DrawsFromTheGlobalStream(ULA):
     def noise(self, x, generator):
         return (torch.randn_like(x),)
+
+
+class SaysAnotherTemperature(ULA):
+    def __init__(self):
+        self.implied_temperature = 0.5
 
 
 class GathersGradients(ULA):
@@ -531,6 +537,7 @@ FAULTS = (
     Fault("sampler", NeverMoves, "stationary", ULA),
     Fault("sampler", DrawsFromTheGlobalStream, "global_stream_untouched", ULA),
     Fault("sampler", DrawsFromTheGlobalStream, "reproducible", ULA),
+    Fault("sampler", SaysAnotherTemperature, "temperature", ULA),
     Fault("sampler", GathersGradients, "energy_untouched", ULA),
     Fault("sampler", SwitchesTheMode, "energy_untouched", ULA),
     Fault("sampler", MovesXInPlace, "input_untouched", ULA),

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, RunError
+from ebmcore.runner import compose, prepare
 from ebmcore.tracking import read_metrics
 
 
@@ -311,3 +313,88 @@ def test_an_experiment_checks_its_parts():
         Experiment(data=x, energy=torch.nn.Flatten(0), loss=lambda energy: 0).run(steps=1)
     with pytest.raises(ConfigError, match="row 2 of the data"):
         Experiment(data=torch.tensor([[1.0], [2.0], [float("nan")]]), energy=net, loss=len)
+
+
+def test_a_view_tells_of_the_last_step_and_of_what_was_recorded():
+    seen = []
+
+    class Step(ebmcore.Kernel):
+        implied_temperature = 1.0
+
+        def init(self, energy, x):
+            return Point(x)
+
+        def noise(self, x, generator):
+            return ()
+
+        def step(self, energy, state, noise):
+            return Point(state.x + 1), Told(energy(state.x).detach())
+
+    class Point(NamedTuple):
+        x: torch.Tensor
+
+    class Told(NamedTuple):
+        energy: torch.Tensor
+
+    def look(view):
+        trace = view.trace(3, 4, 2)
+        seen.append((view, trace, {n: list(v) for n, v in view.history.items()}))
+        return {"one": 1.0}
+
+    class Bowl(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.width = torch.nn.Parameter(torch.ones(2))
+
+        def forward(self, x):
+            return (self.width * x).square().sum(1)
+
+    energy, kernel = Bowl(), Step()
+    run = ebmcore.Experiment(
+        data=torch.randn(40, 2), energy=energy, n_steps=3, sampler=kernel,
+        loss=lambda energy, x, x_neg: energy(x).mean() - energy(x_neg).mean(),
+        chains=lambda x, generator: x.clone(), monitors=[(look, "2 steps")],
+    ).run(steps=4, batch_size=8, log_every=2, tracking="off", progress=False)  # fmt: skip
+    (first, trace, early), (last, _, late) = seen
+    assert run.warnings == []
+    assert first.kernel is kernel
+    assert first.info.energy.shape == (8,)
+    assert set(last.gradients) == {"width"}
+    assert torch.equal(last.gradients["width"], energy.width.grad)
+    assert [step for step, _ in early["loss"]] == [2]
+    assert [step for step, _ in late["loss"]] == [2, 4]
+    assert [step for step, _ in late["look/one"]] == [2]
+    assert trace.x.shape == (2, 3, 2)
+    torch.testing.assert_close(trace.x[1], trace.x[0] + 2)
+    with pytest.raises(ValueError, match="thin should be from 1 to n_steps, 2; got 3"):
+        first.trace(1, 2, 3)
+
+
+FITTED = """
+import torch
+from ebmcore import energy, loss
+
+@loss
+class fitted:
+    def __init__(self, training_data):
+        self.mean = training_data.mean(0)
+
+    def __call__(self, energy, x):
+        return (energy(x) - energy(self.mean[None])).mean(), {"mean": self.mean[0]}
+
+@energy
+def greedy(training_data):
+    return torch.nn.Linear(2, 1)
+"""
+
+
+def test_losses_may_ask_for_the_training_data(config, tmp_path):
+    (tmp_path / "fitted.py").write_text(FITTED)
+    config["plugins"]["files"].append(str(tmp_path / "fitted.py"))
+    config["loss"] = "fitted"
+    run = go(config)
+    data = compose(*prepare(config)).data.x
+    assert run.metrics["loss/fitted/mean"] == pytest.approx(float(data.mean(0)[0]))
+    config["energy"] = "greedy"
+    with pytest.raises(ConfigError, match="asks for training_data, which is handed to losses"):
+        go(config)

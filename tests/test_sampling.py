@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from ebmcore import Kernel, Sample, Sampler, Trace, energy_and_score, sample_chain
+from ebmcore import (
+    Differentiable,
+    Kernel,
+    Sample,
+    Sampler,
+    Trace,
+    energy_and_score,
+    sample_chain,
+)
 from ebmcore.sampling import as_kernel, evaluating
 
 
@@ -153,3 +161,43 @@ def test_modes_come_back_even_after_an_error():
         look()
     assert not any(seen)
     assert [m.training for m in module.modules()] == [True, True, False, False]
+
+
+def test_a_differentiable_energy_is_sampled_through():
+    # two steps x ← x - η w x on E = ½ w x²: x₂ = (1 - η w)² x₀, dx₂/dw = -2η (1 - η w) x₀
+    weight = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    start = torch.tensor([[2.0], [-1.0]], dtype=torch.float64)
+
+    def energy(x):
+        return 0.5 * weight * x.square().sum(1)
+
+    x = start
+    for _ in range(2):
+        x = x + 0.1 * energy_and_score(Differentiable(energy), x)[1]
+    torch.testing.assert_close(x, 0.7**2 * start)
+    (gradient,) = torch.autograd.grad(x.sum(), weight)
+    assert gradient.item() == pytest.approx(-2 * 0.1 * 0.7 * 1.0)
+    assert not start.requires_grad
+    values, score = energy_and_score(energy, start)
+    assert not values.requires_grad
+    assert not score.requires_grad
+
+
+def test_recurrent_layers_are_sampled_without_cudnn():
+    seen = []
+
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.LSTM(1, 2, batch_first=True)
+
+        def forward(self, x):
+            seen.append(torch.backends.cudnn.enabled)
+            return self.layer(x)[0].flatten(1).sum(1)
+
+    before = torch.backends.cudnn.enabled
+    sample_chain(Counter(), Recurrent(), torch.zeros(3, 4, 1), n_steps=1)
+    with evaluating(nn.Linear(1, 1)):
+        assert torch.backends.cudnn.enabled == before
+    assert seen == [False]
+    assert torch.backends.cudnn.enabled == before

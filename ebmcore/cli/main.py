@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli import check, components, doctor, new, plugins, run, runs, sample, schema, show
+from ebmcore.cli import (
+    check,
+    components,
+    doctor,
+    evaluate,
+    new,
+    plugins,
+    run,
+    runs,
+    sample,
+    schema,
+    show,
+)
 
 app = typer.Typer(
     name="ebmcore",
@@ -39,6 +51,7 @@ def root(
 
 app.command("run")(run.command)
 app.command("sample")(sample.command)
+app.command("evaluate")(evaluate.command)
 app.command("components")(components.command)
 app.command("show")(show.command)
 app.command("schema")(schema.command)

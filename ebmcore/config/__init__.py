@@ -11,7 +11,7 @@ from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.signature import component_parameters, describe
 from ebmcore.config.source import Source, apply_overrides, parse_assignments, read_config
 from ebmcore.config.tree import Config, Node
-from ebmcore.config.validate import plugin_selection, read_node, read_train, validate
+from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
 
 __all__ = [
     "Cadence",
@@ -32,6 +32,7 @@ __all__ = [
     "plugin_selection",
     "read_config",
     "read_node",
+    "read_nodes",
     "read_train",
     "reserved",
     "type_name",

@@ -14,6 +14,7 @@ from ebmcore.config.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.config.source import Source
 from ebmcore.config.tree import Config, Node
 from ebmcore.errors import ConfigError
+from ebmcore.kinds import KINDS
 from ebmcore.plugins import Host, Selection
 
 _SETTINGS = tuple(p.name for p in parameters(Settings))
@@ -48,13 +49,24 @@ def read_train(given: dict[str, Any]) -> Train:
     return train
 
 
-def read_node(source: Source, host: Host, kind: str) -> Node:
+def read_node(source: Source, host: Host, kind: str, path: str | None = None) -> Node:
     """Hold one component of a recorded config against its plugin. Raises ConfigError."""
     reader = _Reader(source, host)
-    node = reader.node(kind, source.tree.get(kind), kind)
+    path = path or kind
+    node = reader.node(kind, source.tree.get(path), path)
     if node is None:
-        raise ConfigError(reader.problems or [source.problem(kind, "missing")])
+        raise ConfigError(reader.problems or [source.problem(path, "missing")])
     return node
+
+
+def read_nodes(source: Source, host: Host, kind: str) -> tuple[Node, ...]:
+    """Hold all of a kind in a recorded config against their plugins. Raises ConfigError."""
+    reader = _Reader(source, host)
+    path = KINDS[kind].key
+    nodes = reader.nodes(kind, source.tree.get(path), path)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return nodes
 
 
 class _Reader(NodeReader):

@@ -2,7 +2,18 @@
 
 from ebmcore.runner.api import Prepared, load, prepare, run
 from ebmcore.runner.compose import compose
+from ebmcore.runner.evaluation import Evaluation, evaluate
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.result import Run
 
-__all__ = ["Experiment", "Prepared", "Run", "compose", "load", "prepare", "run"]
+__all__ = [
+    "Evaluation",
+    "Experiment",
+    "Prepared",
+    "Run",
+    "compose",
+    "evaluate",
+    "load",
+    "prepare",
+    "run",
+]

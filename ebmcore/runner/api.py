@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import torch
 from torch import nn
 
 from ebmcore.config import (
     Config,
     Source,
     apply_overrides,
-    build,
     plugin_selection,
     read_config,
-    read_node,
     validate,
 )
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
-from ebmcore.runner.checkpoint import Checkpoint
-from ebmcore.runner.compose import Slots, compose, make_energy
-from ebmcore.runner.experiment import choose_device
+from ebmcore.runner.compose import compose
+from ebmcore.runner.recorded import Facts, Recorded
 from ebmcore.runner.result import Run
-from ebmcore.runner.streams import Streams
-from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.tracking import changes_since
 
 
@@ -121,69 +114,28 @@ def load(
     named in `plugins`. An experiment that was made of objects needs its `energy` handed over.
     Raises EbmError when the directory is no run or its checkpoint is not whole.
     """
-    folder = Path(run_dir)
-    try:
-        facts = json.loads((folder / "run.json").read_text())
-        seed, status, from_config = (facts[key] for key in ("seed", "status", "from_config"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
-    checkpoint = Checkpoint.last(folder / "checkpoints")
-    place = choose_device(device)
-    try:
-        bounds = checkpoint.tensors("data")["bounds"].to(place)
-    except KeyError as error:
-        raise EbmError(f"{checkpoint.path}: lacks the data's range") from error
-    slots = {"event_shape": checkpoint.event_shape, "data_range": bounds, "device": place}
-    streams = Streams(seed, place)
+    facts = Facts.read(run_dir, device)
     sampler, chains = None, None
-    if energy is None:
-        if not from_config:
-            raise EbmError(f"{folder}: made of objects; load it with energy=… of the same shape")
-        source = read_config(folder / "config.yaml")
-        host = _host(source, plugins)
-        energy = make_energy(_node(source, host, "energy"), streams, place, slots)
-        if source.tree.get("sampler") and source.tree.get("chains"):
-            node = _node(source, host, "sampler")
-            kernel = as_kernel(build(node, Slots(streams, "build sampler", **slots)))
-            sampler = Sampler(kernel, node.options["n_steps"])
-            slots_of_chains = Slots(streams, "build chains", **slots)
-            chains = as_chains(build(_node(source, host, "chains"), slots_of_chains))
-            chains.load_state_dict(_on(checkpoint.chains(), place))
-    try:
-        energy.load_state_dict(checkpoint.averaged_or_weights())
-    except RuntimeError as error:
-        raise EbmError(f"{folder}: the weights don't fit the energy: {error}") from error
-    energy = energy.to(place, bounds.dtype).eval()
-    run = Run(folder, energy, bounds=bounds, sampler=sampler, chains=chains, seed=seed)
-    run.status = status
-    run.step = checkpoint.step
-    run.metrics = {name: float(value) for name, value in facts.get("metrics", {}).items()}
-    run.warnings = facts.get("warnings", [])
-    run.mlflow = facts.get("mlflow") or {}
+    if energy is not None:
+        energy = facts.fill(energy)
+    elif facts.run["from_config"]:
+        recorded = Recorded(facts, plugins)
+        energy = recorded.energy()
+        if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
+            sampler, chains = recorded.sampler(), recorded.chains()
+    else:
+        raise EbmError(f"{facts.folder}: made of objects; load it with energy=… of the same shape")
+    run = Run(
+        facts.folder,
+        energy,
+        bounds=facts.bounds,
+        sampler=sampler,
+        chains=chains,
+        seed=facts.run["seed"],
+    )
+    run.status = facts.run["status"]
+    run.step = facts.checkpoint.step
+    run.metrics = {name: float(value) for name, value in facts.run.get("metrics", {}).items()}
+    run.warnings = facts.run.get("warnings", [])
+    run.mlflow = facts.run.get("mlflow") or {}
     return run
-
-
-def _host(source: Source, plugins: Sequence[str]) -> Host:
-    """Load the plugins of a recorded config, but no local file that the user didn't name."""
-    recorded = plugin_selection(source)._replace(files=())
-    selection = recorded.merged(Selection.from_options(plugins))
-    host = Host.discover(selection)
-    host.check(selection)
-    return host
-
-
-def _node(source: Source, host: Host, kind: str) -> Any:
-    try:
-        return read_node(source, host, kind)
-    except ConfigError as error:
-        files = (source.tree.get("plugins") or {}).get("files") or []
-        if not files:
-            raise
-        hint = ", ".join(f"-p {source.folder / file}" for file in files)
-        raise EbmError(
-            f"{error}\nThe run used local plugin files. If you trust them, add {hint}"
-        ) from error
-
-
-def _on(state: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in state.items()}

@@ -51,7 +51,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
         raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
     dtype = getattr(torch, settings.dtype)
     streams = Streams(settings.seed, place)
-    data = _data(config.data, streams, dtype)
+    data = load_dataset(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
     built: dict[str, Any] = {}  # by place: what several nodes refer to is one object
@@ -73,7 +73,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
         optimizer=partial(config.optimizer.target, **config.optimizer.values),
         lr_scheduler=_schedule(config.lr_scheduler),
         lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
-        monitors=[_monitor(node, make(node)) for node in config.monitors],
+        monitors=[monitor_entry(node, make(node)) for node in config.monitors],
         n_steps=config.sampler.options["n_steps"] if config.sampler else 1,
         name=settings.name,
         seed=settings.seed,
@@ -126,7 +126,8 @@ def _provenance(node: Node) -> dict[str, Any]:
     }
 
 
-def _data(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
+def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
+    """Build a dataset and read it; the same streams draw and split the same points."""
     # a dataset that draws from torch's global generator repeats itself, too
     with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
         dataset = build(node, Slots(streams, "data"))
@@ -170,7 +171,8 @@ def _term(node: Node, loss: Any) -> LossTerm:
         raise ConfigError([Problem(node.path, f"{node.type} {error}", node.where)]) from error
 
 
-def _monitor(node: Node, monitor: Any) -> MonitorEntry:
+def monitor_entry(node: Node, monitor: Any) -> MonitorEntry:
+    """Make the entry of a monitor that was built."""
     return MonitorEntry(node.name, monitor, Cadence.parse(node.options["every"]), node.label)
 
 

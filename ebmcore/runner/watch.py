@@ -10,7 +10,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,10 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import RunView
 from ebmcore.errors import ComponentError
-from ebmcore.runner.draw import Drawer, choose
 from ebmcore.runner.parts import MonitorEntry, Parts
 from ebmcore.runner.step import Stepped
 from ebmcore.runner.streams import Streams, own_global_stream
+from ebmcore.runner.view import make_view
 from ebmcore.sampling import evaluating
 
 _TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
@@ -61,7 +60,7 @@ class Watch:
                     before = self._marks(energy)
                     found = entry.function(view)
                     touched = self._marks(energy) != before
-                    metrics |= self.keep(entry, found, step)
+                    metrics |= keep(entry, found, step, self.figures)
             except (Exception, SystemExit) as error:
                 touched = False
                 self._active.remove(entry)
@@ -93,53 +92,42 @@ class Watch:
         steps_per_epoch: int,
     ) -> RunView:
         """Make what one monitor sees."""
-        data, sampler = self.parts.data, self.parts.sampler
-        named = self.parts.energy.named_parameters()
-        generator = self.streams(f"monitor {entry.name}")
-        view = RunView(
-            energy=energy,
-            data=data.x,
-            held_out=data.held_out,
-            generator=generator,
+        parts = self.parts
+        named = parts.energy.named_parameters()
+        seen: dict[str, Any] = {}
+        if last is not None:
+            seen = {"x": last.x, "x_neg": last.x_neg, "info": last.info}
+        return make_view(
+            energy,
+            parts.data,
+            parts.sampler,
+            parts.chains,
+            self.streams(f"monitor {entry.name}"),
             step=step,
             epoch=step / steps_per_epoch,
-            n_steps=sampler.n_steps if sampler else 0,
-            dataset=data.source,
-            bounds=data.bounds,
-            x=None if last is None else last.x,
-            x_neg=None if last is None else last.x_neg,
-            info=None if last is None else last.info,
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
             history=self.history,
-            kernel=sampler and sampler.kernel,
             warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
+            **seen,
         )
-        chains = self.parts.chains
-        if sampler is None or chains is None:
-            return view
 
-        def begin(n: int) -> Tensor:
-            return data.x[choose(len(data.x), n, generator)]
 
-        drawer = Drawer(energy, sampler, chains, begin, generator)
-        return replace(view, draw=drawer.draw, walk=drawer.trace)
-
-    def keep(self, entry: MonitorEntry, found: Any, step: int) -> dict[str, float]:
-        """Return a monitor's numbers, and write its pictures to the figures' folder."""
-        if not isinstance(found, Mapping):
-            raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
-        metrics: dict[str, float] = {}
-        for key, value in found.items():
-            if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
-                metrics[f"{entry.name}/{key}"] = float(value)
-                continue
-            name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
-            file = self.figures / entry.name / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            beside = file.with_suffix(".part")
-            draw_picture(value, key, beside)
-            beside.replace(file)
-        return metrics
+def keep(entry: MonitorEntry, found: Any, step: int, figures: Path) -> dict[str, float]:
+    """Return a monitor's numbers, and write its pictures to its folder in `figures`."""
+    if not isinstance(found, Mapping):
+        raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
+    metrics: dict[str, float] = {}
+    for key, value in found.items():
+        if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
+            metrics[f"{entry.name}/{key}"] = float(value)
+            continue
+        name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
+        file = figures / entry.name / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(".part")
+        draw_picture(value, key, beside)
+        beside.replace(file)
+    return metrics
 
 
 def draw_picture(value: Any, key: str, file: Path) -> None:

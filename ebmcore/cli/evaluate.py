@@ -1,0 +1,49 @@
+"""`ebmcore evaluate`: judge a trained energy on held-out data and fresh samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, PluginOptions, answering, say, table
+
+if TYPE_CHECKING:
+    from ebmcore.runner import Evaluation
+
+
+@answering
+def command(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Over the recorded config: monitors=[…], sampler=…, chains=…",
+        ),
+    ] = None,
+    plugins: PluginOptions = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
+    as_json: AsJson = False,
+) -> Answer:
+    """Judge a trained energy on held-out data and fresh samples, in RUN_DIR/evaluation/.
+
+    Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
+    one of them failed.
+    """
+    from ebmcore.config import parse_assignments
+    from ebmcore.runner import evaluate
+
+    found = evaluate(run_dir, parse_assignments(overrides or []), plugins=plugins or (), seed=seed)
+    code = RUN_FAILED if found.failed else 0
+    return Answer(found.document(), lambda: _show(found), code)
+
+
+def _show(found: Evaluation) -> None:
+    table(("metric", "value"), [(k, f"{v:.6g}") for k, v in sorted(found.metrics.items())])
+    for figure in found.figures:
+        typer.echo(f"picture: {figure}")
+    for name, reason in found.left_out.items():
+        say(f"left out: {name}: {reason}")
+    for text in (*found.warnings, *found.failed.values()):
+        say(f"warning: {text}")

@@ -1,0 +1,140 @@
+"""A run directory opened again: what it says of itself, and its parts built from its own config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.config import Node, Source, apply_overrides, build, plugin_selection, read_config
+from ebmcore.config import read_node as read_config_node
+from ebmcore.contracts import Chains
+from ebmcore.errors import ConfigError, EbmError
+from ebmcore.plugins import Host, Selection
+from ebmcore.runner.checkpoint import Checkpoint
+from ebmcore.runner.compose import Slots, load_dataset, make_energy
+from ebmcore.runner.data import Data
+from ebmcore.runner.experiment import choose_device
+from ebmcore.runner.streams import Streams
+from ebmcore.sampling import Sampler, as_chains, as_kernel
+
+T = TypeVar("T")
+
+
+class Facts(NamedTuple):
+    """What a run's directory says without any plugin."""
+
+    folder: Path
+    run: dict[str, Any]  # run.json
+    checkpoint: Checkpoint
+    device: torch.device
+    bounds: Tensor  # (2, *event), on the device
+
+    @classmethod
+    def read(cls, run_dir: str | Path, device: str = "auto") -> Facts:
+        """Read them. Raises EbmError when the directory is no run or its checkpoint not whole."""
+        folder = Path(run_dir)
+        try:
+            facts = json.loads((folder / "run.json").read_text())
+            _ = facts["seed"], facts["status"], facts["from_config"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
+        checkpoint = Checkpoint.last(folder / "checkpoints")
+        place = choose_device(device)
+        try:
+            bounds = checkpoint.tensors("data")["bounds"].to(place)
+        except KeyError as error:
+            raise EbmError(f"{checkpoint.path}: lacks the data's range") from error
+        return cls(folder, facts, checkpoint, place, bounds)
+
+    def fill(self, energy: nn.Module) -> nn.Module:
+        """Give an energy the trained weights. Raises EbmError when they don't fit."""
+        try:
+            energy.load_state_dict(self.checkpoint.averaged_or_weights())
+        except RuntimeError as error:
+            raise EbmError(f"{self.folder}: the weights don't fit the energy: {error}") from error
+        return energy.to(self.device, self.bounds.dtype).eval()
+
+
+class Recorded:
+    """The parts of a run that was made from a config; each is built when it is asked for.
+
+    Local plugin files that the run was made with are code: they are imported only when they are
+    named in `plugins`.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        plugins: Sequence[str] = (),
+        overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.facts = facts
+        self.overrides = dict(overrides or {})
+        self.source: Source = apply_overrides(
+            read_config(facts.folder / "config.yaml"), self.overrides
+        )
+        recorded = plugin_selection(self.source)._replace(files=())
+        selection = recorded.merged(Selection.from_options(plugins))
+        self.host = Host.discover(selection)
+        self.host.check(selection)
+        self.streams = Streams(facts.run["seed"], facts.device)
+        self.slots = {
+            "event_shape": facts.checkpoint.event_shape,
+            "data_range": facts.bounds,
+            "device": facts.device,
+        }
+
+    def energy(self) -> nn.Module:
+        """Build the energy, with the trained weights."""
+        made = make_energy(self.node("energy"), self.streams, self.facts.device, self.slots)
+        return self.facts.fill(made)
+
+    def sampler(self) -> Sampler | None:
+        """Build the sampler, if the config has one."""
+        if not self.source.tree.get("sampler"):
+            return None
+        node = self.node("sampler")
+        kernel = as_kernel(build(node, Slots(self.streams, "build sampler", **self.slots)))
+        return Sampler(kernel, node.options["n_steps"])
+
+    def chains(self) -> Chains | None:
+        """Build the chains, if the config has any, and put them where the run left them."""
+        if not self.source.tree.get("chains"):
+            return None
+        chains = as_chains(
+            build(self.node("chains"), Slots(self.streams, "build chains", **self.slots))
+        )
+        if not any(key.split(".")[0] == "chains" for key in self.overrides):
+            state = self.facts.checkpoint.chains()
+            tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
+            chains.load_state_dict(
+                {**state, **{k: v.to(self.facts.device) for k, v in tensors.items()}}
+            )
+        return chains
+
+    def data(self) -> Data:
+        """Read the data again, split as they were."""
+        dtype = self.facts.bounds.dtype
+        return load_dataset(self.node("dataset", "data"), self.streams, dtype).to(self.facts.device)
+
+    def node(self, kind: str, path: str | None = None) -> Node:
+        """Read one node of the config. Raises EbmError that names local files it may lie in."""
+        return self.told_of_files(lambda: read_config_node(self.source, self.host, kind, path))
+
+    def told_of_files(self, read: Callable[[], T]) -> T:
+        """Call a reader of the config; what it doesn't find may lie in a local plugin file."""
+        try:
+            return read()
+        except ConfigError as error:
+            files = (self.source.tree.get("plugins") or {}).get("files") or []
+            if not files:
+                raise
+            hint = ", ".join(f"-p {self.source.folder / file}" for file in files)
+            raise EbmError(
+                f"{error}\nThe run used local plugin files. If you trust them, add {hint}"
+            ) from error

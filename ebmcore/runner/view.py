@@ -1,0 +1,44 @@
+"""What a monitor sees, of a run that goes on or of one that ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Generator, Tensor, nn
+
+from ebmcore.contracts import Chains, RunView
+from ebmcore.runner.data import Data
+from ebmcore.runner.draw import Drawer, choose
+from ebmcore.sampling import Sampler
+
+
+def make_view(
+    energy: nn.Module,
+    data: Data,
+    sampler: Sampler | None,
+    chains: Chains | None,
+    generator: Generator,
+    **known: Any,
+) -> RunView:
+    """Make a view; it can draw from the model when there are a sampler and chains."""
+    draw = walk = None
+    if sampler is not None and chains is not None:
+
+        def begin(n: int) -> Tensor:
+            return data.x[choose(len(data.x), n, generator)]
+
+        drawer = Drawer(energy, sampler, chains, begin, generator)
+        draw, walk = drawer.draw, drawer.trace
+    return RunView(
+        energy=energy,
+        data=data.x,
+        held_out=data.held_out,
+        generator=generator,
+        n_steps=sampler.n_steps if sampler else 0,
+        dataset=data.source,
+        bounds=data.bounds,
+        kernel=sampler and sampler.kernel,
+        draw=draw,
+        walk=walk,
+        **known,
+    )

@@ -1,0 +1,53 @@
+"""Each formula, perturbed, fails its test: a sign flipped, a factor 2, a term left out.
+
+Every plugin lists perturbations of its own in `tests/perturbations.yaml`. Each is applied to a copy
+of the plugin, and the test that guards the formula is run on the copy: it must fail, by itself.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+LISTS = sorted((ROOT / "plugins").glob("*/tests/perturbations.yaml"))
+PERTURBATIONS = [(file.parents[1], entry) for file in LISTS for entry in yaml.safe_load(
+    file.read_text(encoding="utf-8")
+)]  # fmt: skip
+
+
+def title(value):
+    return value.name if isinstance(value, Path) else value["what"].replace(" ", "-")
+
+
+@pytest.mark.parametrize(("plugin", "entry"), PERTURBATIONS, ids=title)
+def test_the_text_to_perturb_is_there_once(plugin, entry):
+    text = (plugin / entry["file"]).read_text(encoding="utf-8")
+    assert text.count(entry["was"]) == 1
+    assert entry["becomes"] != entry["was"]
+    test = entry["fails"].split("::")[1].partition("[")[0]
+    assert f"def {test}(" in (plugin / entry["fails"].split("::")[0]).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.plugins
+@pytest.mark.parametrize(("plugin", "entry"), PERTURBATIONS, ids=title)
+def test_a_perturbed_formula_fails(plugin, entry, tmp_path):
+    copy = tmp_path / plugin.name
+    shutil.copytree(plugin, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    file = copy / entry["file"]
+    file.write_text(
+        file.read_text(encoding="utf-8").replace(entry["was"], entry["becomes"]), encoding="utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
+         "--rootdir", copy, "--import-mode=importlib", copy / entry["fails"]],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
+    assert " failed" in done.stdout
