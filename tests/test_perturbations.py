@@ -4,6 +4,7 @@ Every plugin lists perturbations of its own in `tests/perturbations.yaml`. Each 
 of the plugin, and the test that guards the formula is run on the copy: it must fail, by itself.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,21 +34,33 @@ def test_the_text_to_perturb_is_there_once(plugin, entry):
     assert f"def {test}(" in (plugin / entry["fails"].split("::")[0]).read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def forked():
+    """Run one test on a changed copy of its plugin; return the exit code and what was printed."""
+    command = [sys.executable, Path(__file__).with_name("forked_pytest.py")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+
+        def run(folder, test):
+            print(json.dumps({"folder": str(folder), "test": test}), file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
 @pytest.mark.slow
 @pytest.mark.plugins
 @pytest.mark.parametrize(("plugin", "entry"), PERTURBATIONS, ids=title)
-def test_a_perturbed_formula_fails(plugin, entry, tmp_path):
+def test_a_perturbed_formula_fails(plugin, entry, tmp_path, forked):
     copy = tmp_path / plugin.name
     shutil.copytree(plugin, copy, ignore=shutil.ignore_patterns("__pycache__"))
     file = copy / entry["file"]
-    file.write_text(
-        file.read_text(encoding="utf-8").replace(entry["was"], entry["becomes"]), encoding="utf-8"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull,
-         "--rootdir", copy, "--import-mode=importlib", copy / entry["fails"]],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
-    assert " failed" in done.stdout
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(entry["was"], entry["becomes"]), encoding="utf-8")
+    code, printed = forked(copy, entry["fails"])
+    assert code == pytest.ExitCode.TESTS_FAILED, printed[-3000:]
+    assert " failed" in printed
+    assert " error" not in printed.splitlines()[-1], printed[-3000:]

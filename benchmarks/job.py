@@ -1,0 +1,63 @@
+"""One training run, its gradients counted: `python benchmarks/job.py CONFIG [KEY=VALUE …]`.
+
+Prints one JSON document: the last metrics, the seconds from the first step to the last, monitors
+left out, and how often a gradient of the energies of a batch was taken, by the sampler, the loss
+or the optimiser's backward. One thread, so that two jobs can share a machine with two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import ebmcore
+from ebmcore.config import parse_assignments
+
+
+class Count:
+    """Counts the calls of a function and passes them on."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.calls = 0
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Count, and call."""
+        self.calls += 1
+        return self.function(*arguments, **options)
+
+
+def run(config: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Train, and return what was measured."""
+    torch.set_num_threads(1)
+    gradient, backward = Count(torch.autograd.grad), torch.Tensor.backward
+    calls = Count(lambda *a, **o: None)
+
+    def counted(tensor: torch.Tensor, *arguments: Any, **options: Any) -> None:
+        calls()
+        backward(tensor, *arguments, **options)
+
+    torch.autograd.grad = gradient  # type: ignore[assignment] # counted on its way
+    torch.Tensor.backward = counted  # type: ignore[assignment, method-assign]
+    with tempfile.TemporaryDirectory() as folder:
+        done = ebmcore.run(
+            config, {**overrides, "tracking": "off"}, runs_dir=folder, progress=False
+        )
+        facts = json.loads((done.dir / "run.json").read_text())
+    return {
+        "status": done.status,
+        "steps": done.step,
+        "seconds": facts["seconds"] - sum(facts["seconds_by_monitor"].values()),
+        "gradients": gradient.calls + calls.calls,
+        "metrics": done.metrics,
+        "warnings": done.warnings,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(sys.argv[1], parse_assignments(sys.argv[2:]))))
