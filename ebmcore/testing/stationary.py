@@ -101,7 +101,7 @@ class StationaryChecks(Suite):
             raise NotApplicable("declared biased: its law is known on Gaussians alone")
         for scale in self._scales():
             energy = TwoWells(scale)
-            x = energy.draw((_CHAINS, 1), seeded(6))
+            x = energy.draw((_CHAINS // 2, 2), seeded(6))
             end = self.go(energy, x, self._steps(), seeded(7)).x
             found = two_samples(end.flatten(), energy.draw((_CHAINS,), seeded(8)))
             require(
