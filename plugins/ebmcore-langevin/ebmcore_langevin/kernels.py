@@ -23,26 +23,45 @@ class LangevinState(NamedTuple):
     x: Tensor  # (chains, *event)
 
 
+class DecayingState(NamedTuple):
+    """All that the next step needs when steps get smaller."""
+
+    x: Tensor  # (chains, *event)
+    taken: Tensor  # (chains,), integer: the steps taken since the run of the kernel began
+
+
 class LangevinInfo(NamedTuple):
     """What a monitor may log of one step."""
 
     energy: Tensor  # (chains,), nats, where the step began
-    score_norm: Tensor  # (chains,), nats per unit of x, where the step began
+    score_norm: Tensor  # (chains,), nats per unit of x, where the step began, before it is clipped
+    step_ratio: Tensor  # (chains,), ‖η·score‖ (as clipped) over √(2ηTd), the noise's size
 
 
 class Langevin(Kernel):
     """Unadjusted Langevin dynamics: x' = x - η ∇E(x) + √(2ηT) ξ.
 
-    Samples exp(-E/T) with a bias that vanishes as η does. One gradient of the energy a step.
+    Samples exp(-E/T) with a bias that vanishes as η does. One gradient of the energy a step. With
+    a decay, step t of a run has η = step_size·(1 + t)^(-decay), t = 0, 1, …; a run is one call of
+    the sampler, so in training every training step begins at t = 0 again. A decay in (0.5, 1]
+    makes Σ η infinite and Σ η² finite, which takes the bias away in the limit of a long run.
+
+    The info is of each chain where the step began: `energy`, `score_norm`, and `step_ratio`, the
+    size of the step's gradient part over that of its noise, ‖η·score‖ / √(2ηTd) for events of d
+    numbers: far under 1 the chain is a random walk, far over 1 it descends. It is infinite at
+    temperature 0 (NaN where the score is 0, too).
 
     Args:
         step_size: η, in squared units of x for each nat.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
         clip_score: Bound on each element of the score, in nats per unit of x; null sets none.
         bounds: Lowest and highest value that x may take, such as [0, 1]; null sets none.
+        decay: Power of the steps' decay within one run of the sampler; 0 keeps η as it is.
 
     Raises ValueError when the lower bound isn't below the upper one.
-    Source: Roberts and Tweedie 1996; clipped scores as in Du and Mordatch 2019.
+    Source: Roberts and Tweedie 1996; clipped scores as in Du and Mordatch 2019; decaying steps as
+    in Welling and Teh 2011, "Bayesian learning via stochastic gradient Langevin dynamics", whose
+    a(b + t)^(-γ) this is at b = 1.
     """
 
     def __init__(
@@ -52,6 +71,7 @@ class Langevin(Kernel):
         temperature: NonNegativeFloat = 1.0,
         clip_score: PositiveFloat | None = None,
         bounds: tuple[float, float] | None = None,
+        decay: NonNegativeFloat = 0.0,
     ) -> None:
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ValueError(f"bounds should be [lowest, highest]; got {list(bounds)}")
@@ -59,37 +79,66 @@ class Langevin(Kernel):
         self.temperature = temperature
         self.clip_score = clip_score
         self.bounds = bounds
+        self.decay = decay
         self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s²/(1 - η/(2s²)), the variance of its law on E(x) = x²/(2s²), s = scale.
 
-        Infinite where the step is too large to have a law; None with clipped scores or bounds,
-        where it is not known. `ebmcore.testing` holds the kernel against it.
+        Infinite where the step is too large to have a law; None with clipped scores, bounds or a
+        decay, where it is not known. `ebmcore.testing` holds the kernel against it.
         """
-        if self.clip_score is not None or self.bounds is not None:
+        if self.clip_score is not None or self.bounds is not None or self.decay > 0:
             return None
         share = self.step_size / (2 * scale**2)
         return self.temperature * scale**2 / (1 - share) if share < 1 else math.inf
 
-    def init(self, energy: Energy, x: Tensor) -> LangevinState:
+    def init(self, energy: Energy, x: Tensor) -> LangevinState | DecayingState:
         """Begin at x."""
-        return LangevinState(x)
+        if self.decay == 0:
+            return LangevinState(x)
+        return DecayingState(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
         """Draw ξ ~ N(0, I), of x's shape."""
         return (torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),)
 
     def step(
-        self, energy: Energy, state: LangevinState, noise: tuple[Tensor, ...]
-    ) -> tuple[LangevinState, LangevinInfo]:
+        self, energy: Energy, state: LangevinState | DecayingState, noise: tuple[Tensor, ...]
+    ) -> tuple[LangevinState | DecayingState, LangevinInfo]:
         """Take one step."""
         values, score = energy_and_score(energy, state.x)
-        info = LangevinInfo(values, score.flatten(1).norm(dim=1))
+        norm = moved_norm = _norm(score)
         if self.clip_score is not None:
             score = score.clamp(-self.clip_score, self.clip_score)
-        spread = math.sqrt(2 * self.step_size * self.temperature)
-        x = state.x + self.step_size * score + spread * noise[0]
+            moved_norm = _norm(score)
+        if isinstance(state, DecayingState):
+            sizes = self._decayed(state)
+            size = sizes.view(-1, *(1 for _ in state.x.shape[1:]))
+            x = state.x + size * score + (2 * size * self.temperature).sqrt() * noise[0]
+            ratio = moved_norm * self._ratio(state.x) * sizes.sqrt()
+        else:
+            spread = math.sqrt(2 * self.step_size * self.temperature)
+            x = state.x + self.step_size * score + spread * noise[0]
+            ratio = moved_norm * (self._ratio(state.x) * math.sqrt(self.step_size))
         if self.bounds is not None:
             x = x.clamp(*self.bounds)
+        info = LangevinInfo(values, norm, ratio)
+        if isinstance(state, DecayingState):
+            return DecayingState(x, state.taken + 1), info
         return LangevinState(x), info
+
+    def _decayed(self, state: DecayingState) -> Tensor:
+        """Return η of each chain's next step, (chains,)."""
+        return (state.taken + 1).to(state.x.dtype).pow(-self.decay) * self.step_size
+
+    def _ratio(self, x: Tensor) -> float:
+        """Return 1/√(2Td): the step ratio is ‖score‖·√η times it."""
+        if self.temperature == 0:
+            return math.inf
+        return 1 / math.sqrt(2 * self.temperature * x.shape[1:].numel())
+
+
+def _norm(score: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(score.flatten(1), dim=1)
+    return norm

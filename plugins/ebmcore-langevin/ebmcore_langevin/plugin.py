@@ -6,4 +6,7 @@ from ebmcore import hookimpl
 @hookimpl
 def ebmcore_samplers() -> dict[str, str]:
     """Offer the Langevin kernels."""
-    return {"langevin": "ebmcore_langevin.kernels:Langevin"}
+    return {
+        "langevin": "ebmcore_langevin.kernels:Langevin",
+        "mala": "ebmcore_langevin.mala:MALA",
+    }

@@ -23,3 +23,34 @@ class TestACoolerOne(SamplerSuite):
 class TestClipped(SamplerSuite):
     component = "langevin"
     params: ClassVar = {"step_size": 0.1, "clip_score": 1.0, "bounds": [-3.0, 3.0]}
+
+
+class TestDecaying(SamplerSuite):
+    component = "langevin"
+    params: ClassVar = {"step_size": 0.2, "decay": 0.55}
+    event_shapes: ClassVar = [(2,), (3, 2)]
+
+
+class TestDecayingAndClipped(SamplerSuite):
+    component = "langevin"
+    params: ClassVar = {"step_size": 0.2, "decay": 0.55, "clip_score": 1.0, "bounds": [-3.0, 3.0]}
+
+
+class TestWithoutNoise(SamplerSuite):
+    component = "langevin"
+    params: ClassVar = {"step_size": 0.2, "temperature": 0.0, "decay": 0.55}
+
+
+class TestMALA(SamplerSuite):
+    component = "mala"
+
+
+class TestMALAWithALargeStepOnImages(SamplerSuite):
+    component = "langevin:mala"
+    params: ClassVar = {"step_size": 0.5}
+    event_shapes: ClassVar = [(4, 4)]
+
+
+class TestACoolerMALA(SamplerSuite):
+    component = "mala"
+    params: ClassVar = {"step_size": 0.3, "temperature": 0.5}

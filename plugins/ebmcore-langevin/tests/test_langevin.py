@@ -109,3 +109,101 @@ def test_meta_device():
     sample = Sampler(Langevin(clip_score=1.0, bounds=(0, 1)), 2)(quadratic(1.0), x, None)
     assert sample.x.device.type == "meta"
     assert sample.x.shape == (4, 2)
+
+
+def test_the_step_ratio_by_hand():
+    x, xi = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.5, 3.0]])
+    kernel = Langevin(step_size=0.02, temperature=0.25)
+    _, info = kernel.step(quadratic(1.0), LangevinState(x), (xi,))
+    expected = 0.02 * 5 / math.sqrt(2 * 0.02 * 0.25 * 2)
+    torch.testing.assert_close(info.step_ratio, torch.tensor([expected]))
+    clipped = Langevin(step_size=0.02, temperature=0.25, clip_score=3.0)
+    _, info = clipped.step(quadratic(1.0), LangevinState(x), (xi,))
+    torch.testing.assert_close(info.step_ratio, torch.tensor([expected * math.sqrt(18) / 5]))
+    torch.testing.assert_close(info.score_norm, torch.tensor([5.0]))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_the_step_ratio_is_infinite_without_noise(decay):
+    x = torch.tensor([[3.0, 4.0]])
+    sample = Sampler(Langevin(temperature=0.0, decay=decay), 2)(quadratic(1.0), x, None)
+    assert sample.info.step_ratio.item() == math.inf
+    assert sample.x.isfinite().all()
+
+
+def test_decaying_steps_by_hand():
+    kernel = Langevin(step_size=0.2, temperature=0.5, decay=0.6)
+    x = torch.tensor([[[1.0, -2.0]], [[0.3, 0.1]]], dtype=torch.float64)
+
+    def energy(x):
+        return x.square().flatten(1).sum(1) / 2
+
+    state, expected = kernel.init(energy, x), x
+    for t in range(3):
+        noise = kernel.noise(x, torch.Generator().manual_seed(t))
+        state, info = kernel.step(energy, state, noise)
+        eta = 0.2 * (1 + t) ** -0.6
+        ratio = eta * expected.flatten(1).norm(dim=1) / math.sqrt(2 * eta * 0.5 * 2)
+        expected = expected - eta * expected + math.sqrt(2 * eta * 0.5) * noise[0]
+        torch.testing.assert_close(state.x, expected)
+        torch.testing.assert_close(info.step_ratio, ratio)
+        assert state.taken.tolist() == [t + 1, t + 1]
+
+
+def test_decaying_steps_have_the_variance_of_their_recursion():
+    # v ← (1 - η/s²)² v + 2ηT from v = 0, exactly; 40,000 chains, 5 standard errors
+    chains, scale, temperature = 40_000, 0.7, 0.5
+    kernel = Langevin(step_size=0.3, temperature=temperature, decay=0.55)
+    x = Sampler(kernel, 30)(
+        quadratic(scale), torch.zeros(chains, 1), torch.Generator().manual_seed(2)
+    ).x
+    variance = 0.0
+    for t in range(30):
+        eta = 0.3 * (1 + t) ** -0.55
+        variance = (1 - eta / scale**2) ** 2 * variance + 2 * eta * temperature
+    assert abs(x.var().item() - variance) < 5 * variance * math.sqrt(2 / (chains - 1))
+
+
+def test_a_decay_takes_the_bias_away():
+    # the recursion's limit is T s² for any decay in (0.5, 1], and T s²/(1 - η/(2s²)) for none
+    scale, chains = 0.7, 20_000
+    kernel = Langevin(step_size=0.3, decay=0.6)
+    x = sample_chain(
+        kernel, quadratic(scale), event_shape=(1,), n_chains=chains, n_steps=400,
+        generator=torch.Generator().manual_seed(1),
+    )  # fmt: skip
+    stderr = scale**2 * math.sqrt(2 / (chains - 1))
+    biased = scale**2 / (1 - 0.3 / (2 * scale**2))
+    assert abs(x.var().item() - scale**2) < 5 * stderr  # 0.3 (401)^-0.6 / (2 s²) is 0.8 %
+    assert biased - scale**2 > 30 * stderr
+    assert kernel.stationary_variance(scale) is None
+
+
+@pytest.mark.parametrize("settings", [{}, {"clip_score": 0.5}, {"bounds": (-1.0, 1.0)}])
+def test_without_a_decay_the_numbers_are_bitwise_the_plain_formulas(settings):
+    kernel = Langevin(step_size=0.03, temperature=0.7, **settings)
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+    noise = kernel.noise(x, torch.Generator().manual_seed(1))
+    state = kernel.init(quadratic(0.5), x)
+    assert state._fields == ("x",)  # nothing is carried that isn't used
+    score = -torch.autograd.functional.vjp(lambda x: quadratic(0.5)(x).sum(), x)[1]
+    if "clip_score" in settings:
+        score = score.clamp(-0.5, 0.5)
+    expected = x + 0.03 * score + math.sqrt(2 * 0.03 * 0.7) * noise[0]
+    if "bounds" in settings:
+        expected = expected.clamp(-1.0, 1.0)
+    assert torch.equal(kernel.step(quadratic(0.5), state, noise)[0].x, expected)
+
+
+def test_a_run_begins_at_the_first_step_size_again():
+    kernel = Langevin(decay=1.0)
+    x = torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    ends = [Sampler(kernel, 3)(quadratic(1.0), x, torch.Generator().manual_seed(1)).x] * 2
+    assert torch.equal(*ends)
+
+
+def test_decay_on_the_meta_device():
+    x = torch.zeros(4, 2, device="meta")
+    sample = Sampler(Langevin(decay=0.5, clip_score=1.0), 2)(quadratic(1.0), x, None)
+    assert sample.x.device.type == "meta"
+    assert all(part.shape == (4,) for part in sample.info)

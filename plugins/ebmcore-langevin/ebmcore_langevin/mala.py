@@ -1,0 +1,105 @@
+"""Metropolis-adjusted Langevin: x' = x - η ∇E(x) + √(2ηT) ξ, kept with min(1, r), else x.
+
+With p ∝ exp(-E/T) and q(x'|x) = N(x'; x - η ∇E(x), 2ηT I), r = p(x') q(x|x') / (p(x) q(x'|x)).
+The noise that would lead back from x' to x is -ξ' with ξ' = ξ + √(η/(2T)) (s(x) + s(x')), so that
+log r = (E(x) - E(x'))/T + ½‖ξ‖² - ½‖ξ'‖². Unbiased for every η.
+Source: Besag 1994, who proposed it; Roberts and Tweedie 1996, "Exponential convergence of Langevin
+distributions and their discrete approximations", who named it and showed when it converges.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import Energy, Kernel, PositiveFloat, energy_and_score
+
+
+class MALAState(NamedTuple):
+    """All that the next step needs: what was computed at x is kept, so a step is one gradient."""
+
+    x: Tensor  # (chains, *event)
+    energy: Tensor  # (chains,), nats, at x
+    score: Tensor  # (chains, *event), nats per unit of x, at x
+
+
+class MALAInfo(NamedTuple):
+    """What a monitor may log of one step."""
+
+    energy: Tensor  # (chains,), nats, where the step began
+    score_norm: Tensor  # (chains,), nats per unit of x, where the step began
+    step_ratio: Tensor  # (chains,), ‖η·score‖ over √(2ηTd), the noise's size
+    acceptance: Tensor  # (chains,), the probability of keeping the proposal
+    accepted: Tensor  # (chains,), 1 where it was kept, 0 where not
+
+
+class MALA(Kernel):
+    """Metropolis-adjusted Langevin: the step of `langevin`, kept with min(1, r), else x stays.
+
+    r = p(x') q(x|x') / (p(x) q(x'|x)) for p ∝ exp(-E/T) and the proposal's density q, so that it
+    samples exp(-E/T) without a bias, whatever η. One gradient of the energy a step, and one where
+    a run begins. About 0.57 of the proposals kept is best in many dimensions.
+
+    A proposal with an energy or a score that isn't finite is never kept; a chain that begins at
+    an energy that isn't finite stays there, and the info's `energy` shows it. There are no
+    `bounds`: clamping moves proposals onto the border by a law that has no density there, so no
+    ratio r makes the step keep p, and detailed balance is lost.
+
+    The info is of each chain: `energy`, `score_norm` and `step_ratio` as of `langevin`, the
+    `acceptance` min(1, r), and `accepted`, 1 or 0.
+
+    Args:
+        step_size: η, in squared units of x for each nat.
+        temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
+
+    Source: Besag 1994; Roberts and Tweedie 1996; the best acceptance: Roberts and Rosenthal 2001,
+    "Optimal scaling for various Metropolis-Hastings algorithms".
+    """
+
+    def __init__(
+        self, step_size: PositiveFloat = 0.01, *, temperature: PositiveFloat = 1.0
+    ) -> None:
+        self.step_size = step_size
+        self.temperature = temperature
+        self.implied_temperature = temperature
+
+    def stationary_variance(self, scale: float) -> float:
+        """Return T s², the variance of its law on E(x) = x²/(2s²), s = scale: it has no bias."""
+        return self.temperature * scale**2
+
+    def init(self, energy: Energy, x: Tensor) -> MALAState:
+        """Begin at x."""
+        return MALAState(x, *energy_and_score(energy, x))
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number of [0, 1)."""
+        return (
+            torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),
+            torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype),
+        )
+
+    def step(
+        self, energy: Energy, state: MALAState, noise: tuple[Tensor, ...]
+    ) -> tuple[MALAState, MALAInfo]:
+        """Propose one step, and keep it or not."""
+        xi, uniform = noise
+        spread = math.sqrt(2 * self.step_size * self.temperature)
+        x = state.x + self.step_size * state.score + spread * xi
+        values, score = energy_and_score(energy, x)
+        back = xi + (self.step_size / spread) * (state.score + score)
+        log_q = 0.5 * (xi.square() - back.square()).flatten(1).sum(1)
+        log_ratio = (state.energy - values) / self.temperature + log_q
+        acceptance = torch.where(log_ratio.isfinite(), log_ratio.clamp(max=0).exp(), 0.0)
+        accepted = uniform < acceptance
+        each = accepted.view(-1, *(1 for _ in x.shape[1:]))
+        norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
+        ratio = norm * (self.step_size / (spread * math.sqrt(x.shape[1:].numel())))
+        info = MALAInfo(state.energy, norm, ratio, acceptance, accepted.to(x.dtype))
+        return MALAState(
+            torch.where(each, x, state.x),
+            torch.where(accepted, values, state.energy),
+            torch.where(each, score, state.score),
+        ), info
