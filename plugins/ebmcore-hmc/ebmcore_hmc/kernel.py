@@ -1,0 +1,213 @@
+"""Hamiltonian Monte Carlo: fresh momenta, L leapfrog steps, kept with min(1, exp(-ΔH/T)).
+
+H(x, p) = E(x) + ½ Σ p²/m with p ~ N(0, mT), so that exp(-H/T) has exp(-E/T) as its marginal.
+Source: Duane, Kennedy, Pendleton and Roweth 1987, "Hybrid Monte Carlo"; Neal 2011, "MCMC using
+Hamiltonian dynamics".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import (
+    Energy,
+    Kernel,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    energy_and_score,
+)
+from ebmcore_hmc.dual_averaging import dual_average
+from ebmcore_hmc.integrator import Phase, kinetic, leapfrog
+
+DIVERGED = 1000  # ΔH/T over which a transition counts as divergent, as in Hoffman and Gelman 2014
+
+
+class HMCState(NamedTuple):
+    """All that the next step needs: what was computed at x is kept, so a step is L gradients."""
+
+    x: Tensor  # (chains, *event)
+    energy: Tensor  # (chains,), nats, at x
+    score: Tensor  # (chains, *event), nats per unit of x, at x
+    mass: Tensor  # (chains, *event), the same for each chain
+    step_size: Tensor  # (chains,), ε
+    log_mean: Tensor  # (chains,), log ε̄ of the dual averaging
+    shortfall: Tensor  # (chains,), H̄ of the dual averaging
+    taken: Tensor  # (chains,), integer: the steps taken since the run of the kernel began
+
+
+class HMCInfo(NamedTuple):
+    """What a monitor may log of one step."""
+
+    energy: Tensor  # (chains,), nats, where the step began
+    score_norm: Tensor  # (chains,), nats per unit of x, where the step began
+    acceptance: Tensor  # (chains,), the probability of keeping the proposal
+    accepted: Tensor  # (chains,), 1 where it was kept, 0 where not
+    divergent: Tensor  # (chains,), 1 where ΔH/T > 1000 or anything isn't finite, else 0
+    energy_error: Tensor  # (chains,), ΔH, nats: that of the integration, as it came out
+    step_size: Tensor  # (chains,), the ε that was used
+
+
+class HMC(Kernel):
+    """Hamiltonian Monte Carlo: L leapfrog steps of size ε, kept with min(1, exp(-ΔH/T)).
+
+    Fresh momenta p ~ N(0, mT), then L times x ← x + ε p/m, p ← p - ε ∇E(x), with half a kick
+    first and last; ΔH is the change of H = E(x) + ½ Σ p²/m. Samples exp(-E/T) without a bias,
+    whatever ε. L gradients of the energy a step, and one where a run begins. A path of L ε near a
+    period of the motion, 2π s√m on a Gaussian of scale s, comes back to where it began: choose
+    another.
+
+    With `warm_up`, each chain adapts its own ε by dual averaging in the first `warm_up` steps of
+    a run and keeps the average that it found from then on; meanwhile exp(-E/T) is not left exactly
+    invariant. A run is one call of the sampler, and the adaptation begins anew with each: it is
+    for long runs (the burn_in of `sample_chain`), while in training, where a run is a few steps,
+    a fixed ε serves.
+
+    Divergent transitions (ΔH/T > 1000, or an energy or a score that isn't finite) are never kept;
+    the info's `divergent` counts them. A chain that begins at an energy that isn't finite stays
+    there, and the info's `energy` shows it.
+
+    Known to fail: on a funnel (Neal 2003: v ~ N(0, 9), nine x ~ N(0, exp(v))) no single ε fits both
+    the neck and the mouth. Chains begun in the mouth hardly ever enter the neck, so that v comes
+    out too large in the mean and too small in the variance, although each step leaves the law
+    invariant. `divergent` and a low `acceptance` at small v tell of it; writing x as exp(v/2) z
+    cures it.
+
+    The info is of each chain: `energy` and `score_norm` where the step began, `acceptance`,
+    `accepted` (1 or 0), `divergent` (1 or 0), `energy_error` (ΔH in nats) and `step_size`.
+
+    Args:
+        step_size: ε, in units of x where the mass is 1; with a warm-up, where it begins.
+        leapfrog: L, the leapfrog steps, and gradients, of one step.
+        temperature: T; 1 samples exp(-E).
+        mass: m, one number, or a list with one for each number of an event, in the event's order;
+            best near T over the variance of x.
+        warm_up: The steps at the start of a run in which ε is adapted; 0 keeps it as it is.
+        target_acceptance: δ, the mean acceptance that the warm-up aims at, between 0 and 1.
+
+    Raises ValueError when target_acceptance is 0 or 1, and when a list of masses hasn't one for
+    each number of an event.
+    Source: Duane et al. 1987; Neal 2011; Hoffman and Gelman 2014, "The No-U-Turn sampler",
+    algorithm 5, with L fixed rather than L ε, and with ε₀ given rather than searched for.
+    """
+
+    def __init__(
+        self,
+        step_size: PositiveFloat = 0.1,
+        *,
+        leapfrog: PositiveInt = 10,
+        temperature: PositiveFloat = 1.0,
+        mass: PositiveFloat | list[PositiveFloat] = 1.0,
+        warm_up: NonNegativeInt = 0,
+        target_acceptance: Probability = 0.8,
+    ) -> None:
+        if not 0 < target_acceptance < 1:
+            raise ValueError(
+                f"target_acceptance should lie between 0 and 1; got {target_acceptance}"
+            )
+        self.step_size = step_size
+        self.leapfrog = leapfrog
+        self.temperature = temperature
+        self.mass = mass
+        self.warm_up = warm_up
+        self.target_acceptance = target_acceptance
+        self.implied_temperature = temperature
+
+    def stationary_variance(self, scale: float) -> float | None:
+        """Return T s², the variance of its law on E(x) = x²/(2s²), s = scale: it has no bias.
+
+        None with a warm-up, in which the law is not exactly kept.
+        """
+        return None if self.warm_up else self.temperature * scale**2
+
+    def init(self, energy: Energy, x: Tensor) -> HMCState:
+        """Begin at x."""
+        values, score = energy_and_score(energy, x)
+        zeros = x.new_zeros(len(x))
+        return HMCState(
+            x,
+            values,
+            score,
+            self._masses(x),
+            zeros + self.step_size,
+            log_mean=zeros,
+            shortfall=zeros,
+            taken=zeros.to(torch.int64),
+        )
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
+        """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number of [0, 1)."""
+        return (
+            torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),
+            torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype),
+        )
+
+    def step(
+        self, energy: Energy, state: HMCState, noise: tuple[Tensor, ...]
+    ) -> tuple[HMCState, HMCInfo]:
+        """Propose the end of a path, and keep it or not."""
+        xi, uniform = noise
+        wide = (-1, *(1 for _ in state.x.shape[1:]))
+        momentum = (state.mass * self.temperature).sqrt() * xi
+        start = Phase(state.x, momentum, state.energy, state.score)
+        size = state.step_size.view(wide)
+        end = leapfrog(energy, start, step_size=size, mass=state.mass, n_steps=self.leapfrog)
+        change = end.energy + kinetic(end.momentum, state.mass)
+        change = change - (state.energy + kinetic(momentum, state.mass))
+        log_ratio = -change / self.temperature
+        divergent = ~(log_ratio.isfinite() & (log_ratio >= -DIVERGED))
+        acceptance = torch.where(divergent, 0.0, log_ratio.clamp(max=0).exp())
+        accepted = uniform < acceptance
+        each = accepted.view(wide)
+        norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
+        info = HMCInfo(
+            state.energy,
+            norm,
+            acceptance,
+            accepted.to(norm.dtype),
+            divergent.to(norm.dtype),
+            change,
+            state.step_size,
+        )
+        moved = state._replace(
+            x=torch.where(each, end.x, state.x),
+            energy=torch.where(accepted, end.energy, state.energy),
+            score=torch.where(each, end.score, state.score),
+            taken=state.taken + 1,
+        )
+        return (self._adapt(moved, acceptance) if self.warm_up else moved), info
+
+    def _adapt(self, state: HMCState, acceptance: Tensor) -> HMCState:
+        """Choose ε of the next step: by dual averaging in the warm-up, and then ε̄."""
+        found = dual_average(
+            acceptance.detach(),
+            state.taken,
+            state.log_mean,
+            state.shortfall,
+            first_step_size=self.step_size,
+            target=self.target_acceptance,
+        )
+        adapting = state.taken <= self.warm_up
+        log_mean = torch.where(adapting, found.log_mean, state.log_mean)
+        log_step = torch.where(state.taken < self.warm_up, found.log_step, log_mean)
+        return state._replace(
+            step_size=log_step.exp(),
+            log_mean=log_mean,
+            shortfall=torch.where(adapting, found.shortfall, state.shortfall),
+        )
+
+    def _masses(self, x: Tensor) -> Tensor:
+        """Return the masses in x's shape. Raises ValueError when they aren't as many."""
+        if isinstance(self.mass, list):
+            event = x.shape[1:]
+            if len(self.mass) != event.numel():
+                raise ValueError(
+                    f"mass should be one number, or one for each of the {event.numel()} numbers of "
+                    f"an event of shape {tuple(event)}; got a list of {len(self.mass)}"
+                )
+            return x.new_tensor(self.mass).view(event).expand_as(x)
+        return x.new_full((), self.mass).expand_as(x)

@@ -1,0 +1,9 @@
+"""What this distribution offers."""
+
+from ebmcore import hookimpl
+
+
+@hookimpl
+def ebmcore_samplers() -> dict[str, str]:
+    """Offer Hamiltonian Monte Carlo."""
+    return {"hmc": "ebmcore_hmc.kernel:HMC"}
