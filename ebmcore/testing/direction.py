@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ebmcore.config import loss_slots
 from ebmcore.sampling import Sampler, StartFunction
 from ebmcore.testing.failures import NotApplicable, require
-from ebmcore.testing.models import ExactSampler, Gaussian
+from ebmcore.testing.models import ExactKernel, Gaussian
 from ebmcore.testing.observed import seeded
 from ebmcore.testing.statistics import LEVEL, T_63, student
 from ebmcore.testing.suite import Suite
@@ -44,7 +44,7 @@ class DirectionChecks(Suite):
             "x_neg": x_neg,
             "y": torch.arange(len(x)) % 2,
             "step": 1,
-            "sampler": Sampler(ExactSampler(), 1),
+            "sampler": Sampler(ExactKernel(), 1),
             "chains": StartFunction(lambda x, generator: x.clone()),
             "generator": seeded(seed),
         }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
+
+from ebmcore.contracts import Energy, Kernel
 
 
 class Gaussian(nn.Module):
@@ -22,11 +24,16 @@ class Gaussian(nn.Module):
         inner: Tensor = self.part((x - self.mean) / self.log_scale.exp())
         return 0.5 * inner.square().flatten(1).sum(1)
 
+    def at(self, noise: Tensor) -> Tensor:
+        """Return the draws of exp(-E) that N(0, I) noise makes, with the graph of the parameters."""
+        return self.mean + self.log_scale.exp() * noise
+
     @torch.no_grad()
     def draw(self, n: int, generator: Generator | None) -> Tensor:
         """Draw n events of exp(-E) exactly."""
-        noise = torch.randn((n, *self.mean.shape), generator=generator, dtype=self.mean.dtype)
-        return self.mean + self.log_scale.exp() * noise
+        return self.at(
+            torch.randn((n, *self.mean.shape), generator=generator, dtype=self.mean.dtype)
+        )
 
 
 class TwoWells(nn.Module):
@@ -88,6 +95,37 @@ class ExactSampler:
     ) -> Tensor:
         """Return as many draws as x has events."""
         return energy.draw(len(x), generator)
+
+
+class ExactState(NamedTuple):
+    """All that the next step needs."""
+
+    x: Tensor  # (chains, *event)
+
+
+class ExactKernel(Kernel):
+    """A kernel each step of which is an exact draw from a Gaussian energy, wherever it begins.
+
+    The draws are a function of the energy's parameters, with its graph for a `Differentiable` one.
+    """
+
+    def init(self, energy: Energy, x: Tensor) -> ExactState:
+        """Begin at x."""
+        return ExactState(x)
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
+        """Draw N(0, I), of x's shape."""
+        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
+
+    def step(
+        self, energy: Energy, state: ExactState, noise: tuple[Tensor, ...]
+    ) -> tuple[ExactState, None]:
+        """Forget where the chains are, and draw."""
+        model: Any = energy
+        while not isinstance(model, Gaussian):
+            model = model.energy  # of a Shifted or a Differentiable one
+        x = model.at(noise[0])
+        return ExactState(x if getattr(energy, "keeps_graph", False) else x.detach()), None
 
 
 class Normal(NamedTuple):
