@@ -25,7 +25,7 @@ class Gaussian(nn.Module):
         return 0.5 * inner.square().flatten(1).sum(1)
 
     def at(self, noise: Tensor) -> Tensor:
-        """Return the draws of exp(-E) that N(0, I) noise makes, with the graph of the parameters."""
+        """Return the draws of exp(-E) that N(0, I) noise makes, with the parameters' graph."""
         return self.mean + self.log_scale.exp() * noise
 
     @torch.no_grad()

@@ -37,9 +37,7 @@ class DenoisingScoreMatching:
         """Return the loss of a batch."""
         sigma = self._levels(x, generator)
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        noised = (x + sigma * noise).requires_grad_()
-        (gradient,) = torch.autograd.grad(energy(noised).sum(), noised, create_graph=True)
-        return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()
+        return denoising(energy, x, noise, sigma)
 
     def fitted_scale(self, scale: float) -> float | None:
         """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
@@ -55,3 +53,10 @@ class DenoisingScoreMatching:
         levels = torch.tensor(self.sigmas, device=x.device, dtype=x.dtype)
         chosen = torch.randint(len(self.sigmas), (len(x),), generator=generator, device=x.device)
         return levels[chosen].view(-1, *[1] * (x.ndim - 1))
+
+
+def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
+    """Return the loss for noise of one's own, ε of x's shape; σ is a number or multiplies x."""
+    noised = (x + sigma * noise).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(noised).sum(), noised, create_graph=True)
+    return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()

@@ -1,0 +1,58 @@
+"""Energy discrepancy: the data's energy against that of points around it, without any score."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, loss
+
+
+def _fitted_scale(scale: float) -> None:
+    """Say that no Gaussian is known that it fits: with few samples it is not quite the data's."""
+
+
+@loss(fitted_scale=_fitted_scale)  # a fact for ebmcore.testing
+def energy_discrepancy(
+    energy: Energy,
+    x: Tensor,
+    generator: Generator | None,
+    *,
+    sigma: PositiveFloat = 0.5,
+    samples: PositiveInt = 16,
+    stabiliser: NonNegativeFloat = 1.0,
+) -> Tensor:
+    """Mean log(w/M + M⁻¹ Σⱼ exp(E(x) - E(x + σε₀ + σεⱼ))), ε₀ and the M εⱼ ~ N(0, I).
+
+    ε₀ moves the point and is shared by all M samples; they integrate over where it may have come
+    from. As M grows the minimum is the energy of the data whatever σ is: the loss tends to
+    𝔼 E(x) + 𝔼 log ∫ N(x′; x + σε₀, σ²I) exp(-E(x′)) dx′. With small σ it nears score matching,
+    with large σ maximum likelihood. Few samples bias it, the more so the larger σ and the
+    dimension are. Its value is no likelihood.
+
+    Args:
+        sigma: σ, standard deviation of each of the two moves, in units of x.
+        samples: M, samples for each event; the energy is evaluated M + 1 times.
+        stabiliser: w; over 0 it bounds the loss below by log(w/M), and keeps it from raising the
+            energies of noised points without end.
+
+    Shapes: x (batch, *event) -> (), in nats, of any sign.
+    Source: Schröder, Ou, Lim, Li, Vollmer and Duncan 2023, "Energy discrepancies: a
+    score-independent loss for energy-based models" (its t is σ²).
+    """
+    draws = torch.randn(
+        (samples + 1, *x.shape), generator=generator, device=x.device, dtype=x.dtype
+    )
+    return discrepancy(energy, x, x + sigma * draws[:1] + sigma * draws[1:], stabiliser)
+
+
+def discrepancy(energy: Energy, x: Tensor, noised: Tensor, stabiliser: float) -> Tensor:
+    """Return the loss for noised points of one's own, (samples, batch, *event)."""
+    samples, batch = noised.shape[:2]
+    contrast = energy(x) - energy(noised.flatten(0, 1)).view(samples, batch)
+    if stabiliser:
+        floor = torch.full_like(contrast[:1], math.log(stabiliser))
+        contrast = torch.cat([contrast, floor])
+    return contrast.logsumexp(0).mean() - math.log(samples)

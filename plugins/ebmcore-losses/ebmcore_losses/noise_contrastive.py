@@ -1,0 +1,92 @@
+"""Noise-contrastive estimation: tell the data from Gaussian noise, with log Z learnt."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import softplus
+
+from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt
+from ebmcore_losses.gaussian_noise import GaussianNoise
+
+
+class NoiseContrastive(nn.Module):
+    """-mean log σ(G(x) - log ν) - ν mean log σ(log ν - G(x′)), x′ ~ p_n, ν noise points a datum.
+
+    G = log p_m - log p_n is the log ratio of the model's density, log p_m = -E - log Z, to the
+    noise's, and σ the logistic function: the posterior that a point is data. log Z is a parameter
+    of the loss and joins the optimiser; with enough noise, E and log Z go to those of the data,
+    so that exp(-E - log Z) is a density. The value is log(1 + ν) + ν log(1 + 1/ν) when the noise
+    can't be told from the data, and near 0 when it is told for certain: a low value is no good
+    fit, but noise that is far from the data.
+
+    *Not* invariant to E + c: log Z takes c up.
+
+    Args:
+        ratio: ν, how many noise points are drawn for each event of the batch.
+        covariance: Of the noise that is fitted to the training data: full, or diagonal.
+        ridge: Share of the mean variance that is added to the covariance's diagonal, so that
+            elements that never vary have a density; of fitted noise alone.
+        mean: Mean of the noise, a number or one for each element of a flattened event; null fits it
+            to the training data.
+        std: Standard deviation of the noise, of independent elements, likewise; null fits it.
+        log_z: What log Z begins with; null takes the noise's entropy, which suits an energy near 0.
+        training_data: (runtime) What the noise is fitted to, (n, *event).
+        event_shape: (runtime) Shape of one event; needed with `mean` and `std` alone.
+
+    Shapes: x (batch, *event) -> () in nats, and what is logged, `log_z`, (). Raises ValueError when
+    only one of `mean` and `std` is given, or neither they nor training data are, and when the data
+    lie in a subspace and `ridge` is 0.
+    Source: Gutmann and Hyvärinen 2012, "Noise-contrastive estimation of unnormalized statistical
+    models, with applications to natural image statistics".
+    """
+
+    shift_invariant = False  # a fact for ebmcore.testing
+
+    def __init__(
+        self,
+        training_data: Tensor | None = None,
+        event_shape: tuple[int, ...] | None = None,
+        *,
+        ratio: PositiveInt = 1,
+        covariance: Literal["full", "diagonal"] = "full",
+        ridge: NonNegativeFloat = 1e-3,
+        mean: float | list[float] | None = None,
+        std: PositiveFloat | list[PositiveFloat] | None = None,
+        log_z: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.ratio = ratio
+        if mean is not None and std is not None:
+            if event_shape is None and training_data is None:
+                raise ValueError("with mean and std, say what shape an event has: event_shape")
+            shape = training_data.shape[1:] if event_shape is None else event_shape  # type: ignore[union-attr] # one of them is there
+            self.noise = GaussianNoise.given(mean, std, shape)
+        elif mean is not None or std is not None:
+            there, missing = ("mean", "std") if std is None else ("std", "mean")
+            raise ValueError(f"{there} is given without {missing}; give both, or neither")
+        elif training_data is None:
+            raise ValueError("there is no training data to fit the noise to; give mean and std")
+        else:
+            diagonal = covariance == "diagonal"
+            self.noise = GaussianNoise.fitted(training_data, diagonal=diagonal, ridge=ridge)
+        begin = self.noise.entropy()
+        self.log_z = nn.Parameter(begin if log_z is None else torch.full_like(begin, log_z))
+
+    def forward(
+        self, energy: Energy, x: Tensor, generator: Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss of a batch, and log Z to be logged."""
+        noise = self.noise.draw(self.ratio * len(x), generator)
+        prior = math.log(self.ratio)
+        of_data = self.log_ratio(energy, x) - prior
+        of_noise = self.log_ratio(energy, noise.view(-1, *x.shape[1:])) - prior
+        value = softplus(-of_data).mean() + self.ratio * softplus(of_noise).mean()
+        return value, {"log_z": self.log_z.detach()}
+
+    def log_ratio(self, energy: Energy, x: Tensor) -> Tensor:
+        """Return G(x) = -E(x) - log Z - log p_n(x), in nats, (n, *event) -> (n,)."""
+        return -energy(x) - self.log_z - self.noise.log_prob(x.flatten(1))

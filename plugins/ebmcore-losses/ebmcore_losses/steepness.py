@@ -1,0 +1,65 @@
+"""Penalties on how steeply the energy rises and falls, added to a loss with a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import Energy, PositiveFloat, loss
+
+
+def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
+    """Mean ‖∇E(x)‖² over the data, and over the samples if asked for.
+
+    Makes the energy flat where it is looked at, which keeps a sampler's steps small. It differs
+    from score matching by more than the factor ½: without the Hessian's trace it has no minimum
+    but the constant, so it goes beside a loss.
+
+    Args:
+        at_samples: Add mean ‖∇E(x⁻)‖², x⁻ held constant; then it needs a sampler and chains.
+
+    Shapes: x (batch, *event), x_neg (samples, *event) -> (), in squared nats per squared unit of
+    x. Needs an energy that is twice differentiable in x and in its parameters.
+    Source: Mescheder, Geiger and Nowozin 2018, "Which training methods for GANs do actually
+    converge?", whose zero-centred penalties have γ/2 where `weight` stands here.
+    """
+    return gradient_penalty_at_both if at_samples else gradient_penalty_at_data
+
+
+@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+def gradient_penalty_at_data(energy: Energy, x: Tensor) -> Tensor:
+    """Mean ‖∇E(x)‖²."""
+    return squared_gradient(energy, x)
+
+
+@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+def gradient_penalty_at_both(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
+    """Mean ‖∇E(x)‖² + mean ‖∇E(x⁻)‖²."""
+    return squared_gradient(energy, x) + squared_gradient(energy, x_neg)
+
+
+def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
+    """Return mean ‖∇E(x)‖², (), with its graph."""
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    return gradient.flatten(1).square().sum(1).mean()
+
+
+@loss(regulariser=True)  # a fact for ebmcore.testing
+def noise_smoothness(
+    energy: Energy, x: Tensor, generator: Generator | None, *, sigma: PositiveFloat = 0.1
+) -> Tensor:
+    """Mean (E(x + σε) - E(x))², ε ~ N(0, I): energies that noise on the data hardly changes.
+
+    As σ goes to 0 it goes to σ² mean ‖∇E(x)‖², the gradient penalty, without a second derivative.
+
+    Args:
+        sigma: σ, in units of x.
+
+    Shapes: x (batch, *event) -> (), in nats². Needs an energy that is differentiable in its
+    parameters alone.
+    """
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return (energy(x + sigma * noise) - energy(x)).square().mean()
