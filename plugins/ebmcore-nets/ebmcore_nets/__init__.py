@@ -1,4 +1,4 @@
-"""Energies that are plain networks: `MLP` and `Conv`, loaded when they are first asked for."""
+"""Energies that are plain networks: `MLP`, `Conv`, `ResNet`, loaded when first asked for."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebmcore_nets.conv import Conv
     from ebmcore_nets.mlp import MLP
+    from ebmcore_nets.resnet import ResNet
 
-__all__ = ["MLP", "Conv"]
+__all__ = ["MLP", "Conv", "ResNet"]
 
-_HOME = {"Conv": "conv", "MLP": "mlp"}
+_HOME = {"Conv": "conv", "MLP": "mlp", "ResNet": "resnet"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,12 +21,26 @@ _PIECEWISE_LINEAR = frozenset({"leaky_relu"})
 
 
 def activation_layer(name: str) -> nn.Module:
-    """Make an activation. Raises ValueError that lists what there is."""
-    if name not in _LAYERS:
-        raise ValueError(f"activation should be one of {', '.join(_LAYERS)}; got {name!r}")
+    """Make an activation. Raises ValueError when it is unknown."""
+    _refuse_unknown(name)
     return _LAYERS[name]()
 
 
 def is_piecewise_linear(name: str) -> bool:
-    """Whether a network of this activation has a Hessian in x that is 0 almost everywhere."""
+    """Whether a network of this activation has a Hessian in x that is 0 almost everywhere.
+
+    Raises ValueError when it is unknown.
+    """
+    _refuse_unknown(name)
     return name in _PIECEWISE_LINEAR
+
+
+def _refuse_unknown(name: object) -> None:
+    """Raise ValueError that lists what there is, and names what is near."""
+    if isinstance(name, str) and name in _LAYERS:
+        return
+    near = difflib.get_close_matches(str(name).lower(), _LAYERS, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(
+        f"activation should be one of {', '.join(_LAYERS)}, by name; got {name!r}{hint}"
+    )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
-from ebmcore_nets.layers import positive, refuse_other_events, weighted
+from ebmcore_nets.layers import as_images, image_shape, positive, refuse_other_events, weighted
 
 
 class Conv(nn.Module):
@@ -47,7 +47,7 @@ class Conv(nn.Module):
         self.event_shape = tuple(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
         channels = positive("channels", channels)
-        colours, height, width = _image(self.event_shape)
+        colours, height, width = image_shape(self.event_shape)
         _refuse_too_many(channels, self.event_shape, min(height, width))
         first = nn.Conv2d(colours, channels[0], kernel_size=3, padding=1)
         layers = [weighted(first, spectral_norm), activation_layer(activation)]
@@ -61,16 +61,8 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
         refuse_other_events("conv", x, self.event_shape)
-        energies: Tensor = self.layers(x.unsqueeze(1) if x.ndim == 3 else x)
+        energies: Tensor = self.layers(as_images(x))
         return energies.squeeze(1)
-
-
-def _image(event_shape: tuple[int, ...]) -> tuple[int, int, int]:
-    if len(event_shape) == 2:
-        return (1, *event_shape)
-    if len(event_shape) == 3:
-        return event_shape
-    raise ValueError(f"takes events of shape (H, W) or (C, H, W); got {event_shape}")
 
 
 def _refuse_too_many(channels: tuple[int, ...], event_shape: tuple[int, ...], side: int) -> None:

@@ -1,4 +1,4 @@
-"""What both networks share: spectral normalisation, and the refusal of other events."""
+"""What the networks share: spectral normalisation, images, and the refusal of other events."""
 
 from __future__ import annotations
 
@@ -11,6 +11,32 @@ from torch.nn.utils import parametrizations
 def weighted(layer: nn.Module, spectral_norm: bool) -> nn.Module:
     """Return the layer, its weight divided by its largest singular value if that is asked for."""
     return parametrizations.spectral_norm(layer) if spectral_norm else layer
+
+
+def image_shape(event_shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return (channels, height, width); (H, W) is one channel.
+
+    Raises ValueError when an event is no image, or holds no numbers.
+    """
+    refuse_empty(event_shape)
+    if len(event_shape) == 2:
+        return (1, *event_shape)
+    if len(event_shape) == 3:
+        return event_shape
+    raise ValueError(f"takes events of shape (H, W) or (C, H, W); got {event_shape}")
+
+
+def as_images(x: Tensor) -> Tensor:
+    """Return (batch, C, H, W): images without channels, (batch, H, W), get one."""
+    return x.unsqueeze(1) if x.ndim == 3 else x
+
+
+def refuse_empty(event_shape: Iterable[int]) -> tuple[int, ...]:
+    """Return the shape as a tuple. Raises ValueError when its events hold no numbers."""
+    event_shape = tuple(event_shape)
+    if 0 in event_shape:
+        raise ValueError(f"events of shape {event_shape} hold no numbers; no energy can be built")
+    return event_shape
 
 
 def refuse_other_events(name: str, x: Tensor, event_shape: tuple[int, ...]) -> None:

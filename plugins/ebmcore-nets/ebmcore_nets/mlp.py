@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
-from ebmcore_nets.layers import positive, refuse_other_events, weighted
+from ebmcore_nets.layers import positive, refuse_empty, refuse_other_events, weighted
 
 
 class MLP(nn.Module):
@@ -32,8 +32,7 @@ class MLP(nn.Module):
         event_shape: (runtime) Shape of one event.
     """
 
-    # for ebmcore.testing: both kinds of activation
-    # what ebmcore.testing tries it with: an activation that is smooth, and one that is not
+    # what ebmcore.testing tries it with: an activation that is not smooth, and one that is
     check_params: ClassVar[tuple[dict[str, str], ...]] = ({}, {"activation": "silu"})
 
     def __init__(
@@ -45,7 +44,7 @@ class MLP(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = refuse_empty(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
         self.features = math.prod(self.event_shape)
         widths = (self.features, *positive("hidden", hidden), 1)

@@ -6,4 +6,8 @@ from ebmcore import hookimpl
 @hookimpl
 def ebmcore_energies() -> dict[str, str]:
     """Offer the networks."""
-    return {"conv": "ebmcore_nets.conv:Conv", "mlp": "ebmcore_nets.mlp:MLP"}
+    return {
+        "conv": "ebmcore_nets.conv:Conv",
+        "mlp": "ebmcore_nets.mlp:MLP",
+        "resnet": "ebmcore_nets.resnet:ResNet",
+    }

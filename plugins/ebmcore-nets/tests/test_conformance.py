@@ -34,3 +34,17 @@ class TestKinkedConv(TestConv):
 
 class TestNormedConv(TestConv):
     params: ClassVar = {"channels": [4, 8], "activation": "elu", "spectral_norm": True}
+
+
+class TestResNet(EnergySuite):
+    component = "nets:resnet"
+    params: ClassVar = {"width": 4, "blocks": 2}
+    event_shapes: ClassVar = [(8, 8), (3, 5, 6)]
+
+
+class TestKinkedResNet(TestResNet):
+    params: ClassVar = {"width": 4, "blocks": 1, "activation": "leaky_relu"}
+
+
+class TestNormedResNet(TestResNet):
+    params: ClassVar = {"width": 4, "blocks": 2, "activation": "softplus", "spectral_norm": True}

@@ -2,7 +2,8 @@ import copy
 
 import pytest
 import torch
-from ebmcore_nets import MLP, Conv
+from ebmcore_nets import MLP, Conv, ResNet
+from torch.nn import functional as F  # noqa: N812
 
 ALL = ["leaky_relu", "silu", "softplus", "elu", "tanh"]
 SMOOTH = ["silu", "softplus", "tanh"]
@@ -16,7 +17,11 @@ def conv(**keys):
     return Conv(event_shape=(4, 6), **{"channels": [3, 4], **keys})
 
 
-BUILDERS = pytest.mark.parametrize("build", [mlp, conv])
+def resnet(**keys):
+    return ResNet(event_shape=(5, 4), **{"width": 3, "blocks": 2, **keys})
+
+
+BUILDERS = pytest.mark.parametrize("build", [mlp, conv, resnet])
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +163,77 @@ def test_the_defaults_and_the_widths():
     assert shapes == [
         (32, 3, 3, 3), (64, 32, 4, 4), (128, 64, 4, 4), (256, 128, 4, 4), (1, 256 * 3 * 3),
     ]  # fmt: skip
+    shapes = [tuple(p.shape) for p in ResNet((3, 28, 28)).parameters() if p.ndim > 1]
+    assert shapes == [(64, 3, 3, 3), *[(64, 64, 3, 3)] * 6, (1, 64 * 4 * 4)]
+    assert not Conv((8, 8)).piecewise_linear
+    assert not ResNet((8, 8)).piecewise_linear
+
+
+def test_a_conv_is_its_formula():
+    energy = Conv((2, 6, 7), channels=[3, 4], activation="tanh")
+    first, halving, head = (energy.layers[i] for i in (0, 2, 5))
+    x = torch.randn(4, 2, 6, 7)
+    h = torch.tanh(F.conv2d(x, first.weight, first.bias, stride=1, padding=1))
+    h = torch.tanh(F.conv2d(h, halving.weight, halving.bias, stride=2, padding=1))
+    assert h.shape == (4, 4, 3, 3)
+    torch.testing.assert_close(energy(x), h.flatten(1) @ head.weight[0] + head.bias)
+
+
+def test_a_resnet_is_its_formula():
+    """On an image of odd height, each 2×2 mean written out; the last row has means of two."""
+    energy = ResNet((2, 5, 4), width=3, blocks=1, activation="tanh").double()
+    stem, block, _, _, _, head = energy.layers
+    first, second = block.branch[1], block.branch[3]
+    x = torch.randn(4, 2, 5, 4, dtype=torch.float64)
+    h = F.conv2d(x, stem.weight, stem.bias, padding=1)
+    branch = F.conv2d(torch.tanh(h), first.weight, first.bias, padding=1)
+    h = h + F.conv2d(torch.tanh(branch), second.weight, second.bias, padding=1)
+    rows = [slice(0, 2), slice(2, 4), slice(4, 5)]
+    columns = [slice(0, 2), slice(2, 4)]
+    pooled = torch.stack(
+        [torch.stack([h[:, :, r, c].mean((2, 3)) for c in columns], -1) for r in rows], -2
+    )
+    expected = torch.tanh(pooled).flatten(1) @ head.weight[0] + head.bias
+    torch.testing.assert_close(energy(x), expected)
+
+
+def test_a_resnet_of_zero_branches_is_its_skip():
+    """With W₂ = 0, b₂ = 0 every block hands on what it got, so two 2×2 means are one 4×4 mean."""
+    energy = ResNet((4, 4), width=3, blocks=2, activation="tanh").double()
+    with torch.no_grad():
+        for layer in (energy.layers[1], energy.layers[3]):
+            layer.branch[3].weight.zero_()
+            layer.branch[3].bias.zero_()
+    stem, head = energy.layers[0], energy.layers[-1]
+    x = torch.randn(5, 4, 4, dtype=torch.float64)
+    means = F.conv2d(x[:, None], stem.weight, stem.bias, padding=1).mean((2, 3))
+    torch.testing.assert_close(energy(x), torch.tanh(means) @ head.weight[0] + head.bias)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (1, 28, 28), (3, 9, 17), (5, 100)])
+def test_a_resnet_takes_any_size_that_three_blocks_fit_and_sees_every_pixel(shape):
+    energy = ResNet(shape, width=4)
+    x = torch.randn(2, *shape, requires_grad=True)
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x)
+    assert (gradient != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "fit"), [((8, 8), 3), ((28, 28), 5), ((3, 9, 100), 4), ((2, 2), 1), ((9, 8), 3)]
+)
+def test_a_resnet_says_how_many_blocks_fit(shape, fit):
+    assert ResNet(shape, width=2, blocks=fit)(torch.zeros(2, *shape)).shape == (2,)
+    with pytest.raises(ValueError, match=rf"of shape .* fit at most {fit} blocks, ") as e:
+        ResNet(shape, width=2, blocks=fit + 1)
+    assert str(shape) in str(e.value)
+    assert str(e.value).endswith(f"got {fit + 1}")
+
+
+def test_a_resnet_of_one_channel_is_that_of_plain_images():
+    plain, coloured = ResNet((8, 8), width=4), ResNet((1, 8, 8), width=4)
+    coloured.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 8, 8)
+    assert torch.equal(plain(x), coloured(x[:, None]))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (1, 28, 28), (3, 9, 17), (8, 100)])
@@ -189,12 +265,38 @@ def test_a_conv_says_how_many_entries_fit(shape, fit):
 def test_what_a_constructor_refuses():
     with pytest.raises(ValueError, match=r"shape \(H, W\) or \(C, H, W\); got \(2,\)"):
         Conv((2,))
-    with pytest.raises(ValueError, match=r"activation should be one of leaky_relu, .*; got 'relu'"):
-        MLP((2,), activation="relu")
+    for shape in [(2,), (1, 2, 3, 4)]:
+        with pytest.raises(ValueError, match=r"shape \(H, W\) or \(C, H, W\); got \(.*2"):
+            ResNet(shape)
+    with pytest.raises(ValueError, match=r"\(1, 9\) have a side of 1, which can't be pooled"):
+        ResNet((1, 9))
     with pytest.raises(ValueError, match=r"hidden should be positive numbers; got \[3, 0\]"):
         MLP((2,), hidden=[3, 0])
     with pytest.raises(ValueError, match=r"channels should be positive numbers; got \[-1\]"):
         Conv((8, 8), channels=[-1])
+    for keys in ({"width": 0}, {"blocks": 0}):
+        with pytest.raises(ValueError, match="width and blocks should be positive numbers"):
+            ResNet((8, 8), **keys)
+    for build, shape in [(MLP, (0,)), (Conv, (0, 8, 8)), (ResNet, (8, 0))]:
+        with pytest.raises(ValueError, match="hold no numbers"):
+            build(shape)
+
+
+@BUILDERS
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("relu", "got 'relu'; did you mean 'elu'?"),
+        ("SiLU", "got 'SiLU'; did you mean 'silu'?"),
+        ("swish", "got 'swish'"),
+        (["silu"], "got ['silu']; did you mean 'silu'?"),
+    ],
+)
+def test_an_unknown_activation_is_refused_with_those_that_there_are(build, name, ending):
+    with pytest.raises(ValueError, match=r"^activation should be one of ") as e:
+        build(activation=name)
+    assert "leaky_relu, silu, softplus, elu, tanh, by name" in str(e.value)
+    assert str(e.value).endswith(ending)
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4,), (4, 1, 2)])
@@ -206,6 +308,10 @@ def test_other_events_are_refused_in_one_sentence(shape):
     assert str(e.value).endswith(str(shape[1:]))
 
 
-def test_a_conv_refuses_a_permuted_image():
+def test_an_image_that_is_permuted_is_refused():
+    with pytest.raises(
+        ValueError, match=r"energy resnet was built .* \(3, 8, 8\); got \(8, 8, 3\)"
+    ):
+        ResNet((3, 8, 8), width=2)(torch.zeros(2, 8, 8, 3))
     with pytest.raises(ValueError, match=r"energy conv was built .* \(3, 8, 8\); got \(8, 8, 3\)"):
         Conv((3, 8, 8))(torch.zeros(2, 8, 8, 3))
