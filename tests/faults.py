@@ -506,6 +506,29 @@ class BoundsOfOtherData(Normal):
     bounds = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
 
 
+class Uniform:
+    """A right one, whose density jumps: 1/6 on a box, which are its bounds, and 0 elsewhere."""
+
+    bounds = torch.tensor([[-1.0, 0.0], [1.0, 3.0]])
+    entropy = math.log(6)
+
+    def __init__(self, *, generator=None):
+        self.generator = generator
+
+    def __call__(self):
+        low, high = self.bounds
+        return low + (high - low) * torch.rand(4000, 2, generator=self.generator)
+
+    def log_prob(self, x):
+        inside = ((self.bounds[0] <= x) & (x <= self.bounds[1])).all(1)
+        return torch.where(inside, -math.log(6), -math.inf)
+
+
+class UniformOnAnotherArea(Uniform):
+    def log_prob(self, x):
+        return super().log_prob(x) - math.log(1.01)
+
+
 class Fault(NamedTuple):
     """A wrong component, the check that must catch it, and the right component beside it."""
 
@@ -576,4 +599,5 @@ FAULTS = (
     Fault("dataset", ConstantOfOneDimension, "normalised", Normal),
     Fault("dataset", LogProbOfAnotherWidth, "law_of_points", Normal),
     Fault("dataset", BoundsOfOtherData, "shape", Normal),
+    Fault("dataset", UniformOnAnotherArea, "normalised", Uniform),
 )

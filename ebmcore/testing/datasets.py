@@ -1,7 +1,9 @@
 """The suite of datasets: points that can be trained on, the same for the same seed, and their law.
 
 What is only known of some is checked where it is there: `log_prob(x)` (in 1 and 2 dimensions, by
-quadrature), `entropy`, `bounds`.
+quadrature), `entropy`, `bounds`. Quadrature is the midpoint rule in 4000 cells, or 400 times 400:
+of the `bounds`, if the dataset states them, or else of the data's range and a margin. A density
+that jumps has the right mass there if it states its bounds and jumps between cells alone.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from ebmcore.testing.statistics import LEVEL, Z
 from ebmcore.testing.suite import Suite
 
 _CPU = torch.device("cpu")
-_GRID = {1: 4001, 2: 401}  # points in each dimension
-_MARGIN = 0.5  # of the data's range, on each side of the grid
+_CELLS = {1: 4000, 2: 400}  # in each dimension
+_MARGIN = 0.5  # of the data's range, on each side of it
 _MASS = 1e-3
 
 
@@ -82,7 +84,7 @@ class DatasetSuite(Suite):
                 source()
 
     def test_normalised(self) -> None:
-        """log_prob integrates to 1, by the trapezoid rule over the data's range and a margin."""
+        """log_prob integrates to 1 over the bounds, or else the data's range and a margin."""
         data = self.data()
         grid, cell = _grid(data)
         mass = float(_log_prob(data)(grid).exp().sum()) * cell
@@ -138,13 +140,22 @@ def _log_prob(data: Data) -> Callable[[Tensor], Tensor]:
 
 
 def _grid(data: Data) -> tuple[Tensor, float]:
-    """Return points (m, *event) that fill a box around the data, and the volume of each."""
+    """Return the middles (m, *event) of cells that fill a box, and the volume of each cell."""
     size = data.x[0].numel()
-    if size not in _GRID:
+    if size not in _CELLS:
         raise NotApplicable(f"an event has {size} numbers; quadrature takes 1 or 2")
-    low, high = data.x.flatten(1).amin(0), data.x.flatten(1).amax(0)
+    count = _CELLS[size]
+    low, high = _box(data)
+    widths = (high - low) / count
+    middles = torch.arange(count, dtype=torch.float64) + 0.5
+    axes = [a + width * middles for a, width in zip(low.tolist(), widths.tolist(), strict=True)]
+    return torch.cartesian_prod(*axes).reshape(-1, *data.event_shape), float(widths.prod())
+
+
+def _box(data: Data) -> tuple[Tensor, Tensor]:
+    """Return the lowest and the highest corner of what holds the density, (dimensions,) each."""
+    if getattr(data.source, "bounds", None) is not None:
+        return data.bounds[0].flatten().double(), data.bounds[1].flatten().double()
+    low, high = data.x.flatten(1).amin(0).double(), data.x.flatten(1).amax(0).double()
     margin = _MARGIN * (high - low)
-    ends = zip((low - margin).tolist(), (high + margin).tolist(), strict=True)
-    axes = [torch.linspace(a, b, _GRID[size], dtype=torch.float64) for a, b in ends]
-    cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
-    return torch.cartesian_prod(*axes).reshape(-1, *data.event_shape), cell
+    return low - margin, high + margin
