@@ -3,8 +3,8 @@
 The laws are compared by Kolmogorov-Smirnov. By the inequality of Dvoretzky, Kiefer, Wolfowitz and
 Massart, P(distance > ε) ≤ 2 exp(-2nε²): with 40,000 draws and ε = 0.0137, 6e-7 for each statistic,
 as for the 5 standard errors that a mean is allowed; about 1e-4 for this whole file, were its seeds
-not fixed. The grids' own error was measured to be below 4e-3 (of the law of E, whose values tie on a
-grid), so ε is 0.018.
+not fixed. The grids' own error was measured to be below 4e-3 (of the law of E, whose values tie on
+a grid), so ε is 0.018.
 """
 
 import math
