@@ -156,8 +156,8 @@ class HMC(Kernel):
         start = Phase(state.x, momentum, state.energy, state.score)
         size = state.step_size.view(wide)
         end = leapfrog(energy, start, step_size=size, mass=state.mass, n_steps=self.leapfrog)
-        change = end.energy + kinetic(end.momentum, state.mass)
-        change = change - (state.energy + kinetic(momentum, state.mass))
+        gained = kinetic(end.momentum, state.mass) - kinetic(momentum, state.mass)
+        change = end.energy - state.energy + gained
         log_ratio = -change / self.temperature
         divergent = ~(log_ratio.isfinite() & (log_ratio >= -DIVERGED))
         acceptance = torch.where(divergent, 0.0, log_ratio.clamp(max=0).exp())

@@ -130,10 +130,10 @@ def test_masses_undo_scales(temperature):
     scales = torch.tensor([1.0, 10.0, 0.2], dtype=torch.float64)
     keys = {"leapfrog": 3, "temperature": temperature}
     z = normal(50, 3, 1)
-    round_ = HMC(0.9, **keys)
-    wanted = Sampler(round_, 5)(lambda z: 0.5 * z.square().sum(1), z, seeded(2))
-    long = HMC(0.9, mass=(1 / scales**2).tolist(), **keys)
-    found = Sampler(long, 5)(lambda x: 0.5 * (x / scales).square().sum(1), z * scales, seeded(2))
+    kernel = HMC(1.5, **keys)
+    wanted = Sampler(kernel, 5)(lambda z: 0.5 * z.square().sum(1), z, seeded(2))
+    kernel = HMC(1.5, mass=(1 / scales**2).tolist(), **keys)
+    found = Sampler(kernel, 5)(lambda x: 0.5 * (x / scales).square().sum(1), z * scales, seeded(2))
     assert 0 < wanted.info.accepted.mean().item() < 1
     torch.testing.assert_close(found.x / scales, wanted.x, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.info.energy_error, wanted.info.energy_error)

@@ -97,7 +97,7 @@ def test_the_moments_of_rosenbrock(exact):
         x, n_steps = rosenbrock_draws(10_000, 1), 20
     else:
         x, n_steps = torch.tensor([-1.5, 0.0], dtype=torch.float64).expand(2000, 2), 1500
-    x = sample_chain(MALA(0.06), rosenbrock, x, n_steps=n_steps, generator=seeded(2))
+    x = sample_chain(MALA(0.12), rosenbrock, x, n_steps=n_steps, generator=seeded(2))
     found = moments(x)
     stderr = found.std(0) / math.sqrt(len(x))
     assert ((found.mean(0) - rosenbrock_moments()).abs() < 5 * stderr).all()
@@ -153,9 +153,7 @@ def test_one_step_by_hand(temperature):
     for uniform, kept in ((wanted * (1 - 1e-9), True), (wanted * (1 + 1e-9), False)):
         end, info = kernel.step(lambda x: energy(x[:, 0]), state, (noise, uniform))
         torch.testing.assert_close(info.acceptance, wanted)
-        accepted = torch.tensor(
-            [kept or p == 1 and u < 1 for p, u in zip(wanted, uniform, strict=True)]
-        )
+        accepted = torch.full((3,), kept)
         torch.testing.assert_close(info.accepted, accepted.double())
         moved = torch.where(accepted, torch.tensor(ends, dtype=torch.float64), at[:, 0])
         torch.testing.assert_close(end.x[:, 0], moved)
