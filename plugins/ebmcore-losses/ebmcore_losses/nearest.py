@@ -16,8 +16,7 @@ def nearest_neighbour_entropy(x: Tensor) -> Tensor:
     of each distance. Two draws that are equal add a large negative constant, without a gradient.
 
     Shapes: x (n, *event) -> (), in nats. Raises ValueError for fewer than two draws.
-    Source: Kozachenko and Leonenko 1987, as in Delattre and Fournier 2017, "On the
-    Kozachenko-Leonenko entropy estimator".
+    Source: the estimator of Kozachenko and Leonenko, 1987, with the first neighbour.
     """
     if len(x) < 2:
         raise ValueError(f"an entropy needs at least two chains; got {len(x)}")

@@ -22,8 +22,8 @@ def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
 
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in squared nats per squared unit of
     x. Needs an energy that is twice differentiable in x and in its parameters.
-    Source: Mescheder, Geiger and Nowozin 2018, "Which training methods for GANs do actually
-    converge?", whose zero-centred penalties have γ/2 where `weight` stands here.
+    Source: the zero-centred gradient penalties of Mescheder, Geiger and Nowozin 2018, "Which
+    training methods for GANs do actually converge?".
     """
     return gradient_penalty_at_both if at_samples else gradient_penalty_at_data
 
