@@ -40,7 +40,7 @@ def test_the_limit_of_many_samples(sigma):
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0])
 def test_minimal_at_the_data_for_small_and_large_sigma(tools, sigma):
-    # quadrature by quantiles in place of x, ε₀ and εⱼ; what it is off by shrinks with their number
+    # quadrature by quantiles in place of x, ε₀ and εⱼ; off by 0.1 %, less with more of them
     variance, mean = 0.5, 0.3
     energy = tools.Quadratic([[1.0]], [0.0])
     q, many = quantiles(24), quantiles(400)
@@ -48,8 +48,8 @@ def test_minimal_at_the_data_for_small_and_large_sigma(tools, sigma):
     moved = x + sigma * q.repeat(24).view(-1, 1)
     noised = moved + sigma * many.view(-1, 1, 1)
     tools.minimise(lambda: discrepancy(energy, x, noised, 0.0), energy.parameters())
-    assert energy.precision.item() == pytest.approx(1 / variance, rel=2e-2)
-    assert energy.mean.item() == pytest.approx(mean, abs=1e-6)
+    assert energy.precision.item() == pytest.approx(1 / variance, rel=3e-3)
+    assert energy.mean.item() == pytest.approx(mean, abs=1e-4)
 
 
 def test_by_hand():
