@@ -1,0 +1,29 @@
+"""What counts as a sequence: (T, C), T steps of C channels, or (T,), which is one channel."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def sequence_shape(event_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return (steps, channels). Raises ValueError when an event is no sequence or holds nothing."""
+    if len(event_shape) not in (1, 2):
+        raise ValueError(f"takes events of shape (T,) or (T, C); got {tuple(event_shape)}")
+    if 0 in event_shape:
+        raise ValueError(f"events of shape {tuple(event_shape)} hold no numbers")
+    return event_shape[0], event_shape[1] if len(event_shape) == 2 else 1
+
+
+def as_sequences(name: str, x: Tensor, event_shape: tuple[int, ...]) -> Tensor:
+    """Return (batch, T, C). Raises ValueError unless x is a batch of events of that shape."""
+    if x.ndim == 0 or tuple(x.shape[1:]) != event_shape:
+        found = tuple(x.shape[1:]) if x.ndim else "a single number"
+        raise ValueError(f"energy {name} was built for events of shape {event_shape}; got {found}")
+    return x.unsqueeze(2) if x.ndim == 2 else x
+
+
+def refuse_less_than_one(**sizes: int) -> None:
+    """Raise ValueError when a size is not positive."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} should be a positive number; got {size}")

@@ -1,0 +1,118 @@
+"""Recurrent networks as energies of sequences: read to the end, then judge what is remembered."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from ebmcore import PositiveInt
+from ebmcore_sequence.events import as_sequences, refuse_less_than_one, sequence_shape
+
+
+class Recurrent(nn.Module):
+    """What `LSTM` and `GRU` share: E(x) = head(final states of the last layer)."""
+
+    check_event_shapes = ((6,), (5, 2))  # what ebmcore.testing tries it on, and with
+    check_params: ClassVar[tuple[dict[str, bool], ...]] = ({}, {"bidirectional": False})
+    network: ClassVar[type[nn.LSTM] | type[nn.GRU]]
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        *,
+        hidden: PositiveInt = 128,
+        layers: PositiveInt = 2,
+        bidirectional: bool = True,
+        head_width: PositiveInt = 128,
+    ) -> None:
+        super().__init__()
+        refuse_less_than_one(hidden=hidden, layers=layers, head_width=head_width)
+        self.event_shape = tuple(event_shape)
+        _, channels = sequence_shape(self.event_shape)
+        self.directions = 2 if bidirectional else 1
+        self.recurrent = self.network(
+            channels, hidden, layers, batch_first=True, bidirectional=bidirectional
+        )
+        self.head = nn.Sequential(
+            nn.Linear(self.directions * hidden, head_width), nn.SiLU(), nn.Linear(head_width, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
+        sequences = as_sequences(type(self).__name__.lower(), x, self.event_shape)
+        states = self.final_states(sequences)
+        energies: Tensor = self.head(states)
+        return energies.squeeze(1)
+
+    def final_states(self, sequences: Tensor) -> Tensor:
+        """Return the last layer's state after its last reading, each direction's, side by side.
+
+        Shapes: (batch, T, C) -> (batch, directions · hidden), forward first. This is not the output
+        at the last step: there the backward direction has read no more than that one step.
+        """
+        _, final = self.recurrent(sequences)
+        states: Tensor = final[0] if isinstance(final, tuple) else final  # an LSTM has cells too
+        last = states[-self.directions :]  # of (layers · directions, batch, hidden)
+        return last.transpose(0, 1).flatten(1)
+
+
+class LSTM(Recurrent):
+    """A long short-term memory over the sequence, its final states, a small head.
+
+    E(x) = w · silu(W [h⃗_T, h⃖_1] + b) + c, with h⃗_T the last layer's hidden state after reading
+    forwards to the end, h⃖_1 that after reading backwards to the beginning.
+
+    Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
+    event's energy depends on that event alone, and is infinitely often differentiable in x. Calls
+    with events of another shape raise ValueError.
+
+    |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
+    bounds, or add an energy that grows, such as a Gaussian's.
+
+    On CUDA, cuDNN's LSTM has no second derivative, and none at all in evaluation mode. ebmcore's
+    runs and `sample_chain` turn it off where that matters; elsewhere do so by
+    `torch.backends.cudnn.flags(enabled=False)`.
+
+    Args:
+        hidden: Width of the state of each direction in each layer.
+        layers: Layers, each of which reads the outputs of the one below.
+        bidirectional: Whether each layer reads backwards too.
+        head_width: Width of the head's hidden layer.
+        event_shape: (runtime) Shape of one event.
+
+    Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; the cell is torch.nn.LSTM's.
+    """
+
+    network = nn.LSTM
+
+
+class GRU(Recurrent):
+    """Gated recurrent units over the sequence, their final states, a small head.
+
+    E(x) = w · silu(W [h⃗_T, h⃖_1] + b) + c, with h⃗_T the last layer's hidden state after reading
+    forwards to the end, h⃖_1 that after reading backwards to the beginning.
+
+    Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
+    event's energy depends on that event alone, and is infinitely often differentiable in x. Calls
+    with events of another shape raise ValueError.
+
+    |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
+    bounds, or add an energy that grows, such as a Gaussian's.
+
+    On CUDA, cuDNN's GRU has no second derivative, and none at all in evaluation mode. ebmcore's
+    runs and `sample_chain` turn it off where that matters; elsewhere do so by
+    `torch.backends.cudnn.flags(enabled=False)`.
+
+    Args:
+        hidden: Width of the state of each direction in each layer.
+        layers: Layers, each of which reads the outputs of the one below.
+        bidirectional: Whether each layer reads backwards too.
+        head_width: Width of the head's hidden layer.
+        event_shape: (runtime) Shape of one event.
+
+    Source: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation"; the cell is torch.nn.GRU's.
+    """
+
+    network = nn.GRU

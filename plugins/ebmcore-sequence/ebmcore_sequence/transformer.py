@@ -1,0 +1,84 @@
+"""A transformer's encoder as an energy of sequences."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Lt
+from torch import Tensor, nn
+
+from ebmcore import PositiveInt
+from ebmcore_sequence.attention import EncoderLayer
+from ebmcore_sequence.events import as_sequences, refuse_less_than_one, sequence_shape
+
+
+class Transformer(nn.Module):
+    """A pre-norm encoder over the sequence, the mean over its steps, one number.
+
+    h_t = W x_t + b + p_t, then `layers` times h ← h + attention(norm(h)), h ← h + mlp(norm(h)), and
+    E(x) = w · mean_t norm(h_t) + c. The mlp has 4 · width hidden units and gelu, which is smooth;
+    norm is LayerNorm, over the width of one step of one event.
+
+    p_t are sines and cosines: p_t[2i] = sin(t / 10000^(2i / width)), p_t[2i+1] the cosine. They
+    need no data to tell the steps apart, where learnt ones begin as noise and add T · width
+    parameters.
+
+    Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
+    event's energy depends on that event alone, and is infinitely often differentiable in x, on any
+    device. Calls with events of another shape raise ValueError. Time and memory grow as T².
+
+    The last norm makes E bounded: exp(-E) has no finite integral over all of space. Keep the chains
+    in bounds, or add an energy that grows, such as a Gaussian's.
+
+    Args:
+        width: Features of each step.
+        layers: Layers, each an attention and an mlp.
+        heads: Parts that the width is divided into, each with an attention of its own.
+        dropout: Share of what each sub-layer adds that is dropped, in train mode alone.
+        event_shape: (runtime) Shape of one event.
+
+    Source: Vaswani et al. 2017, "Attention is all you need", positions as in its section 3.5; norms
+    inside the branches as in Xiong et al. 2020, "On layer normalization in the transformer
+    architecture", so that no warm-up is needed.
+    """
+
+    check_event_shapes = ((6,), (5, 2))  # what ebmcore.testing tries it on
+
+    positions: Tensor
+
+    def __init__(
+        self,
+        event_shape: tuple[int, ...],
+        *,
+        width: PositiveInt = 128,
+        layers: PositiveInt = 2,
+        heads: PositiveInt = 4,
+        dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+    ) -> None:
+        super().__init__()
+        refuse_less_than_one(width=width, layers=layers, heads=heads)
+        if width % heads:
+            raise ValueError(f"width should be a multiple of heads, {heads}; got {width}")
+        self.event_shape = tuple(event_shape)
+        steps, channels = sequence_shape(self.event_shape)
+        self.embed = nn.Linear(channels, width)
+        self.register_buffer("positions", sinusoids(steps, width), persistent=False)
+        self.layers = nn.Sequential(*(EncoderLayer(width, heads, dropout) for _ in range(layers)))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
+        sequences = as_sequences("transformer", x, self.event_shape)
+        h = self.layers(self.embed(sequences) + self.positions)
+        energies: Tensor = self.head(self.norm(h).mean(1))
+        return energies.squeeze(1)
+
+
+def sinusoids(steps: int, width: int) -> Tensor:
+    """Return p, (steps, width): sin(t / 10000^(2i / width)) at [t, 2i], the cosine at [t, 2i+1]."""
+    rates = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angles = torch.arange(steps, dtype=torch.float64)[:, None] * rates
+    waves = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :width]
+    return waves.to(torch.get_default_dtype())
