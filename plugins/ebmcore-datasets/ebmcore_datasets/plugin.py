@@ -7,7 +7,15 @@ from ebmcore import hookimpl
 def ebmcore_datasets() -> dict[str, str]:
     """Offer the data."""
     return {
+        "checkerboard": "ebmcore_datasets.checkerboard:Checkerboard",
         "digits": "ebmcore_datasets.digits:Digits",
+        "eight_gaussians": "ebmcore_datasets.eight_gaussians:EightGaussians",
         "file": "ebmcore_datasets.file:File",
         "gaussian_mixture": "ebmcore_datasets.gaussian_mixture:GaussianMixture",
+        "mnist": "ebmcore_datasets.mnist:Mnist",
+        "moons": "ebmcore_datasets.moons:Moons",
+        "pinwheel": "ebmcore_datasets.pinwheel:Pinwheel",
+        "rings": "ebmcore_datasets.rings:Rings",
+        "sines": "ebmcore_datasets.sines:Sines",
+        "two_spirals": "ebmcore_datasets.two_spirals:TwoSpirals",
     }

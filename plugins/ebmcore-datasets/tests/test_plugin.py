@@ -19,7 +19,19 @@ def test_the_entry_point_is_installed():
     (point,) = (p for p in entry_points(group="ebmcore.v1") if p.name == "datasets")
     assert point.value == MODULE
     assert point.dist.name == "ebmcore-datasets"
-    assert point.load().ebmcore_datasets().keys() == {"digits", "file", "gaussian_mixture"}
+    assert point.load().ebmcore_datasets().keys() == {
+        "checkerboard",
+        "digits",
+        "eight_gaussians",
+        "file",
+        "gaussian_mixture",
+        "mnist",
+        "moons",
+        "pinwheel",
+        "rings",
+        "sines",
+        "two_spirals",
+    }
 
 
 @pytest.mark.parametrize(("name", "module", "attribute"), targets())
