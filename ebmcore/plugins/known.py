@@ -3,29 +3,33 @@
 Data for a message alone: nothing is imported or chosen by it. A test holds it to `plugins/`.
 """
 
+_OFFERS: dict[str, dict[str, str]] = {
+    "ebmcore-analytic": {
+        "energy": "ackley double_well funnel gaussian gaussian_mixture rastrigin ring rosenbrock "
+        "sum tempered"
+    },
+    "ebmcore-chains": {"chains": "noise data persistent"},
+    "ebmcore-datasets": {
+        "dataset": "checkerboard digits eight_gaussians file gaussian_mixture mnist moons pinwheel "
+        "rings sines two_spirals"
+    },
+    "ebmcore-hmc": {"sampler": "hmc"},
+    "ebmcore-langevin": {"sampler": "langevin mala"},
+    "ebmcore-losses": {
+        "loss": "contrastive_divergence denoising_score_matching energy_discrepancy "
+        "energy_magnitude gradient_penalty improved_cd l2_parameters noise_contrastive "
+        "noise_smoothness score_matching sliced_score_matching"
+    },
+    "ebmcore-monitors": {
+        "monitor": "advice energies energy_histogram exact_likelihood gradients histogram_2d "
+        "landscape panels sampler_health samples two_sample"
+    },
+    "ebmcore-nets": {"energy": "conv mlp resnet"},
+    "ebmcore-sequence": {"energy": "gru lstm transformer"},
+}
 KNOWN: dict[tuple[str, str], str] = {
-    **dict.fromkeys([("energy", "mlp"), ("energy", "conv")], "ebmcore-nets"),
-    ("sampler", "langevin"): "ebmcore-langevin",
-    **{("chains", name): "ebmcore-chains" for name in ("noise", "data", "persistent")},
-    **{
-        ("loss", name): "ebmcore-losses"
-        for name in (
-            "contrastive_divergence",
-            "denoising_score_matching",
-            "energy_magnitude",
-            "l2_parameters",
-        )
-    },
-    **{
-        ("monitor", name): "ebmcore-monitors"
-        for name in (
-            "energies",
-            "exact_likelihood",
-            "histogram_2d",
-            "landscape",
-            "panels",
-            "samples",
-        )
-    },
-    **{("dataset", name): "ebmcore-datasets" for name in ("digits", "file", "gaussian_mixture")},
+    (kind, name): distribution
+    for distribution, kinds in _OFFERS.items()
+    for kind, names in kinds.items()
+    for name in names.split()
 }
