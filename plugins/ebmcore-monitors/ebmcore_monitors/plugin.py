@@ -7,10 +7,15 @@ from ebmcore import hookimpl
 def ebmcore_monitors() -> dict[str, str]:
     """Offer the monitors."""
     return {
+        "advice": "ebmcore_monitors.advice:Advice",
         "energies": "ebmcore_monitors.energies:Energies",
+        "energy_histogram": "ebmcore_monitors.energy_histogram:EnergyHistogram",
         "exact_likelihood": "ebmcore_monitors.exact_likelihood:ExactLikelihood",
+        "gradients": "ebmcore_monitors.gradients:Gradients",
         "histogram_2d": "ebmcore_monitors.histogram:Histogram2d",
         "landscape": "ebmcore_monitors.landscape:Landscape",
         "panels": "ebmcore_monitors.panels:Panels",
+        "sampler_health": "ebmcore_monitors.sampler_health:SamplerHealth",
         "samples": "ebmcore_monitors.samples:Samples",
+        "two_sample": "ebmcore_monitors.two_sample:TwoSample",
     }

@@ -64,28 +64,33 @@ class Quadrature(NamedTuple):
 
 
 def integrate(
-    energy: Function, log_prob: Function | None, like: Tensor, box: Tensor, points: int
+    energy: Function,
+    density: Callable[[Grid], Tensor | None],
+    like: Tensor,
+    box: Tensor,
+    points: int,
 ) -> Quadrature:
     """Evaluate on a grid over the box, (2, dimensions), doubled at the same spacing if need be.
 
-    Shapes: like (n, *event), of the dtype, device and event shape that the energy takes. The
-    density is evaluated on the CPU, where datasets live. `points` is per dimension and odd.
+    Shapes: like (n, *event), of the dtype, device and event shape that the energy takes. `density`
+    gives the data's log p on a grid, (size,), or None where it is not known. `points` is per
+    dimension and odd.
     """
     for _ in range(WIDENINGS):
-        found = _integrate_once(energy, log_prob, like, grid_over(box, points))
+        found = _integrate_once(energy, density, like, grid_over(box, points))
         wider = 2 * points - 1
         if not found.must_widen or wider ** box.shape[1] > LARGEST:
             return found
         quarter = (box[1] - box[0]) / 2
         box, points = torch.stack([box[0] - quarter, box[1] + quarter]), wider
-    return _integrate_once(energy, log_prob, like, grid_over(box, points))
+    return _integrate_once(energy, density, like, grid_over(box, points))
 
 
 def _integrate_once(
-    energy: Function, log_prob: Function | None, like: Tensor, grid: Grid
+    energy: Function, density: Callable[[Grid], Tensor | None], like: Tensor, grid: Grid
 ) -> Quadrature:
     values = evaluate(energy, grid.chunks(like))
-    log_p = None if log_prob is None else evaluate(log_prob, grid.chunks(like.cpu()))
+    log_p = density(grid)
     log_weight = _log_weights(grid.shape, grid.spacings)
     log_mass = log_weight - values
     log_z = torch.logsumexp(log_mass, 0)

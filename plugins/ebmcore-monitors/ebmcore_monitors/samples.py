@@ -37,6 +37,7 @@ class Samples:
     """
 
     every = "10 epochs"
+    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
 
     def __init__(
         self,

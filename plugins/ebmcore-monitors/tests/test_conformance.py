@@ -33,3 +33,42 @@ class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
     event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+
+
+class TestAdvice(MonitorSuite):
+    component = "advice"
+    params: ClassVar = {"n": 50}
+    event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestEnergyHistogram(MonitorSuite):
+    component = "energy_histogram"
+    params: ClassVar = {"n": 100, "bins": 20}
+    event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestGradients(MonitorSuite):
+    component = "gradients"
+    event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestGradientsByLayer(MonitorSuite):
+    component = "gradients"
+    params: ClassVar = {"depth": 2}
+
+
+class TestSamplerHealth(MonitorSuite):
+    component = "sampler_health"
+    params: ClassVar = {"n_chains": 8, "n_steps": 40, "thin": 1, "long_run": 3}
+    event_shapes: ClassVar = [(2,), (1,), (4, 4)]
+
+
+class TestSamplerHealthOfAShortTrace(MonitorSuite):
+    component = "sampler_health"
+    params: ClassVar = {"n_chains": 1, "n_steps": 5, "thin": 5, "coordinates": 0}
+
+
+class TestTwoSample(MonitorSuite):
+    component = "two_sample"
+    params: ClassVar = {"n": 60, "permutations": 19, "projections": 10}
+    event_shapes: ClassVar = [(2,), (4, 4)]

@@ -77,3 +77,8 @@ def test_shapes_that_apply_are_not_refused():
         load(name)().check((2,))
     for shape in ((1,), (3,), (1, 3)):
         load("exact_likelihood")().check(shape)
+
+
+def test_a_trained_model_is_evaluated_by_those_that_need_no_training():
+    declared = {name for name in TARGETS if getattr(load(name), "evaluates", False)}
+    assert declared == {"energy_histogram", "exact_likelihood", "samples", "two_sample"}

@@ -1,0 +1,134 @@
+"""The energies of data, held-out data, samples and a uniform reference, on one axis."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ebmcore import PositiveInt, RunView
+from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
+from ebmcore_monitors.grid import evaluate, split
+from ebmcore_monitors.ranks import share_above
+from ebmcore_monitors.subset import subset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"data": DATA, "held_out": "#1c7ed6", "samples": SAMPLES, "uniform": "#868e96"}
+NAMES = {"held_out": "held-out data", "uniform": "uniform over the data's box"}
+
+
+class EnergyHistogram:
+    """Histograms of E on data, held-out data, samples and points uniform over the data's box.
+
+    - `data_mean`, `held_out_mean`, `samples_mean`, `uniform_mean`: mean energies, in nats.
+    - `samples_above`: P(E(sample) > E(held-out point, or else of the data)), ties counting half. ½
+      for a model whose chains have the data's energies; near 1 or 0, they have not.
+    - `held_out_above`: P(E(held-out) > E(data)): ½ without overfitting, then upwards.
+    - `uniform_above`: P(E(uniform) > E(data)): 1 for a model that tells data from noise surely.
+
+    These shares are areas under a ROC curve. They need no chain to be at rest, and say nothing of
+    the density's height: a model can order energies well and be far too flat. Without a sampler the
+    samples are those of the last training step, if there was one. What can't be known is left out,
+    such as the mean of infinite energies.
+
+    Args:
+        n: Number of points, at most, of each kind.
+        n_steps: Sampler steps for the samples; ten times those of a training step if null.
+        bins: Number of bins of the histogram.
+    """
+
+    every = "20 epochs"
+    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+
+    def __init__(
+        self, *, n: PositiveInt = 1000, n_steps: PositiveInt | None = None, bins: PositiveInt = 60
+    ) -> None:
+        self.n = n
+        self.n_steps = n_steps
+        self.bins = bins
+
+    def __call__(self, view: RunView) -> dict[str, Any]:
+        """Return the `figure`, the means and the shares."""
+        energies = {}
+        for name, values in self._energies(view).items():
+            if bool(values.isnan().any()):
+                view.warn(f"E is not a number at some points: {name} is left out")
+            else:
+                energies[name] = values
+        means = {f"{name}_mean": float(values.mean()) for name, values in energies.items()}
+        found: dict[str, Any] = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+        of_data = energies.get("data")
+        fresh = energies.get("held_out", of_data)
+        for name, below in (("samples", fresh), ("held_out", of_data), ("uniform", of_data)):
+            if name in energies and below is not None:
+                found[f"{name}_above"] = share_above(energies[name], below)
+        if any(bool(values.isfinite().any()) for values in energies.values()):
+            found["figure"] = _draw(view, energies, self.bins)
+        return found
+
+    def _energies(self, view: RunView) -> dict[str, Tensor]:
+        """Return the energies of each kind of points that there are."""
+        samples = view.sample(self.n, self.n_steps) if view.can_sample else view.x_neg
+        points = {
+            "data": subset(view.data, self.n, view.generator),
+            "held_out": subset(view.held_out, self.n, view.generator),
+            "samples": samples if samples is None else subset(samples, self.n, view.generator),
+            "uniform": uniform_over_box(view, self.n),
+        }
+        return {
+            name: evaluate(view.energy, split(x))
+            for name, x in points.items()
+            if x is not None and len(x)
+        }
+
+
+def uniform_over_box(view: RunView, n: int) -> Tensor:
+    """Draw n events, (n, *event), each element uniform over the data's range at its place."""
+    x = view.data
+    low, high = x.amin(0), x.amax(0)
+    if view.bounds is not None:
+        low, high = view.bounds.to(x).unbind()
+    generator = view.generator
+    drawn = torch.rand(
+        (n, *x.shape[1:]), generator=generator, device=generator.device, dtype=x.dtype
+    )
+    return torch.lerp(low, high, drawn.to(x.device))
+
+
+def _draw(view: RunView, energies: dict[str, Tensor], bins: int) -> Figure:
+    """Draw densities on shared bins; energies of the reference far above all others are cut off."""
+    finite = {name: e[e.isfinite()] for name, e in energies.items()}
+    everything = torch.cat(list(finite.values()))
+    own = torch.cat([e for name, e in finite.items() if name != "uniform"])
+    low, highest = float(everything.min()), float(everything.max())
+    top = float(own.max()) if len(own) else highest
+    high = min(highest, top + max(top - low, 1e-6))
+    high = high if high > low else low + 1.0
+    figure = new_figure(view, 7.0, 4.4, "energies")
+    axes = figure.add_subplot()
+    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
+    for name, values in energies.items():
+        shown = NAMES.get(name, name)
+        beyond = float((values > high).double().mean())
+        label = f"{shown} ({len(values):,}{f', {beyond:.0%} further right' if beyond else ''})"
+        counts = torch.histogram(values, edges).hist
+        density = counts / (len(values) * float(edges[1] - edges[0]))
+        filled = name == "data"
+        axes.stairs(
+            density.numpy(),
+            edges.numpy(),
+            color=COLOURS[name],
+            label=label,
+            linewidth=1.4,
+            fill=filled,
+            alpha=0.25 if filled else 1.0,
+        )
+    axes.set_xlim(low - 0.02 * (high - low), high)
+    axes.set_xlabel("energy (nats)")
+    axes.set_ylabel("density (per nat)")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    return figure
