@@ -35,6 +35,7 @@ class judge:
             "samples": view.sample(20).sum(),
             "trace": trace.x.sum(),
             "kept": len(trace.x),
+            "epoch": view.epoch,
             "figure": figure,
         }
 
@@ -66,6 +67,7 @@ def test_what_is_meant_for_it_is_run_and_written(finished):
     run, files = finished
     found = ebmcore.evaluate(run.dir, plugins=files)
     assert found.metrics["judge/kept"] == 2
+    assert found.metrics["judge/epoch"] == 2
     assert found.warnings == ["judge: seen"]
     assert found.left_out == {"narrow": "not for such events"}
     assert found.failed == {}

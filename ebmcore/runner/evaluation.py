@@ -78,13 +78,16 @@ def evaluate(
     warnings: list[str] = []
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
+    epoch = step / max(1, len(data.x) // recorded.source.tree["train"]["batch_size"])
     for entry in entries:
 
         def warn(text: str, name: str = entry.name) -> None:
             warnings.append(f"{name}: {text}")
 
         generator = recorded.streams(f"evaluate {entry.name} {seed}")
-        view = make_view(energy, data, sampler, chains, generator, step=step, warn=warn)
+        view = make_view(
+            energy, data, sampler, chains, generator, step=step, epoch=epoch, warn=warn
+        )
         try:
             with (
                 own_global_stream(derive(seed, entry.name), facts.device),
