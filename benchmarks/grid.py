@@ -26,6 +26,7 @@ class Job(NamedTuple):
     seed: int
     config: str  # relative to the repository
     overrides: tuple[str, ...] = ()
+    pictures: str = ""  # where the last ones go, below `results`; empty keeps none
 
 
 def run_all(jobs: Sequence[Job], results: Path, workers: int) -> list[dict[str, Any]]:
@@ -56,6 +57,8 @@ def _key(job: Job) -> str:
 
 def _run(job: Job) -> dict[str, Any]:
     command = [sys.executable, HERE / "job.py", ROOT / job.config, f"seed={job.seed}"]
+    if job.pictures:
+        command += ["--pictures", RESULTS / job.pictures]
     done = subprocess.run(
         [*map(str, command), *job.overrides],
         capture_output=True,

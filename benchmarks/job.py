@@ -1,5 +1,7 @@
 """One training run, its gradients counted: `python benchmarks/job.py CONFIG [KEY=VALUE …]`.
 
+With `--pictures FOLDER` the last picture of each monitor is kept there, as MONITOR.png.
+
 Prints one JSON document: the last metrics, the seconds from the first step to the last, monitors
 left out, and how often a gradient of the energies of a batch was taken, by the sampler, the loss
 or the optimiser's backward. One thread, so that two jobs can share a machine with two cores.
@@ -7,10 +9,12 @@ or the optimiser's backward. One thread, so that two jobs can share a machine wi
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
+import shutil
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,7 +36,7 @@ class Count:
         return self.function(*arguments, **options)
 
 
-def run(config: str, overrides: dict[str, Any]) -> dict[str, Any]:
+def run(config: str, overrides: dict[str, Any], pictures: Path | None) -> dict[str, Any]:
     """Train, and return what was measured."""
     torch.set_num_threads(1)
     gradient, backward = Count(torch.autograd.grad), torch.Tensor.backward
@@ -49,6 +53,10 @@ def run(config: str, overrides: dict[str, Any]) -> dict[str, Any]:
             config, {**overrides, "tracking": "off"}, runs_dir=folder, progress=False
         )
         facts = json.loads((done.dir / "run.json").read_text())
+        if pictures is not None:
+            pictures.mkdir(parents=True, exist_ok=True)
+            for monitor in (done.dir / "figures").iterdir():
+                shutil.copyfile(max(monitor.glob("*.png")), pictures / f"{monitor.name}.png")
     return {
         "status": done.status,
         "steps": done.step,
@@ -60,4 +68,9 @@ def run(config: str, overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(sys.argv[1], parse_assignments(sys.argv[2:]))))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config")
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--pictures", type=Path)
+    given = parser.parse_args()
+    print(json.dumps(run(given.config, parse_assignments(given.overrides), given.pictures)))

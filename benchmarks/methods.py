@@ -7,11 +7,15 @@ docs/methods.md. What is in benchmarks/results/methods.jsonl already is not trai
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from grid import RESULTS, ROOT, Job, Spread, run_all, write_table
 
-MONITORS = "monitors=[{type: exact_likelihood, every: end}]"
+MONITORS = (
+    "monitors=[{type: exact_likelihood, every: end}, {type: landscape, every: end}, "
+    "{type: advice, every: 5 epochs}]"
+)
 ROWS = {
     "PCD, 10 steps: the main example": "examples/five_gaussians.yaml",
     "PCD as tutorials have it": "examples/five_gaussians_tutorial.yaml",
@@ -33,7 +37,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     workers = parser.parse_args().workers
     jobs = [
-        Job(row, "five_gaussians", seed, config, (MONITORS,))
+        Job(row, "five_gaussians", seed, config, (MONITORS,), "" if seed else Path(config).stem)
         for seed in range(3)
         for row, config in ROWS.items()
     ]
