@@ -59,7 +59,7 @@ def by_draws(log_p: Tensor, log_given: Tensor, given: float) -> Entropy:
 
     H(x) = H(x|z) + I(x; z), and the information I is the mean of log p(x|z) - log p(x), which
     varies far less than log p(x) does. The error is one standard error of that mean.
-    Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, section 8.5.
+    Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, chapter 8.
 
     Shapes: log_p, log_given (n,), log p(x) and log p(x|z) of each draw; given is H(x|z), in nats.
     """

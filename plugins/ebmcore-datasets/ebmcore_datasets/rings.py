@@ -65,7 +65,7 @@ class Rings(Noisy):
         variance = self.std**2
         distance: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
         radii = self.radii.to(x)
-        bessel = torch.special.i0e(distance * radii / variance).log()
+        bessel: Tensor = torch.special.i0e(distance * radii / variance).log()
         each = self.weights.to(x).log() - (distance - radii).square() / (2 * variance) + bessel
         return each.logsumexp(1) - math.log(2 * math.pi * variance)
 

@@ -23,7 +23,7 @@ class Sines(Noisy):
     `log_prob` is the mean over c and φ of N(x; wave, std² I), the mean over φ by equally spaced
     phases: the integrand is periodic and entire, so that the rule converges faster than
     geometrically (Trefethen and Weideman 2014, "The exponentially convergent trapezoidal rule",
-    SIAM Review 56, section 4). There are phases enough for 1e-12 of p at every x whose wave is up
+    SIAM Review 56, section 4). There are phases enough for 1e-9 of p at every x whose wave is up
     to four times the amplitude. `entropy` is estimated from 65,536 draws of a generator of its own,
     the same each time; `entropy_error` is its standard error, about 0.003 nats.
     Raises ValueError when a key is not positive, or a wave is too short for its steps (c at least
