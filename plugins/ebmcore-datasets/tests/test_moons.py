@@ -35,8 +35,9 @@ def test_log_prob_is_the_mean_over_the_angle(radius, std):
 
 @pytest.mark.parametrize("keys", [{}, {"std": 0.01}, {"std": 1.0}, {"radius": 0.3, "std": 0.05}])
 def test_more_nodes_change_nothing(keys, monkeypatch):
-    moons = Moons(n=300, **keys)
-    spread = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    moons = Moons(n=300, generator=generator, **keys)
+    spread = torch.randn(300, 2, generator=generator)
     x = torch.cat([moons(), moons() + 20 * moons.std * spread]).double()
     found = moons.log_prob(x)
     monkeypatch.setattr(curve, "PANEL", curve.PANEL / 5)
@@ -46,7 +47,7 @@ def test_more_nodes_change_nothing(keys, monkeypatch):
     expected = finer.log_prob(x)
     near = expected > expected.max() + math.log(1e-15)
     assert near.sum() > 300
-    assert (~near).sum() > 100
+    assert (~near).sum() > 50
     assert (found - expected)[near].abs().max() < 1e-8
     assert ((found - expected) / expected)[~near].abs().max() < 1e-3
 
@@ -54,7 +55,7 @@ def test_more_nodes_change_nothing(keys, monkeypatch):
 def test_they_are_the_half_circles_of_scikit_learn():
     theirs = torch.tensor(make_moons(200, shuffle=False, noise=None)[0])
     shifted = 2.0 * (theirs - torch.tensor([0.5, 0.25]))
-    moons = Moons(std=1e-3)
+    moons = Moons(std=1e-3, generator=torch.Generator().manual_seed(0))
     on_curve = (torch.cdist(shifted, moons._nodes).amin(1) < 3e-3).all()
     assert on_curve
     assert torch.cdist(moons().double(), shifted).amin(1).max() < 2 * math.pi / 199 + 6e-3

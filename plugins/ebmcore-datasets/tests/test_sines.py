@@ -27,7 +27,8 @@ def closed_form(x, cycles, amplitude, std):
     [(32, 2, 1.0, 0.1), (32, 5, 2.0, 0.05), (7, 1, 0.5, 1.0), (64, 1, 1.0, 0.02)],
 )
 def test_log_prob_of_whole_waves_is_the_closed_form(length, cycles, amplitude, std):
-    sines = Sines(n=50, length=length, cycles=[cycles], amplitude=amplitude, std=std)
+    keys = {"length": length, "cycles": [cycles], "amplitude": amplitude, "std": std}
+    sines = Sines(n=50, generator=seeded(), **keys)
     near = sines().double()
     x = torch.cat(
         [near, torch.randn(50, length, 1, generator=seeded()).double(), 4 * near, 0 * near]
@@ -39,7 +40,8 @@ def test_log_prob_of_whole_waves_is_the_closed_form(length, cycles, amplitude, s
 @pytest.mark.parametrize("cycles", [[0.7], [1.0, 1.8], [0.25, 1.5, 2.2]])
 def test_log_prob_is_the_mean_over_phase_and_cycles(cycles):
     length, amplitude, std = 5, 1.2, 0.5
-    sines = Sines(n=4, length=length, cycles=cycles, amplitude=amplitude, std=std)
+    keys = {"length": length, "cycles": cycles, "amplitude": amplitude, "std": std}
+    sines = Sines(n=4, generator=seeded(), **keys)
     x = sines().double()
     t = np.arange(length)
 

@@ -41,8 +41,9 @@ def test_log_prob_is_the_integral_over_the_arms(turns, radius, std):
     [{}, {"std": 0.03}, {"std": 1.0}, {"turns": 4.0, "std": 0.1}, {"turns": 0.1}, {"radius": 0.2}],
 )
 def test_more_nodes_change_nothing(keys, monkeypatch):
-    spirals = TwoSpirals(n=300, **keys)
-    spread = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    spirals = TwoSpirals(n=300, generator=generator, **keys)
+    spread = torch.randn(300, 2, generator=generator)
     x = torch.cat([spirals(), spirals() + 20 * spirals.std * spread]).double()
     found = spirals.log_prob(x)
     monkeypatch.setattr(curve, "PANEL", curve.PANEL / 5)
@@ -52,7 +53,7 @@ def test_more_nodes_change_nothing(keys, monkeypatch):
     expected = finer.log_prob(x)
     near = expected > expected.max() + math.log(1e-15)
     assert near.sum() > 300
-    assert (~near).sum() > 100
+    assert (~near).sum() > 50
     assert (found - expected)[near].abs().max() < 1e-8
     assert ((found - expected) / expected)[~near].abs().max() < 1e-3
 
