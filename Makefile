@@ -9,7 +9,7 @@ demo: .venv/ready
 	$(BIN)/ebmcore run examples/five_gaussians.yaml
 
 test: lint
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m pytest
+	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .
