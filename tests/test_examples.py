@@ -16,7 +16,7 @@ from ebmcore.runner import compose, prepare
 pytestmark = pytest.mark.plugins
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-CONFIGS = sorted(EXAMPLES.glob("*.yaml"))
+CONFIGS = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("methods/*.yaml")])
 
 
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
@@ -38,6 +38,20 @@ def test_the_main_job_is_what_it_says():
     assert config["data"]["n"] * (1 - config["data"]["holdout"]) == 10_000
     assert (config["train"]["batch_size"], config["chains"]["size"]) == (128, 1000)
     assert (config["sampler"]["n_steps"], config["sampler"]["step_size"]) == (10, 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_advice_is_silent(file):
+    # the first steps alone; what it said of whole runs stands in benchmarks/results/methods.jsonl
+    steps = 100 if "gaussian" in read_config(file).tree["data"]["type"] else 20
+    short = {
+        "train.epochs": None, "train.steps": steps, "tracking": "off",
+        "monitors": [{"type": "advice", "every": f"{steps // 5} steps"}],
+    }  # fmt: skip
+    run = ebmcore.run(file, short, progress=False)
+    assert run.metrics["advice/drifting"] == 0 or "advice/drifting" not in run.metrics
+    assert not [warning for warning in run.warnings if warning.startswith("advice")]
 
 
 @pytest.mark.slow
