@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -22,8 +21,6 @@ from ebmcore.testing import (
     Suite,
     statistics,
 )
-
-FAULTS = Path(__file__).with_name("faults.py")
 
 PLUGIN = """
 import torch
