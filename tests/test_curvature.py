@@ -22,6 +22,15 @@ class kinked(nn.Module):
     def forward(self, x):
         return self.activation(self.weight * x).flatten(1).sum(1)
 
+@energy
+class bowl_and(nn.Module):
+    def __init__(self, of: nn.Module):
+        super().__init__()
+        self.of = of
+
+    def forward(self, x):
+        return self.of(x) + x.square().flatten(1).sum(1)
+
 @loss(order=2, needs_curvature=True)
 def trace(energy, x):
     x = x.detach().requires_grad_()
@@ -63,6 +72,13 @@ def test_the_energy_is_named_with_the_reason_and_a_way_out(config):
     assert "the trace of its Hessian is 0 almost everywhere" in problem.message
     assert "loss 'curved:trace'" in problem.message
     assert "take a smooth activation, such as silu, softplus or tanh" in problem.message
+
+
+def test_a_trained_part_that_is_flat_is_seen(config):
+    config["energy"] = {"type": "bowl_and", "of": {"type": "kinked"}}
+    assert "is piecewise linear in x" in refusal(config).message
+    config["energy"]["of"]["smooth"] = True
+    compose(*prepare(config), device="meta").dry_run(prepare(config).config.train)
 
 
 def test_nothing_is_written(config, tmp_path):

@@ -26,8 +26,9 @@ from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 
 _FLAT = (
-    "{energy} is piecewise linear in x, so the trace of its Hessian is 0 almost everywhere and "
-    "{loss} would only flatten it; take a smooth activation, such as silu, softplus or tanh"
+    "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
+    "0 almost everywhere and {loss} would only flatten it; take a smooth activation, such as silu, "
+    "softplus or tanh"
 )
 
 
@@ -201,7 +202,7 @@ class Experiment:
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
         for term in parts.losses:
-            if term.needs_curvature and getattr(parts.energy, "piecewise_linear", False):
+            if term.needs_curvature and _is_flat(parts.energy):
                 self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
         chains = copy.deepcopy(parts.chains)
         probe = Streams(self.seed, self.device)("probe")
@@ -296,6 +297,15 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
+
+
+def _is_flat(energy: nn.Module) -> bool:
+    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
+    return any(
+        getattr(module, "piecewise_linear", False)
+        and any(parameter.requires_grad for parameter in module.parameters())
+        for module in energy.modules()
+    )
 
 
 def choose_device(device: str | torch.device) -> torch.device:
