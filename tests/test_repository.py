@@ -9,6 +9,7 @@ import pytest
 
 import ebmcore
 from ebmcore import hooks
+from ebmcore.cli.catalog import describe_component
 from ebmcore.kinds import KINDS
 from ebmcore.plugins.known import KNOWN
 
@@ -142,3 +143,15 @@ def test_no_file_is_too_long():
         if "tests" not in file.parts and (count := len(file.read_text().splitlines())) > 400
     }
     assert not long
+
+
+@pytest.mark.plugins
+def test_every_part_of_ours_tells_what_it_is_and_what_its_keys_mean():
+    host = ebmcore.Host.discover()
+    for component in host.components():
+        if component.plugin.distribution not in {folder.name for folder in PLUGINS}:
+            continue
+        found = describe_component(host, component.kind, component.full_name)
+        assert len(found["doc"].splitlines()) >= 3, component.full_name
+        for key in found["keys"]:
+            assert key["description"], f"{component.full_name}: {key['name']}"
