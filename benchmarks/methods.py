@@ -18,7 +18,6 @@ MONITORS = (
 )
 ROWS = {
     "PCD, 10 steps: the main example": "examples/five_gaussians.yaml",
-    "PCD as tutorials have it": "examples/five_gaussians_tutorial.yaml",
     "PCD, regularised and clipped": "examples/methods/regularised.yaml",
     "CD-1": "examples/methods/contrastive_divergence.yaml",
     "short-run MCMC from noise, 10 steps": "examples/methods/short_run.yaml",
