@@ -60,7 +60,8 @@ def finished(config, tmp_path):
     """A run, and the plugin files that it needs."""
     (tmp_path / "judges.py").write_text(JUDGES)
     run = ebmcore.run(config, progress=False)
-    return run, [*config["plugins"]["files"], str(tmp_path / "judges.py")]
+    # without our own monitors, which are meant for it too where they are installed
+    return run, [*config["plugins"]["files"], str(tmp_path / "judges.py"), "no:monitors"]
 
 
 def test_what_is_meant_for_it_is_run_and_written(finished):
@@ -136,3 +137,65 @@ def test_objects_cannot_be_evaluated():
     ).run(steps=2, batch_size=8, tracking="off", progress=False)
     with pytest.raises(EbmError, match="made of objects"):
         ebmcore.evaluate(run.dir)
+
+
+TROUBLE = """
+from ebmcore import monitor
+
+@monitor
+class judge:
+    evaluates = True
+
+    def __call__(self, view):
+        return {"two": 2.0}
+
+@monitor
+class needy:
+    evaluates = True
+
+    def __init__(self, *, level: float):
+        self.level = level
+
+@monitor
+class refuses:
+    evaluates = True
+
+    def __init__(self):
+        raise ValueError("not today")
+
+@monitor
+class falls_over:
+    evaluates = True
+
+    def check(self, event_shape):
+        raise RuntimeError("check itself")
+"""
+
+
+def test_one_strangers_monitor_stops_no_other(finished, tmp_path):
+    run, files = finished
+    (tmp_path / "trouble.py").write_text(TROUBLE)
+    found = ebmcore.evaluate(run.dir, plugins=[*files, str(tmp_path / "trouble.py")])
+    assert found.metrics["judges.judge/kept"] == 2
+    assert found.metrics["trouble.judge/two"] == 2
+    assert found.left_out["needy"] == "missing; it has no default"
+    assert "not today" in found.left_out["refuses"]
+    assert found.left_out["falls_over"] == "check itself"
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("montiors", "Did you mean 'monitors'?"), ("train.epochs", "There are: mon")]
+)
+def test_only_what_matters_can_be_set(finished, key, hint):
+    run, files = finished
+    with pytest.raises(EbmError, match=rf"override {key}: can't be set .*{hint}"):
+        ebmcore.evaluate(run.dir, {key: 3}, plugins=files)
+
+
+def test_what_is_in_the_way_is_told_and_left(finished):
+    run, files = finished
+    (run.dir / "evaluation").write_text("mine")
+    with pytest.raises(EbmError, match="is in the way"):
+        ebmcore.evaluate(run.dir, plugins=files)
+    assert (run.dir / "evaluation").read_text() == "mine"
+    assert not list(run.dir.glob(".evaluation*"))

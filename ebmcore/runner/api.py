@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,6 +20,7 @@ from ebmcore.config import (
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
+from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.recorded import Facts, Recorded
 from ebmcore.runner.result import Run
 from ebmcore.tracking import changes_since
@@ -47,13 +49,14 @@ def prepare(
     host = Host.discover(selection)
     host.check(selection, strict=strict_plugins)
     validated = validate(source, host, selection)
-    for call in host.hooks.hook.ebmcore_configure.get_hookimpls():
+    for call in calls(host, "ebmcore_configure"):
+        seen = copy.deepcopy(validated.record)  # a hook looks; what it writes is its own
         try:
-            call.function(**dict.fromkeys(call.argnames, validated.record))
+            call.function(**dict.fromkeys(call.argnames, seen))
         except ValueError as error:
             message = f"refused by plugin {call.plugin_name!r}: {error}"
             raise ConfigError([Problem("", message, source.name)]) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"plugin {call.plugin_name!r} raised in ebmcore_configure: {error!r}"
             raise PluginError(message) from error
     return Prepared(validated, host, source)
@@ -86,9 +89,7 @@ def run(
     RunError when the run FAILED, RunInterrupted after a signal.
     """
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
-    changed = [] if versions == "ignore" else changes_since(prepared.source.name, prepared.host)
-    if changed and versions == "refuse":
-        raise ConfigError([Problem("", text, prepared.source.name) for text in changed])
+    changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
     train = {key: getattr(prepared.config.train, key) for key in prepared.config.record["train"]}
@@ -99,6 +100,21 @@ def run(
         progress=progress,
         **train,
     )
+
+
+def changes(prepared: Prepared, versions: str) -> list[str]:
+    """Say how today's versions differ from those of the run whose recorded config this is.
+
+    `versions` is warn, refuse or ignore. Raises ConfigError when it says refuse and they differ, or
+    nothing tells what they were.
+    """
+    if versions == "ignore":
+        return []
+    refuse = versions == "refuse"
+    found = changes_since(prepared.source.name, prepared.host, must_know=refuse)
+    if refuse and found:
+        raise ConfigError([Problem("", text, prepared.source.name) for text in found])
+    return found
 
 
 def load(
@@ -120,7 +136,7 @@ def load(
         energy = facts.fill(energy)
     elif facts.run["from_config"]:
         recorded = Recorded(facts, plugins)
-        energy = recorded.energy()
+        energy = recorded.energy
         if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
             sampler, chains = recorded.sampler(), recorded.chains()
     else:
@@ -135,7 +151,7 @@ def load(
     )
     run.status = facts.run["status"]
     run.step = facts.checkpoint.step
-    run.metrics = {name: float(value) for name, value in facts.run.get("metrics", {}).items()}
-    run.warnings = facts.run.get("warnings", [])
-    run.mlflow = facts.run.get("mlflow") or {}
+    run.metrics = facts.run["metrics"]
+    run.warnings = facts.run["warnings"]
+    run.mlflow = facts.run["mlflow"]
     return run

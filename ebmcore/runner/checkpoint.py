@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -70,6 +71,7 @@ class Checkpoint:
             hashes = dict(self.manifest["sha256"])
             self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
             self.step = int(self.manifest["step"])
+            self.plain = dict(self.manifest["chains"])  # of the chains' state, what is no tensor
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EbmError(f"{path}: no readable manifest.json ({error!r})") from error
         for name, digest in hashes.items():
@@ -88,7 +90,12 @@ class Checkpoint:
     def tensors(self, name: str) -> dict[str, Tensor]:
         """Return the tensors of `NAME.safetensors`, none when there is no such file."""
         file = f"{name}.safetensors"
-        return load_file(self.path / file) if file in self.manifest["sha256"] else {}
+        if file not in self.manifest["sha256"]:
+            return {}
+        try:
+            return load_file(self.path / file)
+        except (SafetensorError, ValueError, OSError) as error:
+            raise EbmError(f"{self.path / file}: no safetensors file: {error}") from error
 
     def averaged_or_weights(self) -> dict[str, Tensor]:
         """Return the weights that monitors and samples use."""
@@ -96,7 +103,7 @@ class Checkpoint:
 
     def chains(self) -> dict[str, Any]:
         """Return the state that the chains left."""
-        return {**self.manifest["chains"], **self.tensors("chains")}
+        return {**self.plain, **self.tensors("chains")}
 
 
 def _save(tensors: dict[str, Any], file: Path) -> None:

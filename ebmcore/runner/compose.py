@@ -54,16 +54,8 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     data = load_dataset(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
-    built: dict[str, Any] = {}  # by place: what several nodes refer to is one object
-    energy = make_energy(config.energy, streams, place, slots, built)
-
-    def make(node: Node | None) -> Any:
-        if node is None:
-            return None
-        purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
-        with own_global_stream(derive(settings.seed, purpose), _CPU):
-            return build(node, Slots(streams, purpose, **slots, training_data=data.x), built)
-
+    builder = Builder(streams, {**slots, "training_data": data.x})
+    energy, make = builder.energy(config.energy), builder.part
     return Experiment(
         data=data,
         energy=energy,
@@ -90,26 +82,40 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     )
 
 
-def make_energy(
-    node: Node,
-    streams: Streams,
-    device: torch.device,
-    slots: Mapping[str, Any],
-    built: dict[str, Any] | None = None,
-) -> nn.Module:
-    """Build an energy; its initial weights come from a stream of their own.
+class Builder:
+    """Builds the nodes of one config; what several of them refer to is one object.
 
-    Raises ConfigError when the component doesn't make an nn.Module.
+    A run and the same run opened again build the same objects: each part has streams of its own.
     """
-    on_meta = device.type == "meta"
-    weights = streams("weights", on_cpu=True).initial_seed()
-    # weights are drawn on the CPU, so that they are the same on every device
-    with own_global_stream(weights, _CPU), device if on_meta else nullcontext():
-        energy = build(node, Slots(streams, "weights", **slots), built)
-    if not isinstance(energy, nn.Module):
-        message = f"{node.type} makes {type(energy).__name__}, not an nn.Module that can be trained"
-        raise ConfigError([Problem(node.path, message, node.where)])
-    return energy
+
+    def __init__(self, streams: Streams, slots: Mapping[str, Any]) -> None:
+        self.streams = streams
+        self.slots = slots
+        self.built: dict[str, Any] = {}  # by place
+
+    def energy(self, node: Node) -> nn.Module:
+        """Build the energy; its initial weights come from a stream of their own.
+
+        Raises ConfigError when the component doesn't make an nn.Module.
+        """
+        on_meta = self.slots["device"].type == "meta"
+        weights = self.streams("weights", on_cpu=True).initial_seed()
+        # weights are drawn on the CPU, so that they are the same on every device
+        with own_global_stream(weights, _CPU), self.slots["device"] if on_meta else nullcontext():
+            energy = build(node, Slots(self.streams, "weights", **self.slots), self.built)
+        if not isinstance(energy, nn.Module):
+            made = type(energy).__name__
+            message = f"{node.type} makes {made}, not an nn.Module that can be trained"
+            raise ConfigError([Problem(node.path, message, node.where)])
+        return energy
+
+    def part(self, node: Node | None) -> Any:
+        """Build any other part; None of none."""
+        if node is None:
+            return None
+        purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
+        with own_global_stream(derive(self.streams.seed, purpose), _CPU):
+            return build(node, Slots(self.streams, purpose, **self.slots), self.built)
 
 
 def _provenance(node: Node) -> dict[str, Any]:

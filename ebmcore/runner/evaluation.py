@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import shutil
@@ -10,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ebmcore.config import build, read_nodes
-from ebmcore.errors import ComponentError, EbmError, PluginError
-from ebmcore.runner.compose import Slots, monitor_entry
+from ebmcore.config import Node, read_nodes, read_train
+from ebmcore.errors import ComponentError, ConfigError, EbmError, PluginError, Problem
+from ebmcore.plugins import Host
+from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.data import Data
 from ebmcore.runner.parts import MonitorEntry
 from ebmcore.runner.recorded import Facts, Recorded
@@ -22,6 +24,7 @@ from ebmcore.runner.watch import keep
 from ebmcore.sampling import evaluating
 
 FOLDER = "evaluation"
+_KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded config
 
 
 class Evaluation(NamedTuple):
@@ -67,10 +70,20 @@ def evaluate(
     facts = Facts.read(run_dir, device)
     if not facts.run["from_config"]:
         raise EbmError(f"{facts.folder}: made of objects; only runs of a config can be evaluated")
+    for key in overrides or {}:
+        if key.split(".")[0] not in _KEYS:
+            near = difflib.get_close_matches(key.split(".")[0], _KEYS, 1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            message = f"can't be set for an evaluation. {hint}There are: {', '.join(_KEYS)}"
+            raise ConfigError([Problem(key, message, "override")])
     recorded = Recorded(facts, plugins, overrides)
-    data, energy = recorded.data(), recorded.energy()
+    train = read_train(recorded.source.tree.get("train") or {})
+    data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
+    place = facts.folder / FOLDER
+    if place.exists() and not place.is_dir():
+        raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
     beside = facts.folder / f".{FOLDER}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
@@ -78,7 +91,7 @@ def evaluate(
     warnings: list[str] = []
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
-    epoch = step / max(1, len(data.x) // recorded.source.tree["train"]["batch_size"])
+    epoch = step / max(1, len(data.x) // train.batch_size)
     for entry in entries:
 
         def warn(text: str, name: str = entry.name) -> None:
@@ -98,7 +111,6 @@ def evaluate(
             failed[entry.name] = str(ComponentError(entry.label, step, error))
             with (beside / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(f"{failed[entry.name]}\n{traceback.format_exc()}\n")
-    place = facts.folder / FOLDER
     figures = [place / file.relative_to(beside) for file in sorted(beside.glob("*/*.png"))]
     found = Evaluation(facts.folder, step, metrics, figures, warnings, failed, left_out)
     (beside / "evaluation.json").write_text(json.dumps(found.document(), indent=2) + "\n")
@@ -108,40 +120,48 @@ def evaluate(
 
 
 def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[str, str]]:
-    """Build the monitors to run; say which of those meant for it can't take these events."""
-    asked = any(key.split(".")[0] == "monitors" for key in recorded.overrides)
-    source = (
-        recorded.source
-        if asked
-        else recorded.source._replace(
-            tree={**recorded.source.tree, "monitors": _meant_for_it(recorded)}
+    """Build the monitors to run; say why one of those meant for it has nothing to say."""
+    if any(key.split(".")[0] == "monitors" for key in recorded.overrides):
+        nodes = recorded.told_of_files(
+            lambda: read_nodes(recorded.source, recorded.host, "monitor")
         )
-    )
-    nodes = recorded.told_of_files(lambda: read_nodes(source, recorded.host, "monitor"))
+        return [_entry(recorded, node, data) for node in nodes], {}
     entries: list[MonitorEntry] = []
     left_out: dict[str, str] = {}
-    for node in nodes:
-        purpose = f"build {node.kind} {node.name}"
-        entry = monitor_entry(node, build(node, Slots(recorded.streams, purpose, **recorded.slots)))
+    for name, type_ in _meant_for_it(recorded.host).items():
+        tree = {**recorded.source.tree, "monitors": [{"type": type_, "name": name}]}
+        source = recorded.source._replace(tree=tree, lines={})
         try:
-            getattr(entry.function, "check", lambda shape: None)(data.event_shape)
-        except ValueError as error:
-            if asked:
-                raise EbmError(f"{node.path}: {error}") from error
-            left_out[entry.name] = str(error)
-        else:
-            entries.append(entry)
+            (node,) = read_nodes(source, recorded.host, "monitor")
+            entries.append(_entry(recorded, node._replace(path=f"monitors.{name}"), data))
+        except EbmError as error:
+            problems = error.problems if isinstance(error, ConfigError) else ()
+            left_out[name] = "; ".join(p.message for p in problems) or str(error)
     return entries, left_out
 
 
-def _meant_for_it(recorded: Recorded) -> list[dict[str, str]]:
-    """List the installed monitors that say `evaluates = True`."""
+def _entry(recorded: Recorded, node: Node, data: Data) -> MonitorEntry:
+    """Build a monitor. Raises EbmError when it can't be, or can't take events of this shape."""
+    entry = monitor_entry(node, recorded.part(node))
+    try:
+        getattr(entry.function, "check", lambda shape: None)(data.event_shape)
+    except Exception as error:
+        raise ConfigError([Problem(node.path, str(error) or repr(error), node.where)]) from error
+    return entry
+
+
+def _meant_for_it(host: Host) -> dict[str, str]:
+    """List the installed monitors that say `evaluates = True`: a name of its own, the full one."""
     found = []
-    for component in recorded.host.components("monitor"):
+    for component in host.components("monitor"):
         try:
             target = component.load()
         except PluginError:
             continue
         if getattr(target, "evaluates", False):
-            found.append({"type": component.full_name})
-    return found
+            found.append(component)
+    names = [component.name for component in found]
+    return {
+        c.name if names.count(c.name) == 1 else f"{c.plugin.name}.{c.name}": c.full_name
+        for c in found
+    }

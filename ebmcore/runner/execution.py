@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,9 @@ class Execution:
         self.parts = parts
         self.train = train
         self.tracking = tracking
+        self.status = "RUNNING"
+        self.metrics: dict[str, float] = {}  # the last value of each
+        self.warnings: list[str] = []
         self.interrupts = Interrupts()
         self.loop = Loop(parts, train, experiment.streams, self.interrupts)
         self.show = progress(self.loop.steps, show=show)
@@ -81,24 +85,38 @@ class Execution:
                     self.warn(text)
                 self._doubt_average()
                 self._train()
-                self.result.status = "FINISHED" if self.interrupts.number is None else "KILLED"
+                self.status = "FINISHED" if self.interrupts.number is None else "KILLED"
             except KeyboardInterrupt:
-                self.result.status = "KILLED"
+                self.status = "KILLED"
             except Exception as error:
                 failure = self._failed(error)
-            failure = self._save() or failure
-            self.result.energy.eval()
-            self.tell("ebmcore_run_end", run=self.result, status=self.result.status)
+            try:
+                failure = self._save() or failure
+                self.loop.energy.eval()
+                self.tell("ebmcore_run_end", run=self.result, status=self.status)
+            except KeyboardInterrupt:  # once more, while a plugin was told of the end
+                self.status = self.status if self.status == "FAILED" else "KILLED"
             try:
                 self._close(mirror, failure, time.perf_counter() - began)
             except Exception as error:
                 failure = failure or self._failed(error)
+                with suppress(OSError):
+                    self.directory.update(status=self.status, error=str(failure))
+            self._reveal()
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure
-        if self.result.status == "KILLED":
+        if self.status == "KILLED":
             raise RunInterrupted(self.interrupts.number or 2, self.result)
         return self.result
+
+    def _reveal(self) -> None:
+        """Let the run say what was recorded, whatever a plugin that was shown it wrote there."""
+        self.result.status = self.status
+        self.result.step = self.loop.step
+        self.result.metrics = dict(self.metrics)
+        self.result.warnings = self.warnings
+        self.result.energy = self.loop.energy
 
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
@@ -118,13 +136,15 @@ class Execution:
 
     def _write(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
-        self.result.metrics |= metrics
+        self.metrics |= metrics
+        self.result.metrics = dict(self.metrics)
         self.watch.remember(step, metrics)
         self.directory.append_metrics(step, self.loop.epoch, metrics)
 
     def _failed(self, error: Exception) -> Exception:
         """Note a failure as far as the disk still lets us, and return it."""
-        self.result.status = "FAILED"
+        self.status = "FAILED"
+        self._reveal()
         try:
             self.directory.log("ERROR", traceback.format_exc())
             self.tell("ebmcore_run_error", run=self.result, error=error)
@@ -134,8 +154,8 @@ class Execution:
 
     def _save(self) -> Exception | None:
         """Write a checkpoint, of a failed run too if its weights are still numbers."""
-        self.result.step = self.loop.step
-        if self.result.status == "FAILED" and not self._is_finite():
+        self._reveal()
+        if self.status == "FAILED" and not self._is_finite():
             return None
         try:
             path = save_checkpoint(
@@ -152,24 +172,24 @@ class Execution:
     def _close(self, mirror: Mirror | None, failure: BaseException | None, seconds: float) -> None:
         """Write how the run ended, here and in MLflow."""
         self.directory.update(
-            status=self.result.status,
-            step=self.result.step,
+            status=self.status,
+            step=self.loop.step,
             ended=time.time(),
             seconds=round(seconds, 3),
             seconds_by_monitor={k: round(v, 3) for k, v in self.watch.seconds.items()},
-            metrics={k: v if math.isfinite(v) else str(v) for k, v in self.result.metrics.items()},
+            metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             error=None if failure is None else str(failure),
         )
         if mirror is not None:
-            mirror.finish(self.result.status)
+            mirror.finish(self.status)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
-        self.directory.update(warnings=self.result.warnings)
+        self.directory.update(warnings=self.warnings)
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""
-        self.result.warnings.append(text)
+        self.warnings.append(text)
         self.directory.log("WARNING", text)
         self.show.say(f"warning: {text}")
 

@@ -19,21 +19,22 @@ LIFE_CYCLE = (
 
 def listeners(host: Host) -> dict[str, list[str]]:
     """Say which plugins hear of what, in the order in which they are called."""
-    heard = {name: [call.plugin_name for call in _calls(host, name)] for name in LIFE_CYCLE}
+    heard = {name: [call.plugin_name for call in calls(host, name)] for name in LIFE_CYCLE}
     return {name: plugins for name, plugins in heard.items() if plugins}
 
 
-def _calls(host: Host, hook: str) -> list[Any]:
-    calls = getattr(host.hooks.hook, hook).get_hookimpls()
-    return sorted(calls, key=lambda call: call.plugin_name)
+def calls(host: Host, hook: str) -> list[Any]:
+    """List the plugins' implementations of a hook in the order in which they are called."""
+    found = getattr(host.hooks.hook, hook).get_hookimpls()
+    return sorted(found, key=lambda call: call.plugin_name)
 
 
 def notify(host: Host, hook: str, **arguments: Any) -> Iterator[str]:
     """Call every plugin's hook, sorted by plugin name; yield what went wrong, the plugin named."""
-    for call in _calls(host, hook):
+    for call in calls(host, hook):
         try:
             call.function(**{name: arguments[name] for name in call.argnames})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield (
                 f"plugin {call.plugin_name!r} raised in {hook}: "
                 f"{type(error).__name__}: {error} ({raised_at(error)})"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from ebmcore.config import Node, Source, apply_overrides, build, plugin_selection, read_config
+from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_config
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checkpoint import Checkpoint
-from ebmcore.runner.compose import Slots, load_dataset, make_energy
+from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runner.data import Data
 from ebmcore.runner.experiment import choose_device
 from ebmcore.runner.streams import Streams
@@ -40,8 +41,12 @@ class Facts(NamedTuple):
         folder = Path(run_dir)
         try:
             facts = json.loads((folder / "run.json").read_text())
-            _ = facts["seed"], facts["status"], facts["from_config"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _ = int(facts["seed"]), facts["status"], facts["from_config"]
+            metrics = facts.get("metrics") or {}
+            facts["metrics"] = {name: float(value) for name, value in metrics.items()}
+            facts["warnings"] = list(facts.get("warnings") or ())
+            facts["mlflow"] = dict(facts.get("mlflow") or {})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
         checkpoint = Checkpoint.last(folder / "checkpoints")
         place = choose_device(device)
@@ -83,32 +88,37 @@ class Recorded:
         self.host = Host.discover(selection)
         self.host.check(selection)
         self.streams = Streams(facts.run["seed"], facts.device)
-        self.slots = {
-            "event_shape": facts.checkpoint.event_shape,
-            "data_range": facts.bounds,
-            "device": facts.device,
-        }
+        self.builder = Builder(
+            self.streams,
+            {
+                "event_shape": facts.checkpoint.event_shape,
+                "data_range": facts.bounds,
+                "device": facts.device,
+            },
+        )
 
+    @cached_property
     def energy(self) -> nn.Module:
-        """Build the energy, with the trained weights."""
-        made = make_energy(self.node("energy"), self.streams, self.facts.device, self.slots)
-        return self.facts.fill(made)
+        """The energy, with the trained weights."""
+        return self.facts.fill(self.builder.energy(self.node("energy")))
 
     def sampler(self) -> Sampler | None:
         """Build the sampler, if the config has one."""
         if not self.source.tree.get("sampler"):
             return None
         node = self.node("sampler")
-        kernel = as_kernel(build(node, Slots(self.streams, "build sampler", **self.slots)))
-        return Sampler(kernel, node.options["n_steps"])
+        return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
+
+    def part(self, node: Node) -> Any:
+        """Build a part; one that refers to the energy gets the trained one."""
+        _ = self.energy
+        return self.builder.part(node)
 
     def chains(self) -> Chains | None:
         """Build the chains, if the config has any, and put them where the run left them."""
         if not self.source.tree.get("chains"):
             return None
-        chains = as_chains(
-            build(self.node("chains"), Slots(self.streams, "build chains", **self.slots))
-        )
+        chains = as_chains(self.part(self.node("chains")))
         if not any(key.split(".")[0] == "chains" for key in self.overrides):
             state = self.facts.checkpoint.chains()
             tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}

@@ -100,7 +100,8 @@ class RunDirectory:
     def log(self, level: str, text: str) -> None:
         """Add an entry to log.txt."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with self._lock, (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        file_ = self.path / "log.txt"
+        with self._lock, file_.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{stamp} {level} {text.rstrip()}\n")
 
 

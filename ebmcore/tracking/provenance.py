@@ -69,17 +69,22 @@ def content_hash(target: str) -> str | None:
     return digest.hexdigest() if files else None
 
 
-def changes_since(config: str, host: Host) -> list[str]:
+def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[str]:
     """Compare today's versions with those of the run whose recorded config this is.
 
-    A config that lies in no run directory has nothing to be compared with.
+    A config that lies in no run directory has nothing to be compared with; that counts as a change
+    when the caller must know.
     """
+    file = Path(config).parent / "run.json"
     try:
-        then = json.loads((Path(config).parent / "run.json").read_text())
+        then = json.loads(file.read_text())
         recorded = {_label(p): p for p in then["plugins"]}
         versions = dict(then["versions"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    except FileNotFoundError:
+        unknown = f"there is no {file} to tell which versions it was made with"
+        return [unknown] if must_know else []
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [f"{file} can't be read, so it isn't known which versions it was made with"]
     now = provenance(host)
     today = {_label(p): p for p in now["plugins"]}
     found = [
@@ -91,16 +96,16 @@ def changes_since(config: str, host: Host) -> list[str]:
         other = today.get(name)
         if other is None:
             found.append(f"plugin {name} was loaded when this run was made, and isn't now")
-        elif other["version"] != plugin["version"]:
-            then_now = f"{plugin['version']} when this run was made, and is {other['version']}"
-            found.append(f"plugin {name} was {then_now}")
-        elif other["sha256"] != plugin["sha256"]:
+        elif other["version"] != plugin.get("version"):
+            was, now_is = plugin.get("version") or "of no known version", other["version"]
+            found.append(f"plugin {name} was {was} when this run was made, and is {now_is}")
+        elif other["sha256"] != plugin.get("sha256"):
             found.append(f"plugin {name} has other code than when this run was made")
     return found
 
 
 def _label(plugin: dict[str, Any]) -> str:
-    return str(plugin["distribution"] or plugin["name"])
+    return str(plugin.get("distribution") or plugin["name"])
 
 
 def user() -> str:
