@@ -1,4 +1,4 @@
-"""What pydantic does for us (with `extra`): values held against parameters, and their JSON Schema."""
+"""Values held against parameters, and their JSON Schema; only here and in `extra` is pydantic."""
 
 from __future__ import annotations
 
