@@ -158,13 +158,39 @@ def test_an_override_of_loss_speaks_of_the_first_entry(config):
     assert tree["loss"] == [{"type": "x"}, {"type": "size", "weight": 1}]
 
 
+def test_an_override_into_a_reference_names_the_part(config):
+    config["parts"] = {"a": "parts:bowl"}
+    config["energy"] = {"type": "total", "terms": ["@a", "@energy"]}
+    for entry, meant in ((0, "parts.a.width"), (1, "energy.width")):
+        with pytest.raises(ConfigError, match=rf"is the reference '@\w+'; set {meant}$"):
+            apply_overrides(read_config(config), {f"energy.terms.{entry}.width": 2})
+
+
+def test_an_override_of_a_thousand_levels_is_refused(config):
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        apply_overrides(read_config(config), {"a" + ".a" * 3000: 1})
+
+
+def test_where_a_key_stands(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("name: x\nenergy:\n  type: bowl\n  5: 3\n  a.b: 1\nmonitors:\n  - looks\n")
+    source = apply_overrides(read_config(file), {"optimiser.lr": 1e-3, "energy.width": 2})
+    lines = {"energy.5": 4, "energy.a.b": 5, "monitors.0": 7, "energy.²": 2, "energy": 2}
+    for path, line in lines.items():
+        assert source.where(path) == f"{file}:{line}"
+    for path in ("optimiser", "optimiser.lr", "energy.width"):
+        assert source.where(path) == "override"
+
+
 def test_an_override_turns_the_short_form_into_the_long_one(config):
     config["energy"] = "parts:bowl"
     tree = apply_overrides(read_config(config), {"energy.width": 2}).tree
     assert tree["energy"] == {"type": "parts:bowl", "width": 2}
 
 
-@pytest.mark.parametrize("dotted", ["monitors.7.every", "seed.x", "monitors.nobody.every"])
+@pytest.mark.parametrize(
+    "dotted", ["monitors.7.every", "seed.x", "monitors.nobody.every", "monitors.².every"]
+)
 def test_an_override_of_no_place_is_refused(config, dotted):
     with pytest.raises(ConfigError, match=f"override {dotted}"):
         apply_overrides(read_config(config), {dotted: 1})
