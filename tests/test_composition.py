@@ -8,7 +8,7 @@ import torch
 
 import ebmcore
 from ebmcore import ConfigError
-from ebmcore.config import config_schema
+from ebmcore.config import clashes, config_schema
 from ebmcore.runner import compose, prepare
 
 COMPOSED = Path(__file__).with_name("composed_parts.py")
@@ -65,6 +65,48 @@ def test_a_main_node_may_be_a_reference(config):
     assert experiment.energy is experiment.losses[0].function.teacher
 
 
+def test_a_reference_may_stand_for_another(config):
+    config["parts"] = {"a": "@b", "b": {"type": "bowl", "width": 2.0}}
+    config["energy"] = "@a"
+    config["loss"] = {"type": "distance", "teacher": "@b", "other": "@energy"}
+    experiment = compose(*prepare(config))
+    assert experiment.energy is experiment.losses[0].function.teacher
+    assert experiment.energy is experiment.losses[0].function.other
+    record = prepare(config).config.record
+    assert (record["energy"], record["parts"]["a"]) == ("@a", "@b")
+    assert prepare(record).config.record == record
+
+
+def test_a_part_may_have_the_name_of_a_main_node_that_is_absent(config):
+    del config["sampler"], config["chains"]
+    config["parts"] = {"sampler": "bowl"}
+    config["energy"] = "@sampler"
+    assert prepare(config).config.energy.path == "parts.sampler"
+
+
+def test_a_list_of_nodes_may_have_a_default(config, tmp_path):
+    file = tmp_path / "optional.py"
+    file.write_text(OPTIONAL)
+    config["plugins"]["files"].append(str(file))
+    for terms in ({}, {"terms": None}, {"terms": []}):
+        config["energy"] = {"type": "sums", **terms}
+        assert len(compose(*prepare(config)).energy.terms) == 0
+        record = prepare(config).config.record
+        assert prepare(record).config.record == record
+
+
+OPTIONAL = """
+from torch import nn
+from ebmcore import Energy, energy
+
+@energy
+class sums(nn.Module):
+    def __init__(self, terms: list[Energy] = []):
+        super().__init__()
+        self.terms = terms
+"""
+
+
 def test_the_record_repeats_the_run(config):
     config["parts"] = {"teacher": {"type": "bowl", "width": 2.0}}
     config["energy"] = {"type": "total", "terms": ["bowl", {"type": "scaled", "of": "bowl"}]}
@@ -108,6 +150,13 @@ def test_revisions_and_places_are_recorded(config):
             "parts.b.of",
             "'@a' refers to itself: parts.a -> parts.b -> parts.a",
         ),
+        ({"energy": "@energy"}, "energy", "'@energy' refers to itself: energy -> energy"),
+        (
+            {"energy": "@a", "parts": {"a": "@b", "b": "@a"}},
+            "parts.b",
+            "'@a' refers to itself: parts.a -> parts.b -> parts.a",
+        ),
+        ({"energy": "@sampler", "sampler": "@energy"}, "sampler", "energy -> sampler -> energy"),
         ({"parts": {"a": "bowl"}}, "parts.a", 'nothing refers to it; write "@a"'),
         ({"energy": {"type": "scaled", "of": "@sampler"}}, "energy.of", "of kind sampler; here"),
         ({"energy": {"type": "total", "terms": "bowl"}}, "energy.terms", "should be a list of"),
@@ -136,3 +185,70 @@ def test_the_schema_knows_nodes_in_nodes(config):
     validator.validate(prepare(config).config.record)
     config["energy"]["terms"].append({"type": "scaled", "of": {"type": "bowl", "widht": 1}})
     assert not validator.is_valid(config)
+
+
+MODELS = """
+from dataclasses import dataclass
+from enum import Enum
+from pydantic import BaseModel
+from torch import nn
+from ebmcore import energy
+
+class Colour(Enum):
+    RED = "red"
+
+class Inner(BaseModel):
+    low: float
+
+class Outer(BaseModel):
+    default: Inner
+    more: list["Outer"] = []
+
+@dataclass
+class Flat:
+    n: int
+
+@energy
+class shaped(nn.Module):
+    def __init__(self, outer: Outer, *, colour: Colour = Colour.RED, discriminator: Flat = Flat(1)):
+        super().__init__()
+
+@energy
+class clashing(nn.Module):
+    def __init__(self, *, type: str = "x"):
+        super().__init__()
+"""
+
+
+def test_the_schema_knows_enums_and_models_wherever_they_stand(config, tmp_path):
+    file = tmp_path / "models.py"
+    file.write_text(MODELS)
+    config["plugins"]["files"].append(str(file))
+    schema = config_schema(prepare(config).host)
+    validator = jsonschema.Draft202012Validator(schema)
+    outer = {"default": {"low": 1}, "more": [{"default": {"low": 2}}]}
+    good = {"type": "shaped", "outer": outer, "colour": "red", "discriminator": {"n": 2}}
+    bad = (
+        {**good, "colour": "blue"},
+        {**good, "outer": {"default": {"low": "x"}}},
+        {**good, "outer": {"default": {"low": 1}, "more": [{"default": {"low": "x"}}]}},
+        {**good, "outer": {"default": {"low": 1, "hihg": 1}}},
+        {**good, "discriminator": {"n": "x"}},
+    )
+    for wrap in (lambda node: node, lambda node: {"type": "scaled", "of": node}):
+        validator.validate({**config, "energy": wrap(good)})
+        prepare({**config, "energy": wrap(good)})
+        for given in bad:
+            assert not validator.is_valid({**config, "energy": wrap(given)})
+            assert problems({**config, "energy": wrap(given)})
+
+
+def test_a_part_whose_parameter_is_the_cores_own_key_is_in_no_schema(config, tmp_path):
+    file = tmp_path / "models.py"
+    file.write_text(MODELS)
+    config["plugins"]["files"].append(str(file))
+    host = prepare(config).host
+    assert clashes("energy", host.find("energy", "clashing").load()) == {"type"}
+    assert "models:clashing" not in str(config_schema(host))
+    message = problems({**config, "energy": "clashing"})["energy"]
+    assert message == "clashing has a parameter 'type', which is the core's own key"

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from ebmcore import ConfigError
+from ebmcore import ConfigError, PluginError
 from ebmcore.config import apply_overrides, read_config
 from ebmcore.config.source import parse_assignments
-from ebmcore.runner import prepare
+from ebmcore.runner import compose, prepare
 
 
 def problems(config, **overrides):
@@ -158,13 +158,39 @@ def test_an_override_of_loss_speaks_of_the_first_entry(config):
     assert tree["loss"] == [{"type": "x"}, {"type": "size", "weight": 1}]
 
 
+def test_an_override_into_a_reference_names_the_part(config):
+    config["parts"] = {"a": "parts:bowl"}
+    config["energy"] = {"type": "total", "terms": ["@a", "@energy"]}
+    for entry, meant in ((0, "parts.a.width"), (1, "energy.width")):
+        with pytest.raises(ConfigError, match=rf"is the reference '@\w+'; set {meant}$"):
+            apply_overrides(read_config(config), {f"energy.terms.{entry}.width": 2})
+
+
+def test_an_override_of_a_thousand_levels_is_refused(config):
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        apply_overrides(read_config(config), {"a" + ".a" * 3000: 1})
+
+
+def test_where_a_key_stands(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("name: x\nenergy:\n  type: bowl\n  5: 3\n  a.b: 1\nmonitors:\n  - looks\n")
+    source = apply_overrides(read_config(file), {"optimiser.lr": 1e-3, "energy.width": 2})
+    lines = {"energy.5": 4, "energy.a.b": 5, "monitors.0": 7, "energy.²": 2, "energy": 2}
+    for path, line in lines.items():
+        assert source.where(path) == f"{file}:{line}"
+    for path in ("optimiser", "optimiser.lr", "energy.width"):
+        assert source.where(path) == "override"
+
+
 def test_an_override_turns_the_short_form_into_the_long_one(config):
     config["energy"] = "parts:bowl"
     tree = apply_overrides(read_config(config), {"energy.width": 2}).tree
     assert tree["energy"] == {"type": "parts:bowl", "width": 2}
 
 
-@pytest.mark.parametrize("dotted", ["monitors.7.every", "seed.x", "monitors.nobody.every"])
+@pytest.mark.parametrize(
+    "dotted", ["monitors.7.every", "seed.x", "monitors.nobody.every", "monitors.².every"]
+)
 def test_an_override_of_no_place_is_refused(config, dotted):
     with pytest.raises(ConfigError, match=f"override {dotted}"):
         apply_overrides(read_config(config), {dotted: 1})
@@ -199,16 +225,12 @@ def test_tracking_off_in_either_spelling(config):
 
 
 def test_torchs_own_refusal_names_the_place(config):
-    from ebmcore.runner import compose
-
     config["optimizer"] = {"type": "SGD", "lr": -1}
     with pytest.raises(ConfigError, match=r"optimizer: Invalid learning rate: -1"):
         compose(*prepare(config)).assemble()
 
 
 def test_initial_weights_come_from_the_seed_alone(config):
-    from ebmcore.runner import compose
-
     torch.manual_seed(1)
     one = compose(*prepare(config)).energy.weight
     torch.manual_seed(2)
@@ -218,3 +240,96 @@ def test_initial_weights_come_from_the_seed_alone(config):
     assert torch.equal(torch.get_rng_state(), state)
     other = compose(*prepare(config, {"seed": 4})).energy.weight
     assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("section", "value"),
+    [("optimizer", False), ("optimizer", {}), ("plugins", []), ("tracking", []), ("tracking", 0)],
+)
+def test_what_is_empty_but_not_null_is_no_default(config, section, value):
+    config[section] = value
+    assert "should be a mapping" in problems(config)[section].message
+
+
+MONITORS = """
+from ebmcore import monitor
+
+def made(value):
+    class odd:
+        every = value
+        def __call__(self, view):
+            return {{}}
+    return odd
+
+odd = monitor(made({value}))
+"""
+
+
+@pytest.mark.parametrize("value", ["5", "'nonsense'", "None", "property(lambda self: '1 step')"])
+def test_a_monitor_whose_own_cadence_is_none_is_refused(config, tmp_path, value):
+    file = tmp_path / "odd_monitors.py"
+    file.write_text(MONITORS.format(value=value))
+    config["plugins"]["files"].append(str(file))
+    config["monitors"] = [{"type": "odd"}]
+    message = problems(config)["monitors.0.every"].message
+    assert message.startswith("the own `every` of odd should be a cadence such as '20 epochs'")
+    config["monitors"] = [{"type": "odd", "every": "end"}]
+    assert prepare(config).config.monitors[0].options["every"] == "end"
+
+
+EXITS = """
+import sys
+from torch import nn
+from ebmcore import dataset, energy
+
+@energy
+class leaves(nn.Module):
+    def __init__(self):
+        sys.exit()
+
+@dataset
+class away:
+    def __call__(self):
+        sys.exit()
+
+    def __len__(self):
+        sys.exit()
+
+class Raises(type(nn.Module)):
+    @property
+    def revision(cls):
+        raise RuntimeError("no revision")
+
+@energy
+class unversioned(nn.Module, metaclass=Raises):
+    def __init__(self, event_shape):
+        super().__init__()
+        self.inner = nn.Linear(*event_shape, 1)
+
+    def forward(self, x):
+        return self.inner(x)[:, 0]
+"""
+
+
+@pytest.fixture
+def odd_parts(config, tmp_path):
+    file = tmp_path / "exits.py"
+    file.write_text(EXITS)
+    config["plugins"]["files"].append(str(file))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "error"),
+    [("energy", "leaves", PluginError), ("data", "away", ConfigError)],
+)
+def test_a_part_that_exits_does_not_end_the_command_well(odd_parts, section, name, error):
+    odd_parts[section] = name
+    with pytest.raises(error, match=f"{name}.*SystemExit"):
+        compose(*prepare(odd_parts))
+
+
+def test_a_revision_that_raises_is_none(odd_parts):
+    odd_parts["energy"] = "unversioned"
+    components = compose(*prepare(odd_parts)).origin.components
+    assert {c["path"]: c["revision"] for c in components}["energy"] is None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import typing
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import jsonschema
 import pytest
-from annotated_types import Ge, Le
-from pydantic import BaseModel
+import torch
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel
 from torch import Tensor
 
 from ebmcore import PositiveFloat, Probability
+from ebmcore.config import nested
 from ebmcore.config.schema import check, json_schema, type_name
-from ebmcore.config.signature import REQUIRED, component_parameters, describe, parameters
+from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -193,3 +198,127 @@ def test_schema_has_titles_defaults_and_descriptions():
 )
 def test_types_are_named_as_a_person_would(annotation, name):
     assert type_name(annotation) == name
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default"),
+    [
+        (float, None),
+        (float, math.inf),
+        (float, math.nan),
+        (Annotated[float, Gt(0)], 0.0),
+        (int, True),
+        (torch.Size, torch.Size([1, 2])),
+    ],
+    ids=str,
+)
+def test_what_is_recorded_of_a_default_means_the_default(annotation, default):
+    keys = [Parameter("k", annotation, default)]
+    record = check(keys, {}).record
+    again = check(keys, record)
+    assert not again.faults
+    assert type(again.values["k"]) is type(default)
+    assert repr(again.values["k"]) == repr(default)
+    assert repr(again.record) == repr(record)
+
+
+def test_only_what_is_the_default_itself_is_let_through():
+    assert check([Parameter("k", int, 1)], {"k": True}).faults
+    assert check([Parameter("k", Annotated[float, Gt(0)], 0.0)], {"k": -1.0}).faults
+
+
+def raises_key_error(value: str) -> str:
+    return {}[value]
+
+
+class Typed(typing.TypedDict):
+    a: int
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [Typed, Literal[()], typing.Required[int], typing.ClassVar[int], typing.Final[int]],
+    ids=str,
+)
+def test_an_annotation_that_means_nothing_here_leaves_the_others_checked(annotation):
+    keys = [Parameter("odd", annotation, None), Parameter("n", Annotated[int, Gt(0)], 1)]
+    assert check(keys, {"odd": [1]}).values == {"odd": [1], "n": 1}
+    assert [place for place, _ in check(keys, {"odd": 3, "n": 0}).faults] == ["n"]
+    assert json_schema(keys, "part", "")["properties"]["n"]["exclusiveMinimum"] == 0
+    assert isinstance(type_name(annotation), str)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "raised"),
+    [
+        (Annotated[str, Gt(0)], "TypeError"),
+        (Annotated[str, AfterValidator(raises_key_error)], "KeyError"),
+    ],
+    ids=["bound", "validator"],
+)
+def test_what_a_type_raises_is_a_fault_of_its_key(annotation, raised):
+    keys = [Parameter("odd", annotation, ""), Parameter("n", int, 1)]
+    faults = dict(check(keys, {"odd": "x", "n": "y"}).faults)
+    assert set(faults) == {"odd", "n"}
+    assert faults["odd"].startswith(f"can't be held against its type: {raised}")
+    assert "n" in json_schema(keys, "part", "")["properties"]
+
+
+def test_a_default_that_json_cannot_hold_is_neither_recorded_nor_in_the_schema():
+    keys = [Parameter("raw", bytes, b"\xff"), Parameter("n", int, 1)]
+    assert check(keys, {}).values == {"raw": b"\xff", "n": 1}
+    assert check(keys, {}).record == {"n": 1}
+    assert "default" not in json_schema(keys, "part", "")["properties"]["raw"]
+
+
+@pytest.mark.parametrize("value", ["\ud800", {1, 2}], ids=["surrogate", "set"])
+def test_what_no_yaml_holds_is_a_fault_of_its_key(value):
+    assert [at for at, _ in check([Parameter("k", typing.Any)], {"k": value}).faults] == ["k"]
+
+
+class Tolerant(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    a: int
+
+
+class Pairs(RootModel[list[Inner]]):
+    pass
+
+
+@dataclass
+class Plain:
+    inner: Inner
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "place"),
+    [
+        (Inner, {"low": 1, "hihg": 2}, "k.hihg"),
+        (Outer, {"inner": {"low": 1, "zz": 2}}, "k.inner.zz"),
+        (Outer, {"inner": {"low": 1}, "many": [{"low": 1}, {"low": 1, "zz": 2}]}, "k.many.1.zz"),
+        (dict[str, Inner], {"x": {"low": 1, "zz": 2}}, "k.x.zz"),
+        (Plain, {"inner": {"low": 1, "zz": 2}}, "k.inner.zz"),
+        (Pairs, [{"low": 1, "zz": 2}], "k.0.zz"),
+        (Inner | None, {"low": 1, "zz": 2}, "k.zz"),
+    ],
+    ids=["model", "in a model", "in a list", "in a mapping", "dataclass", "root", "union"],
+)
+def test_an_unknown_key_in_a_nested_model_is_refused(annotation, given, place):
+    keys = [Parameter("k", annotation)]
+    faults = dict(check(keys, {"k": given}).faults)
+    assert list(faults) == [place]
+    assert faults[place].startswith("unknown key.")
+    assert not jsonschema.Draft202012Validator(json_schema(keys, "", "")).is_valid({"k": given})
+
+
+def test_a_model_that_says_itself_what_is_extra_is_left_alone():
+    keys = [Parameter("k", Tolerant)]
+    assert not check(keys, {"k": {"a": 1, "zz": 2}}).faults
+    assert jsonschema.Draft202012Validator(json_schema(keys, "", "")).is_valid(
+        {"k": {"a": 1, "zz": 2}}
+    )
+
+
+@pytest.mark.parametrize("annotation", [typing.Callable, typing.Callable[..., int]], ids=str)
+def test_a_function_of_no_stated_kind_is_no_component(annotation):
+    assert nested(annotation) is None

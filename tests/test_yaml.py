@@ -84,9 +84,48 @@ def test_no_python_object_is_made():
         "a: &x [*x]",
         "a: " + "[" * 3000,
         "a: " + "9" * 5000,
+        'a: !!timestamp "abc"',
+        "a: !!timestamp 2001-01-01",
+        'a: !!int ""',
+        'a: !!float ""',
+        'a: !!binary "aGk="',
+        "a: !!set {x, y}",
+        "a: !!omap [x: 1]",
+        "a: !!map x",
+        "a: !!str [x]",
+        r'a: "\ud800"',
+        r'"\ud800": 1',
     ],
-    ids=["int", "bool", "key", "cycle", "deep", "long"],
+    ids=[
+        *("int", "bool", "key", "cycle", "deep", "long", "timestamp", "date", "no int", "no float"),
+        *("binary", "set", "omap", "map", "str", "surrogate", "surrogate key"),
+    ],
 )
 def test_what_no_config_means_is_refused_in_a_message(text):
     with pytest.raises(ConfigError, match="broken YAML"):
         parse(text, "c.yaml")
+
+
+@pytest.mark.parametrize(("text", "place"), [(r'a: "\ud800"', "1:4"), ("a: !!float ''", "1:4")])
+def test_a_value_that_is_refused_is_named_by_its_place(text, place):
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "c.yaml")
+    assert str(caught.value).startswith(f"c.yaml:{place}: broken YAML: ")
+
+
+def bomb(start, link):
+    """Nine anchors, each of which names the one before nine times."""
+    lines = [f"a0: &a0 {start}"]
+    for i in range(1, 10):
+        lines.append(f"a{i}: &a{i} " + link.format(", ".join([f"*a{i - 1}"] * 9)))
+    return "\n".join(lines)
+
+
+def test_aliases_of_aliases_are_counted():
+    with pytest.raises(ConfigError, match="more than 100,000 values"):
+        parse(bomb("[x]", "[{}]"), "c.yaml")
+
+
+def test_merges_of_merges_stay_small():
+    value = parse(bomb("{x: 1}", "{{<<: [{}]}}"), "c.yaml").value
+    assert value["a9"] == {"x": 1}

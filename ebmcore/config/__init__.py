@@ -5,7 +5,7 @@ from ebmcore.config.build import build, loss_slots
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.document import config_schema
 from ebmcore.config.nested import nested
-from ebmcore.config.reserved import reserved
+from ebmcore.config.reserved import clashes, reserved
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.signature import component_parameters, describe
@@ -23,6 +23,7 @@ __all__ = [
     "apply_overrides",
     "build",
     "catalog",
+    "clashes",
     "component_parameters",
     "config_schema",
     "describe",

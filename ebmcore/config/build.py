@@ -42,7 +42,7 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
         return target(**values)
     except (ValueError, TypeError, DataError) as error:
         raise ConfigError([Problem(node.path, f"{node.type}: {error}", node.where)]) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{node.path}: {node.label} can't be built: {type(error).__name__}: {error} "
             f"({raised_at(error)})"

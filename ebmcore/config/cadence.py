@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 PATTERN = r"^\s*(?:([1-9][0-9]*)\s+(epoch|epochs|step|steps)|end)\s*$"
 
@@ -16,9 +17,9 @@ class Cadence:
     unit: str  # "epoch", "step" or "end"
 
     @classmethod
-    def parse(cls, text: str) -> Cadence:
+    def parse(cls, text: Any) -> Cadence:
         """Read the text form. Raises ValueError that shows what would be right."""
-        match = re.match(PATTERN, text)
+        match = re.match(PATTERN, text) if isinstance(text, str) else None
         if match is None:
             raise ValueError("should be a cadence such as '20 epochs', '500 steps' or 'end'")
         if match[1] is None:

@@ -7,7 +7,7 @@ from typing import Any
 from ebmcore.config import catalog
 from ebmcore.config.nested import Nested, nested
 from ebmcore.config.nodes import PARTS
-from ebmcore.config.reserved import reserved
+from ebmcore.config.reserved import clashes, reserved
 from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
@@ -17,14 +17,15 @@ from ebmcore.plugins import Component, Host
 
 
 def config_schema(host: Host) -> dict[str, Any]:
-    """Return the schema; a component that can't be loaded is left out."""
+    """Return the schema; a component that can't be loaded, or be configured, is left out."""
     properties: dict[str, Any] = dict(_section(Settings)["properties"])
     properties["plugins"] = _section(Plugins)
     definitions: dict[str, Any] = {}
     for kind in KINDS.values():
-        inner = _choice([_branch(c, inner=True) for c in host.components(kind.name)])
+        there = host.components(kind.name)
+        inner = _choice([_branch(c, definitions, inner=True) for c in there])
         definitions[kind.name] = _or_reference(inner)
-        node = _or_reference(_choice([_branch(c) for c in host.components(kind.name)]))
+        node = _or_reference(_choice([_branch(c, definitions) for c in there]))
         properties[kind.key] = {"anyOf": [node, _array(node)]} if kind.is_list else node
     properties[PARTS] = {
         "type": "object",
@@ -54,20 +55,55 @@ def _section(cls: type[Any]) -> dict[str, Any]:
     return json_schema(parameters(cls), cls.__name__.lower(), describe(cls).summary)
 
 
-def _branch(component: Component, *, inner: bool = False) -> dict[str, Any] | None:
+def _branch(
+    component: Component, definitions: dict[str, Any], *, inner: bool = False
+) -> dict[str, Any] | None:
     try:
         target = component.load()
         parameters_ = component_parameters(target)
     except PluginError:
         return None
+    if clashes(component.kind, target, inner=inner):
+        return None
     nodes = {p.name: found for p in parameters_ if (found := nested(p.annotation)) is not None}
     plain = tuple(p for p in parameters_ if p.name not in nodes)
     own = () if inner else reserved(component.kind, target)
     schema = json_schema((*plain, *own), component.name, describe(target).text)
+    schema = _lifted(schema, definitions, f"{component.kind}.{component.full_name}.")
     for parameter in parameters_:
         if parameter.name in nodes:
             _add_node(schema, parameter, nodes[parameter.name])
     return _typed([component.full_name, component.name], schema)
+
+
+_HERE = "#/$defs/"
+
+
+def _lifted(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Move a branch's own definitions to the document's, since every `$ref` starts at its root."""
+    schema = _prefixed(schema, prefix)
+    own = schema.pop("$defs", {})
+    definitions.update({prefix + name: definition for name, definition in own.items()})
+    return schema
+
+
+def _prefixed(schema: Any, prefix: str) -> Any:
+    """Return a schema in which every reference to a definition has a prefix."""
+    if isinstance(schema, list):
+        return [_prefixed(item, prefix) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs"):  # whose keys are names
+            changed[key] = {name: _prefixed(inner, prefix) for name, inner in value.items()}
+        elif key == "$ref":
+            changed[key] = value.replace(_HERE, _HERE + prefix, 1)
+        elif key in ("default", "examples", "const", "enum"):
+            changed[key] = value
+        elif key != "discriminator":  # pydantic's own word for other tools, with references in it
+            changed[key] = _prefixed(value, prefix)
+    return changed
 
 
 def _add_node(schema: dict[str, Any], parameter: Parameter, kind: Nested) -> None:

@@ -36,7 +36,8 @@ def nested(annotation: Any) -> Nested | None:
         inner = nested(arguments[0])
         return None if inner is None or inner.many else Nested(inner.kind, many=True)
     if origin is collections.abc.Callable:
-        return Nested("energy") if all(map(_is_tensor, _flat(arguments))) else None
+        takes_tensors = bool(arguments) and all(map(_is_tensor, _flat(arguments)))
+        return Nested("energy") if takes_tensors else None
     if not inspect.isclass(annotation):
         return None
     if issubclass(annotation, Kernel):

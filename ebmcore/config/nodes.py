@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ebmcore.config.catalog import find_lr_scheduler, find_optimizer, torch_parameters
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.reserved import reserved
+from ebmcore.config.reserved import clashes, reserved, wrong_options
 from ebmcore.config.schema import check
 from ebmcore.config.signature import REQUIRED, Parameter, component_parameters
 from ebmcore.config.source import Source
@@ -36,6 +36,12 @@ class NodeReader:
         self.problems: list[Problem] = []
         self.shared: dict[str, Node | None] = {}  # path -> a main node or one of the parts
         self.open: list[str] = []  # the shared nodes that are being read
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The section of nodes that others refer to, as it was written."""
+        parts = self.source.tree.get(PARTS)
+        return parts if isinstance(parts, dict) else {}
 
     def fault(self, path: str, message: str) -> None:
         """Note a problem."""
@@ -68,34 +74,40 @@ class NodeReader:
 
         `own` are the core's keys beside the component's; by default those of its kind.
         """
-        if isinstance(given, str) and given.startswith("@"):
-            return self.reference(kind, given, path)
-        if path not in _MAIN and not path.startswith(f"{PARTS}."):
-            return self.plain_node(kind, given, path, own)
+        outer, _, part = path.partition(".")
+        if path not in _MAIN and (outer != PARTS or part not in self.parts):
+            return self.written(kind, given, path, own)
         if path not in self.shared:
             self.open.append(path)
-            node = self.plain_node(kind, given, path, own)
+            node = self.written(kind, given, path, own)
             self.open.remove(path)
             self.shared[path] = node
         return self.shared[path]
 
+    def written(
+        self, kind: str, given: Any, path: str, own: Sequence[Parameter] | None
+    ) -> Node | None:
+        """Read what stands at a place: a reference or a node itself."""
+        if is_reference(given):
+            return self.reference(kind, given, path)
+        return self.plain_node(kind, given, path, own)
+
     def reference(self, kind: str, given: str, path: str) -> Node | None:
         """Follow `"@NAME"` to a main node or to one of the parts; each is one object."""
         name = given.removeprefix("@")
-        parts = self.source.tree.get(PARTS)
-        parts = parts if isinstance(parts, dict) else {}
-        there = [*(key for key in _MAIN if self.source.tree.get(key) is not None), *parts]
+        there = [*(key for key in _MAIN if self.source.tree.get(key) is not None), *self.parts]
         if name not in there:
             names = ", ".join(f"@{other}" for other in there)
             self.fault(path, f"there is no {given!r} to refer to; there are: {names or 'none'}")
             return None
-        place = name if name in _MAIN else f"{PARTS}.{name}"
+        is_main = name in _MAIN and self.source.tree.get(name) is not None
+        place = name if is_main else f"{PARTS}.{name}"
         if place in self.open:
             circle = " -> ".join([*self.open[self.open.index(place) :], place])
             self.fault(path, f"{given!r} refers to itself: {circle}")
             return None
-        known = _MAIN.get(name, kind)
-        node = self.node(known, self.source.tree[name] if name in _MAIN else parts[name], place)
+        known = _MAIN[name] if is_main else kind
+        node = self.node(known, self.source.tree[name] if is_main else self.parts[name], place)
         if known != kind or (node is not None and node.kind != kind):
             found = known if node is None else node.kind
             self.fault(path, f"{given!r} is of kind {found}; here stands one of kind {kind}")
@@ -121,15 +133,15 @@ class NodeReader:
         except PluginError as error:
             self.fault(f"{path}.type", str(error))
             return None
-        own = reserved(kind, target) if own is None else own
-        clash = {"type", *(p.name for p in own)} & {p.name for p in keys}
-        if clash:
-            self.fault(path, f"{name} has a parameter {clash.pop()!r}, which is the core's own key")
+        if clash := sorted(clashes(kind, target, inner=own is not None)):
+            self.fault(path, f"{name} has a parameter {clash[0]!r}, which is the core's own key")
             return None
+        own = reserved(kind, target) if own is None else own
         inner = {p.name: found for p in keys if (found := nested(p.annotation)) is not None}
         plain = {k: v for k, v in given.items() if k != "type" and k not in inner}
         checked = check((*(p for p in keys if p.name not in inner), *own), plain)
-        for place, message in checked.faults:
+        faults = checked.faults or wrong_options(name, checked.values, own)
+        for place, message in faults:
             self.fault(f"{path}.{place}", message)
         before = len(self.problems)
         children = {
@@ -137,7 +149,7 @@ class NodeReader:
             for key in keys
             if key.name in inner
         }
-        if checked.faults or len(self.problems) > before:
+        if faults or len(self.problems) > before:
             return None
         values = {**checked.values, **children}
         return Node(
@@ -182,17 +194,19 @@ class NodeReader:
         return Found(component, target, component_parameters(target))
 
 
+def is_reference(given: Any) -> bool:
+    """Whether a value stands for a node that is written elsewhere."""
+    return isinstance(given, str) and given.startswith("@")
+
+
 def _records(children: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return child nodes as plain values; a reference stays one."""
+    """Return child nodes as plain values; a reference stays one, a default is null."""
 
     def record(node: Any, written: Any) -> Any:
-        if isinstance(written, str) and written.startswith("@"):
-            return written
-        return node.record if isinstance(node, Node) else None
+        if written is None:
+            return None
+        if isinstance(written, list):
+            return [record(n, w) for n, w in zip(node, written, strict=True)]
+        return written if is_reference(written) else node.record
 
-    return {
-        key: [record(n, w) for n, w in zip(value, given[key], strict=True)]
-        if isinstance(value, list)
-        else record(value, given.get(key))
-        for key, value in children.items()
-    }
+    return {key: record(value, given.get(key)) for key, value in children.items()}

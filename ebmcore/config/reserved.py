@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.schema import Check
-from ebmcore.config.signature import Parameter
+from ebmcore.config.signature import Parameter, component_parameters
 from ebmcore.types import PositiveInt
 
 
@@ -60,3 +61,25 @@ def reserved(kind: str, target: Any = None) -> tuple[Parameter, ...]:
         key._replace(default=getattr(target, "every", key.default)) if key is _EVERY else key
         for key in keys
     )
+
+
+def clashes(kind: str, target: Any, *, inner: bool = False) -> set[str]:
+    """Name the parameters of a component that are the core's own keys, so that no config sets them.
+
+    An inner component, one among another's values, has no key of the core's but `type`.
+    """
+    own = () if inner else reserved(kind, target)
+    return {"type", *(p.name for p in own)} & {p.name for p in component_parameters(target)}
+
+
+def wrong_options(
+    name: str, values: dict[str, Any], own: Sequence[Parameter]
+) -> tuple[tuple[str, str], ...]:
+    """Say what is wrong with a default of the core's own keys that a component sets itself."""
+    if all(key.name != "every" for key in own):
+        return ()
+    try:
+        Cadence.parse(values["every"])
+    except ValueError as error:
+        return (("every", f"the own `every` of {name} {error}; got {values['every']!r}"),)
+    return ()

@@ -1,4 +1,4 @@
-"""The one module that knows pydantic: values held against parameters, and their JSON Schema."""
+"""Values held against parameters, and their JSON Schema; only here and in `extra` is pydantic."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
+from ebmcore.config.extra import ClosedJsonSchema, dropped
 from ebmcore.config.signature import REQUIRED, Parameter
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
@@ -35,32 +35,119 @@ class Checked(NamedTuple):
 
 
 def check(parameters: Iterable[Parameter], given: dict[str, Any]) -> Checked:
-    """Hold a mapping against the parameters, finding every fault."""
+    """Hold a mapping against the parameters, finding every fault.
+
+    What a record says of a default means that default, whether it fits its own type or not.
+    """
     parameters = tuple(parameters)
+    if faults := tuple((k, text) for k, v in given.items() for text in _no_yaml(v)):
+        return Checked({}, {}, faults)
+    recorded = {p.name for p in parameters if p.name in given and _is_default(given[p.name], p)}
+    return _check(parameters, {k: v for k, v in given.items() if k not in recorded})
+
+
+def _check(parameters: tuple[Parameter, ...], given: dict[str, Any]) -> Checked:
     model = _model(parameters)
+    names = tuple(p.name for p in parameters)
     try:
         values = model.model_validate_json(json.dumps(given))
     except ValidationError as error:
         errors = error.errors(include_url=False)
         whole = _whole_numbers(given, errors)
         if whole is not None:
-            return check(parameters, whole)
-        return Checked({}, {}, _faults(errors, tuple(p.name for p in parameters), given))
+            return _check(parameters, whole)
+        return Checked({}, {}, _faults(errors, names, given))
+    except Exception as error:
+        return Checked({}, {}, _raised(parameters, given) or (("", _text(error)),))
     named = {p.name: getattr(values, f"p{i}") for i, p in enumerate(parameters)}
+    unknown = (
+        (".".join(map(str, (key, *place))), _unknown(str(place[-1]), there))
+        for key, value in given.items()
+        for place, there in dropped(named[key], value)
+    )
+    if faults := tuple(unknown):
+        return Checked({}, {}, faults)
     return Checked(named, {name: plain for name, value in named.items() for plain in _plain(value)})
 
 
+def _no_yaml(value: Any) -> Iterable[str]:
+    """Say what is wrong with a value, from Python, that no YAML could hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        yield "holds half a character (a lone surrogate); write the whole one"
+    except (TypeError, ValueError, RecursionError) as error:
+        yield f"should be what YAML can hold: {error}"
+
+
+def _is_default(value: Any, parameter: Parameter) -> bool:
+    """Whether a value is what a record holds for the default; 1 is not true, nor 1.0."""
+    if parameter.default is REQUIRED:
+        return False
+    try:
+        text = json.dumps(value, sort_keys=True)
+        return any(json.dumps(p, sort_keys=True) == text for p in _plain(parameter.default))
+    except (TypeError, ValueError):
+        return False
+
+
+def _raised(
+    parameters: tuple[Parameter, ...], given: dict[str, Any]
+) -> tuple[tuple[str, str], ...]:
+    """Find which keys' own types raise when they meet their values, and what is wrong besides."""
+    faults: list[tuple[str, str]] = []
+    sound = []
+    for parameter in parameters:
+        own = {parameter.name: given[parameter.name]} if parameter.name in given else {}
+        try:
+            _model((parameter,)).model_validate_json(json.dumps(own))
+        except ValidationError:
+            sound.append(parameter)
+        except Exception as error:
+            faults.append((parameter.name, f"can't be held against its type: {_text(error)}"))
+        else:
+            sound.append(parameter)
+    if faults:
+        broken = {name for name, _ in faults}
+        rest = {k: v for k, v in given.items() if k not in broken}
+        faults += _check(tuple(sound), rest).faults
+    return tuple(faults)
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def json_schema(parameters: Iterable[Parameter], title: str, description: str) -> dict[str, Any]:
-    """Return the JSON Schema of a mapping with these keys."""
+    """Return the JSON Schema of a mapping with these keys; one that has none takes any value."""
     parameters = tuple(parameters)
     try:
-        schema = _model(parameters).model_json_schema(by_alias=True)
-    except PydanticInvalidForJsonSchema:
-        schema = _model(p._replace(annotation=Any) for p in parameters).model_json_schema()
+        schema = _json_schema(parameters)
+    except Exception:
+        schema = _json_schema(tuple(p if _has_schema(p) else _open(p) for p in parameters))
     for name, part in schema.get("properties", {}).items():
         if part.get("title", "").lower().replace(" ", "_") != name:
             part["title"] = name
     return {**schema, "title": title, "description": description}
+
+
+def _json_schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
+    model = _model(parameters)
+    return model.model_json_schema(by_alias=True, schema_generator=ClosedJsonSchema)
+
+
+def _has_schema(parameter: Parameter) -> bool:
+    try:
+        _json_schema((parameter,))
+    except Exception:
+        return False
+    return True
+
+
+def _open(parameter: Parameter) -> Parameter:
+    """Return a key of the same name that takes any value."""
+    default = parameter.default if parameter.default is REQUIRED else None
+    return parameter._replace(annotation=Any, default=default)
 
 
 def type_name(annotation: Any) -> str:
@@ -77,11 +164,28 @@ def _model(parameters: Iterable[Parameter]) -> type[BaseModel]:
         # aliases keep a key named `schema` or `validate` from meeting pydantic's own methods
         field = partial(Field, alias=parameter.name, description=description)
         fields[f"p{i}"] = (_annotation(parameter.annotation), field(default))
-    make: Callable[..., type[BaseModel]] = partial(create_model, "Keys", __config__=_CONFIG)
     try:
-        return make(**fields)
-    except PydanticSchemaGenerationError:
-        return make(**{name: (Any, field) for name, (_, field) in fields.items()})
+        return _make(fields)
+    except Exception:
+        sound = {name: entry for name, entry in fields.items() if _can_make(name, entry)}
+        return _make({n: sound.get(n, (Any, field)) for n, (_, field) in fields.items()})
+
+
+def _make(fields: dict[str, Any]) -> type[BaseModel]:
+    """Make a model. Raises whatever pydantic does, TypeError for what it would leave out."""
+    make: Callable[..., type[BaseModel]] = partial(create_model, "Keys", __config__=_CONFIG)
+    model = make(**fields)
+    if set(model.model_fields) != set(fields):  # a ClassVar is no field
+        raise TypeError("not every annotation makes a field")
+    return model
+
+
+def _can_make(name: str, entry: Any) -> bool:
+    try:
+        _make({name: entry})
+    except Exception:
+        return False
+    return True
 
 
 def _annotation(annotation: Any) -> Any:
@@ -153,14 +257,19 @@ def _fault(error: Any, names: tuple[str, ...], given: dict[str, Any]) -> tuple[s
     if error["type"] == "extra_forbidden":
         if len(path) > 1:  # in a model of a component's own
             return place, "unknown key"
-        near = difflib.get_close_matches(place, names, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return place, f"unknown key.{hint} Keys here: {', '.join(names) or 'none'}"
+        return place, _unknown(place, names)
     if error["type"] == "missing":
         return place, "missing; it has no default"
     text = error["msg"].removeprefix("Value error, ")
     text = text.replace("Input should be", "should be")
     return place, text[0].lower() + text[1:]
+
+
+def _unknown(key: str, names: Iterable[str]) -> str:
+    names = tuple(names)
+    near = difflib.get_close_matches(key, names, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key.{hint} Keys here: {', '.join(names) or 'none'}"
 
 
 def _own_path(error: Any, given: Any) -> list[str | int]:
@@ -192,7 +301,7 @@ def _plain(value: Any) -> Iterable[Any]:
         return
     try:
         yield to_jsonable_python(value)
-    except PydanticSerializationError:
+    except Exception:  # also of a method of the value's own
         return
 
 

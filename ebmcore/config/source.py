@@ -17,7 +17,7 @@ class Source(NamedTuple):
     tree: dict[str, Any]
     name: str = ""  # the file, as the user named it
     lines: dict[yaml_text.Path, int] = {}  # noqa: RUF012 (an immutable tuple's default, never written)
-    overrides: tuple[str, ...] = ()  # dotted keys that were set over the file
+    overrides: tuple[str, ...] = ()  # dotted keys that were set over the file, or made on the way
 
     @property
     def folder(self) -> Path:
@@ -31,10 +31,10 @@ class Source(NamedTuple):
             for dotted in self.overrides:
                 if ".".join(parts[:end]) == dotted:
                     return "override"
+        lines = {".".join(map(str, key)): line for key, line in self.lines.items()}
         for end in range(len(parts), -1, -1):
-            key = tuple(int(part) if part.isdigit() else part for part in parts[:end])
-            if key in self.lines:
-                return f"{self.name}:{self.lines[key]}"
+            if (line := lines.get(".".join(parts[:end]))) is not None:
+                return f"{self.name}:{line}"
         return self.name
 
     def problem(self, path: str, message: str) -> Problem:
@@ -74,9 +74,9 @@ def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
     places = []
     for dotted, value in overrides.items():
         try:
-            places.append(_set(tree, dotted.split("."), value))
+            places += _set(tree, dotted.split("."), value)
         except LookupError as error:
-            raise ConfigError([Problem(dotted, str(error.args[0]), "override")]) from None
+            raise ConfigError([Problem(dotted[:100], str(error.args[0]), "override")]) from None
     return source._replace(tree=tree, overrides=(*source.overrides, *places))
 
 
@@ -94,20 +94,30 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
     return overrides
 
 
-def _set(tree: dict[str, Any], keys: list[str], value: Any) -> str:
-    """Set one value, making mappings on the way; return the dotted place where it went."""
+def _set(tree: dict[str, Any], keys: list[str], value: Any) -> list[str]:
+    """Set one value; return the dotted places of the mappings made on the way, and its own."""
+    if len(keys) > yaml_text.DEPTH:
+        raise LookupError(f"is nested too deeply; a config has at most {yaml_text.DEPTH} levels")
     here: Any = tree
     place: list[str] = []
-    for key in keys[:-1]:
+    made: list[str] = []
+    for i, key in enumerate(keys[:-1]):
         holder, at, steps = _locate(here, key, place)
         place += steps
         child = holder[at] if isinstance(holder, list) else holder.get(at)
+        if isinstance(child, str) and child.startswith("@"):
+            name = child.removeprefix("@")
+            shared = name if tree.get(name) is not None else f"parts.{name}"
+            meant = ".".join([shared, *keys[i + 1 :]])
+            raise LookupError(f"{'.'.join(place)} is the reference {child!r}; set {meant}")
         if isinstance(child, str):  # the short form `energy: mlp`
             child = {"type": child}
+        if isinstance(holder, dict) and at not in holder:
+            made.append(".".join(place))
         holder[at] = here = {} if child is None else child
     holder, at, steps = _locate(here, keys[-1], place)
     holder[at] = copy.deepcopy(value)
-    return ".".join([*place, *steps])
+    return [*made, ".".join([*place, *steps])]
 
 
 def _locate(here: Any, key: str, place: list[str]) -> tuple[Any, Any, list[str]]:
@@ -117,7 +127,7 @@ def _locate(here: Any, key: str, place: list[str]) -> tuple[Any, Any, list[str]]
     if not isinstance(here, list):
         raise LookupError(f"{'.'.join(place)} is {here!r}, which has no key {key!r}")
     names = [_entry_name(entry) for entry in here]
-    if key.isdigit() and int(key) < len(here):
+    if key.isdecimal() and len(key) < 10 and int(key) < len(here):
         return here, int(key), [key]
     if key in names:
         return here, names.index(key), [str(names.index(key))]

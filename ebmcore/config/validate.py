@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ebmcore.config.build import loss_slots
-from ebmcore.config.nodes import PARTS, NodeReader
+from ebmcore.config.nodes import PARTS, NodeReader, is_reference
 from ebmcore.config.schema import check
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.signature import REQUIRED, Parameter, is_part, parameters
@@ -24,7 +24,8 @@ _REQUIRED = ("data", "energy", "loss", "train")
 
 def plugin_selection(source: Source) -> Selection:
     """Read which plugins a config asks for, before any is loaded. Raises ConfigError."""
-    given = source.tree.get("plugins") or {}
+    given = source.tree.get("plugins")
+    given = {} if given is None else given
     if not isinstance(given, dict):
         raise ConfigError([source.problem("plugins", f"should be a mapping; got {given!r}")])
     checked = check(parameters(Plugins), given)
@@ -76,14 +77,16 @@ class _Reader(NodeReader):
         settings = self.section(Settings, {k: tree[k] for k in _SETTINGS if k in tree}, "")
         train = self.section(Train, tree.get("train", {}), "train")
         tracking: Tracking | None = None
-        if tree.get("tracking", {}) not in ("off", False):
-            tracking = self.section(Tracking, tree.get("tracking") or {}, "tracking")
+        mirror = tree.get("tracking")
+        if mirror != "off" and mirror is not False:
+            tracking = self.section(Tracking, {} if mirror is None else mirror, "tracking")
         data = self.node("dataset", tree.get("data"), "data")
         energy = self.node("energy", tree.get("energy"), "energy")
         sampler = self.optional("sampler", tree.get("sampler"), "sampler")
         chains = self.optional("chains", tree.get("chains"), "chains")
         losses = self.nodes("loss", tree.get("loss"), "loss")
-        optimizer = self.node("optimizer", tree.get("optimizer") or "Adam", "optimizer")
+        steps = tree.get("optimizer")
+        optimizer = self.node("optimizer", "Adam" if steps is None else steps, "optimizer")
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
         self.check_slots(losses, sampler, chains)
@@ -152,13 +155,14 @@ class _Reader(NodeReader):
     def records(self) -> dict[str, Any]:
         """Return the shared nodes as plain values; a reference stays one."""
         tree = self.source.tree
-        parts = {name: self.shared[f"{PARTS}.{name}"] for name in tree.get(PARTS) or {}}
-        found: dict[str, Any] = {PARTS: {k: node and node.record for k, node in parts.items()}}
-        for name in ("data", "energy", "sampler", "chains"):
-            given, node = tree.get(name), self.shared.get(name)
-            is_reference = isinstance(given, str) and given.startswith("@")
-            found[name] = given if is_reference else node and node.record
-        return {k: v for k, v in found.items() if k != PARTS or v}
+
+        def record(given: Any, path: str) -> Any:
+            node = self.shared.get(path)
+            return given if is_reference(given) else node and node.record
+
+        parts = {k: record(given, f"{PARTS}.{k}") for k, given in (tree.get(PARTS) or {}).items()}
+        main = {k: record(tree.get(k), k) for k in ("data", "energy", "sampler", "chains")}
+        return {PARTS: parts, **main} if parts else main
 
     def check_parts(self, parts: Any) -> None:
         """Refuse a section of shared nodes that isn't a mapping, or that nobody refers to."""

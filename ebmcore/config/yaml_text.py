@@ -14,7 +14,11 @@ import yaml
 from ebmcore.errors import ConfigError, Problem
 
 Path = tuple[str | int, ...]
-_DEPTH = 50  # levels of nesting
+DEPTH = 50  # levels of nesting
+_MOST = 100_000  # values in a document, each counted wherever an alias repeats it
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null")}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Document(NamedTuple):
@@ -28,6 +32,11 @@ class _Loader(yaml.SafeLoader):
     """A SafeLoader with the core schema's scalars."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge what `<<` names, keeping each key once, so that merges of merges don't multiply."""
+        super().flatten_mapping(node)
+        node.value = list({_key(key): (key, value) for key, value in node.value}.values())
 
 
 _Loader.add_implicit_resolver(
@@ -78,20 +87,23 @@ def parse_value(text: str, name: str) -> Any:
 
 def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > _DEPTH:
+    if len(lines) > _MOST:
+        raise _refused(f"more than {_MOST:,} values, counting what aliases repeat", node)
+    if len(path) > DEPTH:
         raise _refused("nested too deeply, or an anchor within itself", node)
-    if not node.tag.startswith("tag:yaml.org,2002:") or ":python/" in node.tag:
-        raise _refused(f"the tag {node.tag!r} is not for configs", node)
+    if node.tag not in _tags(node):
+        raise _refused(f"the tag {node.tag!r} is not for configs, or not for what follows it", node)
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.ScalarNode):
+        _refuse_surrogates(node)
         try:
             return loader.construct_object(node)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise _refused(f"{node.value[:40]!r} can't be read as {node.tag}", node) from error
+    assert isinstance(node, yaml.MappingNode)
     for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise _refused("a key should be a word", key)
+        _key(key)
     own = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
     if len(set(own)) < len(own):
         _refuse_repeats(node, path, name)
@@ -102,6 +114,26 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int],
         lines[(*path, key)] = key_node.start_mark.line + 1
         result[key] = _value(loader, value_node, (*path, key), lines, name)
     return result
+
+
+def _tags(node: yaml.Node) -> set[str]:
+    """List the tags that suit a node."""
+    if isinstance(node, yaml.ScalarNode):
+        return _SCALARS
+    return {f"{_TAG}seq" if isinstance(node, yaml.SequenceNode) else f"{_TAG}map"}
+
+
+def _key(node: yaml.Node) -> str:
+    """Return a key as it was written. Raises MarkedYAMLError when it is no word."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise _refused("a key should be a word", node)
+    _refuse_surrogates(node)
+    return str(node.value)
+
+
+def _refuse_surrogates(node: yaml.ScalarNode) -> None:
+    if _SURROGATE.search(node.value):
+        raise _refused("half a character (a lone surrogate); write the whole one", node)
 
 
 def _refused(message: str, node: yaml.Node) -> yaml.MarkedYAMLError:

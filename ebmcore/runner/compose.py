@@ -128,8 +128,17 @@ def _provenance(node: Node) -> dict[str, Any]:
         "kind": node.kind,
         "distribution": plugin.distribution or None,
         "version": plugin.version or None,
-        "revision": getattr(node.target, "revision", None),
+        "revision": _revision(node.target),
     }
+
+
+def _revision(target: Any) -> str | int | float | None:
+    """Return what a part calls its own revision, as JSON can hold it."""
+    try:
+        revision = getattr(target, "revision", None)
+        return revision if isinstance(revision, str | int | float | None) else str(revision)
+    except Exception:  # a part's own fault, which is no reason to stop a run
+        return None
 
 
 def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
@@ -146,7 +155,7 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
             )
         except DataError as error:
             raise ConfigError([Problem(node.path, str(error), node.where)]) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             what = f"{type(error).__name__}: {error} ({raised_at(error)})"
             message = f"{node.label} can't give its data: {what}"
             raise ConfigError([Problem(node.path, message, node.where)]) from error
