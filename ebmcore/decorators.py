@@ -44,7 +44,18 @@ class _Decorator:
         """Mark `target`; `attributes` such as `order=2` are set on it."""
 
         def mark(target: T) -> T:
-            setattr(target, MARK, Offer(self.kind, name or target.__name__))
+            if not callable(target):
+                raise TypeError(f"@{self.kind} takes a class or a function; got {target!r}")
+            own = target.__name__ if name is None and hasattr(target, "__name__") else name
+            if own is None:
+                raise TypeError(f"{target!r} has no name of its own; write {self.kind}(name=…)")
+            if MARK in getattr(target, "__dict__", {}):  # not its base class's
+                first = getattr(target, MARK)
+                raise TypeError(
+                    f"{own!r} is offered as {first.kind} {first.name!r} already, and can't be "
+                    f"{self.kind} {own!r} too; write a second class or function"
+                )
+            setattr(target, MARK, Offer(self.kind, own))
             for attribute, value in attributes.items():
                 setattr(target, attribute, value)
             return target

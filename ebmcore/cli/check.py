@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,8 +29,8 @@ def command(
     host = open_host([plugin])
     from ebmcore.testing import check_plugin  # it imports torch: a wrong name is told before
 
-    is_file = any(p.found.is_file for p in host.plugins)
-    found = check_plugin(host, Path(plugin).stem if is_file else plugin)
+    files = [p.found.name for p in host.plugins if p.found.is_file]
+    found = check_plugin(host, files[0] if files else plugin)
     counts = Counter(str(outcome.result) for outcome in found)
     document = {"plugin": plugin, "counts": counts, "checks": [o.document for o in found]}
     code = RUN_FAILED if counts["failed"] else 0

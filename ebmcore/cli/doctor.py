@@ -57,7 +57,8 @@ def examine(plugin: Loaded, timeout: float) -> dict[str, Any]:
         return {**finding, "problems": [plugin.reason] if plugin.is_failure else []}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "ebmcore.cli.examine"],
+            # -P: no module of the current folder stands before an installed one
+            [sys.executable, "-P", "-m", "ebmcore.cli.examine"],
             input=json.dumps(found._asdict()),
             capture_output=True,
             text=True,

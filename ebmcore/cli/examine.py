@@ -11,12 +11,12 @@ import sys
 import time
 from typing import Any
 
-from ebmcore.config import component_parameters
-from ebmcore.errors import EbmError
+from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.host import Host
 from ebmcore.plugins.load import load
 from ebmcore.plugins.status import Loaded
+from ebmcore.testing.declarations import unusable_keys
 
 HEAVY = ("torch", "mlflow", "matplotlib", "sklearn", "scipy", "pandas", "jax", "tensorflow")
 
@@ -46,10 +46,13 @@ def _load(component: Any) -> str:
         target = component.load()
         if not callable(target):
             return f"{component.target!r} is {target!r:.60}, neither a class nor a function"
-        component_parameters(target)
+        unusable = unusable_keys(component.kind, target)
     except EbmError as error:
         return str(error)
-    return ""
+    except (Exception, SystemExit) as error:
+        what = f"{type(error).__name__}: {error} ({raised_at(error)})"
+        return f"{component.full_name}: its keys can't be read: {what}"
+    return unusable and f"{component.full_name}: {unusable}"
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -65,5 +67,8 @@ app.add_typer(run_commands, name="runs")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; a letter that a stream can't hold is written as a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     app()

@@ -77,14 +77,21 @@ def name_all(name: str, kind: str) -> Names:
     package = plain.replace("-", "_")
     if keyword.iskeyword(package) or not package.isidentifier():
         package = f"ebm_{package}"
+    if package == "tests":
+        raise EbmError(f"{name!r} would be imported as 'tests', where its tests go; choose another")
     return Names(name, package, plain.removeprefix("ebmcore-"), kind)
 
 
 def check_place(folder: Path) -> None:
     """Raise EbmError when there is no place for a new folder."""
-    if not folder.parent.is_dir():
+    try:
+        is_place, is_taken = folder.parent.is_dir(), folder.exists() or folder.is_symlink()
+    except (OSError, ValueError) as error:  # too long a name
+        reason = getattr(error, "strerror", None) or error
+        raise EbmError(f"can't write {str(folder)!r}: {reason}") from error
+    if not is_place:
         raise EbmError(f"there is no folder {str(folder.parent)!r} to write {folder.name!r} into")
-    if folder.exists() or folder.is_symlink():
+    if is_taken:
         raise EbmError(f"{str(folder)!r} exists already; choose another name, or --into FOLDER")
 
 

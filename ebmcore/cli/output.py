@@ -6,14 +6,15 @@ import contextlib
 import functools
 import json
 import math
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 
 import typer
 
-from ebmcore.errors import ConfigError, EbmError, RunError, RunInterrupted
+from ebmcore.errors import ConfigError, EbmError, RunError, RunInterrupted, raised_at
 
 P = ParamSpec("P")
 
@@ -50,7 +51,9 @@ class Answer(NamedTuple):
 
 def document(value: Any) -> None:
     """Print a JSON document; what isn't a finite number is written as text."""
-    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str))
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    escape = not encoding.startswith("utf")  # what the stream can't hold stays readable as JSON
+    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=escape, default=str))
 
 
 def say(text: str) -> None:
@@ -77,10 +80,8 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
     @functools.wraps(command)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json"))
-        # with --json, what plugins and libraries print must not stand beside the document
-        aside = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
         try:
-            with aside:
+            with _output_aside() if as_json else contextlib.nullcontext():
                 answer = command(*args, **kwargs)
         except RunInterrupted as error:
             _end(error, as_json, error.run.summary(), INTERRUPTED + error.signal_number)
@@ -90,6 +91,9 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             problems = error.problems if isinstance(error, ConfigError) else ()
             found = {"error": str(error), "problems": [p._asdict() for p in problems]}
             _end(error, as_json, found, WRONG_INPUT)
+        except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
+            text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
+            _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
         except KeyboardInterrupt as error:
             _end(error, as_json, {"error": "interrupted"}, INTERRUPTED + signal.SIGINT)
         if as_json:
@@ -100,6 +104,28 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             raise typer.Exit(answer.code)
 
     return call
+
+
+@contextlib.contextmanager
+def _output_aside() -> Iterator[None]:
+    """Send to standard error what plugins and libraries print, so that it is beside no document.
+
+    That holds for Python's stream, and for what writes to the file descriptor itself.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            sys.stdout.flush()
+            own, other = sys.stdout.fileno(), sys.stderr.fileno()
+            kept = os.dup(own)
+        except (OSError, ValueError, AttributeError):  # a stream in memory, or none
+            pass
+        else:
+            stack.callback(os.close, kept)
+            stack.callback(os.dup2, kept, own)
+            stack.callback(sys.stdout.flush)  # what was kept back of the time between
+            os.dup2(other, own)
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield
 
 
 def _end(error: BaseException, as_json: bool, found: dict[str, Any], code: int) -> NoReturn:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
+from ebmcore.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from ebmcore.runner import Run
@@ -48,14 +49,20 @@ def command(
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
     from ebmcore.runner import compose, prepare, run
+    from ebmcore.tracking import changes_since
 
     given = parse_assignments(overrides or [])
     if dry_run:
         prepared = prepare(config, given, plugins or (), strict_plugins=strict)
+        source, ignore = prepared.source.name, versions is Versions.IGNORE
+        changed = [] if ignore else changes_since(source, prepared.host)
+        if changed and versions is Versions.REFUSE:
+            raise ConfigError([Problem("", text, source) for text in changed])
         size = compose(*prepared, device="meta").dry_run(prepared.config.train)
         lines = [f"{key.replace('_', ' ')}: {value}" for key, value in size.items()]
+        lines += [f"warning: {text}" for text in changed]
         return Answer(
-            {"status": "FITS", **size, "config": prepared.config.record},
+            {"status": "FITS", **size, "config": prepared.config.record, "warnings": changed},
             lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
         )
     done = run(

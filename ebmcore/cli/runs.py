@@ -32,17 +32,19 @@ def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     folder = Path(run_dir)
     try:
         facts = json.loads((folder / "run.json").read_text())
-        plugins = {p["distribution"] or p["name"]: p for p in facts["plugins"]}
-        versions = dict(facts["versions"])
-        metrics = dict(facts.get("metrics", {}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        versions = {**facts["versions"], **dict(map(_version, facts["plugins"]))}
+        metrics = {**facts.get("metrics", {})}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
-    for name, plugin in plugins.items():
-        versions[name] = plugin["version"] or "local file"
-        if plugin["sha256"]:
-            versions[name] += f" ({plugin['sha256'][:8]})"
     config = dict(flatten(read_config(folder / "config.yaml").tree))
     return {"config": config, "versions": versions, "metrics": metrics}
+
+
+def _version(plugin: dict[str, Any]) -> tuple[str, str]:
+    """Return a plugin's name, and its version with what tells its code from another's."""
+    version = str(plugin["version"] or "local file")
+    digest = f" ({plugin['sha256'][:8]})" if plugin["sha256"] else ""
+    return str(plugin["distribution"] or plugin["name"]), version + digest
 
 
 def _differences(one: dict[str, Any], two: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -33,14 +32,29 @@ def command(
     file = Path(output)
     if file.suffix != ".npz":
         raise EbmError(f"{file}: should end in .npz")
-    if not file.parent.is_dir():
-        raise EbmError(f"{file}: no such folder {file.parent}")
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise EbmError(f"{file}: can't be written")
+    check_writable(file)
     run = load(run_dir, plugins=plugins or ())
     x = run.sample(n, steps, seed=seed)
     with torch.no_grad():
         energies = torch.cat([run.energy(part) for part in torch.split(x, 4096)])
-    np.savez(file, x=x.cpu().numpy(), energy=energies.cpu().numpy())
+    try:
+        np.savez(file, x=x.cpu().numpy(), energy=energies.cpu().numpy())
+    except OSError as error:  # a full disk
+        raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
     found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}
     return Answer(found, lambda: typer.echo(f"{n} events of shape {tuple(x.shape[1:])} in {file}"))
+
+
+def check_writable(file: Path) -> None:
+    """Raise EbmError when a file can't be written, before anything is computed for it."""
+    try:
+        if not file.parent.is_dir():
+            raise EbmError(f"{file}: no such folder {file.parent}")
+        there = file.exists()
+        with file.open("ab"):
+            pass
+        if not there:
+            file.unlink()
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise EbmError(f"{file}: can't be written: {reason}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,11 +25,13 @@ class Found(NamedTuple):
     requires: tuple[str, ...] = ()  # the distribution's requirements
     sha256: str = ""  # of a local file
     is_file: bool = False  # a local file rather than an installed distribution
+    fault: str = ""  # why it can't be loaded, when its metadata or its path says so already
 
     @property
     def origin(self) -> str:
         """Where it comes from, for a person to read."""
-        return self.target if self.is_file else f"{self.distribution} {self.version}"
+        where = "" if self.is_file else f"{self.distribution} {self.version}".strip()
+        return where or self.target
 
 
 def find(files: Iterable[str | Path] = ()) -> tuple[Found, ...]:
@@ -38,31 +40,70 @@ def find(files: Iterable[str | Path] = ()) -> tuple[Found, ...]:
     A file that is named twice is found once, and so are two copies of it, as a run keeps them.
     """
     local: dict[tuple[str, str], Found] = {}
-    for path in dict.fromkeys(Path(file).expanduser().resolve() for file in files):
-        found = find_file(path)
+    for found in map(find_file, files):
         local.setdefault((found.name, found.sha256 or found.target), found)
     return (*find_installed(), *local.values())
 
 
 def find_installed() -> tuple[Found, ...]:
-    """List the plugins of every API version among the installed distributions."""
-    found = set()
-    points = importlib.metadata.entry_points()
-    groups = sorted(group for group in points.groups if _ANY_GROUP.fullmatch(group))
-    for point in (point for group in groups for point in points.select(group=group)):
-        if point.dist is None:
+    """List the plugins of every API version among the installed distributions.
+
+    A distribution whose metadata can't be read hides no other. If it can be told that it is meant
+    as a plugin, it is listed with its fault; else it is passed over.
+    """
+    found: set[Found] = set()
+    for distribution in importlib.metadata.distributions():
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+        except Exception:  # no text; whose it is can't be told
             continue
-        found.add(
-            Found(
-                name=point.name,
-                target=point.value,
-                distribution=point.dist.name or "",
-                version=point.dist.version or "",
-                api=int(point.group.rpartition(".v")[2]),
-                requires=tuple(point.dist.requires or ()),
-            )
-        )
+        if GROUP.rstrip("0123456789") in text:
+            found.update(_offered_by(distribution, text))
     return tuple(sorted(found))
+
+
+def _offered_by(distribution: importlib.metadata.Distribution, text: str) -> list[Found]:
+    """List one distribution's plugins; of one that is on the path twice, those of the first."""
+    name, version, fault = "", "", ""
+    requires: tuple[str, ...] = ()
+    try:
+        name = distribution.name or ""
+        distribution = _first(distribution)
+        version, requires = distribution.version or "", tuple(distribution.requires or ())
+        text = distribution.read_text("entry_points.txt") or ""
+    except Exception as error:
+        fault = f"its distribution's metadata can't be read: {type(error).__name__}: {error}"
+    return [
+        Found(
+            name=line.partition("=")[0].strip(),
+            target=line.partition("=")[2].strip(),
+            distribution=name,
+            version=version,
+            api=int(group.rpartition(".v")[2]),
+            requires=requires,
+            fault=fault
+            or ("" if "=" in line else f"no '=' in the line {line!r} of its entry_points.txt"),
+        )
+        for group, line in _lines(text)
+        if _ANY_GROUP.fullmatch(group)
+    ]
+
+
+def _first(distribution: importlib.metadata.Distribution) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(distribution.name)
+    except importlib.metadata.PackageNotFoundError:  # its folder has another name
+        return distribution
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the group and the text of each line, for importlib stops at a malformed one."""
+    group = ""
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("[") and line.endswith("]"):
+            group = line.strip("[]")
+        elif not line.startswith("#"):
+            yield group, line
 
 
 def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
@@ -70,7 +111,10 @@ def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
     wanted = {_normal(name) for name in names}
     places: dict[str, list[str]] = {}
     for distribution in importlib.metadata.distributions():
-        name = _normal(distribution.name or "")
+        try:
+            name = _normal(distribution.name or "")
+        except Exception:  # it has no metadata; then it is none of those
+            continue
         if name in wanted:
             places.setdefault(name, []).append(str(distribution.locate_file("")))
     return {name: found for name, found in places.items() if len(set(found)) > 1}
@@ -80,8 +124,13 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def find_file(path: Path) -> Found:
+def find_file(file: str | Path) -> Found:
     """Describe a local file; one that can't be read is found too, and fails at its import."""
+    try:
+        path = Path(file).expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a null byte, ~nobody, a circle of links
+        fault = f"{str(file)!r} is no path to a file: {error}"
+        return Found(name=Path(file).stem, target=str(file), is_file=True, fault=fault)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

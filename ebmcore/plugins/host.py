@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
@@ -75,17 +77,59 @@ class Host:
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:
             return plugin
+        owner = self.hooks.get_name(plugin.module)
+        if owner is not None:
+            module = plugin.module.__name__
+            reason = f"the module {module!r} is plugin {owner!r} already; give each its own module"
+            return plugin.failed(Status.CONFLICT, reason)
         try:
-            components = list(_offers(plugin))
+            self.hooks.register(plugin.module, plugin.found.name)
+            components = self._offers(plugin)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if self.hooks.is_registered(plugin.module):
+                self.hooks.unregister(plugin.module)
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
+            if isinstance(error, PluginError):  # what was returned is refused
+                reason = str(error)
             return plugin.failed(Status.INVALID, reason)
-        self.hooks.register(plugin.module, plugin.found.name)
         for component in components:
             self._components[component.kind].append(component)
         return plugin
+
+    def _offers(self, plugin: Loaded) -> list[Component]:
+        """List what the plugin's hooks return and what its module marks with a decorator.
+
+        Raises PluginError when a name is no good, or stands for two parts.
+        """
+        assert plugin.module is not None
+        found: dict[tuple[str, str], Component] = {}
+        offers = [*self._hooked(plugin.module), *_decorated(plugin.module)]
+        for kind, name, target in offers:
+            check_name(kind, name)
+            if (kind, name) in found:
+                raise PluginError(f"offers two parts of kind {kind} named {name!r}; rename one")
+            found[kind, name] = Component(kind, name, plugin.found, target)
+        return list(found.values())
+
+    def _hooked(self, module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
+        for kind in KINDS.values():
+            for hook in getattr(self.hooks.hook, kind.hook).get_hookimpls():
+                if hook.plugin is not module:
+                    continue
+                offers = hook.function()
+                if not isinstance(offers, Mapping):
+                    raise PluginError(
+                        f"{kind.hook} must return a mapping name -> 'module:attribute'; "
+                        f"got {type(offers).__name__}"
+                    )
+                for name, target in offers.items():
+                    if not (callable(target) or _is_target(target)):
+                        raise PluginError(
+                            f"{kind.hook} offers {name!r}: {target!r}; want 'module:attribute'"
+                        )
+                    yield kind.name, name, target
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
         """List what is offered, of one kind or of all, sorted by kind and name."""
@@ -155,27 +199,22 @@ def _raise_failed(plugins: Iterable[Loaded]) -> None:
             )
 
 
-def _offers(plugin: Loaded) -> Iterable[Component]:
-    """Yield what the plugin's hooks return and what its module marks with a decorator."""
-    module = plugin.module
-    assert module is not None
-    for kind in KINDS.values():
-        hook = getattr(module, kind.hook, None)
-        if hook is None:
-            continue
-        offers = hook()
-        if not isinstance(offers, Mapping):
-            raise TypeError(
-                f"{kind.hook} must return a mapping name -> 'module:attribute'; "
-                f"got {type(offers).__name__}"
-            )
-        for name, target in offers.items():
-            if not isinstance(name, str) or not (callable(target) or _is_target(target)):
-                raise TypeError(f"{kind.hook} offers {name!r}: {target!r}; want 'module:attribute'")
-            yield Component(kind.name, name, plugin.found, target)
+def _decorated(module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
     for value in marked(module):
         mark = getattr(value, MARK)
-        yield Component(mark.kind, mark.name, plugin.found, value)
+        yield mark.kind, mark.name, value
+
+
+def check_name(kind: str, name: Any) -> None:
+    """Raise PluginError when a part's name can't stand in a config.
+
+    There `plugin:name` is the full name, and `@name` refers to another place of the config.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"(?![@\s])[^:]+(?<!\s)", name):
+        raise PluginError(
+            f"offers a part of kind {kind} named {name!r}; a name should be a text without ':', "
+            "without '@' in front and without white space at its ends, and not empty"
+        )
 
 
 def _is_target(target: Any) -> bool:

@@ -10,8 +10,9 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +30,7 @@ from ebmcore.plugins.status import Loaded, Status
 
 def load(plugin: Loaded) -> Loaded:
     """Take one plugin through requirements, import and verification, as far as it gets."""
-    for stage in (check_api, check_requirements, import_module, verify):
+    for stage in (check_metadata, check_api, check_requirements, import_module, verify):
         if plugin.status is not Status.OK:
             break
         try:
@@ -38,6 +39,11 @@ def load(plugin: Loaded) -> Loaded:
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
             return plugin.failed(Status.INVALID, reason)
     return plugin
+
+
+def check_metadata(plugin: Loaded) -> Loaded:
+    """Refuse a plugin that couldn't be read when it was found."""
+    return plugin.failed(Status.INVALID, plugin.found.fault) if plugin.found.fault else plugin
 
 
 def check_api(plugin: Loaded) -> Loaded:
@@ -94,7 +100,8 @@ def _import_file(plugin: Loaded) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     # the content's hash keeps an edited file, and one named like a standard module, apart
-    name = f"ebmcore_local_{path.stem}_{plugin.found.sha256[:12]}"
+    stem = re.sub(r"\W", "_", path.stem)  # a dot would make it a module in a package
+    name = f"ebmcore_local_{stem}_{plugin.found.sha256[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -131,15 +138,32 @@ def verify(plugin: Loaded) -> Loaded:
 
 
 def marked(module: ModuleType) -> list[Any]:
-    """List what a module itself defines and marks with a decorator, each once."""
+    """List what a module itself defines and marks with a decorator, each once.
+
+    That is a class, a function or any other object, such as one that functools makes of a function.
+    """
     found = {
         id(value): value
         for value in list(vars(module).values())
-        if (inspect.isclass(value) or inspect.isfunction(value))
-        and value.__module__ == module.__name__
-        and MARK in vars(value)  # its own mark, not its base class's
+        if MARK in _own(value) and _home(value) in (module.__name__, None)
     }
     return list(found.values())
+
+
+def _own(value: Any) -> Mapping[str, Any]:
+    """Return an object's own attributes, without its class's or its base classes'."""
+    try:
+        own: Mapping[str, Any] = vars(value)
+    except Exception:  # it has none, or stands for something that isn't there yet
+        return {}
+    return own
+
+
+def _home(value: Any) -> Any:
+    """Return the name of the module that defines an object, None when the object doesn't say."""
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return value.__module__
+    return _own(value).get("__module__")  # an attribute `__module__` would be its class's
 
 
 @cache

@@ -25,14 +25,14 @@ def leave_shim(name: str, path: Path) -> None:
 
     Where no cache folder can be written, workers are the only ones to miss it.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "ebmcore" / "local"
     try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = cache / "ebmcore" / "local"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside = folder / f".{name}.{os.getpid()}"
-        beside.write_text(_SHIM.format(path=str(path)))
+        beside.write_text(_SHIM.format(path=str(path)), encoding="utf-8")
         beside.replace(folder / f"{name}.py")
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: there is no home
         return
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from ebmcore.config import component_parameters
 from ebmcore.config.signature import REQUIRED
-from ebmcore.errors import ConfigError, EbmError, PluginError
+from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.plugins import Component, Host
 from ebmcore.testing.chains import ChainsSuite
 from ebmcore.testing.datasets import DatasetSuite
+from ebmcore.testing.declarations import check_params, expected_failures, unusable_keys
 from ebmcore.testing.energies import EnergySuite
 from ebmcore.testing.failures import CheckFailed, NotApplicable
 from ebmcore.testing.losses import LossSuite
@@ -87,31 +88,35 @@ def check_component(component: Component) -> Iterable[Outcome]:
     about = (component.kind, component.full_name)
     try:
         target = component.load()
-        given = getattr(target, "check_params", None) or {}
-        examples = [given] if isinstance(given, Mapping) else list(given)
-        for params in examples:
+        unusable = unusable_keys(component.kind, target)
+        if unusable:
+            raise EbmError(f"{component.full_name}: {unusable}")
+        for params in check_params(target):
             needed = _needed(target, params)
             if needed:
                 reason = f"needs params: {', '.join(needed)} has no default; offer `check_params`"
                 yield Outcome(*about, "", Result.NOT_CHECKED, reason, params)
                 continue
             yield from _run(component, target, params)
-    except EbmError as error:
+    except (Exception, SystemExit) as error:
+        reason = str(error)
+        if not isinstance(error, EbmError):
+            reason = f"it raised {type(error).__name__}: {error} ({raised_at(error)})"
         failure = CheckFailed(
             "load",
             expected="a component that can be loaded and built",
-            measured=str(error),
+            measured=reason,
             allowed="no error",
             cause="a wrong 'module:attribute', or check_params or expected_failures that name "
             "what isn't there",
         )
-        yield Outcome(*about, "load", Result.FAILED, str(error), {}, failure)
+        yield Outcome(*about, "load", Result.FAILED, reason, {}, failure)
 
 
 def _run(component: Component, target: Any, params: Mapping[str, Any]) -> Iterable[Outcome]:
     attributes = {"component": target, "params": params}
     suite: Any = type("Checked", (SUITES[component.kind],), attributes)
-    expected: Mapping[str, str] = getattr(target, "expected_failures", {})
+    expected = expected_failures(target)
     unknown = set(expected) - set(suite.checks())
     if unknown:
         raise EbmError(
@@ -122,7 +127,7 @@ def _run(component: Component, target: Any, params: Mapping[str, Any]) -> Iterab
         for shape in suite().shapes():
             suite().build(event_shape=shape)
     except ConfigError as error:
-        if hasattr(target, "check_event_shapes"):
+        if getattr(target, "check_event_shapes", None) is not None:
             raise
         reason = f"{error}; offer `check_event_shapes` or `check_params`"
         about = (component.kind, component.full_name, "")

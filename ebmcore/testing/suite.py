@@ -28,6 +28,7 @@ from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
 from ebmcore.runner.data import default_dtype
 from ebmcore.runner.streams import own_global_stream
+from ebmcore.testing.declarations import check_event_shapes, event_shapes
 from ebmcore.testing.failures import CheckFailed, NotApplicable
 from ebmcore.testing.observed import seeded
 
@@ -82,7 +83,7 @@ class Suite:
             getattr(self, _PREFIX + check)()
         except (CheckFailed, NotApplicable):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CheckFailed(
                 check,
                 expected="the component does as it is asked",
@@ -102,8 +103,9 @@ class Suite:
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the event shapes to try."""
-        given = self.event_shapes or getattr(type(self).target(), "check_event_shapes", None)
-        return tuple(tuple(shape) for shape in given or [(2,)])
+        if self.event_shapes:
+            return event_shapes(self.event_shapes)
+        return check_event_shapes(type(self).target())
 
     def events(
         self, n: int, shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float64
@@ -130,7 +132,9 @@ class Suite:
             "device": device,
             "training_data": self.events(256, shape, seed=seed, dtype=dtype),
         }
-        name = self.component if isinstance(self.component, str) else target.__name__
+        known = type(self).component
+        own = getattr(target, "__name__", type(target).__name__)  # an object has none
+        name = known if isinstance(known, str) else own
         node = Node(self.kind, self.kind, name, target, None, self._values(target), {}, {})
         stream = own_global_stream(seed, _CPU) if aside else nullcontext()
         with default_dtype(dtype), stream, device if device != _CPU else nullcontext():
