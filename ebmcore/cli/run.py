@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
-from ebmcore.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from ebmcore.runner import Run
@@ -48,16 +47,12 @@ def command(
 ) -> Answer:
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
-    from ebmcore.runner import compose, prepare, run
-    from ebmcore.tracking import changes_since
+    from ebmcore.runner import changes, compose, prepare, run
 
     given = parse_assignments(overrides or [])
     if dry_run:
         prepared = prepare(config, given, plugins or (), strict_plugins=strict)
-        source, ignore = prepared.source.name, versions is Versions.IGNORE
-        changed = [] if ignore else changes_since(source, prepared.host)
-        if changed and versions is Versions.REFUSE:
-            raise ConfigError([Problem("", text, source) for text in changed])
+        changed = changes(prepared, versions.value)
         size = compose(*prepared, device="meta").dry_run(prepared.config.train)
         lines = [f"{key.replace('_', ' ')}: {value}" for key, value in size.items()]
         lines += [f"warning: {text}" for text in changed]

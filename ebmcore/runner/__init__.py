@@ -1,6 +1,6 @@
 """The runner: it composes parts into an experiment and trains it."""
 
-from ebmcore.runner.api import Prepared, load, prepare, run
+from ebmcore.runner.api import Prepared, changes, load, prepare, run
 from ebmcore.runner.compose import compose
 from ebmcore.runner.evaluation import Evaluation, evaluate
 from ebmcore.runner.experiment import Experiment
@@ -11,6 +11,7 @@ __all__ = [
     "Experiment",
     "Prepared",
     "Run",
+    "changes",
     "compose",
     "evaluate",
     "load",

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ebmcore.config import component_parameters, reserved
+from ebmcore.config import clashes
 from ebmcore.errors import EbmError, raised_at
 
 
@@ -62,11 +62,9 @@ def expected_failures(target: Any) -> Mapping[str, str]:
 
 def unusable_keys(kind: str, target: Any) -> str:
     """Say which of a component's parameters have names that are the core's own keys in a config."""
-    own = {"type", *(key.name for key in reserved(kind, target))}
-    clash = sorted(own & {key.name for key in component_parameters(target)})
-    if not clash:
+    names = ", ".join(map(repr, sorted(clashes(kind, target))))
+    if not names:
         return ""
-    names = ", ".join(map(repr, clash))
     return (
         f"no config can use it: a {kind}'s key {names} is the core's own, so its parameter needs "
         "another name"
