@@ -38,7 +38,7 @@ def run_all(jobs: Sequence[Job], results: Path, workers: int) -> list[dict[str, 
     known = {}
     if results.exists():
         entries = map(json.loads, results.read_text().splitlines())
-        known = {entry["key"]: entry for entry in entries}
+        known = {entry["key"]: entry for entry in entries if entry["status"] == "FINISHED"}
     missing = [job for job in jobs if _key(job) not in known]
     with ThreadPoolExecutor(workers) as pool:
         for entry in pool.map(_run, missing):

@@ -72,5 +72,5 @@ if __name__ == "__main__":
     parser.add_argument("config")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--pictures", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     print(json.dumps(run(given.config, parse_assignments(given.overrides), given.pictures)))
