@@ -50,7 +50,6 @@ def test_advice_is_silent(file):
         "monitors": [{"type": "advice", "every": f"{steps // 5} steps"}],
     }  # fmt: skip
     run = ebmcore.run(file, short, progress=False)
-    assert run.metrics["advice/drifting"] == 0 or "advice/drifting" not in run.metrics
     assert not [warning for warning in run.warnings if warning.startswith("advice")]
 
 
