@@ -64,10 +64,12 @@ def _line(row: str, config: str, entries: list[dict[str, Any]]) -> str:
     if kl is None or seconds is None:
         reasons = ", ".join(sorted({e.get("error", "no KL") for e in entries}))
         return f"| {row} | {link} | {reasons} | | | |"
-    gradients = done[0]["gradients"]
+    # the monitors' own are fewer than one a step, and are left out
+    steps = done[0]["steps"]
+    each = done[0]["gradients"] // steps
     return (
         f"| {row} | {link} | {kl.middle:.3f} ({kl.low:.3f} to {kl.high:.3f}) | "
-        f"{seconds.middle:.0f} | {gradients / done[0]['steps']:.0f} | {gradients:,} |"
+        f"{seconds.middle:.0f} | {each} | {each * steps:,} |"
     )
 
 
