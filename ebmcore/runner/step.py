@@ -45,9 +45,20 @@ class TrainStep:
         self.averaged = averaged
         self.parameters = parts.parameters
         self.second_order = any(term.order == 2 for term in parts.losses)
+        # a loss that is handed the chains sees them moved on, so its step can't be dropped whole
+        self.keeps_early = any("chains" in term.slots for term in parts.losses)
 
     def __call__(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
         """Train on one batch; `step` counts the steps done before."""
+        proposal = self.compute(x, y, step)
+        self.apply(proposal, step)
+        return proposal
+
+    def compute(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
+        """Move chains on, take the losses and leave their gradient in the parameters' `grad`.
+
+        Weights, averages and kept chains stay as they were till `apply`, so a step may be dropped.
+        """
         x = self.add_noise(x)
         x_neg, info = self.sample(x, step) if self.parts.needs_samples else (None, None)
         self.parts.optimizer.zero_grad(set_to_none=True)
@@ -57,11 +68,16 @@ class TrainStep:
                 total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
+        return Stepped(x, x_neg, info, metrics)
+
+    def apply(self, proposal: Stepped, step: int) -> None:
+        """Keep the chains' ends, move the weights, and then their average."""
+        if proposal.x_neg is not None and not self.keeps_early:
+            self.keep(proposal.x_neg, step)
         with blame(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
             self.parts.optimizer.step()
         if self.averaged is not None:
             self.averaged.update_parameters(self.parts.energy)
-        return Stepped(x, x_neg, info, metrics)
 
     def add_noise(self, x: Tensor) -> Tensor:
         """Add the Gaussian noise that train.data_noise asks for."""
@@ -81,9 +97,15 @@ class TrainStep:
             start = parts.chains.start(x, self.streams("chains"))
         with blame(parts.label("sampler"), step + 1):
             end = parts.sampler(parts.energy, start, self.streams("sampler"))
-        with blame(parts.label("chains"), step + 1):
-            parts.chains.keep(end.x)
+        if self.keeps_early:
+            self.keep(end.x, step)
         return end
+
+    def keep(self, x_end: Tensor, step: int) -> None:
+        """Let the chains remember where they ended."""
+        assert self.parts.chains is not None
+        with blame(self.parts.label("chains"), step + 1):
+            self.parts.chains.keep(x_end)
 
     def objective(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
