@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from ebmcore.hooks import hookimpl
     from ebmcore.plugins import Host
-    from ebmcore.runner import Evaluation, Experiment, Run, evaluate, load, run
+    from ebmcore.runner import Evaluation, Experiment, Run, evaluate, load, resume, run
     from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
     from ebmcore.types import (
         NonNegativeFloat,
@@ -49,7 +49,7 @@ _HOME = {
     ),
     "hooks": ("hookimpl",),
     "plugins": ("Host",),
-    "runner": ("Evaluation", "Experiment", "Run", "evaluate", "load", "run"),
+    "runner": ("Evaluation", "Experiment", "Run", "evaluate", "load", "resume", "run"),
     "sampling": ("Differentiable", "Sampler", "Trace", "energy_and_score", "sample_chain"),
     "types": (
         "NonNegativeFloat",
@@ -97,6 +97,7 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "resume",
     "run",
     "sample_chain",
     "sampler",

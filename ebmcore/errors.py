@@ -59,6 +59,10 @@ class DivergenceError(EbmError):
     """A loss, an energy or a gradient stopped being a finite number."""
 
 
+class CheckpointError(EbmError):
+    """A checkpoint that could not be written; the one before it is whole."""
+
+
 class RunError(EbmError):
     """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
 

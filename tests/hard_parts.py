@@ -156,3 +156,39 @@ class Child(parent):
 
 
 alias = parent
+
+
+@loss
+def smears(energy, x, generator, *, scale: float = 0.1):
+    """Draw from a stream of its own."""
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return (energy(x + scale * noise) - energy(x)).square().mean()
+
+
+@loss
+def signals(energy, x, step, *, at: int = 3, number: int = 15):
+    """Send a signal to the own process at a step."""
+    import os
+
+    if step == at:
+        os.kill(os.getpid(), number)
+    return 0 * energy(x).mean()
+
+
+@monitor
+class counts:  # noqa: N801
+    """Count the looks; a zigzag of them is -1, 2, -3, 4, -3, 2 and so on."""
+
+    def __init__(self):
+        self.looks = 0
+
+    def __call__(self, view):
+        self.looks += 1
+        size = min(self.looks, 4) if self.looks < 5 else 2
+        return {"looks": self.looks, "zigzag": size * (-1) ** self.looks}
+
+    def state_dict(self):
+        return {"looks": self.looks}
+
+    def load_state_dict(self, state):
+        self.looks = state["looks"]

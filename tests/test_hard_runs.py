@@ -111,7 +111,7 @@ def test_plain_numbers_can_be_logged(config):
     [
         ({"data": "fails"}, r"data: dataset 'hard_parts:fails' .* FileNotFoundError: no such d"),
         ({"chains": "duck"}, r"chains should be an ebmcore.Chains or a function"),
-        ({"chains": "unsaveable"}, r"'thing' of its state_dict is object; only tensors and JSON"),
+        ({"chains": "unsaveable"}, r"'state_dict.thing' is object; only tensors, numbers"),
         ({"loss": [None]}, r"loss.0: is empty"),
         ({"monitors": [None]}, r"monitors.0: is empty"),
         (

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, PluginOptions, answering, say, table
+from ebmcore.cli.output import (
+    RUN_FAILED,
+    Answer,
+    AsJson,
+    Checkpoints,
+    PluginOptions,
+    answering,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from ebmcore.runner import Evaluation
@@ -22,6 +31,7 @@ def command(
             help="Over the recorded config: monitors=[…], sampler=…, chains=…",
         ),
     ] = None,
+    checkpoint: Checkpoints = "last",
     plugins: PluginOptions = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
     as_json: AsJson = False,
@@ -34,7 +44,13 @@ def command(
     from ebmcore.config import parse_assignments
     from ebmcore.runner import evaluate
 
-    found = evaluate(run_dir, parse_assignments(overrides or []), plugins=plugins or (), seed=seed)
+    found = evaluate(
+        run_dir,
+        parse_assignments(overrides or []),
+        plugins=plugins or (),
+        seed=seed,
+        checkpoint=checkpoint,
+    )
     code = RUN_FAILED if found.failed else 0
     return Answer(found.document(), lambda: _show(found), code)
 

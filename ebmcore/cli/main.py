@@ -15,6 +15,7 @@ from ebmcore.cli import (
     evaluate,
     new,
     plugins,
+    resume,
     run,
     runs,
     sample,
@@ -52,6 +53,7 @@ def root(
 
 
 app.command("run")(run.command)
+app.command("resume")(resume.command)
 app.command("sample")(sample.command)
 app.command("evaluate")(evaluate.command)
 app.command("components")(components.command)

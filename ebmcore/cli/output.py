@@ -35,6 +35,9 @@ PluginOptions = Annotated[
 ]
 
 
+Checkpoints = Annotated[
+    str, typer.Option("--checkpoint", help="last, best (of train.keep_best), or a step.")
+]
 Strict = Annotated[
     bool,
     typer.Option("--strict-plugins", help="Refuse to go on when any plugin failed to load."),

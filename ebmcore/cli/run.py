@@ -68,10 +68,11 @@ def command(
         strict_plugins=strict,
         versions=versions.value,
     )
-    return Answer(done.summary(), lambda: _show(done))
+    return Answer(done.summary(), lambda: show_run(done))
 
 
-def _show(run: Run) -> None:
+def show_run(run: Run) -> None:
+    """Print a run's last metrics, and where all else of it is."""
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
     typer.echo(f"run {run.status}: {run.dir}")
     pictures = sorted(run.dir.glob("figures/*/*.png"))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering
+from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, say
 from ebmcore.errors import EbmError
 
 
@@ -20,6 +20,7 @@ def command(
         int | None, typer.Option(min=1, help="Sampler steps; by default ten times the training's.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same events.")] = 0,
+    checkpoint: Checkpoints = "last",
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -33,7 +34,9 @@ def command(
     if file.suffix != ".npz":
         raise EbmError(f"{file}: should end in .npz")
     check_writable(file)
-    run = load(run_dir, plugins=plugins or ())
+    run = load(run_dir, plugins=plugins or (), checkpoint=checkpoint)
+    for text in run.doubts:
+        say(f"warning: {text}")
     x = run.sample(n, steps, seed=seed)
     with torch.no_grad():
         energies = torch.cat([run.energy(part) for part in torch.split(x, 4096)])

@@ -1,4 +1,7 @@
-"""A cadence: how often something happens, written `20 epochs`, `500 steps` or `end`."""
+"""A cadence: how often something happens, written `20 epochs`, `500 steps` or `end`.
+
+Checkpoints may also be written by the clock, `10 minutes`, since they change nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 PATTERN = r"^\s*(?:([1-9][0-9]*)\s+(epoch|epochs|step|steps)|end)\s*$"
+_BY_CLOCK = r"^\s*([1-9][0-9]*|[0-9]+\.[0-9]+)\s+(minute|minutes)\s*$"
 
 
 @dataclass(frozen=True)
 class Cadence:
     """Every `count` units, and always once more at the end of the run."""
 
-    count: int
-    unit: str  # "epoch", "step" or "end"
+    count: float
+    unit: str  # "epoch", "step", "end" or "minute"
 
     @classmethod
     def parse(cls, text: Any) -> Cadence:
@@ -26,8 +30,24 @@ class Cadence:
             return cls(1, "end")
         return cls(int(match[1]), match[2].rstrip("s"))
 
+    @classmethod
+    def parse_with_minutes(cls, text: Any) -> Cadence:
+        """Read the text form, which may also be `10 minutes`. Raises ValueError."""
+        match = re.match(_BY_CLOCK, text) if isinstance(text, str) else None
+        if match is not None and float(match[1]) > 0:
+            return cls(float(match[1]), "minute")
+        try:
+            return cls.parse(text)
+        except ValueError as error:
+            raise ValueError(
+                "should be a cadence such as '500 steps', '20 epochs', '10 minutes' or 'end'"
+            ) from error
+
     def is_due(self, step: int, steps_per_epoch: int) -> bool:
-        """Whether it is time after `step` training steps; the end of the run is the caller's."""
-        if self.unit == "end" or step == 0:
+        """Whether it is time after `step` training steps; the end of the run is the caller's.
+
+        What goes by the clock is the caller's, too.
+        """
+        if self.unit in ("end", "minute") or step == 0:
             return False
         return step % (self.count * (steps_per_epoch if self.unit == "epoch" else 1)) == 0

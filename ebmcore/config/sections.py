@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
+from ebmcore.config.cadence import Cadence
 from ebmcore.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 
@@ -39,6 +40,19 @@ class Train:
         ema: Decay of the averaged weights that monitors and samples use; null keeps no average.
         data_noise: Standard deviation of Gaussian noise added to each batch of data.
         log_every: Steps between two lines of the training metrics, their means over these steps.
+        checkpoint_every: How often all that a resumed run needs is saved: '500 steps', '2 epochs',
+            '10 minutes' or 'end'; and always at the end and on a signal.
+        keep_checkpoints: How many of the last checkpoints are kept.
+        keep_best: A metric, such as exact_likelihood/kl: the checkpoint where it was lowest is
+            written at once and kept as well; 'max NAME' keeps where it was highest.
+        on_divergence: What to do about NaN, infinity or energies beyond max_energy: stop the run;
+            skip that step, which looks at the numbers after each step; or rollback to the last
+            good checkpoint with fresh noise.
+        max_energy: Bound on |E| of data and samples, in nats, beyond which a run has diverged;
+            looked at once every log_every steps, with `skip` at each; null sets none.
+        max_skips: How many steps in a row may be skipped before the run stops.
+        max_rollbacks: How many times a run may be rolled back before it stops.
+        rollback_lr: Factor of the learning rate at each rollback; 1 leaves it as it is.
     """
 
     epochs: PositiveInt | None = None
@@ -48,8 +62,20 @@ class Train:
     ema: Annotated[float, Ge(0), Lt(1)] | None = None
     data_noise: NonNegativeFloat = 0.0
     log_every: PositiveInt = 50
+    checkpoint_every: str = "10 minutes"
+    keep_checkpoints: PositiveInt = 3
+    keep_best: str | None = None
+    on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    max_energy: PositiveFloat | None = None
+    max_skips: PositiveInt = 10
+    max_rollbacks: PositiveInt = 3
+    rollback_lr: Annotated[float, Gt(0), Le(1)] = 1.0
 
     def __post_init__(self) -> None:
+        try:
+            Cadence.parse_with_minutes(self.checkpoint_every)
+        except ValueError as error:
+            raise ValueError(f"checkpoint_every {error}; got {self.checkpoint_every!r}") from error
         if (self.epochs is None) == (self.steps is None):
             found = "neither" if self.epochs is None else "both"
             raise ValueError(f"give either epochs or steps; found {found}")

@@ -1,6 +1,6 @@
 """The runner: it composes parts into an experiment and trains it."""
 
-from ebmcore.runner.api import Prepared, changes, load, prepare, run
+from ebmcore.runner.api import Prepared, changes, load, prepare, resume, run
 from ebmcore.runner.compose import compose
 from ebmcore.runner.evaluation import Evaluation, evaluate
 from ebmcore.runner.experiment import Experiment
@@ -16,5 +16,6 @@ __all__ = [
     "evaluate",
     "load",
     "prepare",
+    "resume",
     "run",
 ]

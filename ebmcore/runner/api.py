@@ -21,9 +21,9 @@ from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
 from ebmcore.runner.lifecycle import calls
-from ebmcore.runner.recorded import Facts, Recorded
+from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
 from ebmcore.runner.result import Run
-from ebmcore.tracking import changes_since
+from ebmcore.tracking import RunDirectory, changes_since
 
 
 class Prepared(NamedTuple):
@@ -45,6 +45,13 @@ def prepare(
     source = apply_overrides(read_config(config), overrides or {})
     if source.name:
         source.tree.setdefault("name", Path(source.name).stem.replace("_", "-"))
+    return prepare_source(source, plugins, strict_plugins=strict_plugins)
+
+
+def prepare_source(
+    source: Source, plugins: Sequence[str] = (), *, strict_plugins: bool = False
+) -> Prepared:
+    """Load the plugins of a config that was read, and validate it."""
     selection = plugin_selection(source).merged(Selection.from_options(plugins))
     host = Host.discover(selection)
     host.check(selection, strict=strict_plugins)
@@ -92,14 +99,52 @@ def run(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
-    train = {key: getattr(prepared.config.train, key) for key in prepared.config.record["train"]}
-    tracking = prepared.config.tracking
-    return experiment.run(
-        tracking="off" if tracking is None else tracking,
-        runs_dir=runs_dir,
-        progress=progress,
-        **train,
-    )
+    return experiment.run(runs_dir=runs_dir, progress=progress, **_options(prepared.config))
+
+
+def resume(
+    run_dir: str | Path,
+    *,
+    plugins: Sequence[str] = (),
+    progress: bool = True,
+    versions: Literal["warn", "refuse", "ignore"] = "warn",
+) -> Run:
+    """Go on with a run that was killed or failed, from its last whole checkpoint.
+
+    On the same versions and device it ends with the same weights, chains and metrics, bit for bit,
+    as if it had never been stopped; a run that has FINISHED is returned as it is. No code from the
+    directory is run: local plugin files of the run are imported only when they are named in
+    `plugins`, as `run` takes them.
+
+    Raises EbmError when the directory is no run, another process is writing it, or its checkpoint
+    is of other parts; RunError and RunInterrupted as `run` does.
+    """
+    directory = RunDirectory.open(run_dir)
+    facts = directory.read()
+    if facts.get("status") == "FINISHED":
+        return load(run_dir, plugins=plugins)
+    if not facts.get("from_config"):
+        raise EbmError(
+            f"{run_dir}: made of objects; make the same Experiment again and call its resume()"
+        )
+    source = read_config(directory.config_file)
+    files = without_files(source)
+    try:
+        prepared = prepare_source(source, plugins)
+    except ConfigError as error:
+        if not files:
+            raise
+        raise EbmError(trust(error, source, files)) from error
+    changed = changes(prepared, versions)
+    experiment = compose(*prepared)
+    experiment.warnings.extend(changed)
+    return experiment.resume(run_dir, progress=progress, **_options(prepared.config))
+
+
+def _options(config: Config) -> dict[str, Any]:
+    """Return what an experiment's run takes of a config."""
+    tracking = "off" if config.tracking is None else config.tracking
+    return {"tracking": tracking, **{k: getattr(config.train, k) for k in config.record["train"]}}
 
 
 def changes(prepared: Prepared, versions: str) -> list[str]:
@@ -123,14 +168,18 @@ def load(
     plugins: Sequence[str] = (),
     energy: nn.Module | None = None,
     device: str = "auto",
+    checkpoint: str | int = "last",
 ) -> Run:
-    """Open a finished run: its energy with the trained weights, its sampler and chains.
+    """Open a run: its energy with the trained weights, its sampler and chains.
+
+    The checkpoint is the last one, the `best` one (of train.keep_best), or that of a step. One
+    that was truncated or altered since is passed over, and `doubts` of the run says so.
 
     Local plugin files that the run was made with are code; they are only imported when they are
     named in `plugins`. An experiment that was made of objects needs its `energy` handed over.
     Raises EbmError when the directory is no run or its checkpoint is not whole.
     """
-    facts = Facts.read(run_dir, device)
+    facts = Facts.read(run_dir, device, checkpoint)
     sampler, chains = None, None
     if energy is not None:
         energy = facts.fill(energy)
@@ -153,5 +202,6 @@ def load(
     run.step = facts.checkpoint.step
     run.metrics = facts.run["metrics"]
     run.warnings = facts.run["warnings"]
+    run.doubts = facts.doubts
     run.mlflow = facts.run["mlflow"]
     return run

@@ -53,6 +53,7 @@ def evaluate(
     plugins: Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
+    checkpoint: str | int = "last",
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
@@ -64,10 +65,11 @@ def evaluate(
         plugins: As `ebmcore run -p` takes them; local files of the run are imported only if named.
         seed: The same seed draws the same samples.
         device: Where to compute.
+        checkpoint: The last one, the `best` one, or that of a step.
 
     Raises EbmError when the directory is no run, or was made of objects; ConfigError, PluginError.
     """
-    facts = Facts.read(run_dir, device)
+    facts = Facts.read(run_dir, device, checkpoint)
     if not facts.run["from_config"]:
         raise EbmError(f"{facts.folder}: made of objects; only runs of a config can be evaluated")
     for key in overrides or {}:
@@ -88,7 +90,7 @@ def evaluate(
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     metrics: dict[str, float] = {}
-    warnings: list[str] = []
+    warnings = list(facts.doubts)
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
     epoch = step / max(1, len(data.x) // train.batch_size)

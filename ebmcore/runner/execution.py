@@ -6,21 +6,21 @@ import math
 import time
 import traceback
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ebmcore.config import Tracking, Train
-from ebmcore.errors import RunError, RunInterrupted
-from ebmcore.runner.checkpoint import save_checkpoint
+from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
+from ebmcore.runner.best import Best
+from ebmcore.runner.checkpoint import Checkpoint, drop_after, newest, prune, write_checkpoint
+from ebmcore.runner.divergence import Found
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
-from ebmcore.runner.loop import Loop, Progress
+from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.progress import progress
-from ebmcore.runner.record import begin_record, start_mirror
+from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
+from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.streams import derive, own_global_stream
 from ebmcore.runner.watch import Watch
 from ebmcore.tracking import Mirror, RunDirectory
@@ -33,7 +33,7 @@ _FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average tha
 
 
 class Execution:
-    """From the making of the run directory to its last line."""
+    """From the making of the run directory, or from a checkpoint in it, to its last line."""
 
     def __init__(
         self,
@@ -41,21 +41,27 @@ class Execution:
         parts: Parts,
         train: Train,
         tracking: Tracking | None,
-        runs_dir: str | Path | None,
+        directory: RunDirectory,
         *,
         show: bool,
+        resumes: bool = False,
     ) -> None:
         self.experiment = experiment
         self.parts = parts
         self.train = train
         self.tracking = tracking
+        self.directory = directory
+        self.resumes = resumes
         self.status = "RUNNING"
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
+        self.best = Best(train.keep_best)
+        self.rollbacks = 0
+        self.seconds = 0.0  # of the sessions before this one
+        self.began = time.perf_counter()
         self.interrupts = Interrupts()
         self.loop = Loop(parts, train, experiment.streams, self.interrupts)
         self.show = progress(self.loop.steps, show=show)
-        self.directory = RunDirectory.create(experiment.name, runs_dir)
         self.watch = Watch(
             parts, experiment.streams, self.directory.figures, self.warn, self.directory.log
         )
@@ -67,37 +73,56 @@ class Execution:
             chains=parts.chains,
             seed=experiment.seed,
         )
+        if resumes:
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Go on from the last checkpoint that is whole, or from the beginning when there is none.
+
+        Raises EbmError, before anything is written, when its state isn't that of these parts.
+        """
+        folder, heard = self.directory.checkpoints, self.experiment.warnings
+        if any(folder.glob("step-*")):
+            checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
+            record, found = put_back(checkpoint, self.loop)
+            heard.extend(found)
+            self.warnings = list(record["warnings"])
+            self.best.load(record["best"])
+            self.rollbacks = record["rollbacks"]
+            self.seconds = record["seconds"]
+            self.watch.load_state_dict(record["monitors"])
+        for step, metrics in self.directory.rewind_metrics(self.loop.step):
+            self.metrics |= metrics
+            self.watch.remember(step, metrics)
+        drop_after(folder, self.loop.step)
 
     def run(self) -> Run:
         """Train to the end, or to a signal, or to a failure; whichever it is, close everything.
 
         Raises RunError when the run FAILED, RunInterrupted after a signal.
         """
-        began = time.perf_counter()
         mirror: Mirror | None = None
         failure: BaseException | None = None
         with self.interrupts:
             try:
-                recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
-                mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
-                self.tell("ebmcore_run_start", run=self.result)
-                for text in self.experiment.warnings:
-                    self.warn(text)
-                self._doubt_average()
+                mirror = self._begin()
                 self._train()
-                self.status = "FINISHED" if self.interrupts.number is None else "KILLED"
-            except KeyboardInterrupt:
+                done = self.loop.step >= self.loop.steps
+                self.status = "FINISHED" if done else "KILLED"
+            except KeyboardInterrupt:  # a second Ctrl-C: what was saved before stands
                 self.status = "KILLED"
             except Exception as error:
                 failure = self._failed(error)
             try:
-                failure = self._save() or failure
+                if failure is not None:
+                    self._save_failed(failure)
                 self.loop.energy.eval()
+                self._reveal()
                 self.tell("ebmcore_run_end", run=self.result, status=self.status)
             except KeyboardInterrupt:  # once more, while a plugin was told of the end
                 self.status = self.status if self.status == "FAILED" else "KILLED"
             try:
-                self._close(mirror, failure, time.perf_counter() - began)
+                self._close(mirror, failure)
             except Exception as error:
                 failure = failure or self._failed(error)
                 with suppress(OSError):
@@ -110,6 +135,20 @@ class Execution:
             raise RunInterrupted(self.interrupts.number or 2, self.result)
         return self.result
 
+    def _begin(self) -> Mirror | None:
+        """Write what is known before the first step, and tell those who want to hear of it."""
+        if self.resumes:
+            recorded = continue_record(self.directory, self.loop.step)
+        else:
+            recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
+        mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
+        self.tell("ebmcore_run_start", run=self.result)
+        for text in self.experiment.warnings:
+            self.warn(text)
+        if not self.resumes:
+            self._doubt_average()
+        return mirror
+
     def _reveal(self) -> None:
         """Let the run say what was recorded, whatever a plugin that was shown it wrote there."""
         self.result.status = self.status
@@ -121,8 +160,15 @@ class Execution:
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
         seed = derive(self.experiment.seed, "global")
+        hands = Hands(self._write, self._save, self._diverged, self._event, self.show)
         with self.show, own_global_stream(seed, self.parts.device):
-            self.loop.run(self.watch, Progress(self._write, self.show))
+            self.experiment.streams.restore_global()
+            self.loop.run(self.watch, hands)
+        if self.train.keep_best and self.best.step is None:
+            self.warn(
+                f"train.keep_best: no metric {self.best.name!r} was recorded; "
+                f"there are: {', '.join(sorted(self.metrics))}"
+            )
 
     def _doubt_average(self) -> None:
         """Warn of an average so slow that the first weights are still in it at the end."""
@@ -140,6 +186,13 @@ class Execution:
         self.result.metrics = dict(self.metrics)
         self.watch.remember(step, metrics)
         self.directory.append_metrics(step, self.loop.epoch, metrics)
+        if self.best.hear(step, metrics):
+            self.loop.save_wanted = f"the best {self.best.name} so far, {self.best.value:.6g}"
+
+    def _event(self, step: int, event: str, **facts: Any) -> None:
+        """Record what happened to the run beside its steps."""
+        self.directory.append_event(step, event, **facts)
+        self.directory.log("WARNING", f"step {step}: {event}: {facts}")
 
     def _failed(self, error: Exception) -> Exception:
         """Note a failure as far as the disk still lets us, and return it."""
@@ -152,34 +205,85 @@ class Execution:
             pass  # the failure itself is what the user must hear of
         return error
 
-    def _save(self) -> Exception | None:
-        """Write a checkpoint, of a failed run too if its weights are still numbers."""
+    def _save(self, why: str) -> None:
+        """Write a checkpoint of a step that was done, and drop those that are too many."""
         self._reveal()
-        if self.status == "FAILED" and not self._is_finite():
-            return None
-        try:
-            path = save_checkpoint(
-                self.directory.checkpoints, self.parts, self.loop.averaged, self.loop.step
-            )
-        except Exception as error:  # safetensors reports a full disk by an error of its own
-            return self._failed(error)
+        self.directory.sync_metrics()
+        folder = self.directory.checkpoints
+        path = write_checkpoint(folder, take(self.loop, self._record()))
+        prune(folder, self.train.keep_checkpoints, self.best.step)
+        self.directory.update(
+            step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
+            best=self.best.state(),
+        )  # fmt: skip
         self.tell("ebmcore_checkpoint", run=self.result, path=path)
-        return None
 
-    def _is_finite(self) -> bool:
-        return all(bool(torch.isfinite(p).all()) for p in self.parts.energy.parameters())
+    def _save_failed(self, failure: BaseException) -> None:
+        """Save the weights that a failed run had, if they are numbers and the disk takes them.
 
-    def _close(self, mirror: Mirror | None, failure: BaseException | None, seconds: float) -> None:
+        The step that failed has drawn from the streams, so a resumed run begins before it.
+        """
+        after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
+        if isinstance(failure, CheckpointError) or after_good or not is_finite(self.parts):
+            return
+        try:
+            contents = take(self.loop, self._record(), whole=False)
+            path = write_checkpoint(self.directory.checkpoints, contents)
+        except Exception as error:
+            self.directory.log("ERROR", f"the weights could not be saved: {error}")
+            return
+        self.tell("ebmcore_checkpoint", run=self.result, path=path)
+
+    def _record(self) -> dict[str, Any]:
+        """Return what a resumed run must know beside the loop's state."""
+        return {
+            "warnings": list(self.warnings),
+            "best": self.best.state(),
+            "rollbacks": self.rollbacks,
+            "seconds": self._seconds(),
+            "monitors": self.watch.state_dict(),
+        }
+
+    def _seconds(self) -> float:
+        return round(self.seconds + time.perf_counter() - self.began, 3)
+
+    def _diverged(self, found: Found) -> None:
+        """Roll back to the last good checkpoint, or raise DivergenceError that names it."""
+        folder = self.directory.checkpoints
+        good = newest(folder)
+        rolls = self.train.on_divergence == "rollback"
+        if good is None or not rolls or self.rollbacks >= self.train.max_rollbacks:
+            tried = f" after {self.rollbacks} rollbacks (train.max_rollbacks)" if rolls else ""
+            last = "no checkpoint was written before" if good is None else f"last good: {good}"
+            raise DivergenceError(f"{found.error()}{tried}; {last}")
+        self.rollbacks += 1
+        checkpoint = Checkpoint.last(folder, whole=True, warn=self.warn)
+        why = f"rollback {self.rollbacks} at {found.step}"
+        roll_back(checkpoint, self.loop, self.train.rollback_lr, why)
+        rate = float(self.parts.optimizer.param_groups[0]["lr"])
+        facts = {"why": found.text, "to": checkpoint.step, "lr": rate, "number": self.rollbacks}
+        self._event(self.loop.step, "rollback", **facts)
+        self.warn(
+            f"step {found.step}: {found.text}; rolled back to step {checkpoint.step} "
+            f"({self.rollbacks} of at most {self.train.max_rollbacks}), learning rate {rate:g}"
+        )
+
+    def _close(self, mirror: Mirror | None, failure: BaseException | None) -> None:
         """Write how the run ended, here and in MLflow."""
         self.directory.update(
             status=self.status,
             step=self.loop.step,
             ended=time.time(),
-            seconds=round(seconds, 3),
+            seconds=self._seconds(),
             seconds_by_monitor={k: round(v, 3) for k, v in self.watch.seconds.items()},
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
+            rollbacks=self.rollbacks,
+            skipped=self.loop.skipped,
+            best=self.best.state(),
             error=None if failure is None else str(failure),
         )
+        if self.loop.skipped:
+            self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
             mirror.finish(self.status)
             self.result.mlflow = self.directory.read().get("mlflow") or {}

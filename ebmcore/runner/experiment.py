@@ -17,13 +17,15 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
-from ebmcore.runner.checkpoint import refuse_unsaveable
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
 from ebmcore.runner.result import Run
+from ebmcore.runner.snapshot import refuse_unsaveable
+from ebmcore.runner.state import pack
 from ebmcore.runner.step import TrainStep
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
+from ebmcore.tracking import RunDirectory
 
 _FLAT = (
     "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
@@ -125,23 +127,65 @@ class Experiment:
         ema, data_noise, log_every); `tracking="off"` leaves MLflow out. Raises ConfigError before
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
+        options = read_train(train)
+        parts = self._ready(options)
+        directory = RunDirectory.create(self.name, runs_dir)
+        return self._execute(parts, options, tracking, directory, progress=progress)
+
+    def resume(
+        self,
+        run_dir: str | Path,
+        *,
+        tracking: Tracking | str | bool | None = None,
+        progress: bool = True,
+        **train: Any,
+    ) -> Run:
+        """Go on with a run of such an experiment from its last whole checkpoint.
+
+        Made again of the same parts, with the same seed and the same `train` keys, it ends with the
+        same weights, chains and metrics, bit for bit, as if it had never been stopped. The options
+        are those of `run`. Raises EbmError when the directory is no run, is being written by
+        another process, or its state isn't that of these parts.
+        """
+        options = read_train(train)
+        parts = self._ready(options)
+        directory = RunDirectory.open(run_dir)
+        return self._execute(parts, options, tracking, directory, progress=progress, resumes=True)
+
+    def _execute(
+        self,
+        parts: Parts,
+        options: Train,
+        tracking: Tracking | str | bool | None,
+        directory: RunDirectory,
+        *,
+        progress: bool,
+        resumes: bool = False,
+    ) -> Run:
         from ebmcore.runner.execution import Execution
 
-        options = read_train(train)
         if tracking in ("off", False):
             target = None
         else:
             uri = tracking if isinstance(tracking, str) else None
             target = tracking if isinstance(tracking, Tracking) else Tracking(uri=uri)
+        with directory:
+            execution = Execution(
+                self, parts, options, target, directory, show=progress, resumes=resumes
+            )
+            return execution.run()
+
+    def _ready(self, train: Train) -> Parts:
+        """Put the parts together once. Raises ConfigError when they can't be trained."""
         if self.has_run:
             # its streams, chains and weights stand where that run left them: not what was recorded
             self._refuse("", "this experiment has run; make another one of the same parts")
         if self.device.type == "meta":
             self._refuse("device", "nothing can be trained on the meta device; use --dry-run")
         parts = self.assemble()
-        self.check(parts, options)
+        self.check(parts, train)
         self.has_run = True
-        return Execution(self, parts, options, target, runs_dir, show=progress).run()
+        return parts
 
     def dry_run(self, train: Train) -> dict[str, Any]:
         """Do one training step and say how large everything is; meant for the meta device.
@@ -209,13 +253,13 @@ class Experiment:
         try:
             if chains is not None:
                 chains.start(data.x[: train.batch_size], probe)
-                refuse_unsaveable(chains.state_dict(), tensors_alone=False)
+                pack(chains.state_dict(), "state_dict")
         except Exception as error:
             self._refuse("chains", f"{parts.label('chains')}: {error}", error)
-        try:
-            refuse_unsaveable(parts.energy.state_dict(), tensors_alone=True)
-        except TypeError as error:
-            self._refuse("energy", f"{parts.label('energy')}: {error}", error)
+        problem = refuse_unsaveable(parts)
+        if problem is not None:
+            place, why = problem
+            self._refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
         for entry in parts.monitors:
             try:
                 getattr(entry.function, "check", lambda shape: None)(data.event_shape)

@@ -1,4 +1,7 @@
-"""Signals while training: the first ends the run after its step, a second Ctrl-C at once."""
+"""Signals while training: the first ends the run after its step, a second Ctrl-C at once.
+
+SIGUSR1 asks for a checkpoint, and the run goes on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import signal
 import threading
 from types import FrameType
 from typing import Any
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_SAVING = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 
 class Interrupts:
@@ -16,12 +22,15 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.save = False  # whether a checkpoint was asked for
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _ENDING:
                 self._before[number] = signal.signal(number, self._hear)
+            if _SAVING is not None:
+                self._before[_SAVING] = signal.signal(_SAVING, self._save)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -32,3 +41,6 @@ class Interrupts:
         if self.number is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
+
+    def _save(self, number: int, frame: FrameType | None) -> None:
+        self.save = True

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ebmcore.config import Train
-from ebmcore.errors import DivergenceError
+from ebmcore.config import Cadence, Train
+from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import Parts, blame
 from ebmcore.runner.progress import Silent
+from ebmcore.runner.snapshot import is_finite
 from ebmcore.runner.step import Stepped, TrainStep
-from ebmcore.runner.streams import Streams, own_global_stream
+from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
 from ebmcore.runner.watch import Watch
 from ebmcore.sampling import evaluating
 
 
-class Progress(NamedTuple):
-    """How a run's loop tells what it did: metrics to be written, and a display."""
+class Hands(NamedTuple):
+    """What a run's loop has others do: it writes nothing itself."""
 
-    write: Callable[[int, dict[str, float]], None]
+    write: Callable[[int, dict[str, float]], None]  # metrics
+    save: Callable[[str], None]  # a checkpoint, and why
+    diverged: Callable[[Found], None]  # mends what went wrong, or raises
+    event: Callable[..., None]  # records what happened beside the steps
     show: Silent
 
 
 class Loop:
-    """The training of a set of parts, step by step; it writes nothing itself."""
+    """The training of a set of parts, step by step."""
 
     def __init__(
         self, parts: Parts, train: Train, streams: Streams, interrupts: Interrupts
@@ -47,8 +50,17 @@ class Loop:
             average = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call] # torch's own
             self.averaged = AveragedModel(parts.energy, multi_avg_fn=average)
         self.one_step = TrainStep(parts, train, streams, self.averaged)
-        self.waiting: list[dict[str, Tensor]] = []  # metrics not fetched yet, one entry a step
-        self.clock = time.perf_counter()
+        self.saving = Cadence.parse_with_minutes(train.checkpoint_every)
+        self.waiting: list[tuple[int, dict[str, Tensor]]] = []  # metrics not fetched, by step
+        self.fetched = 0  # the step of the last fetch
+        self.checked = 0  # how many of those that wait are known to be finite
+        self.finite: dict[str, float] = {}  # the last finite value of each metric
+        self.skipped = 0
+        self.skipped_in_a_row = 0
+        self.save_wanted = ""  # why a checkpoint is asked for out of turn
+        self.resumed_at = 0
+        self._epoch_start: Tensor | None = None  # the order's stream before this epoch's shuffle
+        self.clock = self.saved_at = time.perf_counter()
 
     @property
     def energy(self) -> nn.Module:
@@ -60,33 +72,101 @@ class Loop:
         """Passes over the data done."""
         return self.step / self.steps_per_epoch
 
-    def run(self, watch: Watch, tell: Progress) -> None:
-        """Train to the last step, or until a signal."""
-        last: Stepped | None = None
-        self.clock = time.perf_counter()
+    def run(self, watch: Watch, hands: Hands) -> None:
+        """Train to the last step, or until a signal; the end's checkpoint is written here, too."""
+        self.clock = self.saved_at = time.perf_counter()
+        if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
+            hands.save("to roll back to")
         while self.step < self.steps and self.interrupts.number is None:
-            for index in self._epoch():
-                y = self.parts.data.y
-                x = self.parts.data.x[index]
-                last = self.one_step(x, None if y is None else y[index], self.step)
+            for index in self._batches():
+                last = self._train_on(index, hands)
                 self.step += 1
                 self._schedule()
-                self.waiting.append(last.metrics)
-                done = self.step >= self.steps
-                if done or len(self.waiting) == self.train.log_every:
-                    self._fetch(last, tell)
-                if done or self.interrupts.number is not None:
+                end = self.step >= self.steps
+                if end or self.step - self.fetched == self.train.log_every:
+                    last = self._fetch(last, hands)
+                self._look(watch, last, hands, end=end)
+                if end or self.interrupts.number is not None:
                     break
-                self._look(watch, last, tell, end=False)
-        if self.interrupts.number is None:
-            self._look(watch, last, tell, end=True)
+                self._save_if_due(hands)
+        if self.step > self.resumed_at or self.step == 0:
+            self._check(hands)
+            hands.save("the end" if self.step >= self.steps else "a signal")
 
-    def _epoch(self) -> list[Tensor]:
-        """Shuffle, and return the batches' indices; the few points left over wait an epoch."""
-        n = len(self.parts.data.x)
-        order = torch.randperm(n, generator=self.streams("data order", on_cpu=True))
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the loop stands: the step, the data's order, metrics not yet written."""
+        begun = self.step % self.steps_per_epoch
+        return {
+            "step": self.step,
+            "epoch_start": self._epoch_start if begun else None,
+            "fetched": self.fetched,
+            "waiting": [[step, dict(row)] for step, row in self.waiting],
+            "finite": dict(self.finite),
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.step = self.resumed_at = int(state["step"])
+        self._epoch_start = state["epoch_start"]
+        self.fetched = int(state["fetched"])
+        device = self.parts.device
+        self.waiting = [
+            (step, {name: value.to(device) for name, value in row.items()})
+            for step, row in state["waiting"]
+        ]
+        self.checked = len(self.waiting)
+        self.finite = dict(state["finite"])
+        self.skipped = int(state["skipped"])
+        self.skipped_in_a_row = int(state["skipped_in_a_row"])
+
+    def forget(self) -> None:
+        """Drop the metrics of steps that are not to count, since the run was rolled back."""
+        self.waiting, self.checked = [], 0
+        self.skipped_in_a_row = 0
+
+    def _batches(self) -> list[Tensor]:
+        """Shuffle, and return the epoch's batches that are left; a few odd points wait an epoch."""
+        n, done = len(self.parts.data.x), self.step % self.steps_per_epoch
+        stream = self.streams(DATA_ORDER, on_cpu=True)
+        if done and self._epoch_start is not None:
+            stream.set_state(self._epoch_start)
+        self._epoch_start = stream.get_state()
+        order = torch.randperm(n, generator=stream)
         batches = order[: self.steps_per_epoch * self.train.batch_size].to(self.parts.data.x.device)
-        return list(batches.view(self.steps_per_epoch, self.train.batch_size))
+        return list(batches.view(self.steps_per_epoch, self.train.batch_size))[done:]
+
+    def _train_on(self, index: Tensor, hands: Hands) -> Stepped | None:
+        """Take one step; with on_divergence: skip, None when its numbers were not finite."""
+        x, y = self.parts.data.x[index], self.parts.data.y
+        proposal = self.one_step.compute(x, None if y is None else y[index], self.step)
+        if self.train.on_divergence == "skip":
+            found = self._wrong_in(proposal, self.step + 1)
+            if found is not None:
+                self._skip(found, hands)
+                return None
+            self.skipped_in_a_row = 0
+        self.one_step.apply(proposal, self.step)
+        self.waiting.append((self.step + 1, proposal.metrics))
+        return proposal
+
+    def _wrong_in(self, proposal: Stepped, step: int) -> Found | None:
+        """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
+        values = {name: [float(value)] for name, value in proposal.metrics.items()}
+        found = first_non_finite(self.parts, values, [step], self.finite)
+        if found is None and self.train.max_energy is not None:
+            _, largest = self._energies(proposal)
+            found = beyond_bound(self.parts, largest, self.train.max_energy, step)
+        return found
+
+    def _skip(self, found: Found, hands: Hands) -> None:
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        hands.event(found.step, "skipped", why=found.text, in_a_row=self.skipped_in_a_row)
+        if self.skipped_in_a_row >= self.train.max_skips:
+            steps = f"{self.skipped_in_a_row} steps in a row were skipped (train.max_skips)"
+            raise found._replace(text=f"{found.text}; {steps}").error()
 
     def _schedule(self) -> None:
         schedule = self.parts.lr_scheduler
@@ -96,63 +176,100 @@ class Loop:
             with blame(f"lr_scheduler {type(schedule).__name__}", self.step):
                 schedule.step()
 
-    def _fetch(self, last: Stepped, tell: Progress) -> None:
-        """Bring the interval's metrics to the host, check that they are finite, and tell them."""
-        rows, self.waiting = self.waiting, []
-        columns = {
-            name: torch.stack([row[name] for row in rows]).tolist()
-            for name in rows[0]
-            if all(name in row for row in rows)
-        }
-        self._refuse_non_finite(columns, len(rows))
-        del columns["samples"]  # their sum, which is fetched for this check alone
+    def _fetch(self, last: Stepped | None, hands: Hands) -> Stepped | None:
+        """Bring the interval's metrics to the host and tell them, if all of them are finite.
+
+        Returns the last step, or None when it went wrong, and there is nothing to be looked at.
+        """
+        rate = (self.step - self.fetched) / (time.perf_counter() - self.clock)
+        self.fetched = self.step
+        columns = self._columns()
+        found = self._wrong_among(columns)
+        if found is not None:
+            hands.diverged(found)
+            self.clock = time.perf_counter()
+            return None
         metrics = {name: sum(values) / len(values) for name, values in columns.items()}
-        rate = len(rows) / (time.perf_counter() - self.clock)
+        metrics.pop("samples", None)  # their sum, which is fetched for the check alone
+        self.waiting, self.checked = [], 0
         metrics["train/steps_per_second"] = rate
         metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
-        gap = self._gap(last)
-        if gap is not None:
-            metrics["train/energy_gap"] = gap
-        tell.write(self.step, metrics)
-        tell.show.update(self.step, metrics["loss"], gap, rate)
+        if self.skipped:
+            metrics["train/skipped"] = float(self.skipped)
+        gap = None
+        if last is not None and (last.x_neg is not None or self.train.max_energy is not None):
+            means, largest = self._energies(last)
+            found = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
+            if "samples" in means:
+                gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
+        if found is None:
+            hands.write(self.step, metrics)
+        else:
+            hands.diverged(found)
+        if "loss" in metrics:
+            hands.show.update(self.step, metrics["loss"], gap, rate)
         self.clock = time.perf_counter()
+        return last if found is None else None
 
-    def _gap(self, last: Stepped) -> float | None:
-        """Return mean E(x) - mean E(x⁻) of the last step; how often it is asked changes nothing."""
-        if last.x_neg is None:
-            return None
+    def _columns(self) -> dict[str, list[float]]:
+        """Return each waiting metric that every waiting step has, at each of these steps."""
+        rows = [row for _, row in self.waiting]
+        names = rows[0] if rows else ()
+        return {
+            name: torch.stack([row[name] for row in rows]).tolist()
+            for name in names
+            if all(name in row for row in rows)
+        }
+
+    def _wrong_among(self, columns: Mapping[str, list[float]]) -> Found | None:
+        steps = [step for step, _ in self.waiting]
+        found = first_non_finite(self.parts, columns, steps, self.finite)
+        if found is None:
+            self.finite |= {name: values[-1] for name, values in columns.items()}
+        return found
+
+    def _check(self, hands: Hands) -> None:
+        """See to it that no number is wrong, before a checkpoint calls all of them good."""
+        found = None
+        if len(self.waiting) > self.checked:
+            found = self._wrong_among(self._columns())
+            self.checked = len(self.waiting)
+        if found is None and not is_finite(self.parts):
+            found = Found(self.step, "a weight or a chain is not a finite number")
+        if found is not None:
+            hands.diverged(found)
+
+    def _energies(self, last: Stepped) -> tuple[dict[str, float], dict[str, float]]:
+        """Return mean E and largest |E| of data and samples; asking for them changes nothing."""
         energy = self.parts.energy
+        named = {"data": last.x, "samples": last.x_neg}
+        batches = {name: x for name, x in named.items() if x is not None}
         aside = own_global_stream(None, self.parts.device)
         with torch.no_grad(), aside, evaluating(energy):
-            return float(energy(last.x).mean() - energy(last.x_neg).mean())
+            found = {name: energy(x) for name, x in batches.items()}
+            numbers = [[e.mean(), e.abs().max()] for e in found.values()]
+            rows = torch.stack([torch.stack(pair) for pair in numbers]).tolist()
+        means = {name: row[0] for name, row in zip(found, rows, strict=True)}
+        return means, {name: row[1] for name, row in zip(found, rows, strict=True)}
 
-    def _refuse_non_finite(self, columns: dict[str, list[float]], steps: int) -> None:
-        """Raise DivergenceError for the earliest step, and the first part in it, to go wrong."""
-        names = sorted(columns, key=lambda name: _ORDER.get(name, 1))
-        for offset in range(steps):
-            for name in names:
-                value = columns[name][offset]
-                if math.isfinite(value):
-                    continue
-                label = {
-                    "samples": self.parts.label("sampler"),
-                    "train/grad_norm": "the gradient of the losses",
-                    **{f"loss/{term.name}": term.label for term in self.parts.losses},
-                }.get(name, "training")
-                before = f"; {columns[name][offset - 1]:.6g} a step before" if offset else ""
-                raise DivergenceError(
-                    f"step {self.step - steps + 1 + offset}: {name} of {label} is {value}{before}. "
-                    "Smaller steps (optimizer.lr, sampler.step_size), train.clip_grad_norm or an "
-                    "energy penalty may keep it finite"
-                )
-
-    def _look(self, watch: Watch, last: Stepped | None, tell: Progress, *, end: bool) -> None:
+    def _look(self, watch: Watch, last: Stepped | None, hands: Hands, *, end: bool) -> None:
         began = time.perf_counter()
         metrics = watch(self.energy, last, self.step, self.steps_per_epoch, end)
         if metrics:
-            tell.write(self.step, metrics)
+            hands.write(self.step, metrics)
         self.clock += time.perf_counter() - began  # steps per second are the steps' own
 
-
-# samples come before the losses of them, a loss before the sum, the sum before its gradient
-_ORDER = {"samples": 0, "loss": 2, "train/grad_norm": 3}
+    def _save_if_due(self, hands: Hands) -> None:
+        began = time.perf_counter()
+        if self.saving.unit == "minute":
+            due = began - self.saved_at >= 60 * self.saving.count
+        else:
+            due = self.saving.is_due(self.step, self.steps_per_epoch)
+        if not (due or self.interrupts.save or self.save_wanted):
+            return
+        why = self.save_wanted or ("SIGUSR1" if self.interrupts.save else "its time")
+        self.interrupts.save, self.save_wanted = False, ""
+        self._check(hands)
+        hands.save(why)
+        self.saved_at = time.perf_counter()
+        self.clock += self.saved_at - began

@@ -45,6 +45,15 @@ def begin_record(
     return record
 
 
+def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
+    """Record that a run goes on, and in which process; return its config."""
+    directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
+    directory.update(
+        status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
+    )
+    return directory.read_config()
+
+
 def described(experiment: Experiment, train: Train, tracking: Tracking | None) -> dict[str, Any]:
     """Describe an experiment that was made of objects: for a reader, it can't be run again."""
     return {

@@ -16,7 +16,7 @@ from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.plugins import Host, Selection
-from ebmcore.runner.checkpoint import Checkpoint
+from ebmcore.runner.checkpoint import Checkpoint, fitting
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runner.data import Data
 from ebmcore.runner.experiment import choose_device
@@ -34,10 +34,16 @@ class Facts(NamedTuple):
     checkpoint: Checkpoint
     device: torch.device
     bounds: Tensor  # (2, *event), on the device
+    doubts: list[str]  # checkpoints that were passed over, and why
 
     @classmethod
-    def read(cls, run_dir: str | Path, device: str = "auto") -> Facts:
-        """Read them. Raises EbmError when the directory is no run or its checkpoint not whole."""
+    def read(
+        cls, run_dir: str | Path, device: str = "auto", checkpoint: str | int = "last"
+    ) -> Facts:
+        """Read them; the checkpoint is that of a step, the `best` one, or the last one whole.
+
+        Raises EbmError when the directory is no run or its checkpoint is not as it was written.
+        """
         folder = Path(run_dir)
         try:
             facts = json.loads((folder / "run.json").read_text())
@@ -48,13 +54,14 @@ class Facts(NamedTuple):
             facts["mlflow"] = dict(facts.get("mlflow") or {})
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
-        checkpoint = Checkpoint.last(folder / "checkpoints")
+        doubts: list[str] = []
+        found = _checkpoint(folder / "checkpoints", facts, checkpoint, doubts.append)
         place = choose_device(device)
         try:
-            bounds = checkpoint.tensors("data")["bounds"].to(place)
+            bounds = found.tensors("data")["bounds"].to(place)
         except KeyError as error:
-            raise EbmError(f"{checkpoint.path}: lacks the data's range") from error
-        return cls(folder, facts, checkpoint, place, bounds)
+            raise EbmError(f"{found.path}: lacks the data's range") from error
+        return cls(folder, facts, found, place, bounds, doubts)
 
     def fill(self, energy: nn.Module) -> nn.Module:
         """Give an energy the trained weights. Raises EbmError when they don't fit."""
@@ -63,6 +70,26 @@ class Facts(NamedTuple):
         except RuntimeError as error:
             raise EbmError(f"{self.folder}: the weights don't fit the energy: {error}") from error
         return energy.to(self.device, self.bounds.dtype).eval()
+
+
+def _checkpoint(
+    folder: Path, facts: dict[str, Any], wanted: str | int, warn: Callable[[str], None]
+) -> Checkpoint:
+    """Find the checkpoint that is asked for."""
+    if wanted == "last":
+        return Checkpoint.last(folder, warn=warn)
+    if wanted == "best":
+        try:
+            wanted = int(facts["best"]["step"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EbmError(
+                f"{folder.parent}: no best checkpoint; a run with train.keep_best keeps one"
+            ) from error
+    try:
+        step = int(wanted)
+    except ValueError as error:
+        raise EbmError(f"checkpoint: should be last, best or a step; got {wanted!r}") from error
+    return Checkpoint.of(folder, step)
 
 
 class Recorded:
@@ -83,7 +110,8 @@ class Recorded:
         self.source: Source = apply_overrides(
             read_config(facts.folder / "config.yaml"), self.overrides
         )
-        recorded = plugin_selection(self.source)._replace(files=())
+        self.files = without_files(self.source)
+        recorded = plugin_selection(self.source)
         selection = recorded.merged(Selection.from_options(plugins))
         self.host = Host.discover(selection)
         self.host.check(selection)
@@ -122,9 +150,10 @@ class Recorded:
         if not any(key.split(".")[0] == "chains" for key in self.overrides):
             state = self.facts.checkpoint.chains()
             tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
-            chains.load_state_dict(
-                {**state, **{k: v.to(self.facts.device) for k, v in tensors.items()}}
-            )
+            with fitting(self.facts.checkpoint, "chains"):
+                chains.load_state_dict(
+                    {**state, **{k: v.to(self.facts.device) for k, v in tensors.items()}}
+                )
         return chains
 
     def data(self) -> Data:
@@ -141,10 +170,21 @@ class Recorded:
         try:
             return read()
         except ConfigError as error:
-            files = (self.source.tree.get("plugins") or {}).get("files") or []
-            if not files:
+            if not self.files:
                 raise
-            hint = ", ".join(f"-p {self.source.folder / file}" for file in files)
-            raise EbmError(
-                f"{error}\nThe run used local plugin files. If you trust them, add {hint}"
-            ) from error
+            raise EbmError(trust(error, self.source, self.files)) from error
+
+
+def without_files(source: Source) -> list[str]:
+    """Take the local plugin files out of a recorded config, and return them: they are code."""
+    section = source.tree.get("plugins")
+    if not isinstance(section, dict) or not isinstance(section.get("files"), list):
+        return []  # what else stands there is refused when the section is read
+    source.tree["plugins"] = {**section, "files": []}
+    return [str(file) for file in section["files"]]
+
+
+def trust(error: ConfigError, source: Source, files: Sequence[str]) -> str:
+    """Say what wasn't found, and which local files of the run it may lie in."""
+    hint = " ".join(f"-p {source.folder / file}" for file in files)
+    return f"{error}\nThe run used local plugin files. If you trust them, add {hint}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
+
+DATA_ORDER = "data order"
 
 
 def derive(seed: int, purpose: str, rank: int = 0) -> int:
@@ -24,16 +27,75 @@ class Streams:
         self.rank = rank
         # the meta device computes nothing, and has no generators of its own
         meta = device is None or device.type == "meta"
-        self.device = torch.device("cpu") if meta else device
+        self.device = torch.device("cpu") if device is None or meta else device
+        self.renewed = ""  # why the noise is no longer that of the run's beginning
         self._streams: dict[str, Generator] = {}
+        self._global_states: list[Tensor] = []  # to be taken up by a run that goes on
 
     def __call__(self, purpose: str, *, on_cpu: bool = False) -> Generator:
         """Return the stream of a purpose, on the run's device unless it must be the CPU's."""
         if purpose not in self._streams:
             generator = Generator("cpu" if on_cpu else self.device)
-            generator.manual_seed(derive(self.seed, purpose, self.rank))
+            name = f"{purpose}/{self.renewed}" if self.renewed else purpose
+            generator.manual_seed(derive(self.seed, name, self.rank))
             self._streams[purpose] = generator
         return self._streams[purpose]
+
+    def renew(self, why: str) -> None:
+        """Begin every stream afresh but that of the data's order, at seeds derived from `why`."""
+        self.renewed = why
+        self._streams = {k: v for k, v in self._streams.items() if k == DATA_ORDER}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where every stream stands, torch's global ones included."""
+        return {
+            "renewed": self.renewed,
+            "streams": {
+                purpose: {"device": generator.device.type, "state": generator.get_state()}
+                for purpose, generator in self._streams.items()
+            },
+            "global": [generator.get_state() for generator in self._global()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put every stream where `state_dict` found it; the global ones at `restore_global`."""
+        self.renewed = state["renewed"]
+        self._streams = {}
+        for purpose, stream in state["streams"].items():
+            generator = Generator("cpu" if stream["device"] == "cpu" else self.device)
+            generator.set_state(stream["state"])
+            self._streams[purpose] = generator
+        self._global_states = list(state["global"])
+        if len(self._global_states) != len(self._global()):
+            raise ValueError(f"{len(self._global_states)} global streams were saved")
+
+    def restore_global(self) -> None:
+        """Put torch's global streams where a loaded state had them; call it once they are lent."""
+        for generator, at in zip(self._global(), self._global_states, strict=False):
+            generator.set_state(at)
+        self._global_states = []
+
+    def _global(self) -> list[Any]:
+        """Return torch's own generators that parts may draw from."""
+        found: list[Any] = [torch.default_generator]
+        if self.device.type != "cpu":
+            found.append(_GlobalOn(self.device))
+        return found
+
+
+class _GlobalOn:
+    """The global generator of an accelerator."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.module = torch.get_device_module(device)
+
+    def get_state(self) -> Tensor:
+        state: Tensor = self.module.get_rng_state(self.device)
+        return state
+
+    def set_state(self, state: Tensor) -> None:
+        self.module.set_rng_state(state, self.device)
 
 
 @contextmanager

@@ -72,6 +72,16 @@ class Watch:
             self.seconds[entry.name] += time.perf_counter() - began
         return metrics
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return which monitors were switched off, and the seconds that each took."""
+        off = [m.name for m in self.parts.monitors if m not in self._active]
+        return {"switched_off": off, "seconds": dict(self.seconds)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on as `state_dict` found it."""
+        self._active = [m for m in self._active if m.name not in state["switched_off"]]
+        self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
+
     def remember(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep what was recorded, for monitors that look at how it went."""
         for name, value in metrics.items():

@@ -1,6 +1,6 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
-from ebmcore.tracking.directory import RunDirectory, read_metrics
+from ebmcore.tracking.directory import RunDirectory, read_metrics, sync
 from ebmcore.tracking.mirror import Mirror, flatten, tracking_uri
 from ebmcore.tracking.provenance import changes_since, provenance
 
@@ -11,5 +11,6 @@ __all__ = [
     "flatten",
     "provenance",
     "read_metrics",
+    "sync",
     "tracking_uri",
 ]

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from ebmcore.errors import ConfigError, Problem
+from ebmcore.errors import ConfigError, EbmError, Problem
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
 
@@ -42,6 +42,23 @@ class RunDirectory:
             raise ConfigError([Problem("runs-dir", message, str(path))]) from error
         return cls(path)
 
+    @classmethod
+    def open(cls, path: str | Path) -> RunDirectory:
+        """Return the directory of a run that was begun. Raises EbmError when it is none."""
+        directory = cls(Path(path))
+        try:
+            directory.read()
+        except (OSError, ValueError, RecursionError) as error:
+            raise EbmError(f"{path}: no run directory (no readable run.json)") from error
+        return directory
+
+    def __enter__(self) -> RunDirectory:
+        """Hold the directory against other processes."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Let it go."""
+
     @property
     def config_file(self) -> Path:
         """The resolved config."""
@@ -66,6 +83,11 @@ class RunDirectory:
         """Write the resolved config, which `ebmcore run` takes again."""
         text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
         _replace(self.config_file, text)
+
+    def read_config(self) -> dict[str, Any]:
+        """Return the resolved config as plain values."""
+        record: dict[str, Any] = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        return record
 
     def keep_plugin_files(self, files: list[str]) -> list[str]:
         """Copy local plugin files into `plugins/`; return their names, relative to the config."""
@@ -94,8 +116,52 @@ class RunDirectory:
         """Add one line of metrics; what isn't finite is written as the text nan, inf or -inf."""
         line = {"step": step, "epoch": round(epoch, 6), "time": round(time.time(), 3)}
         values = {k: v if math.isfinite(v) else str(v) for k, v in metrics.items()}
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**line, **values}) + "\n")
+        self._append(self.metrics_file, {**line, **values})
+
+    def append_event(self, step: int, event: str, **facts: Any) -> None:
+        """Add one line to events.jsonl: what happened to the run beside its steps."""
+        self._append(
+            self.path / "events.jsonl",
+            {"step": step, "time": round(time.time(), 3), "event": event, **facts},
+        )
+
+    def sync_metrics(self) -> None:
+        """See to it that the lines written so far outlive a loss of power."""
+        if self.metrics_file.exists():
+            sync(self.metrics_file)
+
+    def rewind_metrics(self, step: int) -> list[tuple[int, dict[str, float]]]:
+        """Cut metrics.jsonl off after a step, where a resumed run goes on; return what is left.
+
+        A last line that was torn, since the process died while it was written, goes too. Raises
+        EbmError when a line before it can't be read.
+        """
+        kept: list[tuple[int, dict[str, float]]] = []
+        if not self.metrics_file.exists():
+            return kept
+        end = 0
+        with self.metrics_file.open("rb+") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    at, _, values = read_metrics(line.decode())
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    place = f"{self.metrics_file}:{number}"
+                    raise EbmError(f"{place}: no line of metrics: {error!r}") from error
+                if at > step:
+                    break
+                kept.append((at, values))
+                end += len(line)
+            file.truncate(end)
+        return kept
+
+    def _append(self, file: Path, line: Mapping[str, Any]) -> None:
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
 
     def log(self, level: str, text: str) -> None:
         """Add an entry to log.txt."""
@@ -113,7 +179,17 @@ def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
     return step, stamp, {name: float(value) for name, value in fields.items()}
 
 
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _replace(file: Path, text: str) -> None:
     beside = file.with_name(file.name + ".part")
     beside.write_text(text, encoding="utf-8")
+    sync(beside)
     beside.replace(file)

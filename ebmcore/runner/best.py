@@ -1,0 +1,38 @@
+"""The best checkpoint of a run, by a metric that the config names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+class Best:
+    """Follows the metric of `train.keep_best`: `NAME` is best lowest, `max NAME` highest."""
+
+    def __init__(self, wanted: str | None) -> None:
+        first, _, rest = (wanted or "").strip().partition(" ")
+        self.name = rest.strip() if first in ("min", "max") else (wanted or "").strip()
+        self.sign = -1.0 if first == "max" else 1.0
+        self.value: float | None = None
+        self.step: int | None = None
+
+    def hear(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Whether these metrics are better than all before."""
+        value = metrics.get(self.name, math.nan)
+        better = self.value is None or self.sign * value < self.sign * self.value
+        if not math.isfinite(value) or not better:
+            return False
+        self.value, self.step = value, step
+        return True
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what run.json says of it; None when there is none."""
+        if self.step is None:
+            return None
+        return {"metric": self.name, "value": self.value, "step": self.step}
+
+    def load(self, state: Mapping[str, Any] | None) -> None:
+        """Take up what `state` gave."""
+        if state and state["metric"] == self.name:
+            self.value, self.step = state["value"], state["step"]

@@ -1,0 +1,79 @@
+"""Divergence: numbers that are not finite, or energies beyond a bound; found, named, counted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ebmcore.errors import DivergenceError
+from ebmcore.runner.parts import Parts
+
+# samples come before the losses of them, a loss before the sum, the sum before its gradient
+_ORDER = {"samples": 0, "loss": 2, "train/grad_norm": 3}
+_ADVICE = (
+    "Smaller steps (optimizer.lr, sampler.step_size), train.clip_grad_norm or an energy penalty "
+    "may keep it finite"
+)
+
+
+class Found(NamedTuple):
+    """Where a run went wrong first."""
+
+    step: int  # counted from 1
+    text: str  # what isn't a number, of which part, and what it was before
+
+    def error(self) -> DivergenceError:
+        """Return the error that ends a run."""
+        return DivergenceError(f"step {self.step}: {self.text}. {_ADVICE}")
+
+
+def first_non_finite(
+    parts: Parts,
+    columns: Mapping[str, Sequence[float]],
+    steps: Sequence[int],
+    before: Mapping[str, float],
+) -> Found | None:
+    """Find the earliest step, and the first part in it, whose number isn't finite.
+
+    Args:
+        parts: They are named in the text.
+        columns: Each metric at each of the steps.
+        steps: The steps, counted from 1.
+        before: The last finite values known before these steps.
+    """
+    names = sorted(columns, key=lambda name: _ORDER.get(name, 1))
+    for row, step in enumerate(steps):
+        for name in names:
+            value = columns[name][row]
+            if math.isfinite(value):
+                continue
+            last = columns[name][row - 1] if row else before.get(name)
+            was = "" if last is None or name == "samples" else f"; {last:.6g} a step before"
+            return Found(step, f"{name} of {_label(parts, name)} is {value}{was}")
+    return None
+
+
+def beyond_bound(
+    parts: Parts, energies: Mapping[str, float], bound: float | None, step: int
+) -> Found | None:
+    """Say which energies are no numbers, or larger than train.max_energy on either side of 0."""
+    for of, largest in energies.items():
+        if not math.isfinite(largest):
+            return Found(step, f"the energy of {of}, by {parts.label('energy')}, is {largest}")
+        if bound is not None and largest > bound:
+            text = (
+                f"an energy of {of}, by {parts.label('energy')}, is {largest:.6g} nats from 0; "
+                f"train.max_energy is {bound:g}"
+            )
+            return Found(step, text)
+    return None
+
+
+def _label(parts: Parts, name: str) -> str:
+    labels = {
+        "samples": parts.label("sampler"),
+        "train/grad_norm": "the gradient of the losses",
+        **{f"loss/{term.name}": term.label for term in parts.losses},
+    }
+    return labels.get(name, "training")

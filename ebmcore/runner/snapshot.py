@@ -1,0 +1,169 @@
+"""All that the next step of a run depends on, taken out of its objects and put back into them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ebmcore.errors import EbmError
+from ebmcore.runner.checkpoint import Checkpoint, Contents, fitting
+from ebmcore.runner.parts import Parts
+from ebmcore.runner.state import pack
+
+if TYPE_CHECKING:
+    from ebmcore.runner.loop import Loop
+
+_RATES = ("lr", "initial_lr")
+
+
+def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
+    """Gather what a checkpoint holds; `record` is what the run's record adds, of JSON types."""
+    parts, averaged = loop.parts, loop.averaged
+    chains = {} if parts.chains is None else parts.chains.state_dict()
+    packed, tensors = pack(
+        {
+            "chains": {k: v for k, v in chains.items() if not isinstance(v, Tensor)},
+            "optimizer": parts.optimizer.state_dict(),
+            "lr_scheduler": parts.lr_scheduler and parts.lr_scheduler.state_dict(),
+            "n_averaged": None if averaged is None else averaged.n_averaged,
+            "parts": {name: part.state_dict() for name, part in stateful(parts)},
+            "loop": loop.state_dict(),
+            "streams": loop.streams.state_dict(),
+            "device": str(parts.device),
+            "record": record,
+        }
+    )
+    return Contents(
+        step=loop.step,
+        event_shape=parts.data.event_shape,
+        tensors={
+            "weights": parts.energy.state_dict(),
+            "ema": {} if averaged is None else averaged.module.state_dict(),
+            "chains": {k: v for k, v in chains.items() if isinstance(v, Tensor)},
+            "data": {"bounds": parts.data.bounds},
+            "state": tensors,
+        },
+        state=packed,
+        whole=whole,
+    )
+
+
+def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[str]]:
+    """Let a loop go on from a checkpoint; return the run's own record, and what is not exact.
+
+    Raises EbmError when the state isn't that of such parts.
+    """
+    parts, state = loop.parts, checkpoint.state()
+    restore_parts(checkpoint, loop, state)
+    warnings: list[str] = []
+    if parts.lr_scheduler is not None:
+        with fitting(checkpoint, f"lr_scheduler {type(parts.lr_scheduler).__name__}"):
+            parts.lr_scheduler.load_state_dict(_typed(parts.lr_scheduler, state["lr_scheduler"]))
+    for name, part in stateful(parts):
+        if name not in state.get("parts", {}):
+            warnings.append(f"{checkpoint.path} holds no state of {name}; it begins afresh")
+            continue
+        with fitting(checkpoint, name):
+            part.load_state_dict(state["parts"][name])
+    with fitting(checkpoint, "the loop"):
+        loop.load_state_dict(state["loop"])
+        if state["device"] == str(parts.device):
+            loop.streams.load_state_dict(state["streams"])
+        else:
+            loop.streams.renew(f"resumed at {checkpoint.step} on {parts.device.type}")
+            warnings.append(
+                f"this run was on {state['device']} and goes on on {parts.device}: its random "
+                "numbers are fresh ones, so it doesn't repeat itself bit for bit"
+            )
+    return dict(state["record"]), warnings
+
+
+def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> None:
+    """Put weights, average, optimiser and chains where a checkpoint left them."""
+    parts, averaged = loop.parts, loop.averaged
+    with fitting(checkpoint, parts.label("energy")):
+        parts.energy.load_state_dict(checkpoint.tensors("weights"))
+    if averaged is not None:
+        with fitting(checkpoint, "the averaged weights (train.ema)"):
+            averaged.module.load_state_dict(checkpoint.tensors("ema"))
+            averaged.n_averaged.copy_(state["n_averaged"])
+    with fitting(checkpoint, f"optimizer {type(parts.optimizer).__name__}"):
+        parts.optimizer.load_state_dict(state["optimizer"])
+    if parts.chains is not None:
+        held = {
+            key: value.to(parts.device) if isinstance(value, Tensor) else value
+            for key, value in {**state["chains"], **checkpoint.tensors("chains")}.items()
+        }
+        with fitting(checkpoint, parts.label("chains")):
+            parts.chains.load_state_dict(held)
+
+
+def stateful(parts: Parts) -> Iterator[tuple[str, Any]]:
+    """Yield the parts besides energy and chains that have a state to save, each with a name."""
+    found = [
+        ("sampler", parts.sampler and parts.sampler.kernel),
+        *((f"loss {term.name}", term.function) for term in parts.losses),
+        *((f"monitor {entry.name}", entry.function) for entry in parts.monitors),
+    ]
+    for name, part in found:
+        if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
+            yield name, part
+
+
+def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
+    """Say which part's state can't be saved, and why, before a run is trained in vain."""
+    for name, tensor in parts.energy.state_dict().items():
+        if not isinstance(tensor, Tensor):
+            kind = type(tensor).__name__
+            return "energy", f"{name!r} of its state_dict is {kind}; only tensors can be saved"
+    others = [*stateful(parts), ("optimizer", parts.optimizer)]
+    if parts.lr_scheduler is not None:
+        others.append(("lr_scheduler", parts.lr_scheduler))
+    for place, part in others:
+        try:
+            pack(part.state_dict(), "state_dict")
+        except TypeError as error:
+            return place, str(error)
+    return None
+
+
+def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> None:
+    """Put all that is trained and the chains where a checkpoint left them; the step goes on.
+
+    The noise is fresh from here, and the learning rate, where its schedule has it by now, is
+    multiplied by `factor`. Raises EbmError when the state isn't that of these parts.
+    """
+    parts, state = loop.parts, checkpoint.state()
+    groups = parts.optimizer.param_groups
+    rates = [{k: v * factor for k, v in group.items() if k in _RATES} for group in groups]
+    restore_parts(checkpoint, loop, state)
+    for group, rate in zip(parts.optimizer.param_groups, rates, strict=True):
+        group.update(rate)
+    if parts.lr_scheduler is not None:
+        parts.lr_scheduler.base_lrs = [rate * factor for rate in parts.lr_scheduler.base_lrs]
+    for name, part in stateful(parts):
+        if not name.startswith("monitor ") and name in state["parts"]:
+            with fitting(checkpoint, name):
+                part.load_state_dict(state["parts"][name])
+    loop.streams.renew(why)
+    loop.forget()
+
+
+def is_finite(parts: Parts) -> bool:
+    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to."""
+    chains = {} if parts.chains is None else parts.chains.state_dict()
+    held = (*parts.energy.state_dict().values(), *chains.values())
+    floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
+    return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())
+
+
+def _typed(schedule: Any, state: Any) -> dict[str, Any]:
+    """Give back to a schedule's state the one kind of dict that is more than a dict."""
+    if not isinstance(state, dict):
+        raise EbmError("the checkpoint holds no state of a schedule")
+    counters = {k for k, v in vars(schedule).items() if isinstance(v, Counter)}
+    return {k: Counter(v) if k in counters else v for k, v in state.items()}

@@ -1,0 +1,69 @@
+"""A nested state as JSON beside named tensors, so that it can be kept without a pickle.
+
+Optimisers, schedules and parts give dicts, lists and tuples of tensors and plain values. JSON has
+no tuples and no keys but text, so containers are written with their kind:
+
+    {"momentum": 0.9, "state": {0: tensor}}  ->  {"dict": [["momentum", 0.9], ["state", ...]]}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
+    """Return a state as JSON types and its tensors by name.
+
+    Raises TypeError, with the place, when it holds anything but tensors, plain values, dicts,
+    lists and tuples.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def walk(item: Any, place: str) -> Any:
+        if isinstance(item, Tensor):
+            tensors[place] = item
+            return {"tensor": place}
+        if isinstance(item, _PLAIN):
+            return item
+        if isinstance(item, dict):
+            pairs = ((_key(key, place), walk(part, f"{place}.{key}")) for key, part in item.items())
+            return {"dict": [list(pair) for pair in pairs]}
+        if isinstance(item, list | tuple):
+            kind = "list" if isinstance(item, list) else "tuple"
+            return {kind: [walk(part, f"{place}.{index}") for index, part in enumerate(item)]}
+        raise TypeError(
+            f"{place!r} is {type(item).__name__}; only tensors, numbers, texts, dicts, lists and "
+            "tuples of them can be saved"
+        )
+
+    return walk(value, name), tensors
+
+
+def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
+    """Return what `pack` was given. Raises ValueError when it isn't of that form."""
+    if isinstance(packed, _PLAIN):
+        return packed
+    if not isinstance(packed, dict) or len(packed) != 1:
+        raise ValueError(f"no packed state: {packed!r:.80}")
+    ((kind, content),) = packed.items()
+    try:
+        if kind == "tensor":
+            return tensors[content]
+        if kind == "dict":
+            return {key: unpack(part, tensors) for key, part in content}
+        if kind in ("list", "tuple"):
+            parts = [unpack(part, tensors) for part in content]
+            return parts if kind == "list" else tuple(parts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no packed state: {packed!r:.80}") from error
+    raise ValueError(f"no packed state: {packed!r:.80}")
+
+
+def _key(key: Any, place: str) -> Any:
+    if isinstance(key, str | int):
+        return key
+    raise TypeError(f"{place!r} has the key {key!r:.40}; keys should be texts or whole numbers")
