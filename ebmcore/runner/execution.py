@@ -290,6 +290,7 @@ class Execution:
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
+        self.directory.release()
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""

@@ -47,6 +47,7 @@ def begin_record(
 
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     """Record that a run goes on, and in which process; return its config."""
+    directory.reserve()
     directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
     directory.update(
         status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import yaml
 from ebmcore.errors import ConfigError, EbmError, Problem
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
+_RESERVE = ".reserve"
+_RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 
 
 class RunDirectory:
@@ -40,7 +43,9 @@ class RunDirectory:
         except OSError as error:
             message = f"can't be made: {error.strerror}"
             raise ConfigError([Problem("runs-dir", message, str(path))]) from error
-        return cls(path)
+        directory = cls(path)
+        directory.reserve()
+        return directory
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -51,6 +56,15 @@ class RunDirectory:
         except (OSError, ValueError, RecursionError) as error:
             raise EbmError(f"{path}: no run directory (no readable run.json)") from error
         return directory
+
+    def reserve(self) -> None:
+        """Set a little room aside, so that even on a full disk a run can say how it ended."""
+        with suppress(OSError):
+            (self.path / _RESERVE).write_bytes(bytes(_RESERVED))
+
+    def release(self) -> None:
+        """Give the room that was set aside back."""
+        (self.path / _RESERVE).unlink(missing_ok=True)
 
     def __enter__(self) -> RunDirectory:
         """Hold the directory against other processes."""
@@ -105,7 +119,14 @@ class RunDirectory:
         with self._lock:
             file = self.path / "run.json"
             facts = {**(json.loads(file.read_text()) if file.exists() else {}), **fields}
-            _replace(file, json.dumps(facts, indent=2, default=str) + "\n")
+            text = json.dumps(facts, indent=2, default=str) + "\n"
+            try:
+                _replace(file, text)
+            except OSError:
+                if not (self.path / _RESERVE).exists():
+                    raise
+                self.release()
+                _replace(file, text)
 
     def read(self) -> dict[str, Any]:
         """Return what run.json says."""
