@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ebmcore.config import Cadence, Train
+from ebmcore.runner.average import Average
 from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import Parts, blame
@@ -47,8 +47,7 @@ class Loop:
         self.step = 0  # training steps done
         self.averaged = None
         if train.ema is not None:
-            average = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call] # torch's own
-            self.averaged = AveragedModel(parts.energy, multi_avg_fn=average)
+            self.averaged = Average(parts.energy, train.ema)
         self.one_step = TrainStep(parts, train, streams, self.averaged)
         self.saving = Cadence.parse_with_minutes(train.checkpoint_every)
         self.waiting: list[tuple[int, dict[str, Tensor]]] = []  # metrics not fetched, by step
