@@ -79,6 +79,7 @@ class Execution:
         with self.interrupts:
             try:
                 recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
+                self.directory.update(steps=self.loop.steps)
                 mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
                 self.tell("ebmcore_run_start", run=self.result)
                 for text in self.experiment.warnings:
@@ -103,6 +104,7 @@ class Execution:
                 with suppress(OSError):
                     self.directory.update(status=self.status, error=str(failure))
             self._reveal()
+            self.directory.lock.release()
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure

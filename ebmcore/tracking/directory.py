@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from ebmcore.errors import ConfigError, Problem
+from ebmcore.tracking.lock import RunLock
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
 
@@ -26,12 +27,16 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = RunLock(path)  # which whoever writes the run holds
         self._lock = threading.Lock()
 
     @classmethod
     def create(cls, name: str, runs_dir: str | Path | None = None) -> RunDirectory:
-        """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
-        root = Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+        """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs.
+
+        The folder is locked by this process. Raises ConfigError when it can't be made.
+        """
+        root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
         path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
@@ -40,7 +45,9 @@ class RunDirectory:
         except OSError as error:
             message = f"can't be made: {error.strerror}"
             raise ConfigError([Problem("runs-dir", message, str(path))]) from error
-        return cls(path)
+        directory = cls(path)
+        directory.lock.acquire()
+        return directory
 
     @property
     def config_file(self) -> Path:
@@ -51,6 +58,11 @@ class RunDirectory:
     def metrics_file(self) -> Path:
         """One JSON object a line."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def events_file(self) -> Path:
+        """One JSON object a line: what happened to the run besides its steps."""
+        return self.path / "events.jsonl"
 
     @property
     def figures(self) -> Path:
@@ -105,6 +117,11 @@ class RunDirectory:
             file.write(f"{stamp} {level} {text.rstrip()}\n")
 
 
+def runs_folder(runs_dir: str | Path | None = None) -> Path:
+    """Return the folder of the runs: runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
+    return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
 def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
     """Read one line of metrics.jsonl: the step, the time, the metrics."""
     fields = json.loads(line)
@@ -115,5 +132,7 @@ def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
 
 def _replace(file: Path, text: str) -> None:
     beside = file.with_name(file.name + ".part")
-    beside.write_text(text, encoding="utf-8")
+    beside.unlink(missing_ok=True)
+    with beside.open("x", encoding="utf-8") as opened:  # "x" follows no link to another place
+        opened.write(text)
     beside.replace(file)
