@@ -202,11 +202,8 @@ class Execution:
         """Note a failure as far as the disk still lets us, and return it."""
         self.status = "FAILED"
         self._reveal()
-        try:
-            self.directory.log("ERROR", traceback.format_exc())
-            self.tell("ebmcore_run_error", run=self.result, error=error)
-        except OSError:
-            pass  # the failure itself is what the user must hear of
+        self.directory.log("ERROR", traceback.format_exc())
+        self.tell("ebmcore_run_error", run=self.result, error=error)
         return error
 
     def _save(self, why: str) -> None:

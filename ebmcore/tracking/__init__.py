@@ -1,7 +1,13 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
 from ebmcore.tracking.account import Account, read_account
-from ebmcore.tracking.directory import RunDirectory, read_metrics, runs_folder, to_disk
+from ebmcore.tracking.directory import (
+    RunDirectory,
+    read_metrics,
+    refuse_links,
+    runs_folder,
+    to_disk,
+)
 from ebmcore.tracking.lock import RunLock, is_held
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.provenance import changes_since, provenance
@@ -22,6 +28,7 @@ __all__ = [
     "provenance",
     "read_account",
     "read_metrics",
+    "refuse_links",
     "run_tags",
     "runs_folder",
     "sync",

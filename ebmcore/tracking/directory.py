@@ -22,6 +22,10 @@ from ebmcore.tracking.lock import RunLock
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
 _RESERVE = ".reserve"
+_OWN = (
+    "run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock", _RESERVE,
+    "checkpoints", "figures", "plugins", "evaluation", ".evaluation.part",
+)  # fmt: skip
 _RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 
 
@@ -57,10 +61,13 @@ class RunDirectory:
     def open(cls, path: str | Path) -> RunDirectory:
         """Return the directory of a run that was begun. Raises EbmError when it is none."""
         directory = cls(Path(path))
+        refuse_links(directory.path)
         try:
-            directory.read()
+            facts = directory.read()
         except (OSError, ValueError, RecursionError) as error:
             raise EbmError(f"{path}: no run directory (no readable run.json)") from error
+        if not isinstance(facts, dict):
+            raise EbmError(f"{path}: run.json should hold an object")
         return directory
 
     def reserve(self) -> None:
@@ -201,13 +208,26 @@ class RunDirectory:
         """Add an entry to log.txt."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         file_ = self.path / "log.txt"
-        with self._lock, file_.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        with (
+            self._lock,
+            suppress(OSError),
+            file_.open(  # a full disk: what failed is raised, too
+                "a", encoding="utf-8", errors="backslashreplace"
+            ) as file,
+        ):
             file.write(f"{stamp} {level} {text.rstrip()}\n")
 
 
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
     """Return the folder of the runs: runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
     return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
+def refuse_links(run_dir: Path) -> None:
+    """Raise EbmError when what a run reads and writes is a link to a place outside it."""
+    for name in _OWN:
+        if (run_dir / name).is_symlink():
+            raise EbmError(f"{run_dir / name}: is a link to another place; a run's own is plain")
 
 
 def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
