@@ -31,10 +31,16 @@ CONFIG = {
 }
 
 
+@pytest.fixture(scope="session")
+def make_config():
+    """Return new copies of a config that trains in milliseconds and needs only `parts.py`."""
+    return lambda: copy.deepcopy(CONFIG)
+
+
 @pytest.fixture
-def config():
-    """A config that trains in milliseconds and needs nothing but `parts.py`."""
-    return copy.deepcopy(CONFIG)
+def config(make_config):
+    """One such config."""
+    return make_config()
 
 
 @pytest.fixture(autouse=True)

@@ -198,3 +198,13 @@ class counts:  # noqa: N801
 def turns(energy, x, step, *, at: list[int] = [], what: str = "nan"):  # noqa: B006
     """Be 0 but at some steps."""
     return 0 * energy(x).mean() + (float(what) if step in at else 0.0)
+
+
+@loss
+def limits(energy, x, step, *, at: int = 3, to: int = 3000):
+    """Let the process write no file larger than so many bytes, from a step on."""
+    import resource
+
+    if step == at:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (to, resource.RLIM_INFINITY))
+    return 0 * energy(x).mean()

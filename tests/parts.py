@@ -119,11 +119,14 @@ def overflows(energy, x, step, *, at: int = 3):
 
 
 @loss
-def dawdles(energy, x):
-    """Take its time, so that there is some to interrupt it."""
+def dawdles(energy, x, step, *, stall_at: int = -1):
+    """Take its time, so that there is some to interrupt it; half a minute of it at one step."""
     import time
+    from pathlib import Path
 
-    time.sleep(0.01)
+    if step == stall_at:
+        Path("stalled").touch()
+    time.sleep(30 if step == stall_at else 0.01)
     return energy(x).mean()
 
 

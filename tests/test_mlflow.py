@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -59,37 +58,6 @@ def test_a_failed_run_is_failed_there_too(tracked, mlflow_client):
     with pytest.raises(RunError) as caught:
         ebmcore.run(tracked, progress=False)
     assert mlflow_client.get_run(caught.value.run.mlflow_run_id).info.status == "FAILED"
-
-
-@pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_an_interrupted_run_is_killed_there_too(
-    tracked, mlflow_client, tmp_path, signal_name, code
-):
-    import signal
-
-    tracked["loss"] = {"type": "parts:dawdles"}
-    tracked["train"] = {"steps": 100_000, "batch_size": 20, "log_every": 10}
-    (tmp_path / "c.yaml").write_text(json.dumps(tracked))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    waited = time.monotonic() + 60
-    while not list(tmp_path.glob("runs/*/metrics.jsonl")) and time.monotonic() < waited:
-        time.sleep(0.1)
-    time.sleep(3)
-    process.send_signal(getattr(signal, signal_name))
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == code
-    found = json.loads(out)
-    assert found["status"] == "KILLED"
-    (folder,) = tmp_path.glob("runs/*")
-    facts = json.loads((folder / "run.json").read_text())
-    assert facts["status"] == "KILLED"
-    assert list(folder.glob("checkpoints/step-*/weights.safetensors"))
-    assert mlflow_client.get_run(found["mlflow_run_id"]).info.status == "KILLED"
 
 
 def test_the_environment_names_store_and_experiment(tracked, tmp_path, monkeypatch):

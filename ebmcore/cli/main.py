@@ -18,6 +18,9 @@ from ebmcore.cli import (
     resume,
     run,
     runs,
+    runs_list,
+    runs_show,
+    runs_sync,
     sample,
     schema,
     show,
@@ -64,6 +67,9 @@ plugin_commands.command("list")(plugins.list_command)
 plugin_commands.command("new")(new.command)
 plugin_commands.command("doctor")(doctor.command)
 app.add_typer(plugin_commands, name="plugins")
+run_commands.command("list")(runs_list.command)
+run_commands.command("show")(runs_show.command)
+run_commands.command("sync")(runs_sync.command)
 run_commands.command("diff")(runs.diff_command)
 app.add_typer(run_commands, name="runs")
 

@@ -120,7 +120,8 @@ def resume(
     is of other parts; RunError and RunInterrupted as `run` does.
     """
     directory = RunDirectory.open(run_dir)
-    facts = directory.read()
+    with directory:  # a live run is refused before anything is built
+        facts = directory.read()
     if facts.get("status") == "FINISHED":
         return load(run_dir, plugins=plugins)
     if not facts.get("from_config"):

@@ -18,7 +18,7 @@ from torch import Tensor
 import ebmcore
 from ebmcore.errors import CheckpointError, EbmError
 from ebmcore.runner.state import unpack
-from ebmcore.tracking import sync
+from ebmcore.tracking import to_disk
 
 _STATE = "state.json"
 
@@ -60,10 +60,10 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
         }
         (beside / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         for file in (*beside.iterdir(), beside):
-            sync(file)
+            to_disk(file)
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
-        sync(folder)
+        to_disk(folder)
     except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by its own error
         shutil.rmtree(beside, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
+_PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
+_AT_ONCE = 0.5  # the same after a second Ctrl-C
 
 
 class Execution:
@@ -53,6 +55,7 @@ class Execution:
         self.directory = directory
         self.resumes = resumes
         self.status = "RUNNING"
+        self.at_once = False  # whether a second Ctrl-C asked for the end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
         self.best = Best(train.keep_best)
@@ -110,7 +113,7 @@ class Execution:
                 done = self.loop.step >= self.loop.steps
                 self.status = "FINISHED" if done else "KILLED"
             except KeyboardInterrupt:  # a second Ctrl-C: what was saved before stands
-                self.status = "KILLED"
+                self.status, self.at_once = "KILLED", True
             except Exception as error:
                 failure = self._failed(error)
             try:
@@ -141,6 +144,7 @@ class Execution:
             recorded = continue_record(self.directory, self.loop.step)
         else:
             recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
+        self.directory.update(steps=self.loop.steps)
         mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
         self.tell("ebmcore_run_start", run=self.result)
         for text in self.experiment.warnings:
@@ -198,11 +202,8 @@ class Execution:
         """Note a failure as far as the disk still lets us, and return it."""
         self.status = "FAILED"
         self._reveal()
-        try:
-            self.directory.log("ERROR", traceback.format_exc())
-            self.tell("ebmcore_run_error", run=self.result, error=error)
-        except OSError:
-            pass  # the failure itself is what the user must hear of
+        self.directory.log("ERROR", traceback.format_exc())
+        self.tell("ebmcore_run_error", run=self.result, error=error)
         return error
 
     def _save(self, why: str) -> None:
@@ -285,7 +286,7 @@ class Execution:
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
-            mirror.finish(self.status)
+            mirror.finish(self.status, timeout=_AT_ONCE if self.at_once else _PATIENT)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")

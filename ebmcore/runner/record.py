@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
 from ebmcore.runner.lifecycle import listeners
-from ebmcore.tracking import Mirror, RunDirectory, provenance
+from ebmcore.tracking import Mirror, RunDirectory, provenance, run_tags
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
@@ -81,21 +79,7 @@ def start_mirror(
     """Begin to send the run to MLflow, unless tracking is off."""
     if tracking is None:
         return None
-    facts = directory.read()
-    tags = {
-        "mlflow.user": facts["user"],
-        "mlflow.source.name": " ".join([Path(facts["command"][0]).name, *facts["command"][1:]]),
-        "mlflow.source.type": "LOCAL",
-        "ebmcore.run_dir": str(directory.path.resolve()),
-        "ebmcore.version": facts["versions"]["ebmcore"],
-        "torch.version": facts["versions"]["torch"],
-        "ebmcore.plugins": json.dumps(
-            {p["distribution"] or p["file"]: p["version"] or p["sha256"] for p in facts["plugins"]}
-        ),
-    }
-    if facts["git"]:
-        tags["mlflow.source.git.commit"] = facts["git"]["commit"]
-        tags["git.changed"] = str(facts["git"]["changed"]).lower()
+    tags = run_tags(directory.path, directory.read())
     mirror = Mirror(directory, tracking, experiment.name, params, tags)
     mirror.start()
     return mirror

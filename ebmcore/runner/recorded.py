@@ -22,6 +22,7 @@ from ebmcore.runner.data import Data
 from ebmcore.runner.experiment import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.tracking import refuse_links
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class Facts(NamedTuple):
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
         folder = Path(run_dir)
+        refuse_links(folder)
         try:
             facts = json.loads((folder / "run.json").read_text())
             _ = int(facts["seed"]), facts["status"], facts["from_config"]

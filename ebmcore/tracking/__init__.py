@@ -1,16 +1,37 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
-from ebmcore.tracking.directory import RunDirectory, read_metrics, sync
-from ebmcore.tracking.mirror import Mirror, flatten, tracking_uri
+from ebmcore.tracking.account import Account, read_account
+from ebmcore.tracking.directory import (
+    RunDirectory,
+    read_metrics,
+    refuse_links,
+    runs_folder,
+    to_disk,
+)
+from ebmcore.tracking.lock import RunLock, is_held
+from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.provenance import changes_since, provenance
+from ebmcore.tracking.sender import flatten
+from ebmcore.tracking.sync import Synced, sync
+from ebmcore.tracking.tags import run_tags
+from ebmcore.tracking.target import tracking_uri
 
 __all__ = [
+    "Account",
     "Mirror",
     "RunDirectory",
+    "RunLock",
+    "Synced",
     "changes_since",
     "flatten",
+    "is_held",
     "provenance",
+    "read_account",
     "read_metrics",
+    "refuse_links",
+    "run_tags",
+    "runs_folder",
     "sync",
+    "to_disk",
     "tracking_uri",
 ]

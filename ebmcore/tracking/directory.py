@@ -18,9 +18,14 @@ from typing import Any
 import yaml
 
 from ebmcore.errors import ConfigError, EbmError, Problem
+from ebmcore.tracking.lock import RunLock
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
 _RESERVE = ".reserve"
+_OWN = (
+    "run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock", _RESERVE,
+    "checkpoints", "figures", "plugins", "evaluation", ".evaluation.part",
+)  # fmt: skip
 _RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 
 
@@ -29,12 +34,16 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.lock = RunLock(path)  # which whoever writes the run holds
         self._lock = threading.Lock()
 
     @classmethod
     def create(cls, name: str, runs_dir: str | Path | None = None) -> RunDirectory:
-        """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
-        root = Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+        """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs.
+
+        The folder is locked by this process. Raises ConfigError when it can't be made.
+        """
+        root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
         path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
@@ -44,6 +53,7 @@ class RunDirectory:
             message = f"can't be made: {error.strerror}"
             raise ConfigError([Problem("runs-dir", message, str(path))]) from error
         directory = cls(path)
+        directory.lock.acquire()
         directory.reserve()
         return directory
 
@@ -51,10 +61,13 @@ class RunDirectory:
     def open(cls, path: str | Path) -> RunDirectory:
         """Return the directory of a run that was begun. Raises EbmError when it is none."""
         directory = cls(Path(path))
+        refuse_links(directory.path)
         try:
-            directory.read()
+            facts = directory.read()
         except (OSError, ValueError, RecursionError) as error:
             raise EbmError(f"{path}: no run directory (no readable run.json)") from error
+        if not isinstance(facts, dict):
+            raise EbmError(f"{path}: run.json should hold an object")
         return directory
 
     def reserve(self) -> None:
@@ -67,11 +80,13 @@ class RunDirectory:
         (self.path / _RESERVE).unlink(missing_ok=True)
 
     def __enter__(self) -> RunDirectory:
-        """Hold the directory against other processes."""
+        """Hold the directory against other processes. Raises EbmError when one has it."""
+        self.lock.acquire()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let it go."""
+        """Let it go, whoever took it."""
+        self.lock.release()
 
     @property
     def config_file(self) -> Path:
@@ -82,6 +97,11 @@ class RunDirectory:
     def metrics_file(self) -> Path:
         """One JSON object a line."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def events_file(self) -> Path:
+        """One JSON object a line: what happened to the run besides its steps."""
+        return self.path / "events.jsonl"
 
     @property
     def figures(self) -> Path:
@@ -149,7 +169,7 @@ class RunDirectory:
     def sync_metrics(self) -> None:
         """See to it that the lines written so far outlive a loss of power."""
         if self.metrics_file.exists():
-            sync(self.metrics_file)
+            to_disk(self.metrics_file)
 
     def rewind_metrics(self, step: int) -> list[tuple[int, dict[str, float]]]:
         """Cut metrics.jsonl off after a step, where a resumed run goes on; return what is left.
@@ -188,8 +208,26 @@ class RunDirectory:
         """Add an entry to log.txt."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         file_ = self.path / "log.txt"
-        with self._lock, file_.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        with (
+            self._lock,
+            suppress(OSError),
+            file_.open(  # a full disk: what failed is raised, too
+                "a", encoding="utf-8", errors="backslashreplace"
+            ) as file,
+        ):
             file.write(f"{stamp} {level} {text.rstrip()}\n")
+
+
+def runs_folder(runs_dir: str | Path | None = None) -> Path:
+    """Return the folder of the runs: runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
+    return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
+def refuse_links(run_dir: Path) -> None:
+    """Raise EbmError when what a run reads and writes is a link to a place outside it."""
+    for name in _OWN:
+        if (run_dir / name).is_symlink():
+            raise EbmError(f"{run_dir / name}: is a link to another place; a run's own is plain")
 
 
 def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
@@ -200,7 +238,7 @@ def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
     return step, stamp, {name: float(value) for name, value in fields.items()}
 
 
-def sync(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Wait until the disk has a file, or a folder's names."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -211,6 +249,8 @@ def sync(path: Path) -> None:
 
 def _replace(file: Path, text: str) -> None:
     beside = file.with_name(file.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    sync(beside)
+    beside.unlink(missing_ok=True)
+    with beside.open("x", encoding="utf-8") as opened:  # "x" follows no link to another place
+        opened.write(text)
+    to_disk(beside)
     beside.replace(file)

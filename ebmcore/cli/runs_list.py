@@ -1,0 +1,106 @@
+"""`ebmcore runs list`: the runs of a folder, the newest first."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, answering, say, table
+from ebmcore.errors import EbmError
+
+if TYPE_CHECKING:
+    from ebmcore.tracking import Account
+
+RunsDir = Annotated[
+    str | None,
+    typer.Option(help="The folder of the runs; else EBMCORE_RUNS_DIR, else ./runs."),
+]
+
+
+@answering
+def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
+    """List the runs, the newest first; a run whose process is gone is KILLED. Writes nothing."""
+    from ebmcore.tracking import read_account
+
+    accounts = [read_account(path) for path in run_dirs(runs_dir)]
+    accounts.sort(key=lambda account: (account.started or 0.0, account.path.name), reverse=True)
+    found = [account.document() for account in accounts]
+    return Answer(found, lambda: _show(accounts))
+
+
+def run_dirs(runs_dir: str | None) -> list[Path]:
+    """Return the run directories in a folder. Raises EbmError when there is no such folder."""
+    from ebmcore.tracking import runs_folder
+
+    folder = runs_folder(runs_dir)
+    if not folder.is_dir():
+        raise EbmError(f"{folder}: no such folder; --runs-dir names the one that holds the runs")
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _show(accounts: list[Account]) -> None:
+    if not accounts:
+        typer.echo("no runs")
+        return
+    rows = [
+        (
+            printable(account.path.name),
+            account.status,
+            steps(account),
+            moment(account.started),
+            duration(account.seconds),
+            "-" if account.loss is None else f"{account.loss:.6g}",
+            account.mlflow or "-",
+        )
+        for account in accounts
+    ]
+    table(("run", "status", "step", "started", "took", "loss", "MLflow"), rows)
+    for account in accounts:
+        for text in remarks(account):
+            say(f"{printable(account.path.name)}: {text}")
+
+
+def remarks(account: Account) -> list[str]:
+    """Return what a person should know of a run beside its facts."""
+    found = [] if account.problem is None else [printable(account.problem)]
+    if account.process_gone:
+        found.append(f"its process is gone; `ebmcore runs sync {account.path}` records that")
+    elif account.mlflow == "behind":
+        found.append(f"MLflow lacks some of it; `ebmcore runs sync {account.path}` sends it")
+    return found
+
+
+def steps(account: Account) -> str:
+    """Return the step that the run got to, and how many there are to be, if that is known."""
+    step = "-" if account.step is None else str(account.step)
+    return step if account.steps is None else f"{step}/{account.steps}"
+
+
+def moment(stamp: float | None) -> str:
+    """Return a local date and time of seconds since 1970."""
+    if stamp is None:
+        return "-"
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stamp))
+    except (OverflowError, ValueError, OSError):
+        return "-"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds as a person says them."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if hours == 0:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{hours} h {minutes % 60} min"
+
+
+def printable(text: str) -> str:
+    """Return text that moves no terminal's cursor, whoever wrote it."""
+    return "".join(c if c.isprintable() else "?" for c in text)

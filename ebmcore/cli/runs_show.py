@@ -1,0 +1,74 @@
+"""`ebmcore runs show`: what one run directory says of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ebmcore.cli.output import Answer, AsJson, answering, say, table
+from ebmcore.cli.runs_list import duration, moment, printable, remarks, steps
+from ebmcore.errors import EbmError
+
+if TYPE_CHECKING:
+    from ebmcore.tracking import Account
+
+_MORE = ("seed", "device", "components", "versions", "warnings", "error", "host", "pid", "git")
+
+
+@answering
+def command(
+    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    as_json: AsJson = False,
+) -> Answer:
+    """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
+    from ebmcore.tracking import read_account
+
+    account = read_account(run_dir)
+    if account.problem is not None:
+        raise EbmError(f"{run_dir}: {account.problem}")
+    facts, mlflow = account.facts, account.facts.get("mlflow")
+    found = {
+        **account.document(),
+        **{key: facts.get(key) for key in _MORE},
+        "metrics": facts.get("metrics"),
+        "mlflow": mlflow and {**mlflow, "state": account.mlflow} if _is(mlflow) else None,
+        "pictures": len(list(account.path.glob("figures/*/*.png"))),
+    }
+    return Answer(found, lambda: _show(account, found))
+
+
+def _show(account: Account, found: dict[str, Any]) -> None:
+    rows = [
+        ("run", str(account.path)),
+        ("status", account.status + (" (its process is gone)" if account.process_gone else "")),
+        ("step", steps(account)),
+        ("started", moment(account.started)),
+        ("took", duration(account.seconds)),
+        ("loss", "-" if account.loss is None else f"{account.loss:.6g}"),
+        *((key, _text(found[key])) for key in _MORE if found[key] not in (None, [], {})),
+        ("pictures", str(found["pictures"])),
+        ("MLflow", _text(found["mlflow"] or "-")),
+    ]
+    table(("", ""), [(name, printable(text)) for name, text in rows])
+    metrics = found["metrics"]
+    if _is(metrics):
+        values = [(printable(name), _text(value)) for name, value in sorted(metrics.items())]
+        table(("metric", "last value"), values)
+    for text in remarks(account):
+        say(text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if not isinstance(v, (dict, list)) and v is not None}
+        return ", ".join(f"{k} {v}" for k, v in kept.items())
+    return printable(str(value))
+
+
+def _is(value: Any) -> bool:
+    return isinstance(value, dict)

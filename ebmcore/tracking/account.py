@@ -1,0 +1,146 @@
+"""What a run directory says of its run, read without trusting or writing anything in it."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ebmcore.tracking.lines import as_number, is_plain, read_object
+from ebmcore.tracking.lock import is_held
+
+STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
+STATES = ("sending", "complete", "behind")
+_LARGEST = 16 * 1024**2  # bytes of a run.json that ebmcore wrote
+_TAIL = 64 * 1024  # bytes at the end of metrics.jsonl that hold the last values
+_WRITTEN = ("run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock")
+
+
+class Account(NamedTuple):
+    """One run, as its directory tells of it."""
+
+    path: Path
+    facts: dict[str, Any]  # run.json; any JSON may stand in its values
+    problem: str | None = None  # why the directory can't be read
+    recorded: str | None = None  # the status in run.json
+    process_gone: bool = False  # it says RUNNING, and no process holds its lock
+    step: int | None = None
+    steps: int | None = None  # how many there are to be
+    started: float | None = None  # seconds since 1970
+    last_seen: float | None = None  # when it ended, or last wrote a line
+    loss: float | None = None  # the last one
+    mlflow: str | None = None  # sending, complete, behind; None when MLflow was never told of it
+
+    @property
+    def status(self) -> str:
+        """The run's status: that of a run whose process is gone is KILLED."""
+        if self.problem is not None or self.recorded is None:
+            return "BROKEN"
+        return "KILLED" if self.process_gone else self.recorded
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or has been going on for."""
+        if self.started is None:
+            return None
+        end = time.time() if self.status == "RUNNING" else self.last_seen
+        return None if end is None else max(0.0, end - self.started)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        found: dict[str, Any] = {
+            "run_dir": str(self.path),
+            "name": _text(self.facts.get("name")),
+            "status": self.status,
+            "recorded_status": self.recorded,
+            "process_gone": self.process_gone,
+            "step": self.step,
+            "steps": self.steps,
+            "started": self.started,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "loss": self.loss,
+            "mlflow": self.mlflow,
+        }
+        return found if self.problem is None else {**found, "problem": self.problem}
+
+
+def read_account(path: str | Path) -> Account:
+    """Read what a run directory says; one that can't be read says why in `problem`."""
+    folder = Path(path)
+    try:
+        facts = _facts(folder)
+        last = _last_lines(folder / "metrics.jsonl")
+    except (OSError, ValueError, RecursionError) as error:
+        return Account(folder, {}, str(error))
+    recorded = facts.get("status")
+    if recorded not in STATUSES:
+        return Account(folder, facts, f"run.json: status should be one of {', '.join(STATUSES)}")
+    gone = recorded == "RUNNING" and not is_held(folder)
+    if gone:  # it may have ended between the two looks
+        facts = _facts(folder)
+        recorded = facts.get("status")
+        gone = recorded == "RUNNING"
+    mlflow = facts.get("mlflow")
+    state = mlflow.get("state") if isinstance(mlflow, dict) else None
+    metrics = facts.get("metrics")
+    loss = last.get("loss", metrics.get("loss") if isinstance(metrics, dict) else None)
+    return Account(
+        folder,
+        facts,
+        recorded=recorded,
+        process_gone=gone,
+        step=_whole(last.get("step")) or _whole(facts.get("step")),
+        steps=_whole(facts.get("steps")),
+        started=_seconds(facts.get("started")),
+        last_seen=_seconds(facts.get("ended")) or _seconds(last.get("time")),
+        loss=as_number(loss),
+        mlflow=state if state in STATES else None,
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """Return run.json. Raises ValueError when the folder is no run, or has links in it."""
+    for name in _WRITTEN:
+        if (folder / name).is_symlink():
+            raise ValueError(f"{name} is a link to another place; a run has plain files")
+    file = folder / "run.json"
+    if not is_plain(file):
+        raise ValueError("there is no run.json")
+    if file.stat().st_size > _LARGEST:
+        raise ValueError(f"run.json is larger than any run's, {file.stat().st_size} bytes")
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError("run.json isn't JSON") from error
+    if not isinstance(found, dict):
+        raise ValueError("run.json should hold an object")
+    return found
+
+
+def _last_lines(file: Path) -> dict[str, Any]:
+    """Return the last values that stand in the end of metrics.jsonl."""
+    found: dict[str, Any] = {}
+    if not is_plain(file):
+        return found
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - _TAIL))
+        for line in opened.read().splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                found |= read_object(line) or {}
+    return found
+
+
+def _whole(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return value if whole else None
+
+
+def _seconds(value: Any) -> float | None:
+    number = as_number(value)
+    return number if number is not None and math.isfinite(number) and 0 <= number < 1e11 else None
+
+
+def _text(value: Any) -> str | None:
+    return value[:500] if isinstance(value, str) else None

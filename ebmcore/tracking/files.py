@@ -1,0 +1,59 @@
+"""Which files of a run directory go to MLflow: plain ones inside it, and no link out of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ebmcore.tracking.lines import is_plain
+
+_PICTURES = "figures"
+_CHECKPOINT = re.compile(r"step-\d+")
+
+
+class Pictures:
+    """The pictures of the monitors; a folder is only looked through again when it changed."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.folder = run_dir / _PICTURES
+        self._changed: dict[Path, int] = {}
+        self._sent: dict[Path, set[str]] = {}
+
+    def waiting(self, *, all_folders: bool = False) -> list[Path]:
+        """Return the pictures that were not sent yet; `all_folders` trusts no folder's clock."""
+        found: list[Path] = []
+        for folder in _folders(self.folder):
+            changed = folder.stat().st_mtime_ns
+            if all_folders or self._changed.get(folder) != changed:
+                sent = self._sent.get(folder, set())
+                new = [f for f in _plain_files(folder, "*.png") if f.name not in sent]
+                found += new
+                if not new:
+                    self._changed[folder] = changed
+        return found
+
+    def mark(self, picture: Path) -> None:
+        """Note that a picture was sent."""
+        self._sent.setdefault(picture.parent, set()).add(picture.name)
+
+
+def last_files(run_dir: Path) -> Iterator[Path]:
+    """Yield what is sent when a run has ended: last weights, local plugin files, the log."""
+    checkpoints = [f for f in _folders(run_dir / "checkpoints") if _CHECKPOINT.fullmatch(f.name)]
+    for folder in [*checkpoints[-1:], *_folders(run_dir, "plugins")]:
+        yield from _plain_files(folder)
+        for inner in _folders(folder):
+            yield from _plain_files(inner)
+    if is_plain(run_dir / "log.txt"):
+        yield run_dir / "log.txt"
+
+
+def _folders(parent: Path, pattern: str = "*") -> list[Path]:
+    if not parent.is_dir() or (parent.is_symlink() and pattern == "*"):
+        return []  # a run directory itself may be a link; a folder in it may not
+    return sorted(f for f in parent.glob(pattern) if f.is_dir() and not f.is_symlink())
+
+
+def _plain_files(folder: Path, pattern: str = "*") -> list[Path]:
+    return sorted(f for f in folder.glob(pattern) if is_plain(f))

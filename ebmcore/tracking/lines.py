@@ -1,0 +1,99 @@
+"""Reading files of one JSON object a line, in bounded pieces and trusting nothing in them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PIECE = 256 * 1024  # bytes
+_LINE = 16 * 1024**2  # bytes of a line that anybody wrote on purpose
+_STEPS = 2**63  # what a step must be below
+_SECONDS = 1e12  # what a time must be below
+
+
+class Point(NamedTuple):
+    """One value of one metric."""
+
+    name: str
+    step: int
+    time: float  # seconds since 1970
+    value: float  # may be nan, inf, -inf
+
+
+def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], int]:
+    """Return whole lines from byte `start` on, about `size` bytes of them, and where they end.
+
+    A last line without an end, which is just being written or was torn, is left out.
+    """
+    if not is_plain(file):
+        return [], start
+    lines: list[bytes] = []
+    end = start
+    with file.open("rb") as opened:
+        opened.seek(start)
+        while line := opened.readline(_LINE):
+            if not line.endswith(b"\n"):
+                break
+            lines.append(line)
+            end += len(line)
+            if end - start >= size:
+                break
+    return lines, end
+
+
+def read_object(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a line holds, None when it holds none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_points(line: bytes) -> list[Point]:
+    """Return the values in one line of metrics.jsonl; what isn't a number is left out."""
+    fields = read_object(line) or {}
+    step, stamp = fields.pop("step", None), fields.pop("time", None)
+    fields.pop("epoch", None)
+    if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < _STEPS:
+        return []
+    if not isinstance(stamp, (int, float)) or not 0 <= stamp < _SECONDS:
+        return []
+    values = ((name, as_number(value)) for name, value in fields.items())
+    return [Point(name, step, stamp, value) for name, value in values if value is not None]
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number as the run directory writes numbers, None for whatever else stands there."""
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond any float
+        return None
+
+
+def count_points(file: Path, start: int) -> int:
+    """Count the values from byte `start` on that MLflow can hold."""
+    return sum(1 for point in all_points(file, start) if not math.isinf(point.value))
+
+
+def all_points(file: Path, start: int = 0) -> Iterator[Point]:
+    """Yield the values from byte `start` on, holding no more than a piece of them."""
+    while True:
+        lines, end = read_piece(file, start)
+        if not lines:
+            return
+        for line in lines:
+            yield from read_points(line)
+        start = end
+
+
+def is_plain(file: Path) -> bool:
+    """Say whether this is a regular file that is no link to another place."""
+    return file.is_file() and not file.is_symlink()

@@ -1,0 +1,226 @@
+"""One run in MLflow, and the calls that are made of it; every one of them may raise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import posixpath
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ebmcore.tracking.lines import Point
+from ebmcore.tracking.target import RUN_TAG, Target
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANSWER = 5.0  # seconds in which a server that is well answers
+_SLOW = 60.0  # seconds that an import, or the first use of a database, may take
+_UPLOAD = 1e6  # bytes a second that an upload reaches at least
+_BATCH = 100  # parameters or tags in one call, MLflow's limit
+_TEXT = 6000  # characters of a parameter's value, MLflow's limit
+_NAME = 250  # characters of a name, MLflow's limit
+_UNFIT = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no name
+_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training
+
+
+class Gone(Exception):  # noqa: N818 (a state of things, told in its message)
+    """Somebody deleted the run in MLflow."""
+
+
+class Remote:
+    """A run in MLflow, found again or made; it is no thread's and keeps no queue.
+
+    `heard` is when MLflow last answered (`time.monotonic`), `patience` how many seconds the present
+    call may fairly take.
+    """
+
+    def __init__(self, target: Target, name: str, started: float) -> None:
+        self.target = target
+        self.name = name
+        self.started = started  # seconds since 1970
+        self.heard = time.monotonic()
+        self.patience = _SLOW
+        self._client: MlflowClient | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's id; only asked once the run is open."""
+        assert self.target.run_id is not None
+        return self.target.run_id
+
+    def open(self) -> Run:
+        """Find the run, by its id or its tag, or make it, and its experiment.
+
+        Raises Gone when somebody deleted it, and what MLflow raises.
+        """
+        client = self._connected()
+        number = self._experiment(client)
+        run = self._named(client) or self._tagged(client, number)
+        if run is None:
+            run = self._call(
+                client.create_run,
+                number,
+                start_time=int(self.started * 1000),
+                tags={**self.target.tags, RUN_TAG: self.target.token},
+                run_name=self.name,
+            )
+        if run.info.lifecycle_stage != "active":
+            raise Gone(f"run {run.info.run_id} was deleted in MLflow; restore it there")
+        self.target = self.target._replace(
+            run_id=run.info.run_id, experiment_id=run.info.experiment_id
+        )
+        return run
+
+    def _connected(self) -> MlflowClient:
+        if self._client is not None:
+            return self._client
+        self.patience = _SLOW
+        for name, value in (("MAX_RETRIES", "0"), ("TIMEOUT", "10")):  # retrying is done here
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        from mlflow import MlflowClient
+
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # told as an outage
+        with _database_lock(self.target.uri):
+            client = MlflowClient(tracking_uri=self.target.uri)
+            self.heard = time.monotonic()
+            self.patience = _SLOW if is_local(self.target.uri) else ANSWER
+            client.get_experiment_by_name(self.target.experiment)  # makes a database's tables
+        self.heard, self.patience = time.monotonic(), ANSWER
+        self._client = client
+        return client
+
+    def _experiment(self, client: MlflowClient) -> str:
+        """Return the experiment's id; two runs that make it at once get the same one."""
+        from mlflow.exceptions import MlflowException
+
+        name = self.target.experiment
+        found = self._call(client.get_experiment_by_name, name)
+        if found is None:
+            try:
+                return self._call(client.create_experiment, name, tags=_TRAINING)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            found = self._call(client.get_experiment_by_name, name)
+        assert found is not None
+        number: str = found.experiment_id
+        return number
+
+    def _named(self, client: MlflowClient) -> Run | None:
+        """Return the run that run.json names, unless it is another one or isn't there."""
+        from mlflow.exceptions import MlflowException
+
+        if self.target.run_id is None:
+            return None
+        try:
+            run: Run = self._call(client.get_run, self.target.run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        tag = run.data.tags.get(RUN_TAG)  # a run.json made elsewhere may name any run
+        ours = tag == self.target.token if tag else run.info.run_name == self.name
+        return run if ours else None
+
+    def _tagged(self, client: MlflowClient, experiment_id: str) -> Run | None:
+        from mlflow.entities import ViewType
+
+        what = f"tags.`{RUN_TAG}` = '{self.target.token}'"
+        found = self._call(client.search_runs, [experiment_id], what, ViewType.ALL)
+        return found[0] if found else None
+
+    def log_points(self, points: Sequence[Point]) -> None:
+        """Send values of metrics, at most 1000 of them."""
+        from mlflow.entities import Metric
+
+        assert self._client is not None
+        metrics = [Metric(p.name, p.value, int(p.time * 1000), p.step) for p in points]
+        self._call(self._client.log_batch, self.run_id, metrics=metrics)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Send parameters."""
+        from mlflow.entities import Param
+
+        assert self._client is not None
+        found = [Param(fit_name(key), str(value)[:_TEXT]) for key, value in params.items()]
+        for start in range(0, len(found), _BATCH):
+            part = found[start : start + _BATCH]
+            self._call(self._client.log_batch, self.run_id, params=part)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        assert self._client is not None
+        found = [RunTag(key, value) for key, value in tags.items()]
+        for start in range(0, len(found), _BATCH):
+            self._call(self._client.log_batch, self.run_id, tags=found[start : start + _BATCH])
+
+    def steps_of(self, metric: str) -> Iterable[int]:
+        """Return the steps at which MLflow has a value of the metric."""
+        assert self._client is not None
+        history = self._call(self._client.get_metric_history, self.run_id, metric)
+        return (value.step for value in history)
+
+    def sizes_in(self, place: str) -> dict[str, int]:
+        """Return the files that MLflow has in a folder of artifacts, and their sizes in bytes."""
+        assert self._client is not None
+        found = self._call(self._client.list_artifacts, self.run_id, place or None)
+        return {posixpath.basename(f.path): f.file_size or 0 for f in found if not f.is_dir}
+
+    def upload(self, file: Path, place: str) -> None:
+        """Send a file into a folder of artifacts."""
+        assert self._client is not None
+        self.patience = ANSWER + file.stat().st_size / _UPLOAD
+        self._call(self._client.log_artifact, self.run_id, str(file), place or None)
+
+    def set_running(self) -> None:
+        """Say that the run goes on."""
+        assert self._client is not None
+        self._call(self._client.update_run, self.run_id, status="RUNNING")
+
+    def set_ended(self, status: str, ended: float) -> None:
+        """Say how the run ended, and when in seconds since 1970."""
+        assert self._client is not None
+        self._call(self._client.set_terminated, self.run_id, status, int(ended * 1000))
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        found = function(*args, **kwargs)
+        self.heard, self.patience = time.monotonic(), ANSWER
+        return found
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether MLflow answered that it will never take what it was sent."""
+    return getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
+
+
+def fit_name(name: str) -> str:
+    """Return a metric's or parameter's name as MLflow takes it."""
+    parts = _UNFIT.sub("_", name)[:_NAME].split("/")
+    return "/".join("_" if part in ("", ".", "..") else part for part in parts)
+
+
+def is_local(uri: str) -> bool:
+    """Say whether this is a file of this machine rather than a server."""
+    return uri.startswith("sqlite:")
+
+
+def _database_lock(uri: str) -> AbstractContextManager[Any]:
+    """Return a lock on a sqlite file: its first use by two processes at once breaks it."""
+    if not is_local(uri):
+        return nullcontext()
+    from filelock import FileLock
+
+    file = Path(uri.partition(":///")[2])
+    return FileLock(file.with_name(f".{file.name}.lock"), timeout=_SLOW)

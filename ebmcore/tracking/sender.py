@@ -1,0 +1,226 @@
+"""Sending a run directory to MLflow, piece by piece, so that each point stands there once.
+
+The run directory is the queue. How far it was sent is only remembered while the process lives;
+whenever that is in doubt (a run that is gone on with, a call that failed and may have worked all
+the same), MLflow itself is asked what it has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.tracking.files import Pictures, last_files
+from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
+from ebmcore.tracking.remote import Gone, Remote, fit_name, is_refusal
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+_BATCH = 500  # points in one call; MLflow takes 1000, and a busy server is slow with those
+_PICTURES = 20  # pictures in one piece of work
+_EVENTS = 999  # events that become tags; all of them are in events.jsonl
+_EVENT_TEXT = 5000  # characters of a tag that every MLflow takes
+_SETTLE = 1.0  # seconds in which a server ends what it was asked before it stopped answering
+
+
+class Held:
+    """Which steps of which metrics MLflow has; asked once for each metric."""
+
+    def __init__(self, ask: Callable[[str], Iterable[int]]) -> None:
+        self.ask = ask
+        self._steps: dict[str, array[int]] = {}  # sorted, eight bytes a step
+
+    def missing(self, points: Iterable[Point]) -> list[Point]:
+        """Return the points that MLflow lacks."""
+        return [point for point in points if not self._has(point)]
+
+    def _has(self, point: Point) -> bool:
+        if point.name not in self._steps:
+            self._steps[point.name] = array("q", sorted(self.ask(point.name)))
+        steps = self._steps[point.name]
+        place = bisect_left(steps, point.step)
+        return place < len(steps) and steps[place] == point.step
+
+
+class Sender:
+    """Brings one run in MLflow up to what its directory holds; every method may raise.
+
+    After an exception call `doubt`, wait, and call the method again.
+    """
+
+    def __init__(
+        self, run_dir: Path, remote: Remote, params: Mapping[str, Any], *, live: bool
+    ) -> None:
+        self.run_dir = run_dir
+        self.metrics_file = run_dir / "metrics.jsonl"
+        self.remote = remote
+        self.params = params
+        self.live = live  # whether the run is going on, rather than sent afterwards
+        self.sent = 0  # bytes of metrics.jsonl
+        self.refused: list[str] = []  # what MLflow will never take
+        self._open = False
+        self._doubtful = False
+        self._held: Held | None = None  # None: MLflow has only what was sent from here
+        self._ask_files = False
+        self._there: dict[str, dict[str, int]] = {}
+        self._pictures = Pictures(run_dir)
+        self._events = (0, 0)  # bytes of events.jsonl that were sent, lines in them
+
+    def doubt(self) -> None:
+        """Note that a call failed, so that it isn't known what MLflow has."""
+        self._open, self._doubtful = False, True
+        self._there = {}
+
+    def open(self) -> Run | None:
+        """Find or make the run, with its parameters and its config; None when it is open."""
+        if self._open:
+            return None
+        before = self.remote.target.run_id
+        run = self.remote.open()
+        if self._doubtful:
+            time.sleep(_SETTLE)  # it answers again: let it end what it had been asked
+        if run.info.run_id != before:  # a new run has nothing yet
+            self.sent, self._events = 0, (0, 0)
+            self._pictures = Pictures(self.run_dir)
+        fresh = run.info.run_id != before and not self._doubtful and not run.data.params
+        self._held = None if fresh else Held(self.remote.steps_of)
+        self._ask_files = not fresh
+        params = {k: v for k, v in self.params.items() if fit_name(k) not in run.data.params}
+        self._or_note(lambda: self.remote.log_params(params), "parameters")
+        if self.live and run.info.status != "RUNNING":
+            self.remote.set_running()
+        if is_plain(self.run_dir / "config.yaml"):
+            self._upload(self.run_dir / "config.yaml")
+        self._open, self._doubtful = True, False
+        return run
+
+    def catch_up(self, *, ended: bool = False) -> bool:
+        """Send a bounded piece of what is new; return whether there is more at once."""
+        self.open()
+        lines, end = read_piece(self.metrics_file, self.sent)
+        if lines:
+            self._send_metrics(lines)
+            self.sent = end
+            return True
+        if self._send_events():
+            return True
+        waiting = self._pictures.waiting(all_folders=ended)
+        for picture in waiting[:_PICTURES]:
+            self._upload(picture)
+            self._pictures.mark(picture)
+        return len(waiting) > _PICTURES
+
+    def say_status(self, status: str, ended: float) -> None:
+        """Tell MLflow how the run ended, and when in seconds since 1970."""
+        self.open()
+        self.remote.set_ended(status, ended)
+
+    def send_last_files(self) -> None:
+        """Send what only an ended run has: its last weights, its log, its plugin files."""
+        self.open()
+        for file in last_files(self.run_dir):
+            self._upload(file)
+
+    def unsent(self) -> tuple[int, int]:
+        """Return how many points and pictures MLflow was not seen to take."""
+        points = count_points(self.metrics_file, self.sent)
+        return points, len(self._pictures.waiting(all_folders=True))
+
+    def _send_metrics(self, lines: Sequence[bytes]) -> None:
+        points = [
+            point._replace(name=fit_name(point.name))
+            for line in lines
+            for point in read_points(line)
+            if not math.isinf(point.value)  # MLflow would store 1.8e308, a number nobody measured
+        ]
+        missing = points if self._held is None else self._held.missing(points)
+        for start in range(0, len(missing), _BATCH):
+            self._send_points(missing[start : start + _BATCH])
+
+    def _send_points(self, points: Sequence[Point]) -> None:
+        """Send points; of those that MLflow refuses find which, and note them."""
+        try:
+            self.remote.log_points(points)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            if len(points) > 1:
+                self._alive()
+                half = len(points) // 2
+                self._send_points(points[:half])
+                self._send_points(points[half:])
+            else:
+                self._note(f"{points[0].name} at step {points[0].step}", error)
+
+    def _alive(self) -> None:
+        """Raise Gone when what was refused is everything, since the run was deleted."""
+        run = self.remote.open()
+        if run.info.lifecycle_stage != "active":
+            raise Gone(run.info.run_id)
+
+    def _send_events(self) -> bool:
+        """Send what is new in events.jsonl; return whether there may be more."""
+        file = self.run_dir / "events.jsonl"
+        start, number = self._events
+        lines, end = read_piece(file, start)
+        if not lines:
+            return False
+        texts = [line.decode(errors="replace").strip()[:_EVENT_TEXT] for line in lines]
+        tags = {f"ebmcore.event.{number + i:03d}": text for i, text in enumerate(texts, 1)}
+        shown = dict(list(tags.items())[: max(0, _EVENTS - number)])
+        self._or_note(lambda: self.remote.set_tags(shown), "events")
+        self._upload(file)
+        self._events = end, number + len(lines)
+        return True
+
+    def _upload(self, file: Path) -> None:
+        """Send a file to its place, unless MLflow has it, or it was taken away meanwhile."""
+        place = file.parent.relative_to(self.run_dir).as_posix().removeprefix(".")
+        try:
+            if self._ask_files:
+                if place not in self._there:
+                    self._there[place] = self.remote.sizes_in(place)
+                if self._there[place].get(file.name) == file.stat().st_size:
+                    return
+            self.remote.upload(file, place)
+        except FileNotFoundError:
+            if file.exists():
+                raise
+
+    def _or_note(self, send: Callable[[], None], what: str) -> None:
+        try:
+            send()
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self._note(what, error)
+
+    def _note(self, what: str, error: Exception) -> None:
+        text = f"{what}: {first_line(error)}"
+        if text not in self.refused:
+            self.refused.append(text)
+
+
+def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the leaves of a config as dotted keys; a list of plain values is one leaf."""
+    if isinstance(values, Mapping) and values:
+        for key, value in values.items():
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(values, list) and any(isinstance(value, Mapping) for value in values):
+        for index, value in enumerate(values):
+            yield from flatten(value, f"{prefix}.{index}")
+    else:
+        yield prefix, values if isinstance(values, str) else json.dumps(values, default=str)
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's name and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,0 +1,185 @@
+"""Bringing MLflow up to what a run directory holds, after the run: `ebmcore runs sync`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ebmcore.config import Tracking, read_config
+from ebmcore.errors import EbmError
+from ebmcore.tracking.account import Account, read_account
+from ebmcore.tracking.directory import RunDirectory
+from ebmcore.tracking.lines import is_plain
+from ebmcore.tracking.lock import is_held
+from ebmcore.tracking.remote import Remote
+from ebmcore.tracking.sender import Sender, first_line, flatten
+from ebmcore.tracking.tags import run_tags
+from ebmcore.tracking.target import (
+    Target,
+    new_token,
+    plain_tags,
+    recorded_target,
+    shown,
+    tracking_uri,
+    whole_uri,
+)
+from ebmcore.tracking.trust import distrust
+
+_CONFIG = 1_000_000  # bytes of a config that somebody wrote
+_PARAMS = 2000  # parameters of one
+
+
+class Synced(NamedTuple):
+    """What came of one run."""
+
+    path: Path
+    outcome: Literal["sent", "already there", "skipped", "behind"]
+    note: str = ""
+    uri: str | None = None
+    run_id: str | None = None
+    answered: bool = True  # False: nothing was heard from MLflow
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        uri = None if self.uri is None else shown(self.uri)
+        found = {**self._asdict(), "path": str(self.path), "uri": uri}
+        del found["answered"]
+        return found
+
+
+def sync(
+    run_dir: str | Path,
+    *,
+    uri: str | None = None,
+    again: bool = False,
+    silent: Collection[str] = (),
+) -> Synced:
+    """Send to MLflow what it lacks of a run, and mark a run whose process is gone as KILLED.
+
+    Args:
+        run_dir: The run's directory; nothing in it is trusted, and no link in it is followed.
+        uri: Where to send it; by default where the run says.
+        again: Whether to ask MLflow too when the run says that all of it is there.
+        silent: Places that are not tried, since they just gave no answer.
+
+    Raises EbmError when the directory is no run.
+    """
+    account = read_account(run_dir)
+    path = account.path
+    if account.problem is not None:
+        raise EbmError(f"{path}: {account.problem}")
+    if is_held(path):
+        return Synced(path, "skipped", "its process is still writing it, and sends it itself")
+    directory = RunDirectory(path)
+    try:
+        directory.lock.acquire()
+    except EbmError as error:
+        return Synced(path, "behind", str(error))
+    try:
+        account = read_account(path)._replace(process_gone=account.recorded == "RUNNING")
+        return _synced(directory, account, uri, silent, again=again)
+    finally:
+        directory.lock.release()
+
+
+def _synced(
+    directory: RunDirectory,
+    account: Account,
+    uri: str | None,
+    silent: Collection[str],
+    *,
+    again: bool,
+) -> Synced:
+    path = account.path
+    ended = account.last_seen or account.started or time.time()
+    if account.recorded == "RUNNING":
+        directory.update(status="KILLED", ended=ended, error="its process is gone")
+    recorded = recorded_target(account.facts)
+    target = recorded or _configured(account, anyway=uri is not None)
+    if target is None:
+        return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
+    there = whole_uri(uri) if uri is not None else target.uri
+    is_own = recorded is None or recorded.uri == there
+    if account.mlflow == "complete" and is_own and not again:
+        return Synced(path, "already there", uri=there, run_id=target.run_id)
+    doubt = None if uri is not None else distrust(there)
+    if doubt is not None:
+        return Synced(path, "behind", doubt, there)
+    if there in silent:
+        return Synced(path, "behind", f"{shown(there)} gave no answer just now", there)
+    if not is_own:  # a copy elsewhere, which its tag finds again; run.json keeps naming the first
+        target = target._replace(uri=there, run_id=None, experiment_id=None)
+    if not target.token:
+        target = target._replace(token=new_token(path.name))
+    if is_own:
+        directory.update(mlflow=target.record("behind"))
+    remote = Remote(target, path.name, account.started or ended)
+    sender = Sender(path, remote, _params(path), live=False)
+    began = time.monotonic()
+    problem = _send(sender, account.status, ended)
+    if is_own:
+        directory.update(mlflow=remote.target.record("behind" if problem else "complete"))
+    run_id = remote.target.run_id
+    if problem is not None:
+        return Synced(path, "behind", problem, there, run_id, remote.heard > began)
+    refused = sender.refused
+    note = f"MLflow refused {len(refused)} of it, such as {refused[0]}" if refused else ""
+    return Synced(path, "sent", note, there, run_id)
+
+
+def _send(sender: Sender, status: str, ended: float) -> str | None:
+    """Send everything; go on after a failure as long as something arrives in between."""
+    arrived = -1
+    while True:
+        try:
+            while sender.catch_up(ended=True):
+                pass
+            sender.send_last_files()
+            sender.say_status(status, ended)
+        except (Exception, SystemExit) as error:  # whatever MLflow raises is told of
+            sender.doubt()
+            if sender.sent <= arrived or sender.remote.target.run_id is None:
+                points, pictures = sender.unsent()
+                what = f"{points} points and {pictures} pictures are left"
+                return f"{shown(sender.remote.target.uri)}: {first_line(error)}; {what}"
+            arrived = sender.sent
+        else:
+            return None
+
+
+def _configured(account: Account, *, anyway: bool) -> Target | None:
+    """Return where a run that never got so far as to say it was to go, by its config."""
+    found = _config(account.path).get("tracking", "off")
+    if not isinstance(found, dict):
+        found = {}
+        if not anyway:
+            return None
+    uri, experiment, name = (
+        value if isinstance(value, str) and value else None
+        for value in (found.get("uri"), found.get("experiment"), account.facts.get("name"))
+    )
+    tags = run_tags(account.path, account.facts) | plain_tags(found.get("tags"))
+    return Target(
+        tracking_uri(Tracking(uri=uri)), (experiment or name or "experiment")[:500], "", tags
+    )
+
+
+def _params(path: Path) -> dict[str, Any]:
+    try:
+        return dict(islice(flatten(_config(path)), _PARAMS))
+    except (RecursionError, TypeError, ValueError):
+        return {}
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Return the recorded config, empty when it can't be read."""
+    file = path / "config.yaml"
+    if not is_plain(file) or file.stat().st_size > _CONFIG:
+        return {}
+    try:
+        return dict(read_config(file).tree)
+    except (EbmError, OSError, ValueError, RecursionError):
+        return {}

@@ -1,0 +1,39 @@
+"""The tags that tell in MLflow where a run came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a run, from its run.json; what doesn't stand there, or oddly, has none."""
+    command = facts.get("command")
+    words = [str(word) for word in command] if isinstance(command, list) else []
+    versions, git = _mapping(facts.get("versions")), _mapping(facts.get("git"))
+    listed = facts.get("plugins")
+    plugins = [p for p in listed if isinstance(p, Mapping)] if isinstance(listed, list) else []
+    tags = {
+        "mlflow.user": facts.get("user"),
+        "mlflow.source.name": " ".join([Path(words[0]).name, *words[1:]]) if words else None,
+        "mlflow.source.type": "LOCAL",
+        "ebmcore.run_dir": str(run_dir.resolve()),
+        "ebmcore.version": versions.get("ebmcore"),
+        "torch.version": versions.get("torch"),
+        "ebmcore.plugins": json.dumps(
+            {
+                str(p.get("distribution") or p.get("file")): p.get("version") or p.get("sha256")
+                for p in plugins
+            }
+        ),
+    }
+    if git:
+        tags["mlflow.source.git.commit"] = git.get("commit")
+        tags["git.changed"] = str(git.get("changed")).lower()
+    return {name: value for name, value in tags.items() if isinstance(value, str)}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
