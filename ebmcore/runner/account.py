@@ -30,9 +30,9 @@ class Account:
         """
         return Span(self.seconds, part, step)
 
-    def table(self) -> dict[str, float]:
-        """Return the seconds by part, most first."""
-        rows = sorted(self.seconds.items(), key=lambda row: -row[1])
+    def table(self, more: Mapping[str, float]) -> dict[str, float]:
+        """Return the seconds by part, and those that others counted, most first."""
+        rows = sorted({**self.seconds, **more}.items(), key=lambda row: -row[1])
         return {part: round(seconds, 3) for part, seconds in rows}
 
 

@@ -36,7 +36,7 @@ class CompiledStep(TrainStep):
     its own, and then compared again; after three traces that part goes on eagerly.
 
     Args:
-        wrapped: As of `Graph`.
+        wrapped: As of `Graph`, as is `backend`.
         warn: Hears, once, what is left out and why.
     """
 
@@ -49,10 +49,12 @@ class CompiledStep(TrainStep):
         account: Account | None = None,
         *,
         wrapped: bool = False,
+        backend: str = "inductor",
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         super().__init__(parts, train, streams, averaged, account)
         self.wrapped = wrapped
+        self.backend = backend
         self.warn = warn
         self.ways: Ways | None = None  # found at the first step
         self.left_out: dict[str, str] = {}

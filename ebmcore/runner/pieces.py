@@ -118,10 +118,12 @@ class LongWalk:
 
     Args:
         longest: How many steps may be in the graph.
-        wrapped: As of `Graph`.
+        make: What makes a graph of a function.
     """
 
-    def __init__(self, parts: Parts, longest: int, *, wrapped: bool) -> None:
+    def __init__(
+        self, parts: Parts, longest: int, make: Callable[[Callable[..., Any]], Graph]
+    ) -> None:
         assert parts.sampler is not None
         self.parts = parts
         self.kernel, steps = parts.sampler.kernel, parts.sampler.n_steps
@@ -136,7 +138,7 @@ class LongWalk:
             return state, info
 
         self.block = some
-        self.graph = Graph(some, parts.device, wrapped=wrapped)
+        self.graph = make(some)
 
     @property
     def function(self) -> Callable[[Tensor, Handed], tuple[Tensor, Any]]:

@@ -8,7 +8,7 @@ out, by name and with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -145,9 +145,7 @@ class Search:
     def _move(self, seen: Seen, steps: int) -> Graph | LongWalk | None:
         long = steps > LONGEST
         graph: Graph | LongWalk = (
-            LongWalk(self.parts, LONGEST, wrapped=self.of.wrapped)
-            if long
-            else self._graph(moving(self.parts))
+            LongWalk(self.parts, LONGEST, self._graph) if long else self._graph(moving(self.parts))
         )
 
         def compare(handed: Handed) -> None:
@@ -168,8 +166,9 @@ class Search:
         ways, at = Ways(judge=graph), seen.between
         return graph if self._agrees(self.losses, ways, seen, at, seen.end, compare) else None
 
-    def _graph(self, function: Callable[..., object]) -> Graph:
-        return Graph(function, self.parts.device, wrapped=self.of.wrapped)
+    def _graph(self, function: Callable[..., Any]) -> Graph:
+        wrapped, backend = self.of.wrapped, self.of.backend
+        return Graph(function, self.parts.device, wrapped=wrapped, backend=backend)
 
     def _agrees(
         self,
