@@ -35,10 +35,10 @@ class Blocks:
         self.why = unavailable(device) or ""
         self.checked = False
 
-        def block(state: Any, noises: Any) -> tuple[Any, Any]:
+        def block(state: Any, noises: tuple[Tensor, ...]) -> tuple[Any, Any]:
             seen = []
-            for noise in noises:
-                state, info = kernel.step(energy, state, noise)
+            for step in range(BLOCK):
+                state, info = kernel.step(energy, state, tuple(n[step] for n in noises))
                 if every:
                     seen.append((state.x, info))
             return state, (seen or [(state.x, info)])
@@ -52,8 +52,8 @@ class Blocks:
         left = n_steps
         while left >= BLOCK and not self.why:
             before = _position(generator, state.x)
-            noises = [self.kernel.noise(state.x, generator) for _ in range(BLOCK)]
             try:
+                noises = stacked(self.kernel, state.x, generator, BLOCK)
                 after, seen = self.graph(state, noises)
                 if not self.checked:
                     self._check(state, after, before, generator)
@@ -86,6 +86,20 @@ class Blocks:
 def pays(kernel: Any, n_steps: int) -> bool:
     """Whether so many steps are worth the seconds that compiling takes."""
     return n_steps >= _PAYS and not hasattr(kernel, "sample")
+
+
+def stacked(
+    kernel: Any, x: Tensor, generator: Generator | None, n_steps: int
+) -> tuple[Tensor, ...]:
+    """Draw the noise of n_steps in their order; return each of what is drawn, (n_steps, ...).
+
+    Raises GraphError when it isn't of one shape at every step.
+    """
+    noises = [kernel.noise(x, generator) for _ in range(n_steps)]
+    shapes = {tuple(part.shape for part in noise) for noise in noises}
+    if len(shapes) != 1:
+        raise GraphError("its noise has another shape from one step to the next")
+    return tuple(torch.stack(parts) for parts in zip(*noises, strict=True))
 
 
 def _position(generator: Generator | None, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.errors import GraphError
+from ebmcore.linked import Link
 
 MOST_TRACES = 3  # of one graph; what changes more often than that is better left as it is
 
@@ -74,9 +75,17 @@ class Graph:
         self.traced = 0
         self._options = {"fallback_random": True, "cpp_wrapper": wrapped and device.type == "cpu"}
         self._run = self._make()
+        self._link: Link | None = None
+        self._inner: Callable[..., Any] | None = None
+        self._first: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None  # in and out
 
     def __call__(self, *args: Any) -> Any:
         """Return what the function returns."""
+        if self._link is not None:
+            found = self._link(args)
+            if found is not None:
+                return found
+            self._link = None
         if self.traced:
             try:
                 return self._run(*args)
@@ -102,9 +111,8 @@ class Graph:
         function = self.function
         assert isinstance(function, FunctionType)
         code = function.__code__.replace()
-        own = FunctionType(
-            code, function.__globals__, function.__name__, None, function.__closure__
-        )
+        name, around = function.__name__, function.__closure__
+        own = self._own = FunctionType(code, function.__globals__, name, None, around)
         compiled: Callable[..., Any] = torch.compile(
             own,
             fullgraph=True,
@@ -123,7 +131,20 @@ class Graph:
         )
         with settings, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what they are about, eager calls have told
-            return self._run(*args)
+            result = self._run(*args)
+        self._link = self._linked(args, result)
+        return result
+
+    def _linked(self, args: tuple[Any, ...], result: Any) -> Link | None:
+        """Return a shorter way to call the graph, if this torch has one and nothing is in it."""
+        if self.traced != 1 or self._first is None or self._inner is None:
+            return None
+        try:
+            return Link(self._own, args, *self._first, result, self._inner)
+        except (LookupError, ImportError, AttributeError, TypeError):
+            return None
+        finally:
+            self._first = None  # it holds what came and went
 
     def _compile(self, graph: Any, inputs: Sequence[Any], **kwargs: Any) -> Any:
         self.traced += 1
@@ -134,7 +155,16 @@ class Graph:
         from torch._inductor.compile_fx import compile_fx
 
         options = {**self._options, "cpp.threads": torch.get_num_threads()}
-        return compile_fx(graph, list(inputs), config_patches=options)
+        inner: Any = compile_fx(graph, list(inputs), config_patches=options)
+        self._inner = inner
+
+        def call(*given: Any) -> Any:
+            found = inner(*given)
+            if self.traced == 1 and self._link is None:
+                self._first = (given, tuple(found))
+            return found
+
+        return call
 
 
 def alike(found: Tensor, expected: Tensor) -> bool:

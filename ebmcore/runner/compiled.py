@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from ebmcore.blocks import stacked
 from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.graphs import Graph
@@ -109,7 +110,8 @@ class CompiledStep(TrainStep):
 
     def draw(self, ways: Ways, start: Tensor | None, step: int) -> Handed:
         """Draw what the graphs will need, as the eager step would have drawn it."""
-        noises: list[tuple[Tensor, ...]] = []
+        noises: tuple[Tensor, ...] = ()
+        steps = 0
         draws: list[Tensor] = []
         losses: list[Tensor] = []
         sampler = self.parts.sampler
@@ -118,11 +120,11 @@ class CompiledStep(TrainStep):
                 if hasattr(sampler.kernel, "sample"):
                     draws = self.sampler_script.read(self.streams)
                 else:
-                    stream = self.streams("sampler")
-                    noises = [sampler.kernel.noise(start, stream) for _ in range(sampler.n_steps)]
+                    steps = sampler.n_steps
+                    noises = stacked(sampler.kernel, start, self.streams("sampler"), steps)
         if ways.whole or ways.judge:
             losses = self.losses_script.read(self.streams)
-        return Handed(noises, draws, losses)
+        return Handed(noises, steps, draws, losses)
 
     def _called(self, graph: Graph | LongWalk, step: int, *args: Any) -> Any:
         """Call a graph; when it fails, or a new trace of it differs, do the same by hand."""
