@@ -6,12 +6,14 @@ the tests that compile are few and slow.
 
 import importlib.util
 import json
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -309,6 +311,33 @@ def test_a_compiled_run_is_the_eager_one_and_repeats_itself(config):
         torch.testing.assert_close(once[name], value, rtol=1e-4, atol=1e-5)
     assert runs[1].metrics["loss"] == pytest.approx(runs[0].metrics["loss"], abs=1e-4)
     assert "compiling" in runs[1].seconds_by_part
+
+
+@pytest.mark.slow
+def test_a_compiled_run_that_was_stopped_ends_as_if_it_never_had_been(config, tmp_path):
+    options = {
+        "energy.dropout": 0.3,
+        "monitors": [],
+        "compile": True,
+        "train.checkpoint_every": "5 steps",
+        "train.keep_checkpoints": 9,
+    }
+    whole = ebmcore.run(config, options, progress=False)
+    stopped = shutil.copytree(whole.dir, tmp_path / "stopped")
+    for later in ("step-00000015", "step-00000018"):
+        shutil.rmtree(stopped / "checkpoints" / later)
+    facts = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
+    resumed = ebmcore.resume(stopped, plugins=config["plugins"]["files"], progress=False)
+    assert (resumed.status, resumed.step) == ("FINISHED", whole.step)
+    for name in ("weights", "ema", "chains"):
+        one, other = (
+            load_file(folder / "checkpoints" / "step-00000018" / f"{name}.safetensors")
+            for folder in (whole.dir, stopped)
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    for name in ("train/energy_evaluations", "loss"):
+        assert resumed.metrics[name] == whole.metrics[name]
 
 
 @pytest.mark.slow
