@@ -19,7 +19,6 @@ from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
-from ebmcore.runner.profiling import Profiler
 from ebmcore.runner.progress import progress
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
@@ -271,6 +270,8 @@ class Execution:
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.experiment.profile:
             return nullcontext()
+        from ebmcore.runner.profiling import Profiler
+
         file, steps = self.directory.path / "profile.json", self.loop.steps - self.loop.step
         profiler = Profiler(file, steps, self.parts.device)
         self.loop.after_step = profiler.step
