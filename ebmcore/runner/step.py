@@ -127,7 +127,8 @@ class TrainStep:
                 value, extra = self.evaluate(term, slots)
             total = total + term.weight * value
             metrics[f"loss/{term.name}"] = value.detach()
-            metrics |= {f"loss/{term.name}/{k}": v.detach() for k, v in extra.items()}
+            # copies: what a loss logs may be a parameter of its own, which the optimiser moves
+            metrics |= {f"loss/{term.name}/{k}": v.detach().clone() for k, v in extra.items()}
         return total, {"loss": total.detach(), **metrics}
 
     def evaluate(self, term: LossTerm, slots: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
