@@ -103,7 +103,8 @@ def _synced(
         return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
     there = whole_uri(uri) if uri is not None else target.uri
     is_own = recorded is None or recorded.uri == there
-    if account.mlflow == "complete" and is_own and not again:
+    whole = account.mlflow == "complete" and account.recorded != "RUNNING"
+    if whole and is_own and target.run_id is not None and not again:
         return Synced(path, "already there", uri=there, run_id=target.run_id)
     doubt = None if uri is not None else distrust(there)
     if doubt is not None:
