@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import http.server
+import itertools
 import json
 import math
 import os
@@ -17,12 +18,17 @@ from collections import Counter
 from pathlib import Path
 
 
-def wait_until(true, seconds=90, what="it"):
+def wait_until(true, seconds=240, what="it"):
     """Wait for something to become true; fail when it doesn't."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, f"waited {seconds} s for {what}"
         time.sleep(0.05)
+
+
+def say(text):
+    """Report a figure; pytest shows it with -rP."""
+    sys.stdout.write(f"{text}\n")
 
 
 def free_port():
@@ -149,11 +155,11 @@ def held(client, run_id):
     )
 
 
-def slowest_step(run_dir, since=0.0, until=math.inf):
-    """Return the longest time between two lines of metrics.jsonl, in seconds."""
+def step_seconds(run_dir, since=0.0, until=math.inf):
+    """Return the times between two lines of metrics.jsonl in seconds, the longest last."""
     lines = map(json.loads, (Path(run_dir) / "metrics.jsonl").read_text().splitlines())
     times = [line["time"] for line in lines if since <= line["time"] <= until]
-    return max(b - a for a, b in zip(times, times[1:], strict=False))
+    return sorted(b - a for a, b in itertools.pairwise(times))
 
 
 def mlflow_facts(runs):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import socket
 import sqlite3
+import statistics
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.slow
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(servers)
-held, recorded, slowest_step = servers.held, servers.recorded, servers.slowest_step
+held, recorded, step_seconds = servers.held, servers.recorded, servers.step_seconds
 
 HOLD = """
 import sqlite3, sys, time
@@ -56,9 +57,13 @@ def test_a_hanging_server_slows_no_step(slow_steps, hanging):
     began = time.monotonic()
     run = ebmcore.run(slow_steps, progress=False)
     took = time.monotonic() - began
-    slowest = slowest_step(run.dir)
-    print(f"slowest step {slowest:.3f} s, {slowest_step(alone.dir):.3f} s alone; {took:.1f} s")
-    assert slowest < 0.5  # a request hangs for ten seconds
+    seconds, others = step_seconds(run.dir), step_seconds(alone.dir)
+    median, other = statistics.median(seconds), statistics.median(others)
+    servers.say(f"steps: median {median:.4f} s, slowest {seconds[-1]:.3f} s")
+    servers.say(f"alone: median {other:.4f} s, slowest {others[-1]:.3f} s")
+    servers.say(f"the whole run {took:.1f} s")
+    assert seconds[-1] < 0.5  # a request hangs for ten seconds
+    assert median < 2 * other
     assert took < 12
     (warning,) = run.warnings
     assert f"{recorded(run.dir).total()} points" in warning
@@ -85,7 +90,7 @@ def test_a_killed_run_leaves_a_hanging_server_in_three_seconds(slow_steps, hangi
         ebmcore.run(slow_steps, progress=False)
     left = time.monotonic() - moments[0]
     thread.join()
-    print(f"left in {left:.2f} s")
+    servers.say(f"left in {left:.2f} s")
     assert left < 4
     assert caught.value.run.mlflow["state"] == "behind"
 
@@ -99,7 +104,7 @@ def test_a_locked_database_is_an_outage_like_any_other(slow_steps, tmp_path):
     run = ebmcore.run(slow_steps, progress=False)
     assert holder.wait(30) == 0
     holder.stdout.close()
-    assert slowest_step(run.dir) < 0.5
+    assert step_seconds(run.dir)[-1] < 0.5
     assert run.mlflow["state"] == "complete", run.warnings
     assert held(client(tmp_path), run.mlflow_run_id) == recorded(run.dir)
 

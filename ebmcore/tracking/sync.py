@@ -111,8 +111,9 @@ def _synced(
         return Synced(path, "behind", doubt, there)
     if there in silent:
         return Synced(path, "behind", f"{shown(there)} gave no answer just now", there)
+    target = target._replace(uri=there)
     if not is_own:  # a copy elsewhere, which its tag finds again; run.json keeps naming the first
-        target = target._replace(uri=there, run_id=None, experiment_id=None)
+        target = target._replace(run_id=None, experiment_id=None)
     if not target.token:
         target = target._replace(token=new_token(path.name))
     if is_own:
