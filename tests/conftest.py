@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,25 @@ def elsewhere(tmp_path, monkeypatch):
     for name in [n for n in os.environ if n.startswith(("EBMCORE_", "MLFLOW_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A database of MLflow's with nothing in it, which takes seconds to make."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def store(empty_store, tmp_path):
+    """MLflow's database of this folder, and a client of it."""
+    from mlflow import MlflowClient
+
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 @pytest.fixture
