@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,14 @@ def test_an_average_that_is_too_slow_is_told(config):
     assert "train.ema 0.99 is slow for 18 steps: 83%" in warning
     fits = float(warning.rpartition("; ")[2].split()[0])
     assert fits**18 == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_slow_monitor_is_told(config, monkeypatch):
+    from ebmcore.runner import execution
+
+    monkeypatch.setattr(execution, "_SLOW", 0.2)
+    (warning,) = go(config, monitors=["dozes"]).warnings
+    assert re.match(r"monitor 'dozes' took \d of \d+ s; a longer `every`", warning)
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
+_SHARE = 0.2  # of a run's time, beyond which a monitor is called slow
+_SLOW = 5.0  # seconds below which none is
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
@@ -283,6 +285,7 @@ class Execution:
             best=self.best.state(),
             error=None if failure is None else str(failure),
         )
+        self._tell_of_slow_monitors()
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
@@ -292,6 +295,16 @@ class Execution:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
+
+    def _tell_of_slow_monitors(self) -> None:
+        """Warn of monitors that took more than their share of a run that took a while."""
+        whole = self._seconds()
+        for name, took in self.watch.seconds.items():
+            if took > max(_SLOW, _SHARE * whole):
+                self.warn(
+                    f"monitor {name!r} took {took:.0f} of {whole:.0f} s; a longer `every` makes "
+                    "the run quicker"
+                )
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""
