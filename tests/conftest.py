@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import subprocess
 import sys
@@ -46,8 +47,29 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
+@pytest.fixture(scope="session")
+def forks():
+    """Python's commands in forks of one warm process."""
+    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Forks()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def ebmcore_command():
+def ebmcore_command(forks):
+    """Run the command line in a fork of a process that has imported what it imports."""
+
+    def call(*arguments):
+        return forks.run("-m", "ebmcore", *arguments, cwd=Path.cwd(), env=dict(os.environ))
+
+    return call
+
+
+@pytest.fixture
+def fresh_command():
     """Run the command line as a user does, in a process of its own."""
 
     def call(*arguments, **options):

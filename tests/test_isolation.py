@@ -165,7 +165,7 @@ def test_doctor_does_not_wait_for_ever(environment, wheels, tmp_path):
     assert hangs["problems"] == ["was still importing after 3 s"]
 
 
-def test_strict_plugins(tmp_path, config, ebmcore_command):
+def test_strict_plugins(tmp_path, config, fresh_command):
     (tmp_path / "c.json").write_text(json.dumps(config))
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "bad.py").write_text("import nowhere_at_all")
@@ -176,13 +176,13 @@ def test_strict_plugins(tmp_path, config, ebmcore_command):
     import os
 
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "bad")}
-    lax = ebmcore_command("run", "c.json", "--dry-run", env=environment)
+    lax = fresh_command("run", "c.json", "--dry-run", env=environment)
     assert lax.returncode == 0, lax.stderr
     for command in (["run", "c.json", "--dry-run"], ["plugins", "list"]):
-        strict = ebmcore_command(*command, "--strict-plugins", env=environment)
+        strict = fresh_command(*command, "--strict-plugins", env=environment)
         assert strict.returncode == 2
         assert "plugin 'bad' (bad 1.0) is import_error" in strict.stderr
-        without = ebmcore_command(*command, "--strict-plugins", "-p", "no:bad", env=environment)
+        without = fresh_command(*command, "--strict-plugins", "-p", "no:bad", env=environment)
         assert without.returncode == 0, without.stderr
 
 
