@@ -62,8 +62,10 @@ def forks():
 def ebmcore_command(forks):
     """Run the command line in a fork of a process that has imported what it imports."""
 
-    def call(*arguments):
-        return forks.run("-m", "ebmcore", *arguments, cwd=Path.cwd(), env=dict(os.environ))
+    def call(*arguments, path=()):
+        return forks.run(
+            "-m", "ebmcore", *arguments, cwd=Path.cwd(), env=dict(os.environ), path=path
+        )
 
     return call
 

@@ -21,8 +21,6 @@ for name in (
     "ebmcore.testing.report",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
-    "mlflow.store.tracking.sqlalchemy_store",
-    "mlflow.tracking",
     "pytest",
     "scipy.stats",
     "torch._dynamo",
