@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ CONFIG = {
     "monitors": [{"type": "parts:looks", "every": "1 epoch"}],
     "tracking": "off",
 }
+
+
+def pytest_collection_modifyitems(items):
+    """Put the files with the most slow tests first, so that no worker ends with a long one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,12 @@ def bare(wheels, tmp_path_factory):
     with environments.Environment(tmp_path_factory.mktemp("bare") / "venv") as environment:
         environment.install(wheels["ebmcore"])
         yield environment
+
+
+def test_every_wheel_of_ours_tells_that_it_is_typed(wheels):
+    for folder in OURS:
+        with zipfile.ZipFile(wheels[folder.name if folder != ROOT else "ebmcore"]) as wheel:
+            assert any(name.endswith("/py.typed") for name in wheel.namelist()), wheel.filename
 
 
 def test_every_distribution_is_found_and_loads(everything, tmp_path):

@@ -178,28 +178,3 @@ def test_the_config_in_its_readme_trains(everything, made, kind):
     assert run["status"] == "FINISHED"
     facts = json.loads(Path(made, run["run_dir"], "run.json").read_text())
     assert PLUGINS[kind] in {p["distribution"] for p in facts["plugins"]}
-
-
-@pytest.mark.slow
-@pytest.mark.plugins
-def test_it_is_typed_and_formatted(everything, made, tmp_path):
-    packages = [
-        str(path.parent.relative_to(made))
-        for path in sorted(made.glob("*/*/py.typed"))
-        if path.parts[-3] in PLUGINS.values()
-    ]
-    assert len(packages) == len(KINDS)
-    done = everything.run(
-        "-m", "mypy", "--strict", "--cache-dir", tmp_path, "--python-executable", everything.python,
-        *packages, cwd=made,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    ruff = [sys.executable, "-m", "ruff"]
-    rules = ["--select", "B,E,F,I,PT,RUF,UP,W", "--ignore", "RUF001,RUF002,RUF003"]
-    for command in (["check", *rules], ["format", "--check"]):
-        for name in PLUGINS.values():
-            done = subprocess.run(
-                [*ruff, *command, "--isolated", "--no-cache", "--line-length", "100", "."],
-                cwd=made / name, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            assert done.returncode == 0, done.stdout
