@@ -3,18 +3,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint style clean
 
 demo: .venv/ready
 	$(BIN)/ebmcore run examples/five_gaussians.yaml
 
-test: lint
-	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+# mypy is one of the tests (tests/test_types.py), so that it runs beside the others
+test: style
+	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-lint: .venv/ready
+lint: style
+	$(BIN)/mypy
+
+style: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 .venv/ready: requirements-dev.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv .venv
