@@ -30,7 +30,7 @@ from speed.side import AbsentError, Side
 from speed.work import Array, Work
 
 WARM = 100  # training steps of a run that are not timed
-SHORT = 8  # and where a step takes long
+SHORT = 4  # and where a step takes long
 MONITORS = (  # those of examples/five_gaussians.yaml, at its cadence of 78 steps an epoch
     {"type": "energies", "every": "400 steps"},
     {"type": "landscape", "every": "1600 steps"},
@@ -87,14 +87,19 @@ class Library(Side):
     def place(self, chains: Array) -> None:
         """Put the chains that `walk` moves."""
         self.x = torch.from_numpy(chains)
+        self.kernel = Langevin(self.work.step_size)
         self.generator = torch.Generator().manual_seed(self.seed)
         self.sampling = options(ebmcore.sample_chain, compiled=self.compiled)
 
     def walk(self, steps: int) -> Tensor:
         """Move the chains on."""
-        kernel = Langevin(self.work.step_size)
         self.x = ebmcore.sample_chain(
-            kernel, self.energy, self.x, n_steps=steps, generator=self.generator, **self.sampling
+            self.kernel,
+            self.energy,
+            self.x,
+            n_steps=steps,
+            generator=self.generator,
+            **self.sampling,
         )
         return self.x
 

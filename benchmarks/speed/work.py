@@ -53,7 +53,7 @@ WORKS = {
             points=1000,
             step_size=1e-4,
             lr=1e-4,
-            block=8,
+            block=5,
         ),
     )
 }
