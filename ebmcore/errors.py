@@ -63,6 +63,10 @@ class CheckpointError(EbmError):
     """A checkpoint that could not be written; the one before it is whole."""
 
 
+class GraphError(EbmError):
+    """A function can't be one compiled graph, or its graph computes something else; it says why."""
+
+
 class RunError(EbmError):
     """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
@@ -12,6 +13,7 @@ from torch import Generator, Tensor, nn
 from ebmcore.contracts import Chains, Kernel, Sample
 
 if TYPE_CHECKING:
+    from ebmcore.blocks import Blocks
     from ebmcore.contracts import Energy
 
 
@@ -161,11 +163,19 @@ def evaluating(energy: Energy) -> Iterator[None]:
 class Walk:
     """Chains on their way: the kernel's state is made once and carried from block to block."""
 
-    def __init__(self, kernel: Any, energy: Energy, x: Tensor, generator: Generator | None) -> None:
+    def __init__(
+        self,
+        kernel: Any,
+        energy: Energy,
+        x: Tensor,
+        generator: Generator | None,
+        blocks: Blocks | None = None,
+    ) -> None:
         self.kernel = kernel
         self.energy = energy
         self.generator = generator
         self.x = x.detach()
+        self.blocks = blocks
         self.whole = hasattr(kernel, "sample")  # it keeps its own state, if it has any
         if not self.whole:
             with evaluating(energy):
@@ -183,6 +193,8 @@ class Walk:
 
     def trace(self, n_steps: int, thin: int) -> Trace:
         """Take n_steps and keep every thin-th state, n_steps // thin in all."""
+        if self.blocks is not None:
+            return self._trace_blocks(n_steps, thin, self.blocks)
         kept = [self.go(thin) for _ in range(n_steps // thin)]
         if n_steps % thin:
             self.go(n_steps % thin)
@@ -195,10 +207,27 @@ class Walk:
 
     def _steps(self, n_steps: int) -> tuple[Tensor, Any]:
         info = None
+        if self.blocks is not None:
+            for state, seen in self.blocks.steps(self.state, n_steps, self.generator):
+                self.state, info = state, seen[-1][1]
+            return self.state.x, info
         for _ in range(n_steps):
             noise = self.kernel.noise(self.state.x, self.generator)
             self.state, info = self.kernel.step(self.energy, self.state, noise)
         return self.state.x, info
+
+    def _trace_blocks(self, n_steps: int, thin: int, blocks: Blocks) -> Trace:
+        kept: list[tuple[Tensor, Any]] = []
+        step = 0
+        with evaluating(self.energy):
+            for state, seen in blocks.steps(self.state, n_steps, self.generator):
+                self.state = state
+                steps = enumerate(seen, start=step + 1)
+                kept.extend(one for number, one in steps if number % thin == 0)
+                step += len(seen)
+        self.x = self.state.x.detach()
+        xs, infos = zip(*kept, strict=True)
+        return Trace(torch.stack([x.detach() for x in xs]), _stack(list(infos)))
 
 
 def run_kernel(
@@ -221,6 +250,7 @@ def sample_chain(
     thin: int = 1,
     generator: Generator | None = None,
     trace: Literal[False] = False,
+    compile: bool | Literal["auto"] = "auto",
 ) -> Tensor: ...
 
 
@@ -237,6 +267,7 @@ def sample_chain(
     thin: int = 1,
     generator: Generator | None = None,
     trace: Literal[True],
+    compile: bool | Literal["auto"] = "auto",
 ) -> tuple[Tensor, Trace]: ...
 
 
@@ -252,6 +283,7 @@ def sample_chain(
     thin: int = 1,
     generator: Generator | None = None,
     trace: bool = False,
+    compile: bool | Literal["auto"] = "auto",  # noqa: A002 (torch's own word for it)
 ) -> Tensor | tuple[Tensor, Trace]:
     """Run a batch of chains on an energy; needs no runner, no config and no plugin host.
 
@@ -266,6 +298,10 @@ def sample_chain(
         thin: A trace keeps every thin-th of the n_steps.
         generator: The only source of randomness; by default torch's global one.
         trace: Whether to return `(x, Trace)` rather than where the chains ended, x.
+        compile: Whether the steps are compiled, ten to a graph, which takes seconds and makes each
+            quicker; `auto` compiles chains of 100,000 steps and more. The draws are the same, and
+            the result is but for rounding. With true, what can't be compiled warns, and is taken
+            step by step.
 
     Shapes: -> (chains, *event), on the device of x, or else of the energy's parameters. Without a
     trace the memory does not grow with n_steps. Raises ValueError when a count is out of range, x
@@ -284,13 +320,36 @@ def sample_chain(
         x = _noise(energy, (n_chains, *event_shape), generator)
     if not x.is_floating_point():
         raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
-    walk = Walk(kernel, energy, x, generator)
+    blocks = _blocks(kernel, energy, x, compile, burn_in + n_steps, trace)
+    walk = Walk(kernel, energy, x, generator, blocks)
     if burn_in:
         walk.go(burn_in)
     if not trace:
-        return walk.go(n_steps).x
-    seen = walk.trace(n_steps, thin)
-    return walk.x, seen
+        end, seen = walk.go(n_steps).x, None
+    else:
+        seen = walk.trace(n_steps, thin)
+        end = walk.x
+    if compile is True and (blocks is None or blocks.why):
+        why = "it takes its steps itself, in `sample`" if blocks is None else blocks.why
+        warnings.warn(f"the sampler was not compiled: {why}", RuntimeWarning, stacklevel=2)
+    return end if seen is None else (end, seen)
+
+
+def _blocks(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor,
+    compile: bool | Literal["auto"],  # noqa: A002 (torch's own word for it)
+    n_steps: int,
+    trace: bool,
+) -> Blocks | None:
+    if compile is False or hasattr(kernel, "sample"):
+        return None
+    from ebmcore.blocks import Blocks, pays
+
+    if compile == "auto" and not pays(kernel, n_steps):
+        return None
+    return Blocks(kernel, energy, every=trace, device=x.device)
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -43,6 +43,9 @@ def command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Write a profiler trace of some steps to the run.")
+    ] = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
@@ -67,6 +70,7 @@ def command(
         runs_dir=runs_dir,
         strict_plugins=strict,
         versions=versions.value,
+        profile=profile,
     )
     return Answer(done.summary(), lambda: show_run(done))
 
@@ -74,7 +78,13 @@ def command(
 def show_run(run: Run) -> None:
     """Print a run's last metrics, and where all else of it is."""
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
+    if run.seconds_by_part:
+        whole = sum(run.seconds_by_part.values()) or 1.0
+        spent = [(k, f"{v:.2f}", f"{v / whole:.0%}") for k, v in run.seconds_by_part.items()]
+        table(("where the time went", "seconds", "share"), spent)
     typer.echo(f"run {run.status}: {run.dir}")
+    if (run.dir / "profile.json").exists():
+        typer.echo(f"profile: {run.dir / 'profile.json'} (open it at ui.perfetto.dev)")
     pictures = sorted(run.dir.glob("figures/*/*.png"))
     if pictures:
         typer.echo(f"pictures: {run.dir / 'figures'} ({len(pictures)})")

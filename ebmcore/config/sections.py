@@ -20,12 +20,18 @@ class Settings:
         seed: Every random stream is derived from it.
         device: Where the energy and the chains are: auto, cpu, cuda, cuda:1, mps.
         dtype: The type of weights and data.
+        compile: Whether training steps are compiled, which takes 10 to 60 s and makes each quicker:
+            auto does where that clearly pays, as the config tells.
+        threads: Of the processor, for this run: auto is 1 where an energy is so small that more
+            would only wait for each other, and what torch has otherwise.
     """
 
     name: str = "experiment"
     seed: NonNegativeInt = 0
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
+    compile: Literal["auto"] | bool = "auto"
+    threads: Literal["auto"] | PositiveInt = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +85,10 @@ class Train:
         if (self.epochs is None) == (self.steps is None):
             found = "neither" if self.epochs is None else "both"
             raise ValueError(f"give either epochs or steps; found {found}")
+
+    def total_steps(self, points: int) -> int:
+        """Return the training steps of a run on so many points; odd ones wait for an epoch."""
+        return self.steps or (self.epochs or 0) * (points // self.batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,7 @@ def run(
     plugins: Sequence[str] = (),
     runs_dir: str | Path | None = None,
     progress: bool = True,
+    profile: bool = False,
     strict_plugins: bool = False,
     versions: Literal["warn", "refuse", "ignore"] = "warn",
 ) -> Run:
@@ -87,6 +88,7 @@ def run(
         plugins: Names, `no:NAME` or local files, as `ebmcore run -p` takes them.
         runs_dir: Where the run directory goes; by default EBMCORE_RUNS_DIR, else ./runs.
         progress: Whether to show how far the run is, on standard error.
+        profile: Whether to write a torch profiler trace of some steps to the run's profile.json.
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one, `RUN_DIR/config.yaml`, and the
             versions or the content of its plugins differ from today's.
@@ -99,7 +101,8 @@ def run(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
-    return experiment.run(runs_dir=runs_dir, progress=progress, **_options(prepared.config))
+    options = _options(prepared.config)
+    return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
 
 
 def resume(

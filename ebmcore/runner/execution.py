@@ -5,23 +5,27 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
 from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
 from ebmcore.runner.best import Best
 from ebmcore.runner.checkpoint import Checkpoint, drop_after, newest, prune, write_checkpoint
+from ebmcore.runner.choice import choose, record, training_step
+from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.divergence import Found
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
+from ebmcore.runner.profiling import Profiler
 from ebmcore.runner.progress import progress
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.streams import derive, own_global_stream
+from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
 from ebmcore.tracking import Mirror, RunDirectory
 
@@ -65,7 +69,12 @@ class Execution:
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
         self.interrupts = Interrupts()
-        self.loop = Loop(parts, train, experiment.streams, self.interrupts)
+        batch = parts.data.x[: train.batch_size]
+        self.threads = choose_threads(experiment.threads, parts.energy, batch)
+        self.choice = choose(experiment.compile, parts, train.total_steps(len(parts.data.x)))
+        self.loop = Loop(
+            parts, train, experiment.streams, self.interrupts, training_step(self.choice, self.warn)
+        )
         self.show = progress(self.loop.steps, show=show)
         self.watch = Watch(
             parts, experiment.streams, self.directory.figures, self.warn, self.directory.log
@@ -95,6 +104,7 @@ class Execution:
             self.best.load(record["best"])
             self.rollbacks = record["rollbacks"]
             self.seconds = record["seconds"]
+            self.loop.account.seconds.update(record.get("seconds_by_part", {}))
             self.watch.load_state_dict(record["monitors"])
         for step, metrics in self.directory.rewind_metrics(self.loop.step):
             self.metrics |= metrics
@@ -148,9 +158,12 @@ class Execution:
             recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
         self.directory.update(steps=self.loop.steps)
         mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
+        self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
         self.tell("ebmcore_run_start", run=self.result)
         for text in self.experiment.warnings:
             self.warn(text)
+        if self.choice.asked is True and not self.choice.compiled:
+            self.warn(f"nothing is compiled: {self.choice.why}")
         if not self.resumes:
             self._doubt_average()
         return mirror
@@ -167,7 +180,8 @@ class Execution:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
         seed = derive(self.experiment.seed, "global")
         hands = Hands(self._write, self._save, self._diverged, self._event, self.show)
-        with self.show, own_global_stream(seed, self.parts.device):
+        threads, profiled = using(self.threads.number), self._profiler()
+        with self.show, threads, profiled, own_global_stream(seed, self.parts.device):
             self.experiment.streams.restore_global()
             self.loop.run(self.watch, hands)
         if self.train.keep_best and self.best.step is None:
@@ -191,7 +205,8 @@ class Execution:
         self.metrics |= metrics
         self.result.metrics = dict(self.metrics)
         self.watch.remember(step, metrics)
-        self.directory.append_metrics(step, self.loop.epoch, metrics)
+        with self.loop.account("tracking"):
+            self.directory.append_metrics(step, self.loop.epoch, metrics)
         if self.best.hear(step, metrics):
             self.loop.save_wanted = f"the best {self.best.name} so far, {self.best.value:.6g}"
 
@@ -213,8 +228,9 @@ class Execution:
         self._reveal()
         self.directory.sync_metrics()
         folder = self.directory.checkpoints
-        path = write_checkpoint(folder, take(self.loop, self._record()))
-        prune(folder, self.train.keep_checkpoints, self.best.step)
+        with self.loop.account("checkpoints"):
+            path = write_checkpoint(folder, take(self.loop, self._record()))
+            prune(folder, self.train.keep_checkpoints, self.best.step)
         self.directory.update(
             step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
             best=self.best.state(),
@@ -244,8 +260,30 @@ class Execution:
             "best": self.best.state(),
             "rollbacks": self.rollbacks,
             "seconds": self._seconds(),
+            "seconds_by_part": dict(self.loop.account.seconds),
             "monitors": self.watch.state_dict(),
         }
+
+    def _compiling(self) -> dict[str, Any]:
+        step = self.loop.one_step
+        compiled = step if isinstance(step, CompiledStep) else None
+        mode = "eager" if compiled is None else compiled.mode
+        return record(self.choice, mode, {} if compiled is None else compiled.left_out)
+
+    def _profiler(self) -> AbstractContextManager[Any]:
+        if not self.experiment.profile:
+            return nullcontext()
+        file, steps = self.directory.path / "profile.json", self.loop.steps - self.loop.step
+        profiler = Profiler(file, steps, self.parts.device)
+        self.loop.after_step = profiler.step
+        return profiler
+
+    def _seconds_by_part(self) -> dict[str, float]:
+        """Return the table of where the time went, monitors included."""
+        labels = {entry.name: entry.label for entry in self.parts.monitors}
+        monitors = {labels[name]: spent for name, spent in self.watch.seconds.items()}
+        self.result.seconds_by_part = self.loop.account.table(monitors)
+        return self.result.seconds_by_part
 
     def _seconds(self) -> float:
         return round(self.seconds + time.perf_counter() - self.began, 3)
@@ -279,6 +317,8 @@ class Execution:
             ended=time.time(),
             seconds=self._seconds(),
             seconds_by_monitor={k: round(v, 3) for k, v in self.watch.seconds.items()},
+            seconds_by_part=self._seconds_by_part(),
+            compile=self._compiling(),
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             rollbacks=self.rollbacks,
             skipped=self.loop.skipped,

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ebmcore.config import Cadence, Train
+from ebmcore.runner.account import Account
+from ebmcore.runner.average import Average
 from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import Parts, blame
@@ -36,7 +37,12 @@ class Loop:
     """The training of a set of parts, step by step."""
 
     def __init__(
-        self, parts: Parts, train: Train, streams: Streams, interrupts: Interrupts
+        self,
+        parts: Parts,
+        train: Train,
+        streams: Streams,
+        interrupts: Interrupts,
+        step: Callable[..., TrainStep] = TrainStep,
     ) -> None:
         self.parts = parts
         self.train = train
@@ -47,9 +53,10 @@ class Loop:
         self.step = 0  # training steps done
         self.averaged = None
         if train.ema is not None:
-            average = get_ema_multi_avg_fn(train.ema)  # type: ignore[no-untyped-call] # torch's own
-            self.averaged = AveragedModel(parts.energy, multi_avg_fn=average)
-        self.one_step = TrainStep(parts, train, streams, self.averaged)
+            self.averaged = Average(parts.energy, train.ema)
+        self.account = Account()
+        self.one_step = step(parts, train, streams, self.averaged, self.account)
+        self.after_step: Callable[[], None] | None = None  # who wants to hear of every step
         self.saving = Cadence.parse_with_minutes(train.checkpoint_every)
         self.waiting: list[tuple[int, dict[str, Tensor]]] = []  # metrics not fetched, by step
         self.fetched = 0  # the step of the last fetch
@@ -82,6 +89,8 @@ class Loop:
                 last = self._train_on(index, hands)
                 self.step += 1
                 self._schedule()
+                if self.after_step is not None:
+                    self.after_step()
                 end = self.step >= self.steps
                 if end or self.step - self.fetched == self.train.log_every:
                     last = self._fetch(last, hands)
@@ -104,6 +113,7 @@ class Loop:
             "finite": dict(self.finite),
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
+            "evaluations": self.one_step.evaluations.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -120,6 +130,8 @@ class Loop:
         self.finite = dict(state["finite"])
         self.skipped = int(state["skipped"])
         self.skipped_in_a_row = int(state["skipped_in_a_row"])
+        if "evaluations" in state:
+            self.one_step.evaluations.load_state_dict(state["evaluations"])
 
     def forget(self) -> None:
         """Drop the metrics of steps that are not to count, since the run was rolled back."""
@@ -139,8 +151,10 @@ class Loop:
 
     def _train_on(self, index: Tensor, hands: Hands) -> Stepped | None:
         """Take one step; with on_divergence: skip, None when its numbers were not finite."""
-        x, y = self.parts.data.x[index], self.parts.data.y
-        proposal = self.one_step.compute(x, None if y is None else y[index], self.step)
+        with self.account("data"):
+            x, y = self.parts.data.x[index], self.parts.data.y
+            y = None if y is None else y[index]
+        proposal = self.one_step.compute(x, y, self.step)
         if self.train.on_divergence == "skip":
             found = self._wrong_in(proposal, self.step + 1)
             if found is not None:
@@ -183,7 +197,8 @@ class Loop:
         """
         rate = (self.step - self.fetched) / (time.perf_counter() - self.clock)
         self.fetched = self.step
-        columns = self._columns()
+        with self.account("metrics to the host"):
+            columns = self._columns()
         found = self._wrong_among(columns)
         if found is not None:
             hands.diverged(found)
@@ -193,6 +208,7 @@ class Loop:
         metrics.pop("samples", None)  # their sum, which is fetched for the check alone
         self.waiting, self.checked = [], 0
         metrics["train/steps_per_second"] = rate
+        metrics |= self.one_step.evaluations.metrics()
         metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
         if self.skipped:
             metrics["train/skipped"] = float(self.skipped)

@@ -33,6 +33,7 @@ class Run:
         self.step = 0
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
+        self.seconds_by_part: dict[str, float] = {}  # where the time went, most first
         self.doubts: list[str] = []  # of a run that was opened: checkpoints that aren't whole
         self.mlflow: dict[str, str] = {}  # uri, experiment_id, run_id; empty when tracking is off
         self.energy = energy  # with the averaged weights, when the run keeps an average

@@ -13,8 +13,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
 from ebmcore.contracts import Sample
-from ebmcore.runner.parts import LossTerm, Parts, blame
+from ebmcore.runner.account import Account, Evaluations
+from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.streams import Streams
+
+GRADIENT = "the gradient of the losses"
 
 
 class Stepped(NamedTuple):
@@ -37,12 +40,19 @@ class TrainStep:
     """Start points, k sampler steps, losses, backward, clipping, optimiser, average."""
 
     def __init__(
-        self, parts: Parts, train: Train, streams: Streams, averaged: AveragedModel | None
+        self,
+        parts: Parts,
+        train: Train,
+        streams: Streams,
+        averaged: AveragedModel | None,
+        account: Account | None = None,
     ) -> None:
         self.parts = parts
         self.train = train
         self.streams = streams
         self.averaged = averaged
+        self.account = account or Account()
+        self.evaluations = Evaluations(parts.energy, train.log_every)
         self.parameters = parts.parameters
         self.second_order = any(term.order == 2 for term in parts.losses)
         # a loss that is handed the chains sees them moved on, so its step can't be dropped whole
@@ -60,24 +70,45 @@ class TrainStep:
         Weights, averages and kept chains stay as they were till `apply`, so a step may be dropped.
         """
         x = self.add_noise(x)
-        x_neg, info = self.sample(x, step) if self.parts.needs_samples else (None, None)
+        start = self.start(x, step) if self.parts.needs_samples else None
+        stepped = self.work(x, y, start, step)
+        self.evaluations.add_step()
+        return stepped
+
+    def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
+        """Do what `compute` does, from where the chains begin; here one operation at a time."""
+        with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
+            x_neg, info = (None, None) if start is None else self.move(start, step)
+            if x_neg is not None and self.keeps_early:
+                self.keep(x_neg, step)
+            return Stepped(x, x_neg, info, self.judge(x, x_neg, y, step))
+
+    def judge(
+        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+    ) -> dict[str, Tensor]:
+        """Take the losses, leave their gradient in the parameters, and return the metrics."""
         self.parts.optimizer.zero_grad(set_to_none=True)
         with differentiable_twice() if self.second_order else nullcontext():
             total, metrics = self.objective(x, x_neg, y, step)
-            with blame("the gradient of the losses", step + 1):
+            with self.account(GRADIENT, step + 1):
                 total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
-        return Stepped(x, x_neg, info, metrics)
+        return metrics
 
     def apply(self, proposal: Stepped, step: int) -> None:
         """Keep the chains' ends, move the weights, and then their average."""
         if proposal.x_neg is not None and not self.keeps_early:
             self.keep(proposal.x_neg, step)
-        with blame(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
-            self.parts.optimizer.step()
+        with self.account(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
+            self.take_weights()
         if self.averaged is not None:
-            self.averaged.update_parameters(self.parts.energy)
+            with self.account("the average of the weights"):
+                self.averaged.update_parameters(self.parts.energy)
+
+    def take_weights(self) -> None:
+        """Move the weights by the gradient that `compute` left."""
+        self.parts.optimizer.step()
 
     def add_noise(self, x: Tensor) -> Tensor:
         """Add the Gaussian noise that train.data_noise asks for."""
@@ -88,23 +119,22 @@ class TrainStep:
         )
         return x + self.train.data_noise * noise
 
-    def sample(self, x: Tensor, step: int) -> Sample:
-        """Draw a batch from the model, with the chains where they were left."""
-        parts = self.parts
-        assert parts.sampler is not None
-        assert parts.chains is not None
-        with blame(parts.label("chains"), step + 1):
-            start = parts.chains.start(x, self.streams("chains"))
-        with blame(parts.label("sampler"), step + 1):
-            end = parts.sampler(parts.energy, start, self.streams("sampler"))
-        if self.keeps_early:
-            self.keep(end.x, step)
-        return end
+    def start(self, x: Tensor, step: int) -> Tensor:
+        """Return where the chains of a batch begin."""
+        assert self.parts.chains is not None
+        with self.account(self.parts.label("chains"), step + 1):
+            return self.parts.chains.start(x, self.streams("chains"))
+
+    def move(self, start: Tensor, step: int) -> Sample:
+        """Run the sampler from where the chains begin."""
+        assert self.parts.sampler is not None
+        with self.account(self.parts.label("sampler"), step + 1):
+            return self.parts.sampler(self.parts.energy, start, self.streams("sampler"))
 
     def keep(self, x_end: Tensor, step: int) -> None:
         """Let the chains remember where they ended."""
         assert self.parts.chains is not None
-        with blame(self.parts.label("chains"), step + 1):
+        with self.account(self.parts.label("chains"), step + 1):
             self.parts.chains.keep(x_end)
 
     def objective(
@@ -123,31 +153,12 @@ class TrainStep:
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
         for term in self.parts.losses:
-            with blame(term.label, step + 1):
-                value, extra = self.evaluate(term, slots)
+            with self.account(term.label, step + 1):
+                generator = self.streams(stream_of(term)) if "generator" in term.slots else None
+                value, extra = evaluate(term, slots, generator)
             total = total + term.weight * value
-            metrics[f"loss/{term.name}"] = value.detach()
-            # copies: what a loss logs may be a parameter of its own, which the optimiser moves
-            metrics |= {f"loss/{term.name}/{k}": v.detach().clone() for k, v in extra.items()}
+            metrics |= numbers_of(term, value, extra)
         return total, {"loss": total.detach(), **metrics}
-
-    def evaluate(self, term: LossTerm, slots: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Call one loss with the slots that it names."""
-        named = {name: slots[name] for name in term.slots if name != "generator"}
-        if "generator" in term.slots:
-            named["generator"] = self.streams(f"loss {term.name}")
-        result = term.function(**named)
-        value, extra = result if isinstance(result, tuple) else (result, {})
-        if not isinstance(value, Tensor) or value.shape != ():
-            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ValueError(f"a loss returns a scalar tensor, shape (); got {found}")
-        numbers = {
-            name: torch.as_tensor(number, device=value.device) for name, number in extra.items()
-        }
-        for name, number in numbers.items():
-            if number.shape != ():
-                raise ValueError(f"{name!r}, to be logged, should be a scalar; got {number.shape}")
-        return value, numbers
 
     def clip(self) -> Tensor:
         """Return the gradient's norm, and scale it down to train.clip_grad_norm if there is one."""
@@ -156,3 +167,36 @@ class TrainStep:
         if self.train.clip_grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(self.parameters, self.train.clip_grad_norm, norm)
         return norm
+
+
+def stream_of(term: LossTerm) -> str:
+    """Name the random stream of a loss."""
+    return f"loss {term.name}"
+
+
+def evaluate(
+    term: LossTerm, slots: dict[str, Any], generator: Any
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Call one loss with the slots that it names; return its value and what it logs."""
+    named = {name: slots[name] for name in term.slots if name != "generator"}
+    if "generator" in term.slots:
+        named["generator"] = generator
+    result = term.function(**named)
+    value, extra = result if isinstance(result, tuple) else (result, {})
+    if not isinstance(value, Tensor) or value.shape != ():
+        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"a loss returns a scalar tensor, shape (); got {found}")
+    numbers = {name: torch.as_tensor(number, device=value.device) for name, number in extra.items()}
+    for name, number in numbers.items():
+        if number.shape != ():
+            raise ValueError(f"{name!r}, to be logged, should be a scalar; got {number.shape}")
+    return value, numbers
+
+
+def numbers_of(term: LossTerm, value: Tensor, extra: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what is logged of one loss.
+
+    Copies: what a loss logs may be a parameter of its own, which the optimiser then moves.
+    """
+    named = {f"loss/{term.name}/{k}": number.detach().clone() for k, number in extra.items()}
+    return {f"loss/{term.name}": value.detach(), **named}

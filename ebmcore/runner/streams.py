@@ -69,6 +69,24 @@ class Streams:
         if len(self._global_states) != len(self._global()):
             raise ValueError(f"{len(self._global_states)} global streams were saved")
 
+    def items(self) -> dict[str, Generator]:
+        """Return the streams that were asked for, by purpose."""
+        return dict(self._streams)
+
+    def positions(self) -> list[Tensor]:
+        """Return where every stream stands now, torch's global ones included."""
+        return [g.get_state() for g in (*self._streams.values(), *self._global())]
+
+    def rewind(self, positions: list[Tensor]) -> None:
+        """Put the streams where `positions` found them, and drop those made since."""
+        ours = positions[: len(positions) - len(self._global())]
+        names = list(self._streams)
+        for name in names[len(ours) :]:
+            del self._streams[name]
+        generators = [*self._streams.values(), *self._global()]
+        for generator, at in zip(generators, positions, strict=True):
+            generator.set_state(at)
+
     def restore_global(self) -> None:
         """Put torch's global streams where a loaded state had them; call it once they are lent."""
         for generator, at in zip(self._global(), self._global_states, strict=False):

@@ -1,0 +1,122 @@
+"""What a run's time and work go into: seconds by part, evaluations of the energy."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor, nn
+
+from ebmcore.errors import ComponentError, EbmError
+
+
+class Account:
+    """Seconds of the host's clock by part, each named as in messages, with its plugin.
+
+    On an accelerator the host runs ahead of the device, and waits for it where metrics are fetched.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, part: str, step: int | None = None) -> Span:
+        """Return a context whose time is the part's.
+
+        With a step, counted from 1, what the part raises becomes a ComponentError that names both.
+        """
+        return Span(self.seconds, part, step)
+
+    def table(self, more: Mapping[str, float]) -> dict[str, float]:
+        """Return the seconds by part, and those that others counted, most first."""
+        rows = sorted({**self.seconds, **more}.items(), key=lambda row: -row[1])
+        return {part: round(seconds, 3) for part, seconds in rows}
+
+
+class Span:
+    """One stay in a part."""
+
+    __slots__ = ("began", "part", "seconds", "step")
+
+    def __init__(self, seconds: dict[str, float], part: str, step: int | None) -> None:
+        self.seconds = seconds
+        self.part = part
+        self.step = step
+        self.began = 0.0
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        spent = time.perf_counter() - self.began
+        self.seconds[self.part] = self.seconds.get(self.part, 0.0) + spent
+        ours = error is None or isinstance(error, EbmError) or self.step is None
+        if not ours and isinstance(error, Exception | SystemExit):
+            raise ComponentError(self.part, self.step or 0, error) from error
+
+
+class Evaluations:
+    """How often a run has evaluated its energy and the energy's gradient, counted in events.
+
+    An evaluation is E of one event; one of the gradient is a way back from one event's energy, to
+    x or to the parameters. Both are counted by the calls of the first step of each logging
+    interval and taken for all of its steps: what training does. Monitors' are not counted.
+    """
+
+    def __init__(self, energy: nn.Module, every: int) -> None:
+        self.energy = energy
+        self.every = every
+        self.totals = {"energy": 0, "gradient": 0}
+        self.each: Counter[str] = Counter()  # in one step
+
+    def due(self, step: int) -> bool:
+        """Whether the step after `step` steps is to be counted."""
+        return step % self.every == 0 or not self.each
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the calls while this is entered, as those of one step."""
+        found: Counter[str] = Counter()
+
+        def called(module: nn.Module, args: tuple[Any, ...], values: Any) -> None:
+            if not isinstance(values, Tensor) or values.ndim == 0:
+                return
+            events = len(values)
+            found["energy"] += events
+            if values.requires_grad:
+                values.register_hook(  # type: ignore[no-untyped-call] # torch's own
+                    lambda gradient: found.update(gradient=events)
+                )
+
+        handle = self.energy.register_forward_hook(called)
+        try:
+            yield
+        finally:
+            handle.remove()
+        self.each = found
+
+    def add_step(self) -> None:
+        """Add one step's."""
+        for name in self.totals:
+            self.totals[name] += self.each[name]
+
+    def metrics(self) -> dict[str, float]:
+        """Return the evaluations so far."""
+        return {f"train/{name}_evaluations": float(n) for name, n in self.totals.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {"totals": dict(self.totals), "each": dict(self.each)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from the counts that `state_dict` gave."""
+        self.totals = {name: int(n) for name, n in state["totals"].items()}
+        self.each = Counter({name: int(n) for name, n in state["each"].items()})

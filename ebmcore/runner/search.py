@@ -1,0 +1,219 @@
+"""What of a training step can be compiled: tried at the first step, before anything has moved.
+
+Everything is done eagerly, so that a part that fails is blamed as ever, and then once more as a
+graph from the same draws. What can't be traced, draws otherwise or comes to something else is left
+out, by name and with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.errors import GraphError
+from ebmcore.graphs import Graph
+from ebmcore.runner.agreement import check_judged, check_samples
+from ebmcore.runner.draws import HandedIn, Script, Watching
+from ebmcore.runner.parts import Parts
+from ebmcore.runner.pieces import (
+    Handed,
+    Judged,
+    LongWalk,
+    Ways,
+    judging,
+    moving,
+    outside_of_graphs,
+    whole_step,
+)
+from ebmcore.runner.step import stream_of
+
+if TYPE_CHECKING:
+    from ebmcore.runner.compiled import CompiledStep
+
+COMPILING = "compiling"
+LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
+_WHOLE = "the whole step"
+
+
+class Moment(NamedTuple):
+    """What a step moves before it is applied."""
+
+    streams: list[Tensor]
+    buffers: list[Tensor]
+
+
+class Seen(NamedTuple):
+    """The first step, done eagerly."""
+
+    x: Tensor
+    y: Tensor | None
+    start: Tensor | None
+    x_neg: Tensor | None
+    step: int
+    begin: Moment
+    between: Moment  # the sampler and the losses
+    end: Moment
+
+
+class Search:
+    """One search; `why` says afterwards what was left out."""
+
+    def __init__(self, step: CompiledStep) -> None:
+        self.of = step
+        self.parts = step.parts
+        self.why: dict[str, str] = {}
+        self.sampler = self.parts.label("sampler")
+        self.losses = " and ".join(term.label for term in self.parts.losses)
+
+    def ways(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Ways:
+        """Find how such steps can be taken; streams, buffers and gradients stay as they were."""
+        for purpose in ("sampler", *(stream_of(term) for term in self.parts.losses)):
+            self.of.streams(purpose)  # so that each is there before and after
+        begin = self._moment()
+        with self.of.evaluations.counting():
+            with Watching() as sampler:
+                x_neg = None if start is None else self.of.move(start, step).x
+            between = self._moment()
+            with Watching() as losses:
+                self.of.judge(x, x_neg, y, step)
+        seen = Seen(x, y, start, x_neg, step, begin, between, self._moment())
+        try:
+            with self.of.account(COMPILING), self.of.derivatives():
+                return self._best(seen, self._can_move(seen, sampler), self._can_judge(losses))
+        finally:
+            self._back_to(begin)
+            self.parts.optimizer.zero_grad(set_to_none=True)
+
+    def _best(self, seen: Seen, can_move: bool, can_judge: bool) -> Ways:
+        steps = 0 if seen.start is None or not self.parts.sampler else self.parts.sampler.n_steps
+        if can_judge and (seen.start is None or (can_move and steps <= LONGEST)):
+            whole = self._whole(seen)
+            if whole is not None:
+                return Ways(whole=whole)
+            if seen.start is None:
+                self.why[self.losses] = self.why.pop(_WHOLE)
+                return Ways()
+        move = self._move(seen, steps) if can_move else None
+        judge = self._judge(seen) if can_judge else None
+        if move is None or judge is None:
+            self.why.pop(_WHOLE, None)  # the half that failed says it better
+        return Ways(move=move, judge=judge)
+
+    def _can_move(self, seen: Seen, watched: Watching) -> bool:
+        sampler = self.parts.sampler
+        if seen.start is None or sampler is None:
+            return False
+        if not hasattr(sampler.kernel, "sample"):
+            return True
+        if sampler.n_steps > LONGEST:
+            self.why[self.sampler] = f"it takes its {sampler.n_steps} steps itself, in `sample`"
+            return False
+        script = self._script(watched, self.sampler)
+        self.of.sampler_script = script or Script()
+        return script is not None
+
+    def _can_judge(self, watched: Watching) -> bool:
+        unfit = outside_of_graphs(self.parts.losses)
+        self.why |= unfit
+        if unfit:
+            return False
+        script = self._script(watched, self.losses)
+        self.of.losses_script = script or Script()
+        return script is not None
+
+    def _script(self, watched: Watching, label: str) -> Script | None:
+        try:
+            return Script.of(watched, self.of.streams.items())
+        except GraphError as error:
+            self.why[label] = str(error)
+            return None
+
+    def _whole(self, seen: Seen) -> Graph | None:
+        graph = self._graph(whole_step(self.parts, self.of.train))
+
+        def compare(handed: Handed) -> None:
+            x_neg, _, judged = graph(seen.start, seen.x, seen.y, handed)
+            check_samples(x_neg, seen.x_neg)
+            check_judged(judged, self._by_hand(seen, x_neg, handed))
+
+        ways = Ways(whole=graph)
+        return graph if self._agrees(_WHOLE, ways, seen, seen.begin, seen.end, compare) else None
+
+    def _move(self, seen: Seen, steps: int) -> Graph | LongWalk | None:
+        long = steps > LONGEST
+        graph: Graph | LongWalk = (
+            LongWalk(self.parts, LONGEST, self._graph) if long else self._graph(moving(self.parts))
+        )
+
+        def compare(handed: Handed) -> None:
+            assert seen.start is not None
+            check_samples(graph(seen.start, handed)[0], seen.x_neg)
+
+        ways, until = Ways(move=graph), seen.between
+        agrees = self._agrees(self.sampler, ways, seen, seen.begin, until, compare)
+        return graph if agrees else None
+
+    def _judge(self, seen: Seen) -> Graph | None:
+        graph = self._graph(judging(self.parts, self.of.train))
+
+        def compare(handed: Handed) -> None:
+            judged = graph(seen.x, seen.x_neg, seen.y, handed)
+            check_judged(judged, self._by_hand(seen, seen.x_neg, handed))
+
+        ways, at = Ways(judge=graph), seen.between
+        return graph if self._agrees(self.losses, ways, seen, at, seen.end, compare) else None
+
+    def _graph(self, function: Callable[..., Any]) -> Graph:
+        wrapped, backend = self.of.wrapped, self.of.backend
+        return Graph(function, self.parts.device, wrapped=wrapped, backend=backend)
+
+    def _agrees(
+        self,
+        label: str,
+        ways: Ways,
+        seen: Seen,
+        begin: Moment,
+        end: Moment,
+        compare: Callable[[Handed], None],
+    ) -> bool:
+        """Whether a graph draws and computes what was seen; if not, note why."""
+        self._back_to(begin)
+        try:
+            compare(self.of.draw(ways, seen.start, seen.step))
+            now = self.of.streams.positions()
+            if not all(torch.equal(a, b) for a, b in zip(now, end.streams, strict=True)):
+                raise GraphError("in a graph it draws from torch's generators in another order")
+        except GraphError as error:
+            self.why[label] = str(error)
+            return False
+        return True
+
+    def _by_hand(self, seen: Seen, x_neg: Tensor | None, handed: Handed) -> Judged:
+        """Return what the eager losses come to from the same draws; all else stays as it is."""
+        now = self._moment()
+        self._back_to(seen.between)  # what draws from torch's own generators draws the same again
+        with HandedIn(handed.losses) as given:
+            metrics = self.of.judge(seen.x, x_neg, seen.y, seen.step)
+        if given.used != len(handed.losses):
+            raise GraphError("it draws more or less often from one call to the next")
+        self._back_to(now)
+        return Judged(metrics, [parameter.grad for parameter in self.of.parameters])
+
+    def _moment(self) -> Moment:
+        return Moment(self.of.streams.positions(), [b.clone() for b in self.of.buffers])
+
+    def _back_to(self, moment: Moment) -> None:
+        self.of.streams.rewind(moment.streams)
+        with torch.no_grad():
+            for buffer, before in zip(self.of.buffers, moment.buffers, strict=True):
+                buffer.copy_(before)
+
+
+def buffers_of(parts: Parts) -> list[Tensor]:
+    """Return the buffers that a step may write to: the energy's and the losses'."""
+    modules = [parts.energy, *(term.function for term in parts.losses)]
+    found = (b for m in modules if isinstance(m, nn.Module) for b in m.buffers())
+    return list(dict.fromkeys(found))
