@@ -17,6 +17,7 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
+from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
 from ebmcore.runner.result import Run
@@ -138,10 +139,11 @@ class Experiment:
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
         options = read_train(train)
-        parts = self._ready(options)
-        self.profile = profile
-        directory = RunDirectory.create(self.name, runs_dir)
-        return self._execute(parts, options, tracking, directory, progress=progress)
+        with without_compiler():
+            parts = self._ready(options)
+            self.profile = profile
+            directory = RunDirectory.create(self.name, runs_dir)
+            return self._execute(parts, options, tracking, directory, progress=progress)
 
     def resume(
         self,
@@ -159,9 +161,12 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         options = read_train(train)
-        parts = self._ready(options)
-        directory = RunDirectory.open(run_dir)
-        return self._execute(parts, options, tracking, directory, progress=progress, resumes=True)
+        with without_compiler():
+            parts = self._ready(options)
+            directory = RunDirectory.open(run_dir)
+            return self._execute(
+                parts, options, tracking, directory, progress=progress, resumes=True
+            )
 
     def _execute(
         self,
