@@ -153,7 +153,7 @@ def recorded(file):
              "load": 0.1, "quick": False, "scale": 1.0}  # fmt: skip
     step = {"section": "step", "work": "main"}
     block = {**step, "event": "block"}
-    runner = {**block, "side": "runner, compiled", "monitors": 0.0005}
+    runner = {**block, "side": "runner, compiled", "monitors": 0.0005, "steps": 1500}
     chains = {"section": "chains", "event": "block", "n": 128}
     entries = [
         {"section": "facts", **facts},
@@ -194,7 +194,9 @@ def test_the_tables_say_what_was_recorded(tmp_path):
     # 2.5 ms of which 0.5 are the monitors': 3 times as fast as 6
     assert row("ours, full runner, compiled")[:3] == ["2.50 (2.45 to 2.55)", "0.500", "3.00"]
     assert row("PCD step: plain's time over the full runner's, compiled | ")[1:] == ["3.00×", "met"]
-    included = row("PCD step: plain's time over the full runner's, compiled, monitors included")
+    included = row(
+        "PCD step: plain's time over the full runner's, compiled, monitors included, 1500"
+    )
     assert included[1:] == ["2.40×", "**not met**"]
     assert row("Langevin step, 128 chains")[1:] == ["1.30×", "**not met**"]
     assert row("tutorial's loop, plain torch | failed")[0] == "failed: ValueError: no"

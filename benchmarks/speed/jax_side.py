@@ -1,9 +1,9 @@
 """The whole loop in JAX: one jitted function of a block of steps, `lax.scan` over them, optax.adam.
 
 Chains are chosen with repeats, as in the plain loop, and the noise of a training step is drawn in
-one call. With convolutions, images are laid out channels last, the sampler's steps unrolled, and the
-training steps called one by one: inside a loop of its own XLA's CPU backend takes four times as long
-for them. XLA runs on one thread: `rounds.py` sets XLA_FLAGS and NPROC before the process starts.
+one call. With convolutions, images are laid out channels last, the sampler's steps unrolled, and
+the training steps called one by one: inside a loop of its own XLA's CPU backend takes four times as
+long for them. XLA runs on one thread: `rounds.py` sets XLA_FLAGS and NPROC for the process.
 """
 
 from __future__ import annotations

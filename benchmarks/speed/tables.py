@@ -121,7 +121,8 @@ def _sizes(results: Results, title: str, key: str, factor: float) -> list[str]:
             event = "block" if key == "seconds" else "memory"
             found = results.spread(key, **here, event=event)
             if found is None:
-                cells.append(results.trouble(**here))
+                trouble = results.trouble(**here)
+                cells.append("" if trouble in cells else trouble)
                 continue
             apart = results.spread("monitors", **here) if key == "seconds" else None
             less = apart.middle if apart else 0.0

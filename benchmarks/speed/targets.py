@@ -47,12 +47,14 @@ def _step(results: Results) -> list[Target]:
     if ours is None:
         return []
     apart = _middle(results, "monitors", section="step", work="main", side="runner, compiled")
+    steps = results.seen("steps", event="block", work="main", side="runner, compiled")
+    length = f", {steps[0]} steps a run" if steps else ""
     found = []
     for peer, limit, at_least in (("plain", 3, True), ("torchebm", 4, True), ("jax", 1, False)):
         theirs = _middle(results, section="step", work="main", side=peer)
         if theirs is None:
             continue
-        for note, own in (("", ours - (apart or 0.0)), (", monitors included", ours)):
+        for note, own in (("", ours - (apart or 0.0)), (f", monitors included{length}", ours)):
             ratio = theirs / own if at_least else own / theirs
             text = f"{peer}'s time over" if at_least else f"of {peer}'s time,"
             what = f"PCD step: {text} the full runner's, compiled{note}"

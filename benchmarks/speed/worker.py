@@ -1,9 +1,9 @@
 """One side in a process of its own: `python -m speed.worker SIDE`, told what to do line by line.
 
 A line is {"call": METHOD, …arguments}; the answer is one line of JSON. One thread: OpenMP, MKL and
-torch by their variables and by `torch.set_num_threads(1)`, XLA by `--xla_cpu_multi_thread_eigen=
-false` and NPROC=1, the size that it gives its own pool; `rounds.py` sets the variables. That it holds is seen in the CPU seconds,
-which are recorded beside the wall's and may not exceed them by much.
+torch by their variables, which `rounds.py` sets, and by `torch.set_num_threads(1)`; XLA by
+`--xla_cpu_multi_thread_eigen=false` and NPROC=1, the size that it gives its own pool. That it holds
+is seen in the CPU seconds, which are recorded beside the wall's and may not exceed them by much.
 """
 
 from __future__ import annotations
