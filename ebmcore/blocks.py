@@ -26,9 +26,18 @@ class Blocks:
         energy: Any callable, (chains, *event) -> (chains,).
         every: Whether the state after every step is of interest, or that after the last alone.
         device: Where the chains are.
+        backend: As of `Graph`.
     """
 
-    def __init__(self, kernel: Any, energy: Any, *, every: bool, device: torch.device) -> None:
+    def __init__(
+        self,
+        kernel: Any,
+        energy: Any,
+        *,
+        every: bool,
+        device: torch.device,
+        backend: str = "inductor",
+    ) -> None:
         self.kernel = kernel
         self.energy = energy
         self.every = every
@@ -43,7 +52,7 @@ class Blocks:
                     seen.append((state.x, info))
             return state, (seen or [(state.x, info)])
 
-        self.graph = Graph(block, device)
+        self.graph = Graph(block, device, backend=backend)
 
     def steps(
         self, state: Any, n_steps: int, generator: Generator | None

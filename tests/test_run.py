@@ -57,6 +57,8 @@ def test_a_run_leaves_what_the_design_says(config):
         "loss/gap",
         "loss/gap/unscaled",
         "train/grad_norm",
+        "train/energy_evaluations",
+        "train/gradient_evaluations",
         "train/lr",
         "train/steps_per_second",
         "train/energy_gap",

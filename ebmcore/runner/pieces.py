@@ -7,6 +7,7 @@ sampler's noise step by step, other draws in the order in which they were made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -69,7 +70,7 @@ def moving(parts: Parts) -> Callable[[Tensor, Handed], tuple[Tensor, Any]]:
         return state.x.detach(), info
 
     def whole(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
-        with HandedIn(handed.draws):
+        with HandedIn(handed.draws) if handed.draws else nullcontext():
             found = kernel.sample(energy, start.detach().clone(), sampler.n_steps, StandIn(device))
         x, info = (found[0], found[1]) if isinstance(found, tuple) else (found, None)
         return x.detach(), info
@@ -98,7 +99,7 @@ def judging(
         slots = {"energy": energy, "x": x, "x_neg": x_neg, "y": y, "sampler": sampler}
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
-        with HandedIn(handed.losses):
+        with HandedIn(handed.losses) if handed.losses else nullcontext():
             for term in terms:
                 value, extra = evaluate(term, slots, StandIn(device))
                 total = total + term.weight * value

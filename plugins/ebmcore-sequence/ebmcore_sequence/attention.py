@@ -23,7 +23,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return what each step gathers from all of them, (batch, T, width) -> the same."""
-        query, key, value = self.inputs(h).unflatten(2, self.split).permute(2, 0, 3, 1, 4)
+        query, key, value = self.inputs(h).view(*h.shape[:2], *self.split).permute(2, 0, 3, 1, 4)
         weights = torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1)
         gathered: Tensor = self.outputs((weights @ value).transpose(1, 2).flatten(2))
         return gathered
