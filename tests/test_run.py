@@ -62,8 +62,6 @@ def test_a_run_leaves_what_the_design_says(config):
         "train/lr",
         "train/steps_per_second",
         "train/energy_gap",
-        "train/energy_evaluations",
-        "train/gradient_evaluations",
         "looks/mean",
         "looks/samples",
     }
