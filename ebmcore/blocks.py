@@ -26,7 +26,7 @@ class Blocks:
         energy: Any callable, (chains, *event) -> (chains,).
         every: Whether the state after every step is of interest, or that after the last alone.
         device: Where the chains are.
-        backend: As of `Graph`.
+        wrapped: As of `Graph`, as is `backend`.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Blocks:
         *,
         every: bool,
         device: torch.device,
+        wrapped: bool = True,
         backend: str = "inductor",
     ) -> None:
         self.kernel = kernel
@@ -52,7 +53,7 @@ class Blocks:
                     seen.append((state.x, info))
             return state, (seen or [(state.x, info)])
 
-        self.graph = Graph(block, device, backend=backend)
+        self.graph = Graph(block, device, wrapped=wrapped, backend=backend)
 
     def steps(
         self, state: Any, n_steps: int, generator: Generator | None

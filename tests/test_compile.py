@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -318,6 +319,33 @@ def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
     for name, value in eager.items():
         assert torch.equal(once[name], again[name])
         torch.testing.assert_close(once[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_that_was_stopped_ends_as_if_it_never_had_been(config, tmp_path):
+    options = {
+        "energy.dropout": 0.3,
+        "monitors": [],
+        "compile": True,
+        "train.checkpoint_every": "5 steps",
+        "train.keep_checkpoints": 9,
+    }
+    whole = ebmcore.run(config, options, progress=False)
+    stopped = shutil.copytree(whole.dir, tmp_path / "stopped")
+    for later in ("step-00000015", "step-00000018"):
+        shutil.rmtree(stopped / "checkpoints" / later)
+    facts = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
+    resumed = ebmcore.resume(stopped, plugins=config["plugins"]["files"], progress=False)
+    assert (resumed.status, resumed.step) == ("FINISHED", whole.step)
+    for name in ("weights", "ema", "chains"):
+        one, other = (
+            load_file(folder / "checkpoints" / "step-00000018" / f"{name}.safetensors")
+            for folder in (whole.dir, stopped)
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    for name in ("train/energy_evaluations", "loss"):
+        assert resumed.metrics[name] == whole.metrics[name]
 
 
 @pytest.mark.slow
