@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import Tracking, Train
 from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
 from ebmcore.runner.best import Best
-from ebmcore.runner.checkpoint import Checkpoint, drop_after, newest, prune, write_checkpoint
+from ebmcore.runner.checkpoint import (
+    Checkpoint,
+    drop_after,
+    has_good,
+    newest,
+    prune,
+    write_checkpoint,
+)
 from ebmcore.runner.divergence import Found
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
@@ -87,7 +94,7 @@ class Execution:
         Raises EbmError, before anything is written, when its state isn't that of these parts.
         """
         folder, heard = self.directory.checkpoints, self.experiment.warnings
-        if any(folder.glob("step-*")):
+        if has_good(folder):
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
             record, found = put_back(checkpoint, self.loop)
             heard.extend(found)
