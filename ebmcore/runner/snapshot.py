@@ -17,7 +17,8 @@ from ebmcore.runner.state import pack
 if TYPE_CHECKING:
     from ebmcore.runner.loop import Loop
 
-_RATES = ("lr", "initial_lr")
+_RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # of a group, for its schedule
+_BASES = ("base_lrs", "max_lrs")  # of a schedule
 
 
 def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
@@ -139,12 +140,14 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     """
     parts, state = loop.parts, checkpoint.state()
     groups = parts.optimizer.param_groups
-    rates = [{k: v * factor for k, v in group.items() if k in _RATES} for group in groups]
+    rates = [{k: group[k] * factor for k in _RATES if group.get(k) is not None} for group in groups]
     restore_parts(checkpoint, loop, state)
     for group, rate in zip(parts.optimizer.param_groups, rates, strict=True):
         group.update(rate)
-    if parts.lr_scheduler is not None:
-        parts.lr_scheduler.base_lrs = [rate * factor for rate in parts.lr_scheduler.base_lrs]
+    for schedule in _schedules(parts.lr_scheduler):
+        for name in _BASES:
+            if hasattr(schedule, name):
+                setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
     for name, part in stateful(parts):
         if not name.startswith("monitor ") and name in state["parts"]:
             with fitting(checkpoint, name):
@@ -162,8 +165,21 @@ def is_finite(parts: Parts) -> bool:
 
 
 def _typed(schedule: Any, state: Any) -> dict[str, Any]:
-    """Give back to a schedule's state the one kind of dict that is more than a dict."""
+    """Give back to a schedule's state, and its parts', the one kind of dict that is more."""
     if not isinstance(state, dict):
         raise EbmError("the checkpoint holds no state of a schedule")
     counters = {k for k, v in vars(schedule).items() if isinstance(v, Counter)}
-    return {k: Counter(v) if k in counters else v for k, v in state.items()}
+    typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
+    inner = getattr(schedule, "_schedulers", ())
+    if inner:
+        pairs = zip(inner, state["_schedulers"], strict=True)
+        typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
+    return typed
+
+
+def _schedules(schedule: Any) -> Iterator[Any]:
+    """Yield a schedule and those that it is made of."""
+    if schedule is not None:
+        yield schedule
+        for inner in getattr(schedule, "_schedulers", ()):
+            yield from _schedules(inner)
