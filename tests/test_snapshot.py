@@ -11,7 +11,6 @@ from torch import nn
 from torch.optim import lr_scheduler as schedules
 
 import ebmcore
-from ebmcore import ConfigError, EbmError
 
 TRAIN = {"steps": 20, "batch_size": 10, "checkpoint_every": "7 steps", "log_every": 3}
 QUIET = {"tracking": "off", "progress": False}
@@ -104,3 +103,63 @@ def test_a_rollback_lowers_the_rate_for_good_under_every_schedule(schedule):
     plain, rolled = rates
     for step in (9, 11, 12, 16, 20):
         assert rolled[step] == pytest.approx(plain[step] * (1 if step < 10 else 0.1)), step
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_an_optimisers_state_keeps_its_type(dtype):
+    # NAdam keeps one number in float32 whatever the weights are
+    def again():
+        return make(energy=network().to(dtype), optimizer=partial(torch.optim.NAdam, lr=0.01))
+
+    assert_resumes(again)
+
+
+class Remembers:
+    """A function with a state, of whatever signature."""
+
+    __name__ = "remembers"
+
+    def __init__(self):
+        self.calls = 0
+
+    def state_dict(self):
+        return {"calls": self.calls}
+
+    def load_state_dict(self, state):
+        self.calls = state["calls"]
+
+
+class Walks(Remembers):
+    def __call__(self, energy, x, generator):
+        self.calls += 1
+        return x + torch.randn(x.shape, generator=generator) / self.calls
+
+
+class Starts(Remembers):
+    def __call__(self, x, generator):
+        self.calls += 1
+        return x / self.calls
+
+
+def test_a_sampler_and_chains_that_are_callable_objects_remember():
+    assert_resumes(lambda: make(loss=gap, sampler=Walks(), chains=Starts(), n_steps=2))
+
+
+class Crowded(Remembers):
+    """A loss whose state has keys that read alike when they are joined by dots."""
+
+    wanted = {"a.b": 1.0, "a": {"b": 2.0}, 0: 3.0, "0": 4.0}  # noqa: RUF012
+
+    def __call__(self, energy, x):
+        return squares(energy, x)
+
+    def state_dict(self):
+        found = {k: torch.tensor(v) for k, v in self.wanted.items() if k != "a"}
+        return {**found, "a": {"b": torch.tensor(self.wanted["a"]["b"])}}
+
+    def load_state_dict(self, state):
+        assert {**state, "a": dict(state["a"])} == self.wanted
+
+
+def test_keys_that_read_alike_are_kept_apart():
+    assert_resumes(lambda: make(loss=Crowded()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from ebmcore.errors import EbmError
 from ebmcore.runner.checkpoint import Checkpoint, Contents, fitting
@@ -94,6 +95,7 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
             averaged.n_averaged.copy_(state["n_averaged"])
     with fitting(checkpoint, f"optimizer {type(parts.optimizer).__name__}"):
         parts.optimizer.load_state_dict(state["optimizer"])
+        _keep_types(parts.optimizer, state["optimizer"])
     if parts.chains is not None:
         held = {
             key: value.to(parts.device) if isinstance(value, Tensor) else value
@@ -162,6 +164,17 @@ def is_finite(parts: Parts) -> bool:
     held = (*parts.energy.state_dict().values(), *chains.values())
     floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
     return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())
+
+
+def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Give an optimiser's state the types that it had; torch makes them the weights' own."""
+    weights = (p for group in optimizer.param_groups for p in group["params"])
+    numbers = (number for group in saved["param_groups"] for number in group["params"])
+    for weight, number in zip(weights, numbers, strict=True):
+        held = optimizer.state.get(weight, {})
+        for name, value in saved["state"].get(number, {}).items():
+            if isinstance(value, Tensor) and value.dtype != held[name].dtype:
+                held[name] = value.to(held[name].device)
 
 
 def _typed(schedule: Any, state: Any) -> dict[str, Any]:
