@@ -163,3 +163,19 @@ class Crowded(Remembers):
 
 def test_keys_that_read_alike_are_kept_apart():
     assert_resumes(lambda: make(loss=Crowded()))
+
+
+class Masked(nn.Module):
+    """An energy with the mask of an autoregressive model, -inf above the diagonal."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, 2))
+        self.register_buffer("mask", torch.full((2, 2), -torch.inf).triu(1))
+
+    def forward(self, x):
+        return (x @ torch.softmax(self.weight + self.mask, -1)).square().sum(1)
+
+
+def test_a_buffer_that_is_infinite_by_design_is_no_divergence():
+    assert_resumes(lambda: make(energy=Masked()))

@@ -234,7 +234,9 @@ class Execution:
         The step that failed has drawn from the streams, so a resumed run begins before it.
         """
         after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
-        if isinstance(failure, CheckpointError) or after_good or not is_finite(self.parts):
+        if isinstance(failure, CheckpointError) or after_good:
+            return
+        if not is_finite(self.parts, self.loop.infinite):
             return
         try:
             contents = take(self.loop, self._record(), whole=False)

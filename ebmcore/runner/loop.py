@@ -15,7 +15,7 @@ from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import Parts, blame
 from ebmcore.runner.progress import Silent
-from ebmcore.runner.snapshot import is_finite
+from ebmcore.runner.snapshot import infinite_buffers, is_finite
 from ebmcore.runner.step import Stepped, TrainStep
 from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
 from ebmcore.runner.watch import Watch
@@ -55,6 +55,7 @@ class Loop:
         self.fetched = 0  # the step of the last fetch
         self.checked = 0  # how many of those that wait are known to be finite
         self.finite: dict[str, float] = {}  # the last finite value of each metric
+        self.infinite = infinite_buffers(parts.energy)
         self.skipped = 0
         self.skipped_in_a_row = 0
         self.save_wanted = ""  # why a checkpoint is asked for out of turn
@@ -234,7 +235,7 @@ class Loop:
         if len(self.waiting) > self.checked:
             found = self._wrong_among(self._columns())
             self.checked = len(self.waiting)
-        if found is None and not is_finite(self.parts):
+        if found is None and not is_finite(self.parts, self.infinite):
             found = Found(self.step, "a weight or a chain is not a finite number")
         if found is not None:
             hands.diverged(found)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ebmcore.errors import EbmError
@@ -158,10 +158,22 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     loop.forget()
 
 
-def is_finite(parts: Parts) -> bool:
-    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to."""
+def infinite_buffers(energy: nn.Module) -> frozenset[str]:
+    """Name the buffers that hold inf or NaN by design, such as a mask; asked before training."""
+    weights = {name for name, _ in energy.named_parameters(remove_duplicate=False)}
+    held = {k: v for k, v in energy.state_dict().items() if k not in weights}
+    floats = {k: v for k, v in held.items() if isinstance(v, Tensor) and v.is_floating_point()}
+    return frozenset(name for name, value in floats.items() if not bool(value.isfinite().all()))
+
+
+def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
+    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to.
+
+    Buffers named in `besides` are not looked at.
+    """
     chains = {} if parts.chains is None else parts.chains.state_dict()
-    held = (*parts.energy.state_dict().values(), *chains.values())
+    weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}
+    held = (*weights.values(), *chains.values())
     floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
     return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())
 
