@@ -179,3 +179,21 @@ class Masked(nn.Module):
 
 def test_a_buffer_that_is_infinite_by_design_is_no_divergence():
     assert_resumes(lambda: make(energy=Masked()))
+
+
+def test_a_skipped_step_moves_no_buffer():
+    torch.manual_seed(0)
+    energy = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 1), nn.Flatten(0))
+
+    def poisons(energy, x, step):
+        return energy(x * float("nan")).mean() if step == 6 else 0 * energy(x).mean()
+
+    run = make(energy=energy, loss=[squares, poisons]).run(
+        **{**TRAIN, "steps": 7, "checkpoint_every": "1 steps", "on_divergence": "skip"}, **QUIET
+    )
+    assert run.status == "FINISHED"
+    before, after = (
+        load_file(run.dir / f"checkpoints/step-0000000{step}/weights.safetensors")
+        for step in (6, 7)
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before)

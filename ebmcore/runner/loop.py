@@ -141,16 +141,29 @@ class Loop:
     def _train_on(self, index: Tensor, hands: Hands) -> Stepped | None:
         """Take one step; with on_divergence: skip, None when its numbers were not finite."""
         x, y = self.parts.data.x[index], self.parts.data.y
+        skips = self.train.on_divergence == "skip"
+        buffers = self._buffers() if skips else []
         proposal = self.one_step.compute(x, None if y is None else y[index], self.step)
-        if self.train.on_divergence == "skip":
+        if skips:
             found = self._wrong_in(proposal, self.step + 1)
             if found is not None:
+                for buffer, before in buffers:
+                    buffer.copy_(before)
                 self._skip(found, hands)
                 return None
             self.skipped_in_a_row = 0
         self.one_step.apply(proposal, self.step)
         self.waiting.append((self.step + 1, proposal.metrics))
         return proposal
+
+    def _buffers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the buffers that a forward pass may write to, such as running means, and copies.
+
+        They are all the energy's and those of the losses that are modules.
+        """
+        modules = [self.parts.energy, *(term.function for term in self.parts.losses)]
+        found = {b for m in modules if isinstance(m, nn.Module) for b in m.buffers()}
+        return [(buffer, buffer.clone()) for buffer in found]
 
     def _wrong_in(self, proposal: Stepped, step: int) -> Found | None:
         """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
