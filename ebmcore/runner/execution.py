@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import Tracking, Train
 from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
 from ebmcore.runner.best import Best
-from ebmcore.runner.checkpoint import Checkpoint, drop_after, newest, prune, write_checkpoint
+from ebmcore.runner.checkpoint import (
+    Checkpoint,
+    drop_after,
+    has_good,
+    newest,
+    prune,
+    write_checkpoint,
+)
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.divergence import Found
@@ -96,7 +103,7 @@ class Execution:
         Raises EbmError, before anything is written, when its state isn't that of these parts.
         """
         folder, heard = self.directory.checkpoints, self.experiment.warnings
-        if any(folder.glob("step-*")):
+        if has_good(folder):
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
             record, found = put_back(checkpoint, self.loop)
             heard.extend(found)
@@ -243,7 +250,9 @@ class Execution:
         The step that failed has drawn from the streams, so a resumed run begins before it.
         """
         after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
-        if isinstance(failure, CheckpointError) or after_good or not is_finite(self.parts):
+        if isinstance(failure, CheckpointError) or after_good:
+            return
+        if not is_finite(self.parts, self.loop.infinite):
             return
         try:
             contents = take(self.loop, self._record(), whole=False)
