@@ -2,11 +2,13 @@
 
 Reads lines of JSON from standard input: what stands after `python` on a command line, the folder,
 the variables, what comes first on the path, the files that take the two streams, and the seconds
-after which it is ended. Answers each with a line, the exit code. The interpreter of a fork ends as
-any other does, so exit codes, messages and what is done at exit are those of a fresh process; what
-is imported is not, and modules are named here that most commands import sooner or later.
+after which it is ended. Answers each with a line, the exit code. A fork ends as an interpreter
+does, its threads joined and its exit functions called, but tears down no modules: that would copy
+all that it shares with this process. So exit codes, messages and files are a fresh process's own;
+what is imported is not, and modules are named here that most commands import.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -14,6 +16,7 @@ import os
 import runpy
 import signal
 import sys
+import threading
 
 for name in (
     "ebmcore.cli.main",
@@ -64,8 +67,28 @@ def obey(request: dict) -> None:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
 
 
+def code(request: dict) -> int:
+    """Obey; return the exit code."""
+    try:
+        obey(request)
+    except SystemExit as asked:
+        if asked.code is None or isinstance(asked.code, int):
+            return asked.code or 0
+        sys.stderr.write(f"{asked.code}\n")
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
 gc.collect()
 gc.freeze()  # no collection in a fork walks, and thereby copies, what was there before it
 asked = serve()
 if asked is not None:
-    obey(asked)
+    ended = code(asked)
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended)
