@@ -287,3 +287,15 @@ def test_weights_that_do_not_fit_are_refused(config):
     file.write_text(file.read_text().replace("width: 5", "width: 6"))
     with pytest.raises(EbmError, match="the weights don't fit the energy"):
         ebmcore.load(run.dir, plugins=config["plugins"]["files"])
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
+    from ebmcore.runner import execution
+
+    def breaks(*arguments):
+        raise KeyError("before the first line")
+
+    monkeypatch.setattr(execution, "choose_threads", breaks)
+    with pytest.raises(KeyError):
+        experiment().run(tracking="off", progress=False, steps=2, batch_size=10)
+    assert list((tmp_path / "runs").iterdir()) == []

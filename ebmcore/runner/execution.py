@@ -202,9 +202,10 @@ class Execution:
         decay, steps = self.train.ema, self.loop.steps
         if decay is None or decay**steps <= _FIRST_WEIGHTS:
             return
+        fits = 1 - float(f"{1 - _FIRST_WEIGHTS ** (1 / steps):.2g}")
         self.warn(
             f"train.ema {decay} is slow for {steps} steps: {decay**steps:.0%} of the averaged "
-            f"weights will be the first step's; {_FIRST_WEIGHTS ** (1 / steps):.2g} would fit"
+            f"weights will be the first step's; {fits:g} would fit"
         )
 
     def _write(self, step: int, metrics: dict[str, float]) -> None:

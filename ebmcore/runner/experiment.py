@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -186,9 +187,14 @@ class Experiment:
             uri = tracking if isinstance(tracking, str) else None
             target = tracking if isinstance(tracking, Tracking) else Tracking(uri=uri)
         with directory:
-            execution = Execution(
-                self, parts, options, target, directory, show=progress, resumes=resumes
-            )
+            try:
+                execution = Execution(
+                    self, parts, options, target, directory, show=progress, resumes=resumes
+                )
+            except BaseException:
+                if not resumes:  # it holds nothing yet
+                    shutil.rmtree(directory.path, ignore_errors=True)
+                raise
             return execution.run()
 
     def _ready(self, train: Train) -> Parts:
