@@ -1,20 +1,25 @@
-# Two commands: `make demo` and `make test`. Both use .venv, which the first of them makes.
+# Three commands. `make demo` and `make test` use .venv, which the first of them makes; `make bench`
+# uses .venv-bench, with the peers that it compares with: `make bench BENCH=--quick` for a short one.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint style bench clean
 
 demo: .venv/ready
 	$(BIN)/ebmcore run examples/five_gaussians.yaml
 
-test: lint
-	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+# mypy is one of the tests (tests/test_types.py), so that it runs beside the others
+test: style
+	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-lint: .venv/ready
+lint: style
+	$(BIN)/mypy
+
+style: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 
 .venv/ready: requirements-dev.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv .venv
@@ -23,5 +28,21 @@ lint: .venv/ready
 		--requirement requirements-dev.txt
 	touch .venv/ready
 
+bench: .venv-bench/ready
+	.venv-bench/bin/python benchmarks/bench.py $(BENCH)
+
+# the runner's pins and the peers' own; no peer may bring another torch
+BENCH_PIP := .venv-bench/bin/pip install --quiet --constraint constraints.txt \
+	--constraint benchmarks/constraints.txt
+
+.venv-bench/ready: requirements-dev.txt constraints.txt benchmarks/constraints.txt pyproject.toml \
+		$(wildcard plugins/*/pyproject.toml)
+	$(PYTHON) -m venv .venv-bench
+	$(BENCH_PIP) editables hatchling
+	$(BENCH_PIP) --no-build-isolation $(patsubst %,--editable %,. $(wildcard plugins/*))
+	$(BENCH_PIP) torchebm || echo "torchebm can't be installed: its rows will say so"
+	$(BENCH_PIP) jax optax || echo "jax and optax can't be installed: their rows will say so"
+	touch .venv-bench/ready
+
 clean:
-	rm -rf .venv runs mlruns mlflow.db
+	rm -rf .venv .venv-bench runs mlruns mlflow.db

@@ -42,6 +42,8 @@ class Blocks:
         self.kernel = kernel
         self.energy = energy
         self.every = every
+        self.device = device
+        self.threads = torch.get_num_threads()
         self.why = unavailable(device) or ""
         self.checked = False
 
@@ -91,6 +93,25 @@ class Blocks:
                 "its steps lead elsewhere in a graph: they depend on more than the state"
             )
         self.checked = True
+
+
+_RECENT: list[Blocks] = []  # the last ones first
+
+
+def blocks_of(kernel: Any, energy: Any, *, every: bool, device: torch.device) -> Blocks:
+    """Return the blocks of a kernel on an energy: those made lately, or new ones.
+
+    The last two are held, with their kernels and energies, so that a second call compiles nothing;
+    what has changed in them since is asked of the graph at each call, as ever.
+    """
+    threads = torch.get_num_threads()
+    for blocks in _RECENT:
+        same = blocks.kernel is kernel and blocks.energy is energy and blocks.every == every
+        if same and (blocks.device, blocks.threads) == (device, threads):
+            return blocks
+    made = Blocks(kernel, energy, every=every, device=device)
+    _RECENT[:] = [made, *_RECENT[:1]]
+    return made
 
 
 def pays(kernel: Any, n_steps: int) -> bool:

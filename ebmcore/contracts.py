@@ -8,6 +8,9 @@ builds it. Parameters with these names are handed over by the runner and are no 
                               losses alone: training_data (n, *event), on the CPU
     losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
 
+What a sampler, a loss or a monitor remembers from one call to the next, it offers by `state_dict`
+and `load_state_dict`, as tensors and JSON types: a resumed run puts it back.
+
 A dataset is called with nothing and returns x (n, *event), a pair (x, y) or a torch Dataset. It
 may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in nats, and
 `bounds`, (2, *event), if its range is another than that of its points.

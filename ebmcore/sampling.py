@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
@@ -36,7 +36,10 @@ class Trace(NamedTuple):
 
 
 class StepFunction:
-    """A sampler made of one function `(energy, x, generator) -> x`, one step of its kernel."""
+    """A sampler made of one function `(energy, x, generator) -> x`, one step of its kernel.
+
+    A callable object may remember something, by `state_dict` and `load_state_dict`.
+    """
 
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
@@ -50,9 +53,20 @@ class StepFunction:
             x = self.step(energy, x, generator).detach()
         return x
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the function remembers."""
+        return _state_of(self.step)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give the function back what it remembered."""
+        _give_back(self.step, state)
+
 
 class StartFunction(Chains):
-    """Chains made of one function `(x, generator) -> x_start`; nothing is kept."""
+    """Chains made of one function `(x, generator) -> x_start`; no chain is kept.
+
+    A callable object may remember something, by `state_dict` and `load_state_dict`.
+    """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
         self.function = function
@@ -60,6 +74,23 @@ class StartFunction(Chains):
     def start(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Call the function."""
         return self.function(x, generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the function remembers."""
+        return _state_of(self.function)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give the function back what it remembered."""
+        _give_back(self.function, state)
+
+
+def _state_of(function: Any) -> dict[str, Any]:
+    return dict(function.state_dict()) if hasattr(function, "state_dict") else {}
+
+
+def _give_back(function: Any, state: Mapping[str, Any]) -> None:
+    if hasattr(function, "load_state_dict"):
+        function.load_state_dict(state)
 
 
 def as_chains(chains: Any) -> Chains:
@@ -345,11 +376,11 @@ def _blocks(
 ) -> Blocks | None:
     if compile is False or hasattr(kernel, "sample"):
         return None
-    from ebmcore.blocks import Blocks, pays
+    from ebmcore.blocks import blocks_of, pays
 
     if compile == "auto" and not pays(kernel, n_steps):
         return None
-    return Blocks(kernel, energy, every=trace, device=x.device)
+    return blocks_of(kernel, energy, every=trace, device=x.device)
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

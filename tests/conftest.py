@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,12 @@ CONFIG = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """Put the files with the most slow tests first, so that no worker ends with a long one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(scope="session")
 def make_config():
     """Return new copies of a config that trains in milliseconds and needs only `parts.py`."""
@@ -52,8 +61,50 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A database of MLflow's with nothing in it, which takes seconds to make."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def ebmcore_command():
+def store(empty_store, tmp_path):
+    """MLflow's database of this folder, and a client of it."""
+    from mlflow import MlflowClient
+
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    return MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Python's commands in forks of one warm process."""
+    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Forks()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ebmcore_command(forks):
+    """Run the command line in a fork of a process that has imported what it imports."""
+
+    def call(*arguments, path=()):
+        return forks.run(
+            "-m", "ebmcore", *arguments, cwd=Path.cwd(), env=dict(os.environ), path=path
+        )
+
+    return call
+
+
+@pytest.fixture
+def fresh_command():
     """Run the command line as a user does, in a process of its own."""
 
     def call(*arguments, **options):

@@ -6,6 +6,7 @@ is made in seconds and yet has no editable install, no source tree and no plugin
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,12 +15,26 @@ import sysconfig
 import venv
 from pathlib import Path
 
+_spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
+forks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(forks)
+
+BUILD = """
+import os, sys
+from hatchling.build import build_wheel
+into, *folders = sys.argv[1:]
+for folder in folders:
+    os.chdir(folder)
+    build_wheel(into)
+"""
+
 
 class Environment:
     """A virtual environment of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.forks = forks.Forks(folder / "bin" / "python")
         venv.create(folder, with_pip=False, symlinks=True)
         self.python = folder / "bin" / "python"
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -29,10 +44,26 @@ class Environment:
             if not ours and entry.suffix != ".pth":
                 (self.site / entry.name).symlink_to(entry)
 
-    def run(self, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments, from a folder that is not the source tree."""
-        kept = ("PYTHONPATH", "EBMCORE_", "MLFLOW_")
-        variables = {k: v for k, v in os.environ.items() if not k.startswith(kept)}
+    def __enter__(self) -> Environment:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.forks.close()
+
+    def run(
+        self, *arguments: object, cwd: Path, warm: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments, from a folder that is not the source tree.
+
+        `warm` is in a fork of a process that has imported the core and what it needs: of those that
+        are installed when the first of them is run.
+        """
+        ours = ("PYTHONPATH", "EBMCORE_", "MLFLOW_")
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        variables["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        if warm:
+            variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # hypothesis's takes seconds
+            return self.forks.run(*arguments, cwd=cwd, env=variables)
         return subprocess.run(
             [self.python, *map(str, arguments)],
             cwd=cwd,
@@ -40,7 +71,7 @@ class Environment:
             text=True,
             timeout=600,
             check=False,
-            env={**variables, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=variables,
         )
 
     def pip(self, *arguments: object) -> None:
@@ -52,17 +83,17 @@ class Environment:
         """Install wheels, without looking for their dependencies."""
         self.pip("install", "--quiet", "--no-deps", "--no-index", *wheels)
 
-    def ebmcore(self, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def ebmcore(
+        self, *arguments: object, cwd: Path, warm: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command `ebmcore`."""
-        return self.run("-m", "ebmcore", *arguments, cwd=cwd)
+        return self.run("-m", "ebmcore", *arguments, cwd=cwd, warm=warm)
 
 
 def build_wheels(folders: list[Path], into: Path) -> list[Path]:
-    """Build a wheel of each distribution."""
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run(
-        [*command, "--no-build-isolation", "--wheel-dir", into, *folders], check=True, timeout=300
-    )
+    """Build a wheel of each distribution, by the backend that they all name."""
+    command = [sys.executable, "-c", BUILD, into, *folders]
+    subprocess.run(command, check=True, timeout=300, stdout=subprocess.DEVNULL)
     return sorted(into.glob("*.whl"))
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import ebmcore
+from ebmcore import blocks
 from ebmcore.blocks import BLOCK, Blocks, pays
 from ebmcore.graphs import unavailable
 from ebmcore.sampling import Walk
@@ -130,3 +131,14 @@ def test_our_own_kernels_fit_in_blocks(name):
     close(found.x, expected.x)
     close(found.info, expected.info)
     assert blocks.why == ""
+
+
+def test_blocks_made_lately_are_taken_again():
+    kernel, other = object(), object()
+    cpu = torch.device("cpu")
+    one = blocks.blocks_of(kernel, bowl, every=False, device=cpu)
+    traced = blocks.blocks_of(kernel, bowl, every=True, device=cpu)
+    assert blocks.blocks_of(kernel, bowl, every=False, device=cpu) is one
+    assert blocks.blocks_of(kernel, bowl, every=True, device=cpu) is traced
+    assert blocks.blocks_of(other, bowl, every=False, device=cpu) not in (one, traced)
+    assert blocks.blocks_of(kernel, bowl, every=False, device=cpu) is not one  # two are held

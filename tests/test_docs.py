@@ -127,3 +127,15 @@ def test_the_guides_commands_run(tmp_path):
         said += done.stdout
     assert said.count("run FINISHED") == 2
     assert (folder / "my-energies" / "my_energies" / "ring.py").is_file()
+
+
+def test_each_test_that_a_promise_names_is_there():
+    text = (ROOT / "docs" / "reliability.md").read_text().partition("## Checkpoints")[2]
+    named, file = set(), ""
+    for found in re.finditer(r"`(?:(test_\w+\.py)|(?=::))(?:::(test_\w+))?`", text):
+        file = found[1] or file
+        named.add((file, found[2]))
+    assert len(named) > 20
+    for file, test in named:
+        source = (ROOT / "tests" / file).read_text()
+        assert test is None or f"def {test}(" in source, (file, test)

@@ -1,6 +1,7 @@
 """The examples: they fit, their configs are known to the schema, and the short ones train."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -26,11 +27,17 @@ def test_the_parts_fit(file):
     assert found["parameters"] > 0
 
 
+@pytest.fixture(scope="module")
+def schema():
+    """The schema of configs with our plugins, which takes seconds to make."""
+    made = config_schema(ebmcore.Host.discover())
+    jsonschema.Draft202012Validator.check_schema(made)
+    return jsonschema.Draft202012Validator(made)
+
+
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
-def test_the_schema_knows_them(file):
-    schema = config_schema(ebmcore.Host.discover())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(read_config(file).tree)
+def test_the_schema_knows_them(file, schema):
+    schema.validate(read_config(file).tree)
 
 
 def test_the_main_job_is_what_it_says():
@@ -98,3 +105,27 @@ def test_the_local_loss_by_hand():
     found = component.load()(lambda x: x[:, 0], x, x_neg, beta=2.0)
     expected = torch.log1p(torch.exp(2 * torch.tensor([0.5, -1.0]))).mean() / 2
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_each_resumes_exactly(file, tmp_path):
+    short = {
+        "train.epochs": None, "train.steps": 7, "train.checkpoint_every": "4 steps",
+        "tracking": "off", "monitors": ["energies"],
+    }  # fmt: skip
+    whole = ebmcore.run(file, short, progress=False)
+    part = Path(shutil.copytree(whole.dir, tmp_path / "part"))
+    shutil.rmtree(part / "checkpoints" / "step-00000007")
+    facts = json.loads((part / "run.json").read_text())
+    (part / "run.json").write_text(json.dumps({**facts, "status": "RUNNING"}))
+    resumed = ebmcore.resume(part, progress=False)
+    last = [run.dir / "checkpoints" / "step-00000007" for run in (whole, resumed)]
+    for one in last[0].glob("*.safetensors"):
+        first, second = load_file(one), load_file(last[1] / one.name)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first), one.name
+    clocks = {"train/steps_per_second"}
+    assert {k: v for k, v in whole.metrics.items() if k not in clocks} == {
+        k: v for k, v in resumed.metrics.items() if k not in clocks
+    }

@@ -51,14 +51,14 @@ def test_a_plugin_that_ends_the_program(tmp_path, arguments, ebmcore_command):
         assert "SystemExit: 0" in json.loads(done.stdout)["error"]
 
 
-def test_a_stream_that_holds_ascii_alone(tmp_path, ebmcore_command):
+def test_a_stream_that_holds_ascii_alone(tmp_path, fresh_command):
     (tmp_path / "mine.py").write_text(PART, encoding="utf-8")
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     command = ("components", "loss", "-p", "mine.py")
-    done = ebmcore_command(*command, env=environment)
+    done = fresh_command(*command, env=environment)
     assert done.returncode == 0, done.stderr
     assert "?nlike." in done.stdout
-    found = json.loads(ebmcore_command(*command, "--json", env=environment).stdout)
+    found = json.loads(fresh_command(*command, "--json", env=environment).stdout)
     assert "Ünlike." in {c["summary"] for c in found}
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,14 @@ def test_an_average_that_is_too_slow_is_told(config):
     assert fits**18 == pytest.approx(0.05, rel=0.1)
 
 
+def test_a_slow_monitor_is_told(config, monkeypatch):
+    from ebmcore.runner import execution
+
+    monkeypatch.setattr(execution, "_SLOW", 0.2)
+    (warning,) = go(config, monitors=["dozes"]).warnings
+    assert re.match(r"monitor 'dozes' took \d of \d+ s; a longer `every`", warning)
+
+
 @pytest.mark.slow
 def test_names_that_mlflow_does_not_take(config, tmp_path):
     from mlflow import MlflowClient
@@ -278,3 +287,15 @@ def test_weights_that_do_not_fit_are_refused(config):
     file.write_text(file.read_text().replace("width: 5", "width: 6"))
     with pytest.raises(EbmError, match="the weights don't fit the energy"):
         ebmcore.load(run.dir, plugins=config["plugins"]["files"])
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
+    from ebmcore.runner import execution
+
+    def breaks(*arguments):
+        raise KeyError("before the first line")
+
+    monkeypatch.setattr(execution, "choose_threads", breaks)
+    with pytest.raises(KeyError):
+        experiment().run(tracking="off", progress=False, steps=2, batch_size=10)
+    assert list((tmp_path / "runs").iterdir()) == []

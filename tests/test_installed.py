@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -96,17 +97,23 @@ def wheels(tmp_path_factory):
 @pytest.fixture(scope="module")
 def everything(wheels, tmp_path_factory):
     """An environment with all wheels but the listener's."""
-    environment = environments.Environment(tmp_path_factory.mktemp("everything") / "venv")
-    environment.install(*(wheel for name, wheel in wheels.items() if name != "listener"))
-    return environment
+    with environments.Environment(tmp_path_factory.mktemp("everything") / "venv") as environment:
+        environment.install(*(wheel for name, wheel in wheels.items() if name != "listener"))
+        yield environment
 
 
 @pytest.fixture(scope="module")
 def bare(wheels, tmp_path_factory):
     """An environment with the core alone."""
-    environment = environments.Environment(tmp_path_factory.mktemp("bare") / "venv")
-    environment.install(wheels["ebmcore"])
-    return environment
+    with environments.Environment(tmp_path_factory.mktemp("bare") / "venv") as environment:
+        environment.install(wheels["ebmcore"])
+        yield environment
+
+
+def test_every_wheel_of_ours_tells_that_it_is_typed(wheels):
+    for folder in OURS:
+        with zipfile.ZipFile(wheels[folder.name if folder != ROOT else "ebmcore"]) as wheel:
+            assert any(name.endswith("/py.typed") for name in wheel.namelist()), wheel.filename
 
 
 def test_every_distribution_is_found_and_loads(everything, tmp_path):
@@ -132,7 +139,7 @@ def test_every_contract_is_exercised_through_an_installed_plugin(everything, tmp
         "print(json.dumps([[n.kind, sys.modules[n.target.__module__].__file__,"
         " n.component.plugin.distribution] for n in config.nodes]))\n"
     )
-    used = environments.document(everything.run("-c", code, cwd=tmp_path))
+    used = environments.document(everything.run("-c", code, cwd=tmp_path, warm=True))
     assert {kind for kind, _, _ in used} == {
         "energy",
         "sampler",
@@ -148,7 +155,9 @@ def test_every_contract_is_exercised_through_an_installed_plugin(everything, tmp
 
 def test_a_strangers_energy_and_monitor(everything, tmp_path):
     run = environments.document(
-        everything.ebmcore("run", EXAMPLE / "example.yaml", "tracking=off", "--json", cwd=tmp_path)
+        everything.ebmcore(
+            "run", EXAMPLE / "example.yaml", "tracking=off", "--json", cwd=tmp_path, warm=True
+        )
     )
     assert run["metrics"]["precision/mean_error"] < 0.05
     facts = json.loads(Path(tmp_path, run["run_dir"], "run.json").read_text())
@@ -160,7 +169,9 @@ def test_life_cycle_hooks_of_an_installed_plugin(everything, wheels, tmp_path):
     (tmp_path / "short.yaml").write_text(SHORT)
     everything.install(wheels["listener"])
     try:
-        done = everything.ebmcore("run", "short.yaml", "monitors=[]", "--json", cwd=tmp_path)
+        done = everything.ebmcore(
+            "run", "short.yaml", "monitors=[]", "--json", cwd=tmp_path, warm=True
+        )
     finally:
         everything.pip("uninstall", "--quiet", "--yes", "listener")
     run = environments.document(done)
@@ -184,7 +195,9 @@ def test_a_missing_plugin_is_named_with_the_command_that_installs_it(everything,
     )
     everything.pip("uninstall", "--quiet", "--yes", "ebmcore-langevin")
     try:
-        done = everything.ebmcore("run", config, "train.epochs=1", "--json", cwd=tmp_path)
+        done = everything.ebmcore(
+            "run", config, "train.epochs=1", "--json", cwd=tmp_path, warm=True
+        )
     finally:
         everything.install(wheels["ebmcore-langevin"])
     assert done.returncode == 2
@@ -192,7 +205,7 @@ def test_a_missing_plugin_is_named_with_the_command_that_installs_it(everything,
     assert message.startswith(f"{config}:{line} sampler.type: no sampler 'langevin'.")
     assert message.endswith("Install it with: pip install ebmcore-langevin")
     assert not list(tmp_path.iterdir())
-    mended = everything.ebmcore("run", config, "--dry-run", cwd=tmp_path)
+    mended = everything.ebmcore("run", config, "--dry-run", cwd=tmp_path, warm=True)
     assert mended.returncode == 0
 
 

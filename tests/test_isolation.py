@@ -98,9 +98,9 @@ def wheels(sources, tmp_path_factory):
 @pytest.fixture
 def environment(wheels, tmp_path_factory):
     """An environment with the core alone."""
-    made = environments.Environment(tmp_path_factory.mktemp("environment") / "venv")
-    made.install(wheels["ebmcore-0.1.0"])
-    return made
+    with environments.Environment(tmp_path_factory.mktemp("environment") / "venv") as made:
+        made.install(wheels["ebmcore-0.1.0"])
+        yield made
 
 
 def listed(environment, tmp_path):
@@ -173,16 +173,15 @@ def test_strict_plugins(tmp_path, config, ebmcore_command):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ebmcore.v1]\nbad = bad\n")
-    import os
-
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "bad")}
-    lax = ebmcore_command("run", "c.json", "--dry-run", env=environment)
+    lax = ebmcore_command("run", "c.json", "--dry-run", path=[tmp_path / "bad"])
     assert lax.returncode == 0, lax.stderr
     for command in (["run", "c.json", "--dry-run"], ["plugins", "list"]):
-        strict = ebmcore_command(*command, "--strict-plugins", env=environment)
+        strict = ebmcore_command(*command, "--strict-plugins", path=[tmp_path / "bad"])
         assert strict.returncode == 2
         assert "plugin 'bad' (bad 1.0) is import_error" in strict.stderr
-        without = ebmcore_command(*command, "--strict-plugins", "-p", "no:bad", env=environment)
+        without = ebmcore_command(
+            *command, "--strict-plugins", "-p", "no:bad", path=[tmp_path / "bad"]
+        )
         assert without.returncode == 0, without.stderr
 
 
@@ -190,22 +189,30 @@ def test_a_repeated_run_tells_of_other_versions(environment, wheels, tmp_path, c
     environment.install(wheels["plain-1.0"])
     config["loss"], config["monitors"] = "plain_loss", []
     (tmp_path / "c.json").write_text(json.dumps(config))
-    first = environments.document(environment.ebmcore("run", "c.json", "--json", cwd=tmp_path))
+    first = environments.document(
+        environment.ebmcore("run", "c.json", "--json", cwd=tmp_path, warm=True)
+    )
     again = Path(first["run_dir"]) / "config.yaml"
-    same = environments.document(environment.ebmcore("run", again, "--json", cwd=tmp_path))
+    same = environments.document(
+        environment.ebmcore("run", again, "--json", cwd=tmp_path, warm=True)
+    )
     assert same["warnings"] == []
     environment.pip("install", "--quiet", "--no-deps", "--no-index", "--upgrade",
                     wheels["plain-2.0"])  # fmt: skip
-    warned = environments.document(environment.ebmcore("run", again, "--json", cwd=tmp_path))
+    warned = environments.document(
+        environment.ebmcore("run", again, "--json", cwd=tmp_path, warm=True)
+    )
     assert warned["warnings"] == ["plugin plain was 1.0 when this run was made, and is 2.0"]
-    refused = environment.ebmcore("run", again, "--versions", "refuse", cwd=tmp_path)
+    refused = environment.ebmcore("run", again, "--versions", "refuse", cwd=tmp_path, warm=True)
     assert refused.returncode == 2
     assert "plugin plain was 1.0 when this run was made, and is 2.0" in refused.stderr
-    quiet = environment.ebmcore("run", again, "--versions", "ignore", "--json", cwd=tmp_path)
+    quiet = environment.ebmcore(
+        "run", again, "--versions", "ignore", "--json", cwd=tmp_path, warm=True
+    )
     assert environments.document(quiet)["warnings"] == []
     diff = environments.document(
         environment.ebmcore("runs", "diff", first["run_dir"], warned["run_dir"], "--json",
-                            cwd=tmp_path)
+                            cwd=tmp_path, warm=True)
     )  # fmt: skip
     assert set(diff["versions"]) == {"plain"}
     assert "seed" not in diff["config"]

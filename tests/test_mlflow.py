@@ -123,14 +123,19 @@ def test_numbers_that_mlflow_cannot_hold_are_left_out(tracked, mlflow_client, tm
     assert (last["odd/inf"], last["odd/nan"]) == ("inf", "nan")
 
 
-def test_two_first_runs_at_once(tracked, tmp_path):
+def test_two_first_runs_and_a_sync_at_once(tracked, tmp_path):
+    before = ebmcore.run({**tracked, "tracking": "off"}, progress=False)
     (tmp_path / "c.yaml").write_text(json.dumps(tracked))
-    command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--json"]
-    both = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
+    command = [sys.executable, "-m", "ebmcore"]
+    one = [*command, "run", "c.yaml", "--json"]
+    other = [*command, "runs", "sync", str(before.dir), "--uri", "sqlite:///mlflow.db", "--json"]
+    processes = [
+        subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for c in (one, one, other)
     ]
-    found = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    *found, synced = [json.loads(process.communicate(timeout=300)[0]) for process in processes]
     assert [f["status"] for f in found] == ["FINISHED", "FINISHED"]
-    assert len({f["mlflow_run_id"] for f in found} - {None}) == 2
     assert not any(f["warnings"] for f in found)
+    assert [s["outcome"] for s in synced] == ["sent"]
+    ids = {f["mlflow_run_id"] for f in found} | {s["run_id"] for s in synced}
+    assert len(ids - {None}) == 3

@@ -4,11 +4,8 @@ Every plugin lists perturbations of its own in `tests/perturbations.yaml`. Each 
 of the plugin, and the test that guards the formula is run on the copy: it must fail, by itself.
 """
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -34,33 +31,26 @@ def test_the_text_to_perturb_is_there_once(plugin, entry):
     assert f"def {test}(" in (plugin / entry["fails"].split("::")[0]).read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def forked():
-    """Run one test on a changed copy of its plugin; return the exit code and what was printed."""
-    command = [sys.executable, Path(__file__).with_name("forked_pytest.py")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-
-        def run(folder, test):
-            print(json.dumps({"folder": str(folder), "test": test}), file=process.stdin, flush=True)
-            return json.loads(process.stdout.readline())
-
-        yield run
-        process.stdin.close()
+# no plugin of pytest's: hypothesis's alone takes longer to rewrite than most of the tests to run
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-c", os.devnull, "--import-mode=importlib",
+           "--assert=plain", "--tb=line")  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.plugins
 @pytest.mark.parametrize(("plugin", "entry"), PERTURBATIONS, ids=title)
-def test_a_perturbed_formula_fails(plugin, entry, tmp_path, forked):
+def test_a_perturbed_formula_fails(plugin, entry, tmp_path, forks):
     copy = tmp_path / plugin.name
     shutil.copytree(plugin, copy, ignore=shutil.ignore_patterns("__pycache__"))
     file = copy / entry["file"]
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace(entry["was"], entry["becomes"]), encoding="utf-8")
-    code, printed = forked(copy, entry["fails"])
-    assert code == pytest.ExitCode.TESTS_FAILED, printed[-3000:]
+    variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = forks.run(
+        "-m", "pytest", *OPTIONS, "--rootdir", copy, entry["fails"],
+        cwd=copy, env=variables, path=[copy],
+    )  # fmt: skip
+    printed = done.stdout + done.stderr
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, printed[-3000:]
     assert " failed" in printed
     assert " error" not in printed.splitlines()[-1], printed[-3000:]

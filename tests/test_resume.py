@@ -223,6 +223,19 @@ def test_a_run_that_failed_goes_on_once_its_part_is_mended(config):
     assert_same(whole.dir, resume(failed, config).dir)
 
 
+def test_a_run_that_failed_before_its_first_checkpoint_begins_again(config):
+    config["train"] |= {"steps": 12, "checkpoint_every": "end"}
+    losses = [*config["loss"], {"type": "parts:breaks", "at": 5}]
+    whole = go(config, loss=[*config["loss"], {"type": "parts:breaks", "at": -1}])
+    with pytest.raises(RunError) as caught:
+        go(config, loss=losses)
+    failed = caught.value.run.dir
+    assert [place.name for place in failed.glob("checkpoints/*")] == ["step-00000005"]
+    config_file = failed / "config.yaml"
+    config_file.write_text(config_file.read_text().replace("at: 5,", "at: -1,"))
+    assert_same(whole.dir, resume(failed, config).dir)
+
+
 def test_cadence_retention_and_the_best(config):
     config["train"] |= {"steps": 60, "keep_checkpoints": 2, "keep_best": "counts/zigzag"}
     run = go(config)

@@ -27,12 +27,15 @@ def command(
     account = read_account(run_dir)
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
-    facts, mlflow = account.facts, account.facts.get("mlflow")
+    from ebmcore.tracking.target import recorded_target, shown
+
+    facts, target = account.facts, recorded_target(account.facts)
+    mlflow = None if target is None else target.record(account.mlflow or "")
     found = {
         **account.document(),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
-        "mlflow": mlflow and {**mlflow, "state": account.mlflow} if _is(mlflow) else None,
+        "mlflow": mlflow and {**mlflow, "uri": shown(mlflow["uri"])},
         "pictures": len(list(account.path.glob("figures/*/*.png"))),
     }
     return Answer(found, lambda: _show(account, found))
@@ -64,6 +67,8 @@ def _text(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list):
         return ", ".join(map(_text, value))
+    if isinstance(value, dict) and "component" in value:
+        return printable(str(value["component"]))
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if not isinstance(v, (dict, list)) and v is not None}
         return ", ".join(f"{k} {v}" for k, v in kept.items())

@@ -78,6 +78,14 @@ def newest(folder: Path) -> Path | None:
     return next((place for place in _places(folder) if _is_whole(place)), None)
 
 
+def has_good(folder: Path) -> bool:
+    """Whether a run goes on from a checkpoint: from one that may be whole, readable or not.
+
+    What a run that FAILED before its first checkpoint left is none: it begins again.
+    """
+    return any(_says_whole(place) is not False for place in _places(folder))
+
+
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
     """Delete all but the last `keep` checkpoints and those of the steps named besides."""
     kept = {f"step-{step:08d}" for step in besides if step is not None}
@@ -197,10 +205,15 @@ def _places(folder: Path) -> Sequence[Path]:
 
 
 def _is_whole(place: Path) -> bool:
+    return bool(_says_whole(place))
+
+
+def _says_whole(place: Path) -> bool | None:
+    """Return what the manifest says, None when it isn't readable."""
     try:
         return bool(json.loads((place / "manifest.json").read_text())["whole"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None
 
 
 def _hash(file: Path) -> str:

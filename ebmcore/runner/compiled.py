@@ -20,7 +20,7 @@ from ebmcore.graphs import Graph
 from ebmcore.runner.account import Account
 from ebmcore.runner.agreement import same
 from ebmcore.runner.draws import Script
-from ebmcore.runner.fused import fuse, fused_step
+from ebmcore.runner.fused import fuse
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.pieces import Handed, Judged, LongWalk, Ways
 from ebmcore.runner.search import Search, buffers_of
@@ -66,7 +66,6 @@ class CompiledStep(TrainStep):
         why = fuse(parts.optimizer)
         if why:
             self.left_out[self.optimizer] = why
-        self.move_weights = parts.optimizer.step if why else fused_step(parts.optimizer)
 
     @property
     def mode(self) -> str:
@@ -97,10 +96,6 @@ class CompiledStep(TrainStep):
             return Stepped(x, x_neg, info, self.judge(x, x_neg, y, step))
         judged = self._called(ways.judge, step, x, x_neg, y, handed)
         return Stepped(x, x_neg, info, self._left(judged))
-
-    def take_weights(self) -> None:
-        """Move the weights by the fused kernel, where there is one."""
-        self.move_weights()
 
     def _left(self, judged: Judged) -> dict[str, Tensor]:
         """Leave the gradient in the parameters, as `judge` does; return the metrics."""

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import Tracking, Train
 from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
 from ebmcore.runner.best import Best
-from ebmcore.runner.checkpoint import Checkpoint, drop_after, newest, prune, write_checkpoint
+from ebmcore.runner.checkpoint import (
+    Checkpoint,
+    drop_after,
+    has_good,
+    newest,
+    prune,
+    write_checkpoint,
+)
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.divergence import Found
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
 
 
 _FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
+_SHARE = 0.2  # of a run's time, beyond which a monitor is called slow
+_SLOW = 5.0  # seconds below which none is
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
@@ -93,7 +102,7 @@ class Execution:
         Raises EbmError, before anything is written, when its state isn't that of these parts.
         """
         folder, heard = self.directory.checkpoints, self.experiment.warnings
-        if any(folder.glob("step-*")):
+        if has_good(folder):
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
             record, found = put_back(checkpoint, self.loop)
             heard.extend(found)
@@ -192,9 +201,10 @@ class Execution:
         decay, steps = self.train.ema, self.loop.steps
         if decay is None or decay**steps <= _FIRST_WEIGHTS:
             return
+        fits = 1 - float(f"{1 - _FIRST_WEIGHTS ** (1 / steps):.2g}")
         self.warn(
             f"train.ema {decay} is slow for {steps} steps: {decay**steps:.0%} of the averaged "
-            f"weights will be the first step's; {_FIRST_WEIGHTS ** (1 / steps):.2g} would fit"
+            f"weights will be the first step's; {fits:g} would fit"
         )
 
     def _write(self, step: int, metrics: dict[str, float]) -> None:
@@ -240,7 +250,9 @@ class Execution:
         The step that failed has drawn from the streams, so a resumed run begins before it.
         """
         after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
-        if isinstance(failure, CheckpointError) or after_good or not is_finite(self.parts):
+        if isinstance(failure, CheckpointError) or after_good:
+            return
+        if not is_finite(self.parts, self.loop.infinite):
             return
         try:
             contents = take(self.loop, self._record(), whole=False)
@@ -324,6 +336,7 @@ class Execution:
             best=self.best.state(),
             error=None if failure is None else str(failure),
         )
+        self._tell_of_slow_monitors()
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
@@ -333,6 +346,16 @@ class Execution:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
+
+    def _tell_of_slow_monitors(self) -> None:
+        """Warn of monitors that took more than their share of a run that took a while."""
+        whole = self._seconds()
+        for name, took in self.watch.seconds.items():
+            if took > max(_SLOW, _SHARE * whole):
+                self.warn(
+                    f"monitor {name!r} took {took:.0f} of {whole:.0f} s; a longer `every` makes "
+                    "the run quicker"
+                )
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""

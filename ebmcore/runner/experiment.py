@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +18,7 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
+from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
 from ebmcore.runner.result import Run
@@ -138,10 +140,11 @@ class Experiment:
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
         options = read_train(train)
-        parts = self._ready(options)
-        self.profile = profile
-        directory = RunDirectory.create(self.name, runs_dir)
-        return self._execute(parts, options, tracking, directory, progress=progress)
+        with without_compiler():
+            parts = self._ready(options)
+            self.profile = profile
+            directory = RunDirectory.create(self.name, runs_dir)
+            return self._execute(parts, options, tracking, directory, progress=progress)
 
     def resume(
         self,
@@ -159,9 +162,12 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         options = read_train(train)
-        parts = self._ready(options)
-        directory = RunDirectory.open(run_dir)
-        return self._execute(parts, options, tracking, directory, progress=progress, resumes=True)
+        with without_compiler():
+            parts = self._ready(options)
+            directory = RunDirectory.open(run_dir)
+            return self._execute(
+                parts, options, tracking, directory, progress=progress, resumes=True
+            )
 
     def _execute(
         self,
@@ -181,9 +187,14 @@ class Experiment:
             uri = tracking if isinstance(tracking, str) else None
             target = tracking if isinstance(tracking, Tracking) else Tracking(uri=uri)
         with directory:
-            execution = Execution(
-                self, parts, options, target, directory, show=progress, resumes=resumes
-            )
+            try:
+                execution = Execution(
+                    self, parts, options, target, directory, show=progress, resumes=resumes
+                )
+            except BaseException:
+                if not resumes:  # it holds nothing yet
+                    shutil.rmtree(directory.path, ignore_errors=True)
+                raise
             return execution.run()
 
     def _ready(self, train: Train) -> Parts:

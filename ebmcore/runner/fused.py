@@ -6,10 +6,6 @@ On six parameters of 17,000 numbers in all, one run: Adam as it comes 1.5 ms, co
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 
@@ -39,21 +35,3 @@ def fuse(optimizer: Optimizer) -> str:
     for group in optimizer.param_groups:
         group["fused"] = True
     return ""
-
-
-def fused_step(optimizer: Optimizer) -> Callable[[], None]:
-    """Return the step of a fused optimiser, without what torch wraps around it for profilers.
-
-    Hooks that were registered with the optimiser are called all the same.
-    """
-    bare: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
-
-    def step() -> None:
-        if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-            optimizer.step()
-            return
-        with torch.no_grad():
-            bare(optimizer)
-        optimizer._opt_called = True  # type: ignore[attr-defined] # what torch's schedules look at
-
-    return step

@@ -16,7 +16,7 @@ from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import Parts, blame
 from ebmcore.runner.progress import Silent
-from ebmcore.runner.snapshot import is_finite
+from ebmcore.runner.snapshot import infinite_buffers, is_finite
 from ebmcore.runner.step import Stepped, TrainStep
 from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
 from ebmcore.runner.watch import Watch
@@ -62,6 +62,7 @@ class Loop:
         self.fetched = 0  # the step of the last fetch
         self.checked = 0  # how many of those that wait are known to be finite
         self.finite: dict[str, float] = {}  # the last finite value of each metric
+        self.infinite = infinite_buffers(parts.energy)
         self.skipped = 0
         self.skipped_in_a_row = 0
         self.save_wanted = ""  # why a checkpoint is asked for out of turn
@@ -154,16 +155,29 @@ class Loop:
         with self.account("data"):
             x, y = self.parts.data.x[index], self.parts.data.y
             y = None if y is None else y[index]
+        skips = self.train.on_divergence == "skip"
+        buffers = self._buffers() if skips else []
         proposal = self.one_step.compute(x, y, self.step)
-        if self.train.on_divergence == "skip":
+        if skips:
             found = self._wrong_in(proposal, self.step + 1)
             if found is not None:
+                for buffer, before in buffers:
+                    buffer.copy_(before)
                 self._skip(found, hands)
                 return None
             self.skipped_in_a_row = 0
         self.one_step.apply(proposal, self.step)
         self.waiting.append((self.step + 1, proposal.metrics))
         return proposal
+
+    def _buffers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the buffers that a forward pass may write to, such as running means, and copies.
+
+        They are all the energy's and those of the losses that are modules.
+        """
+        modules = [self.parts.energy, *(term.function for term in self.parts.losses)]
+        found = {b for m in modules if isinstance(m, nn.Module) for b in m.buffers()}
+        return [(buffer, buffer.clone()) for buffer in found]
 
     def _wrong_in(self, proposal: Stepped, step: int) -> Found | None:
         """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
@@ -250,7 +264,7 @@ class Loop:
         if len(self.waiting) > self.checked:
             found = self._wrong_among(self._columns())
             self.checked = len(self.waiting)
-        if found is None and not is_finite(self.parts):
+        if found is None and not is_finite(self.parts, self.infinite):
             found = Found(self.step, "a weight or a chain is not a finite number")
         if found is not None:
             hands.diverged(found)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ebmcore.errors import EbmError
 from ebmcore.runner.checkpoint import Checkpoint, Contents, fitting
@@ -17,7 +18,8 @@ from ebmcore.runner.state import pack
 if TYPE_CHECKING:
     from ebmcore.runner.loop import Loop
 
-_RATES = ("lr", "initial_lr")
+_RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # of a group, for its schedule
+_BASES = ("base_lrs", "max_lrs")  # of a schedule
 
 
 def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
@@ -93,6 +95,7 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
             averaged.n_averaged.copy_(state["n_averaged"])
     with fitting(checkpoint, f"optimizer {type(parts.optimizer).__name__}"):
         parts.optimizer.load_state_dict(state["optimizer"])
+        _keep_types(parts.optimizer, state["optimizer"])
     if parts.chains is not None:
         held = {
             key: value.to(parts.device) if isinstance(value, Tensor) else value
@@ -139,12 +142,14 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     """
     parts, state = loop.parts, checkpoint.state()
     groups = parts.optimizer.param_groups
-    rates = [{k: v * factor for k, v in group.items() if k in _RATES} for group in groups]
+    rates = [{k: group[k] * factor for k in _RATES if group.get(k) is not None} for group in groups]
     restore_parts(checkpoint, loop, state)
     for group, rate in zip(parts.optimizer.param_groups, rates, strict=True):
         group.update(rate)
-    if parts.lr_scheduler is not None:
-        parts.lr_scheduler.base_lrs = [rate * factor for rate in parts.lr_scheduler.base_lrs]
+    for schedule in _schedules(parts.lr_scheduler):
+        for name in _BASES:
+            if hasattr(schedule, name):
+                setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
     for name, part in stateful(parts):
         if not name.startswith("monitor ") and name in state["parts"]:
             with fitting(checkpoint, name):
@@ -153,17 +158,53 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     loop.forget()
 
 
-def is_finite(parts: Parts) -> bool:
-    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to."""
+def infinite_buffers(energy: nn.Module) -> frozenset[str]:
+    """Name the buffers that hold inf or NaN by design, such as a mask; asked before training."""
+    weights = {name for name, _ in energy.named_parameters(remove_duplicate=False)}
+    held = {k: v for k, v in energy.state_dict().items() if k not in weights}
+    floats = {k: v for k, v in held.items() if isinstance(v, Tensor) and v.is_floating_point()}
+    return frozenset(name for name, value in floats.items() if not bool(value.isfinite().all()))
+
+
+def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
+    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to.
+
+    Buffers named in `besides` are not looked at.
+    """
     chains = {} if parts.chains is None else parts.chains.state_dict()
-    held = (*parts.energy.state_dict().values(), *chains.values())
+    weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}
+    held = (*weights.values(), *chains.values())
     floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
     return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())
 
 
+def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Give an optimiser's state the types that it had; torch makes them the weights' own."""
+    weights = (p for group in optimizer.param_groups for p in group["params"])
+    numbers = (number for group in saved["param_groups"] for number in group["params"])
+    for weight, number in zip(weights, numbers, strict=True):
+        held = optimizer.state.get(weight, {})
+        for name, value in saved["state"].get(number, {}).items():
+            if isinstance(value, Tensor) and value.dtype != held[name].dtype:
+                held[name] = value.to(held[name].device)
+
+
 def _typed(schedule: Any, state: Any) -> dict[str, Any]:
-    """Give back to a schedule's state the one kind of dict that is more than a dict."""
+    """Give back to a schedule's state, and its parts', the one kind of dict that is more."""
     if not isinstance(state, dict):
         raise EbmError("the checkpoint holds no state of a schedule")
     counters = {k for k, v in vars(schedule).items() if isinstance(v, Counter)}
-    return {k: Counter(v) if k in counters else v for k, v in state.items()}
+    typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
+    inner = getattr(schedule, "_schedulers", ())
+    if inner:
+        pairs = zip(inner, state["_schedulers"], strict=True)
+        typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
+    return typed
+
+
+def _schedules(schedule: Any) -> Iterator[Any]:
+    """Yield a schedule and those that it is made of."""
+    if schedule is not None:
+        yield schedule
+        for inner in getattr(schedule, "_schedulers", ()):
+            yield from _schedules(inner)

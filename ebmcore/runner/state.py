@@ -25,6 +25,8 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
 
     def walk(item: Any, place: str) -> Any:
         if isinstance(item, Tensor):
+            while place in tensors:  # {"a.b": one, "a": {"b": other}}, or a key 0 and a key "0"
+                place += "'"
             tensors[place] = item
             return {"tensor": place}
         if isinstance(item, _PLAIN):

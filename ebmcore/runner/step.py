@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from ebmcore.config import Train
 from ebmcore.contracts import Sample
 from ebmcore.runner.account import Account, Evaluations
+from ebmcore.runner.bare import bare_step
 from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.streams import Streams
 
@@ -54,6 +55,7 @@ class TrainStep:
         self.account = account or Account()
         self.evaluations = Evaluations(parts.energy, train.log_every)
         self.parameters = parts.parameters
+        self.move_weights = bare_step(parts.optimizer)
         self.second_order = any(term.order == 2 for term in parts.losses)
         # a loss that is handed the chains sees them moved on, so its step can't be dropped whole
         self.keeps_early = any("chains" in term.slots for term in parts.losses)
@@ -101,14 +103,10 @@ class TrainStep:
         if proposal.x_neg is not None and not self.keeps_early:
             self.keep(proposal.x_neg, step)
         with self.account(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
-            self.take_weights()
+            self.move_weights()
         if self.averaged is not None:
             with self.account("the average of the weights"):
                 self.averaged.update_parameters(self.parts.energy)
-
-    def take_weights(self) -> None:
-        """Move the weights by the gradient that `compute` left."""
-        self.parts.optimizer.step()
 
     def add_noise(self, x: Tensor) -> Tensor:
         """Add the Gaussian noise that train.data_noise asks for."""
@@ -194,6 +192,9 @@ def evaluate(
 
 
 def numbers_of(term: LossTerm, value: Tensor, extra: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return what is logged of one loss."""
-    named = {f"loss/{term.name}/{name}": number.detach() for name, number in extra.items()}
+    """Return what is logged of one loss.
+
+    Copies: what a loss logs may be a parameter of its own, which the optimiser then moves.
+    """
+    named = {f"loss/{term.name}/{k}": number.detach().clone() for k, number in extra.items()}
     return {f"loss/{term.name}": value.detach(), **named}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import torch
@@ -41,8 +41,9 @@ def choose_threads(asked: int | str, energy: nn.Module, batch: Tensor) -> Thread
 
 def operations(energy: nn.Module, x: Tensor) -> float:
     """Count the floating-point operations of E(x); at least two for each parameter and event."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), evaluating(energy):
-        energy(x)
+    counter = FlopCounterMode(display=False)
+    with suppress(Exception), counter, torch.no_grad(), evaluating(energy):
+        energy(x)  # what can't be counted is judged by its parameters
     parameters = sum(p.numel() for p in energy.parameters())
     return float(max(counter.get_total_flops(), 2 * parameters * len(x)))
 

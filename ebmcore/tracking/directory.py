@@ -162,7 +162,7 @@ class RunDirectory:
     def append_event(self, step: int, event: str, **facts: Any) -> None:
         """Add one line to events.jsonl: what happened to the run beside its steps."""
         self._append(
-            self.path / "events.jsonl",
+            self.events_file,
             {"step": step, "time": round(time.time(), 3), "event": event, **facts},
         )
 

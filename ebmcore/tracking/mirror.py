@@ -53,6 +53,7 @@ class Mirror:
         self._status: str | None = None
         self._ended = 0.0
         self._failures = 0  # failed attempts since the last that worked
+        self._told = False  # whether MLflow knows how the run ended
         self._complete = False
         self._wake = threading.Event()
         self._left = threading.Event()  # nobody waits any more: touch nothing
@@ -135,13 +136,15 @@ class Mirror:
         self.sender.open()
         if self.remote.target.run_id != known and not self._left.is_set():
             self._record("sending")
-        if status == "KILLED":
+        if status == "KILLED" and not self._told:
             self.sender.say_status(status, self._ended)
+            self._told = True
         if self.sender.catch_up(ended=status is not None):
             return True
         if status is not None:
             self.sender.send_last_files()
-            self.sender.say_status(status, self._ended)
+            if not self._told:
+                self.sender.say_status(status, self._ended)
         return False
 
     def _broke(self, error: BaseException) -> None:

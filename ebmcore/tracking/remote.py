@@ -25,6 +25,11 @@ T = TypeVar("T")
 ANSWER = 5.0  # seconds in which a server that is well answers
 _SLOW = 60.0  # seconds that an import, or the first use of a database, may take
 _UPLOAD = 1e6  # bytes a second that an upload reaches at least
+_SETTINGS = {  # where the user set nothing
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # retrying is done here
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to standard output
+}
 _BATCH = 100  # parameters or tags in one call, MLflow's limit
 _TEXT = 6000  # characters of a parameter's value, MLflow's limit
 _NAME = 250  # characters of a name, MLflow's limit
@@ -70,7 +75,10 @@ class Remote:
                 client.create_run,
                 number,
                 start_time=int(self.started * 1000),
-                tags={**self.target.tags, RUN_TAG: self.target.token},
+                tags={
+                    **{fit_name(key): value for key, value in self.target.tags.items()},
+                    RUN_TAG: self.target.token,
+                },
                 run_name=self.name,
             )
         if run.info.lifecycle_stage != "active":
@@ -84,8 +92,8 @@ class Remote:
         if self._client is not None:
             return self._client
         self.patience = _SLOW
-        for name, value in (("MAX_RETRIES", "0"), ("TIMEOUT", "10")):  # retrying is done here
-            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
         from mlflow import MlflowClient
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -152,7 +160,8 @@ class Remote:
         from mlflow.entities import Param
 
         assert self._client is not None
-        found = [Param(fit_name(key), str(value)[:_TEXT]) for key, value in params.items()]
+        fit = {fit_name(key): str(value)[:_TEXT] for key, value in params.items()}
+        found = [Param(key, value) for key, value in fit.items()]
         for start in range(0, len(found), _BATCH):
             part = found[start : start + _BATCH]
             self._call(self._client.log_batch, self.run_id, params=part)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.tracking.files import Pictures, last_files
 from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
-from ebmcore.tracking.remote import Gone, Remote, fit_name, is_refusal
+from ebmcore.tracking.remote import Remote, fit_name, is_refusal
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -65,6 +65,7 @@ class Sender:
         self.live = live  # whether the run is going on, rather than sent afterwards
         self.sent = 0  # bytes of metrics.jsonl
         self.refused: list[str] = []  # what MLflow will never take
+        self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
         self._doubtful = False
         self._held: Held | None = None  # None: MLflow has only what was sent from here
@@ -145,25 +146,23 @@ class Sender:
             self._send_points(missing[start : start + _BATCH])
 
     def _send_points(self, points: Sequence[Point]) -> None:
-        """Send points; of those that MLflow refuses find which, and note them."""
+        """Send points; when MLflow refuses some, find of which metric, and leave that one out."""
+        points = [point for point in points if point.name not in self._unwelcome]
+        if not points:
+            return
         try:
             self.remote.log_points(points)
         except Exception as error:
             if not is_refusal(error):
                 raise
+            self.remote.open()  # raises Gone when all is refused since the run was deleted
             if len(points) > 1:
-                self._alive()
                 half = len(points) // 2
                 self._send_points(points[:half])
                 self._send_points(points[half:])
             else:
-                self._note(f"{points[0].name} at step {points[0].step}", error)
-
-    def _alive(self) -> None:
-        """Raise Gone when what was refused is everything, since the run was deleted."""
-        run = self.remote.open()
-        if run.info.lifecycle_stage != "active":
-            raise Gone(run.info.run_id)
+                self._unwelcome.add(points[0].name)
+                self._note(f"metric {points[0].name}", error)
 
     def _send_events(self) -> bool:
         """Send what is new in events.jsonl; return whether there may be more."""

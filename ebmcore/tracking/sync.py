@@ -103,15 +103,17 @@ def _synced(
         return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
     there = whole_uri(uri) if uri is not None else target.uri
     is_own = recorded is None or recorded.uri == there
-    if account.mlflow == "complete" and is_own and not again:
+    whole = account.mlflow == "complete" and account.recorded != "RUNNING"
+    if whole and is_own and target.run_id is not None and not again:
         return Synced(path, "already there", uri=there, run_id=target.run_id)
     doubt = None if uri is not None else distrust(there)
     if doubt is not None:
         return Synced(path, "behind", doubt, there)
     if there in silent:
         return Synced(path, "behind", f"{shown(there)} gave no answer just now", there)
+    target = target._replace(uri=there)
     if not is_own:  # a copy elsewhere, which its tag finds again; run.json keeps naming the first
-        target = target._replace(uri=there, run_id=None, experiment_id=None)
+        target = target._replace(run_id=None, experiment_id=None)
     if not target.token:
         target = target._replace(token=new_token(path.name))
     if is_own:

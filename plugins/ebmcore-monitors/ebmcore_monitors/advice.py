@@ -10,7 +10,7 @@ from ebmcore_monitors.illnesses.explosion import exploding_gradients
 from ebmcore_monitors.illnesses.gap import gap
 from ebmcore_monitors.illnesses.movement import barely_moving, displacement, rejecting
 from ebmcore_monitors.illnesses.overfit import excess, overfit
-from ebmcore_monitors.once import Once
+from ebmcore_monitors.once import WarnsOnce
 
 ILLNESSES = {
     "drifting": drift,
@@ -28,7 +28,7 @@ EVIDENCE = {
 }
 
 
-class Advice:
+class Advice(WarnsOnce):
     """Warns of what goes wrong, once per illness and run: evidence first, then the key to change.
 
     Each illness is a number, 1 while the run has it and 0 while it hasn't; what a run can't show
@@ -57,8 +57,8 @@ class Advice:
     every = "1 epoch"
 
     def __init__(self, *, n: PositiveInt = 2000) -> None:
+        super().__init__()
         self.n = n
-        self._once = Once()
 
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return a 0 or 1 for each illness that can be judged, and the evidence."""
@@ -74,5 +74,5 @@ class Advice:
                 continue
             numbers[name] = float(found.ill)
             if found.ill:
-                self._once.warn(view, name, found.text)
+                self.warn(view, name, found.text)
         return numbers

@@ -10,7 +10,7 @@ from ebmcore import PositiveFloat, PositiveInt, RunView
 from ebmcore_monitors.density import RememberedDensity
 from ebmcore_monitors.grid import box_around
 from ebmcore_monitors.held_out import TOLERANCE, of_held_out
-from ebmcore_monitors.once import Once
+from ebmcore_monitors.once import WarnsOnce
 from ebmcore_monitors.quadrature import LEAK, Quadrature, integrate
 
 POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
@@ -20,7 +20,7 @@ WRONG_MASS = 1e-2  # an error of the data's mass that makes kl and entropy no re
 OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still be 1
 
 
-class ExactLikelihood:
+class ExactLikelihood(WarnsOnce):
     """Likelihood and KL divergence of a model in 1 to 3 dimensions, log Z by quadrature; in nats.
 
     - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
@@ -54,10 +54,10 @@ class ExactLikelihood:
     evaluates = True  # a trained model too: `ebmcore evaluate` runs it
 
     def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:
+        super().__init__()
         self.points = points
         self.margin = margin
         self._density = RememberedDensity()
-        self._once = Once()
 
     def check(self, event_shape: tuple[int, ...]) -> None:
         """Raise ValueError unless events have 1 to 3 numbers."""
@@ -96,7 +96,7 @@ class ExactLikelihood:
         temperature = getattr(view.kernel, "implied_temperature", None)
         if temperature is None or abs(float(temperature) - 1.0) <= OTHER_TEMPERATURE:
             return
-        self._once.warn(
+        self.warn(
             view,
             "temperature",
             f"the sampler's chains ran at temperature {float(temperature):.4g}, so they sample "

@@ -13,7 +13,7 @@ from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, energy_and_scor
 from ebmcore_monitors.convergence import ess_bulk, ess_tail, rhat
 from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
 from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.once import Once
+from ebmcore_monitors.once import WarnsOnce
 from ebmcore_monitors.signals import step_lengths
 from ebmcore_monitors.subset import subset
 
@@ -26,7 +26,7 @@ DRAWN = 8  # chains in the picture
 BAND = (0.05, 0.95)  # quantiles of the data's energies between which the picture is shaded
 
 
-class SamplerHealth:
+class SamplerHealth(WarnsOnce):
     """Convergence, movement and acceptance of the chains, along a trace of copies of them.
 
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
@@ -68,12 +68,12 @@ class SamplerHealth:
     ) -> None:
         if thin > n_steps:
             raise ValueError(f"thin should be at most n_steps, {n_steps}; got {thin}")
+        super().__init__()
         self.n_chains = n_chains
         self.n_steps = n_steps
         self.thin = thin
         self.coordinates = coordinates
         self.long_run = long_run
-        self._once = Once()
 
     def __call__(self, view: RunView) -> dict[str, Any]:
         """Return the numbers that can be known, and the `figure` of the chains' energies."""
@@ -107,7 +107,7 @@ class SamplerHealth:
             ]
         found = {name: judge(draws) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
-            self._once.warn(
+            self.warn(
                 view,
                 "still",
                 f"no chain moved at all in {self.n_steps} steps, so R-hat is infinite and not "

@@ -1,0 +1,94 @@
+"""Runs Python commands for the price of one start: each in a fork of this process, which is warm.
+
+Reads lines of JSON from standard input: what stands after `python` on a command line, the folder,
+the variables, what comes first on the path, the files that take the two streams, and the seconds
+after which it is ended. Answers each with a line, the exit code. A fork ends as an interpreter
+does, its threads joined and its exit functions called, but tears down no modules: that would copy
+all that it shares with this process. So exit codes, messages and files are a fresh process's own;
+what is imported is not, and modules are named here that most commands import.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+
+for name in (
+    "ebmcore.cli.main",
+    "ebmcore.runner",
+    "ebmcore.testing.report",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "pytest",
+    "scipy.stats",
+    "torch._dynamo",
+):
+    importlib.import_module(name)
+
+
+def serve() -> dict | None:
+    """Fork for each line; return the request in the fork, and None when there are no more."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            return request
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+    return None
+
+
+def obey(request: dict) -> None:
+    """Do what Python does with these arguments."""
+    signal.alarm(request["timeout"])
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    written = os.O_WRONLY | os.O_APPEND
+    for descriptor, (file, flags) in enumerate(
+        ((os.devnull, os.O_RDONLY), (request["stdout"], written), (request["stderr"], written))
+    ):
+        os.dup2(os.open(file, flags), descriptor)
+    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 (as long as the process)
+    sys.path[:1] = [*request["path"], request["cwd"]]
+    importlib.invalidate_caches()
+    option, what, *others = request["arguments"]
+    if option == "-m":
+        sys.argv = [what, *others]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [option, *others]
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+
+
+def code(request: dict) -> int:
+    """Obey; return the exit code."""
+    try:
+        obey(request)
+    except SystemExit as asked:
+        if asked.code is None or isinstance(asked.code, int):
+            return asked.code or 0
+        sys.stderr.write(f"{asked.code}\n")
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+gc.collect()
+gc.freeze()  # no collection in a fork walks, and thereby copies, what was there before it
+asked = serve()
+if asked is not None:
+    ended = code(asked)
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended)

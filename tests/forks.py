@@ -1,0 +1,67 @@
+"""Commands in forks of a warm interpreter, where a fresh process is not the point of the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+SERVER = Path(__file__).with_name("fork_server.py")
+
+
+class Forks:
+    """A server of forks, `fork_server.py`, under one interpreter; it starts when it is needed."""
+
+    def __init__(self, python: Path | str = sys.executable) -> None:
+        self.python = python
+        self.server: subprocess.Popen[str] | None = None
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the server: with no variable of a test's, as forks are handed theirs."""
+        kept = ("PYTHONPATH", "EBMCORE_", "MLFLOW_")
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(kept)}
+        return subprocess.Popen(
+            [self.python, SERVER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=SERVER.parents[1],
+            env={**variables, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        )
+
+    def run(
+        self,
+        *arguments: object,
+        cwd: Path,
+        env: dict[str, str],
+        path: Iterable[Path] = (),
+        timeout: int = 300,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would."""
+        self.server = self.server or self.start()
+        assert self.server.stdin
+        assert self.server.stdout
+        with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as error:
+            request = {
+                "arguments": [*map(str, arguments)],
+                "cwd": str(cwd),
+                "env": env,
+                "path": [*map(str, path)],
+                "stdout": out.name,
+                "stderr": error.name,
+                "timeout": timeout,
+            }
+            print(json.dumps(request), file=self.server.stdin, flush=True)
+            answer = self.server.stdout.readline()
+            assert answer, f"{self.python} {SERVER.name} has ended"
+            texts = (Path(file.name).read_text(encoding="utf-8") for file in (out, error))
+            return subprocess.CompletedProcess(request["arguments"], int(answer), *texts)
+
+    def close(self) -> None:
+        """End the server."""
+        if self.server:
+            self.server.communicate()
