@@ -148,8 +148,8 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         options = read_train(train)
-        parts = self._ready(options)
         directory = RunDirectory.open(run_dir)
+        parts = self._ready(options)
         return self._execute(parts, options, tracking, directory, progress=progress, resumes=True)
 
     def _execute(
