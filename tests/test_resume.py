@@ -152,6 +152,13 @@ def test_a_torn_line_and_later_lines_are_written_again(config):
     assert json.loads(event)["event"] == "resumed"
 
 
+def test_a_stream_that_a_part_was_made_with_goes_on(config):
+    config["train"]["steps"] = 24
+    config["loss"].append({"type": "holds_stream"})
+    whole = go(config)
+    assert_same(whole.dir, resume(cut(whole, config, 11), config).dir)
+
+
 def test_a_run_with_no_checkpoint_begins_again(config):
     config["train"]["steps"] = 15
     whole = go(config)
