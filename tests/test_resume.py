@@ -144,9 +144,19 @@ def test_a_torn_line_and_later_lines_are_written_again(config):
     part = cut(whole, config, 33)
     metrics = part / "metrics.jsonl"
     metrics.write_bytes(metrics.read_bytes()[:-9])
+    (part / "events.jsonl").write_text('{"step": 9, "ti')
     (part / "checkpoints" / ".step-00000040.part").mkdir()
     assert_same(whole.dir, resume(part, config).dir)
     assert not list((part / "checkpoints").glob(".*"))
+    _, event = (part / "events.jsonl").read_text().splitlines()
+    assert json.loads(event)["event"] == "resumed"
+
+
+def test_a_stream_that_a_part_was_made_with_goes_on(config):
+    config["train"]["steps"] = 24
+    config["loss"].append({"type": "holds_stream"})
+    whole = go(config)
+    assert_same(whole.dir, resume(cut(whole, config, 11), config).dir)
 
 
 def test_a_run_with_no_checkpoint_begins_again(config):
@@ -308,7 +318,10 @@ def test_an_experiment_of_objects_resumes(config):
     part = cut(whole, config, 14)
     with pytest.raises(EbmError, match=r"made of objects; make the same Experiment again"):
         ebmcore.resume(part)
-    resumed = make().resume(part, tracking="off", progress=False, **train)
+    experiment = make()
+    with pytest.raises(EbmError, match="no run directory"):  # and it may be tried once more
+        experiment.resume(part / "nowhere", tracking="off", progress=False, **train)
+    resumed = experiment.resume(part, tracking="off", progress=False, **train)
     assert_same(whole.dir, resumed.dir)
 
 

@@ -1,6 +1,8 @@
 """Run directories that somebody else made: no code of theirs is run, no file outside is touched."""
 
 import hashlib
+import http.server
+import importlib.util
 import json
 import os
 import pickle
@@ -9,10 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import save_file
 
 import ebmcore
 from ebmcore import EbmError
+from ebmcore.tracking import read_account
+
+_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
+servers = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(servers)
 
 OWNED = "import pathlib; pathlib.Path('owned').touch()"
 
@@ -157,6 +165,7 @@ def test_a_huge_tensor_is_not_made(run_dir, files, door, declared):
         {"step": "x"},
         {"sha256": 3},
         {"sha256": {}},
+        {"sha256": [[5, "x"]]},
         {"whole": None},
     ],
     ids=str,
@@ -232,6 +241,60 @@ def test_a_run_json_of_nonsense_is_refused(run_dir, files, door, text):
         assert doors(run_dir, files)["resume"]().status == "FINISHED"
         return
     refused(run_dir, files, door, r".")
+
+
+@pytest.mark.parametrize("record", ["3", '{"dict": []}', None], ids=str)
+def test_a_record_of_nonsense_is_refused(run_dir, files, record):
+    for place in run_dir.glob("checkpoints/step-*"):
+        packed = json.loads((place / "state.json").read_text())
+        packed["dict"] = [pair for pair in packed["dict"] if pair[0] != "record"]
+        if record is not None:
+            packed["dict"].append(["record", json.loads(record)])
+        (place / "state.json").write_text(json.dumps(packed))
+    sign(run_dir)
+    refused(run_dir, files, "resume", r"its state doesn't fit the (run's record|loop)")
+
+
+def test_a_state_without_a_hash_is_refused(run_dir, files):
+    for place in run_dir.glob("checkpoints/step-*"):
+        hashes = json.loads((place / "manifest.json").read_text())["sha256"]
+        del hashes["state.json"]
+        change(place / "manifest.json", sha256=hashes)
+    refused(run_dir, files, "resume", r"state\.json: missing, or not what was written")
+
+
+class Listens(http.server.BaseHTTPRequestHandler):
+    """A server that keeps what it was sent."""
+
+    heard: list[str | None] = []  # noqa: RUF012 (each test serves a class of its own)
+
+    def do_GET(self):
+        self.heard.append(self.headers.get("Authorization"))
+        self.send_error(500)
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("place", ["run.json", "config.yaml"])
+def test_resume_sends_no_credentials_where_the_directory_says(run_dir, files, monkeypatch, place):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    with servers.serving(Listens, heard=[]) as (uri, handler):
+        section = {"uri": uri} if place == "config.yaml" else {}
+        text = (run_dir / "config.yaml").read_text()
+        tree = {**yaml.safe_load(text), "tracking": section}
+        (run_dir / "config.yaml").write_text(yaml.safe_dump(tree))
+        if place == "run.json":
+            change(run_dir / "run.json", mlflow={"uri": uri, "token": "t", "tags": {}})
+        resumed = doors(run_dir, files)["resume"]()
+        assert resumed.status == "FINISHED"
+        assert handler.heard == []
+    (warning,) = resumed.warnings
+    assert f"nothing is sent to MLflow: your MLflow credentials would be sent to {uri}" in warning
+    if place == "run.json":
+        assert read_account(run_dir).mlflow == "behind"
 
 
 def test_a_line_of_metrics_that_is_none_is_refused(run_dir, files):

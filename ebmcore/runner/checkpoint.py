@@ -111,7 +111,8 @@ class Checkpoint:
         self.path = path
         try:
             self.manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
-            hashes = dict(self.manifest["sha256"])
+            hashes = {str(name): digest for name, digest in dict(self.manifest["sha256"]).items()}
+            hashes[_STATE] = hashes.get(_STATE)  # which is always read
             self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
             self.step = int(self.manifest["step"])
             self.whole = bool(self.manifest["whole"])
@@ -211,9 +212,10 @@ def _is_whole(place: Path) -> bool:
 def _says_whole(place: Path) -> bool | None:
     """Return what the manifest says, None when it isn't readable."""
     try:
-        return bool(json.loads((place / "manifest.json").read_text())["whole"])
+        whole = json.loads((place / "manifest.json").read_text())["whole"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return whole if isinstance(whole, bool) else None
 
 
 def _hash(file: Path) -> str:

@@ -80,6 +80,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
             files=config.record["plugins"]["files"],
             components=[_provenance(node) for node in config.nodes],
             where=source.where,
+            streams=streams,
         ),
     )
 

@@ -14,6 +14,7 @@ from ebmcore.runner.best import Best
 from ebmcore.runner.checkpoint import (
     Checkpoint,
     drop_after,
+    fitting,
     has_good,
     newest,
     prune,
@@ -106,12 +107,13 @@ class Execution:
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
             record, found = put_back(checkpoint, self.loop)
             heard.extend(found)
-            self.warnings = list(record["warnings"])
-            self.best.load(record["best"])
-            self.rollbacks = record["rollbacks"]
-            self.seconds = record["seconds"]
-            self.loop.account.seconds.update(record.get("seconds_by_part", {}))
-            self.watch.load_state_dict(record["monitors"])
+            with fitting(checkpoint, "the run's record"):
+                self.warnings = list(record["warnings"])
+                self.best.load(record["best"])
+                self.rollbacks = int(record["rollbacks"])
+                self.seconds = float(record["seconds"])
+                self.loop.account.seconds.update(record.get("seconds_by_part", {}))
+                self.watch.load_state_dict(record["monitors"])
         for step, metrics in self.directory.rewind_metrics(self.loop.step):
             self.metrics |= metrics
             self.watch.remember(step, metrics)
@@ -163,7 +165,10 @@ class Execution:
         else:
             recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
         self.directory.update(steps=self.loop.steps)
-        mirror = start_mirror(self.directory, self.experiment, self.tracking, recorded)
+        mirror = start_mirror(
+            self.directory, self.experiment, self.tracking, recorded,
+            resumes=self.resumes, warn=self.warn,
+        )  # fmt: skip
         self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
         self.tell("ebmcore_run_start", run=self.result)
         for text in self.experiment.warnings:

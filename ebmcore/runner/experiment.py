@@ -46,6 +46,7 @@ class Origin:
     files: Sequence[str] = ()  # local plugin files
     components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
     where: Callable[[str], str] = lambda path: ""
+    streams: Streams | None = None  # from which the parts were made, and which they may hold
 
 
 class Experiment:
@@ -100,7 +101,7 @@ class Experiment:
         self.name = name
         self.seed = seed
         self.device = choose_device(device)
-        self.streams = Streams(seed, self.device)
+        self.streams = self.origin.streams or Streams(seed, self.device)
         if not isinstance(energy, nn.Module):
             self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         if dtype is None:
@@ -162,9 +163,9 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         options = read_train(train)
+        directory = RunDirectory.open(run_dir)
         with without_compiler():
             parts = self._ready(options)
-            directory = RunDirectory.open(run_dir)
             return self._execute(
                 parts, options, tracking, directory, progress=progress, resumes=True
             )

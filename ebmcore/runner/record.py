@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
 from ebmcore.runner.lifecycle import listeners
-from ebmcore.tracking import Mirror, RunDirectory, provenance, run_tags
+from ebmcore.tracking import (
+    Mirror,
+    RunDirectory,
+    distrust,
+    provenance,
+    recorded_target,
+    run_tags,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
@@ -46,6 +55,7 @@ def begin_record(
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     """Record that a run goes on, and in which process; return its config."""
     directory.reserve()
+    directory.end_events()
     directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
     directory.update(
         status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
@@ -75,10 +85,31 @@ def start_mirror(
     experiment: Experiment,
     tracking: Tracking | None,
     params: dict[str, Any],
+    *,
+    resumes: bool,
+    warn: Callable[[str], None],
 ) -> Mirror | None:
-    """Begin to send the run to MLflow, unless tracking is off."""
+    """Begin to send the run to MLflow, unless tracking is off.
+
+    A run that goes on names its MLflow itself, and anybody may have written that: a place that
+    isn't trusted is not spoken to, and `warn` hears of it.
+    """
     if tracking is None:
         return None
+    if resumes:
+        recorded = recorded_target(directory.read())
+        given = tracking_uri(tracking)
+        there = given if recorded is None else recorded.uri
+        is_users = experiment.origin.record is None and there == given  # by the user's own script
+        doubt = None if is_users else distrust(there)
+        if doubt is not None:
+            if recorded is not None:
+                directory.update(mlflow=recorded.record("behind"))
+            warn(
+                f"nothing is sent to MLflow: {doubt}. It can be sent by `ebmcore runs sync --uri`; "
+                "MLFLOW_TRACKING_URI trusts a place from the start"
+            )
+            return None
     tags = run_tags(directory.path, directory.read())
     mirror = Mirror(directory, tracking, experiment.name, params, tags)
     mirror.start()

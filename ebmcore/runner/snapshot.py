@@ -81,7 +81,8 @@ def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[s
                 f"this run was on {state['device']} and goes on on {parts.device}: its random "
                 "numbers are fresh ones, so it doesn't repeat itself bit for bit"
             )
-    return dict(state["record"]), warnings
+        record = dict(state["record"])
+    return record, warnings
 
 
 def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> None:

@@ -44,7 +44,9 @@ class Streams:
     def renew(self, why: str) -> None:
         """Begin every stream afresh but that of the data's order, at seeds derived from `why`."""
         self.renewed = why
-        self._streams = {k: v for k, v in self._streams.items() if k == DATA_ORDER}
+        for purpose, generator in self._streams.items():  # in place: a part may hold its own
+            if purpose != DATA_ORDER:
+                generator.manual_seed(derive(self.seed, f"{purpose}/{why}", self.rank))
 
     def state_dict(self) -> dict[str, Any]:
         """Return where every stream stands, torch's global ones included."""
@@ -60,9 +62,11 @@ class Streams:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put every stream where `state_dict` found it; the global ones at `restore_global`."""
         self.renewed = state["renewed"]
-        self._streams = {}
         for purpose, stream in state["streams"].items():
-            generator = Generator("cpu" if stream["device"] == "cpu" else self.device)
+            on_cpu = stream["device"] == "cpu"
+            generator = self._streams.get(purpose)  # in place: a part may hold its own
+            if generator is None or (generator.device.type == "cpu") != on_cpu:
+                generator = Generator("cpu" if on_cpu else self.device)
             generator.set_state(stream["state"])
             self._streams[purpose] = generator
         self._global_states = list(state["global"])

@@ -14,7 +14,8 @@ from ebmcore.tracking.provenance import changes_since, provenance
 from ebmcore.tracking.sender import flatten
 from ebmcore.tracking.sync import Synced, sync
 from ebmcore.tracking.tags import run_tags
-from ebmcore.tracking.target import tracking_uri
+from ebmcore.tracking.target import recorded_target, tracking_uri
+from ebmcore.tracking.trust import distrust
 
 __all__ = [
     "Account",
@@ -23,11 +24,13 @@ __all__ = [
     "RunLock",
     "Synced",
     "changes_since",
+    "distrust",
     "flatten",
     "is_held",
     "provenance",
     "read_account",
     "read_metrics",
+    "recorded_target",
     "refuse_links",
     "run_tags",
     "runs_folder",

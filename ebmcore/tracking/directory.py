@@ -197,6 +197,14 @@ class RunDirectory:
             file.truncate(end)
         return kept
 
+    def end_events(self) -> None:
+        """End a last line of events.jsonl that was torn, so that the next one is whole."""
+        if self.events_file.exists() and self.events_file.stat().st_size:
+            with self.events_file.open("rb+") as file:
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    file.write(b"\n")
+
     def _append(self, file: Path, line: Mapping[str, Any]) -> None:
         try:
             with file.open("a", encoding="utf-8") as stream:
