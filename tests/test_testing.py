@@ -7,6 +7,7 @@ import sys
 from typing import ClassVar
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import ebmcore.testing
@@ -186,6 +187,21 @@ def test_the_quantiles_are_those_of_the_level(name, law):
     freedom = (63,) if law == "t" else ()
     quantile = getattr(stats, law).isf(statistics.LEVEL / 2, *freedom)
     assert getattr(statistics, name) == pytest.approx(quantile, abs=2e-3)
+
+
+def test_the_distance_from_a_law():
+    n = 1000
+    middles = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    stats = pytest.importorskip("scipy.stats")
+    for x in (middles.square(), middles.flip(0) ** 1.05):
+        found = statistics.from_law(x, lambda x: x)
+        distance = stats.kstest(x.numpy(), "uniform").statistic
+        assert found.text == f"a Kolmogorov distance of {distance:.4f}"
+        # Smirnov's limit is within 1 % of the exact quantile here
+        allowed = stats.kstwo.isf(statistics.LEVEL, n)
+        assert found.share == pytest.approx(distance / allowed, rel=0.01)
+    assert statistics.from_law(middles.square(), lambda x: x).share > 1
+    assert found.share < 1
 
 
 def test_the_command_checks_a_file(command, plugin):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ebmcore.testing.monitors import MonitorSuite
     from ebmcore.testing.report import Outcome, check_plugin
     from ebmcore.testing.samplers import SamplerSuite
+    from ebmcore.testing.statistics import from_law
     from ebmcore.testing.suite import Suite
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "SamplerSuite",
     "Suite",
     "check_plugin",
+    "from_law",
 ]
 
 _HOME = {
@@ -51,6 +53,7 @@ _HOME = {
     "SamplerSuite": "samplers",
     "Suite": "suite",
     "check_plugin": "report",
+    "from_law": "statistics",
 }
 
 

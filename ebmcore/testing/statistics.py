@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,9 @@ from torch import Tensor
 LEVEL = 1e-6  # chance that one comparison rejects what is right
 Z = 4.892  # two-sided normal quantile of LEVEL
 T_63 = 5.421  # two-sided quantile of LEVEL of Student's t with 63 degrees of freedom
-_KS = math.sqrt(-math.log(LEVEL / 2) / 2)  # Smirnov's: P(D > c √(2/n)) ≈ 2 exp(-2c²)
+_KS = math.sqrt(
+    -math.log(LEVEL / 2) / 2
+)  # P(D > c √(2/n)) ≈ 2 exp(-2c²), of one sample P(D > c/√n)
 
 
 class Deviation(NamedTuple):
@@ -54,6 +57,24 @@ def two_samples(a: Tensor, b: Tensor) -> Deviation:
     return Deviation(
         distance / allowed,
         f"a Kolmogorov-Smirnov distance of {distance:.4f}",
+        f"{allowed:.4f} (level {LEVEL:g})",
+    )
+
+
+def from_law(x: Tensor, cdf: Callable[[Tensor], Tensor]) -> Deviation:
+    """Hold independent numbers against a continuous law by Kolmogorov's distance from its cdf.
+
+    A share over 1 rejects what is right once in a million times. Shape: x (n,); `cdf` takes the
+    sorted numbers and returns as many.
+    """
+    n = x.numel()
+    shares = cdf(x.sort().values)
+    steps = torch.arange(n + 1, dtype=shares.dtype, device=shares.device) / n
+    distance = float(torch.maximum(shares - steps[:-1], steps[1:] - shares).max())
+    allowed = _KS / math.sqrt(n)
+    return Deviation(
+        distance / allowed,
+        f"a Kolmogorov distance of {distance:.4f}",
         f"{allowed:.4f} (level {LEVEL:g})",
     )
 
