@@ -80,6 +80,13 @@ def test_what_is_meant_for_it_is_run_and_written(finished):
     assert written == found.document()
 
 
+def test_a_directory_that_takes_no_folder_is_told_of(finished):
+    run, files = finished
+    (run.dir / ".evaluation.part").write_text("in the way")
+    with pytest.raises(EbmError, match=r"\.evaluation\.part: can't be made: File exists"):
+        ebmcore.evaluate(run.dir, plugins=files)
+
+
 def test_it_repeats_and_the_seed_is_the_samples(finished):
     run, files = finished
     one, two, three = (ebmcore.evaluate(run.dir, plugins=files, seed=s).metrics for s in (0, 0, 1))

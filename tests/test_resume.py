@@ -220,6 +220,9 @@ def test_a_finished_run_is_only_shown(config):
     again = resume(run.dir, config)
     assert (again.status, again.step, again.metrics) == ("FINISHED", 12, run.metrics)
     assert (run.dir / "run.json").read_text() == before
+    (run.dir / ".lock").unlink()
+    (run.dir / ".lock").mkdir()  # as where nothing can be written
+    assert resume(run.dir, config).status == "FINISHED"
 
 
 def test_a_run_that_failed_goes_on_once_its_part_is_mended(config):

@@ -146,6 +146,8 @@ def test_a_lock_is_held_by_one_and_freed_by_death(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
     assert is_held(tmp_path)
+    # such as runs sync, while run.json names the process that was killed
+    (tmp_path / "run.json").write_text('{"pid": 1, "host": "here", "status": "KILLED"}')
     with pytest.raises(EbmError, match="another process is writing this run"):
         RunLock(tmp_path).acquire()
     process.send_signal(signal.SIGKILL)

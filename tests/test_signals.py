@@ -104,6 +104,22 @@ def test_sigusr1_saves_and_goes_on(started):
         assert load_file(place / "weights.safetensors")
 
 
+def test_sigusr1_before_training_ends_nothing(config, tmp_path, ebmcore_command):
+    text = (
+        "import os, signal\nfrom ebmcore import monitor\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "@monitor\ndef idle(view):\n    return {}\n"
+    )
+    (tmp_path / "early.py").write_text(text)
+    config["plugins"]["files"].append(str(tmp_path / "early.py"))
+    config["train"]["steps"] = 3
+    config["tracking"] = "off"
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
+    done = ebmcore_command("run", "c.yaml", "--json")
+    assert done.returncode == 0, done
+    assert json.loads(done.stdout)["status"] == "FINISHED"
+
+
 def test_a_second_ctrl_c_ends_at_once(started, config, tmp_path):
     # a step that takes half a minute: the first Ctrl-C waits for its end, the second doesn't
     process, folder = started(tracking="off", loss={"type": "parts:dawdles", "stall_at": 30})

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import lr_scheduler as schedules
 
 import ebmcore
+from ebmcore import ConfigError
 
 TRAIN = {"steps": 20, "batch_size": 10, "checkpoint_every": "7 steps", "log_every": 3}
 QUIET = {"tracking": "off", "progress": False}
@@ -197,3 +198,46 @@ def test_a_skipped_step_moves_no_buffer():
         for step in (6, 7)
     )
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+class Odd(Remembers):
+    """A loss whose state is a tensor of some kind."""
+
+    def __init__(self, held):
+        self.held = held
+
+    def __call__(self, energy, x):
+        return squares(energy, x)
+
+    def state_dict(self):
+        return {"held": self.held}
+
+    def load_state_dict(self, state):
+        assert torch.equal(state["held"].view(torch.uint8), self.held.view(torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("held", "match"),
+    [
+        (torch.zeros(2, dtype=torch.complex128), "'state_dict.held' is of torch.complex128, which"),
+        (torch.eye(2).to_sparse(), "layout torch.sparse_coo; only dense ones can be saved"),
+    ],
+    ids=["complex128", "sparse"],
+)
+def test_a_tensor_that_no_file_holds_is_refused_before_training(held, match):
+    with pytest.raises(ConfigError, match=match):
+        make(loss=Odd(held)).run(**TRAIN, **QUIET)
+
+
+def test_a_buffer_that_no_file_holds_is_refused_before_training():
+    energy = network()
+    energy.register_buffer("odd", torch.eye(2).to_sparse())
+    with pytest.raises(ConfigError, match="'odd' of its state_dict is a tensor of layout"):
+        make(energy=energy).run(**TRAIN, **QUIET)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bool, torch.int8, torch.bfloat16, torch.complex64, torch.float8_e4m3fn], ids=str
+)
+def test_tensors_of_odd_types_are_kept(dtype):
+    assert_resumes(lambda: make(loss=Odd(torch.ones(3).to(dtype))))

@@ -23,7 +23,10 @@ def command(
 
     A run that has finished is only shown. Exit codes are those of `ebmcore run`.
     """
-    from ebmcore.runner import resume
+    from ebmcore.runner.interrupts import save_only_while_training
 
-    done = resume(run_dir, plugins=plugins or (), versions=versions.value)
+    with save_only_while_training():
+        from ebmcore.runner import resume
+
+        done = resume(run_dir, plugins=plugins or (), versions=versions.value)
     return Answer(done.summary(), lambda: show_run(done))

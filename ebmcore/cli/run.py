@@ -51,6 +51,7 @@ def command(
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
     from ebmcore.runner import changes, compose, prepare, run
+    from ebmcore.runner.interrupts import save_only_while_training
 
     given = parse_assignments(overrides or [])
     if dry_run:
@@ -63,15 +64,16 @@ def command(
             {"status": "FITS", **size, "config": prepared.config.record, "warnings": changed},
             lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
         )
-    done = run(
-        config,
-        given,
-        plugins=plugins or (),
-        runs_dir=runs_dir,
-        strict_plugins=strict,
-        versions=versions.value,
-        profile=profile,
-    )
+    with save_only_while_training():
+        done = run(
+            config,
+            given,
+            plugins=plugins or (),
+            runs_dir=runs_dir,
+            strict_plugins=strict,
+            versions=versions.value,
+            profile=profile,
+        )
     return Answer(done.summary(), lambda: show_run(done))
 
 

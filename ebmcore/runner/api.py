@@ -123,10 +123,10 @@ def resume(
     is of other parts; RunError and RunInterrupted as `run` does.
     """
     directory = RunDirectory.open(run_dir)
+    if directory.read().get("status") == "FINISHED":  # it may be where nothing can be written
+        return load(run_dir, plugins=plugins)
     with directory:  # a live run is refused before anything is built
         facts = directory.read()
-    if facts.get("status") == "FINISHED":
-        return load(run_dir, plugins=plugins)
     if not facts.get("from_config"):
         raise EbmError(
             f"{run_dir}: made of objects; make the same Experiment again and call its resume()"

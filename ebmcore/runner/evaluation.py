@@ -88,7 +88,10 @@ def evaluate(
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
     beside = facts.folder / f".{FOLDER}.part"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+    try:
+        beside.mkdir()
+    except OSError as error:
+        raise EbmError(f"{beside}: can't be made: {error.strerror or error}") from error
     metrics: dict[str, float] = {}
     warnings = list(facts.doubts)
     failed: dict[str, str] = {}

@@ -7,11 +7,29 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _SAVING = getattr(signal, "SIGUSR1", None)  # Windows has none
+
+
+@contextmanager
+def save_only_while_training() -> Iterator[None]:
+    """Ignore SIGUSR1 here, where there is nothing to save; by itself it would end the process.
+
+    Inside, `Interrupts` hears it.
+    """
+    if _SAVING is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(_SAVING, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(_SAVING, before or signal.SIG_DFL)
 
 
 class Interrupts:

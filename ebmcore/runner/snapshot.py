@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from ebmcore.errors import EbmError
 from ebmcore.runner.checkpoint import Checkpoint, Contents, fitting
 from ebmcore.runner.parts import Parts
-from ebmcore.runner.state import pack
+from ebmcore.runner.state import pack, unsaveable
 
 if TYPE_CHECKING:
     from ebmcore.runner.loop import Loop
@@ -124,6 +124,9 @@ def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
         if not isinstance(tensor, Tensor):
             kind = type(tensor).__name__
             return "energy", f"{name!r} of its state_dict is {kind}; only tensors can be saved"
+        reason = unsaveable(tensor)
+        if reason is not None:
+            return "energy", f"{name!r} of its state_dict is {reason}"
     others = [*stateful(parts), ("optimizer", parts.optimizer)]
     if parts.lr_scheduler is not None:
         others.append(("lr_scheduler", parts.lr_scheduler))

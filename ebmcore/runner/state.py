@@ -8,8 +8,12 @@ no tuples and no keys but text, so containers are written with their kind:
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
 from torch import Tensor
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -25,6 +29,9 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
 
     def walk(item: Any, place: str) -> Any:
         if isinstance(item, Tensor):
+            reason = unsaveable(item)
+            if reason is not None:
+                raise TypeError(f"{place!r} is {reason}")
             while place in tensors:  # {"a.b": one, "a": {"b": other}}, or a key 0 and a key "0"
                 place += "'"
             tensors[place] = item
@@ -43,6 +50,22 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
         )
 
     return walk(value, name), tensors
+
+
+def unsaveable(tensor: Tensor) -> str | None:
+    """Say why a tensor can't be kept in a safetensors file; None when it can."""
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {tensor.layout}; only dense ones can be saved"
+    return None if _has_room_for(tensor.dtype) else f"of {tensor.dtype}, which can't be saved"
+
+
+@cache
+def _has_room_for(dtype: torch.dtype) -> bool:
+    try:
+        save({"empty": torch.empty(0, dtype=dtype)})
+    except (KeyError, TypeError, ValueError, SafetensorError):
+        return False
+    return True
 
 
 def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:

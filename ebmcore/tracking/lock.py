@@ -79,8 +79,10 @@ def _writer(path: Path) -> str:
     """Name the process that run.json names, as far as that can be read."""
     try:
         facts = json.loads((path / "run.json").read_text())
-        pid, host = facts["pid"], facts["host"]
+        pid, host, status = facts["pid"], facts["host"], facts["status"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "another process"
+    if status != "RUNNING":  # whose process is gone: it is sent to MLflow, or begins to be resumed
         return "another process"
     if isinstance(pid, bool) or not isinstance(pid, int) or not isinstance(host, str):
         return "another process"
