@@ -107,7 +107,7 @@ def test_a_checkpoint_that_is_none_is_refused(config):
     damaged(run, place, lambda found: found["sha256"].update({weights.name: digest}))
     with pytest.raises(EbmError, match=r"ema\.safetensors: no safetensors file"):
         ebmcore.load(run.dir, plugins=config["plugins"]["files"])
-    damaged(run, place, lambda found: found.pop("chains"))
+    damaged(run, place, lambda found: found.pop("sha256"))
     with pytest.raises(EbmError, match=r"no readable manifest\.json"):
         ebmcore.load(run.dir, plugins=config["plugins"]["files"])
 
