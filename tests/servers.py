@@ -81,7 +81,7 @@ REFUSAL = b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "an ugly name"}
 class Forgetful(http.server.BaseHTTPRequestHandler):
     """A door to a server that does what it is asked, and says 500 each third time all the same.
 
-    What holds the words `refused` is answered as a request that is wrong.
+    Metrics that hold the words `refused` are answered as a request that is wrong.
     """
 
     protocol_version = "HTTP/1.1"
@@ -91,7 +91,8 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
 
     def _pass_on(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.refused and self.refused in body:
+        logs = self.path.endswith("/runs/log-batch")
+        if self.refused and logs and self.refused in body:
             return self._answer(REFUSAL, 400, "application/json")
         inner = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "host"}
@@ -99,7 +100,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         answer = inner.getresponse()
         content, status = answer.read(), answer.status
         inner.close()
-        if self.path.endswith("/runs/log-batch"):
+        if logs:
             type(self).batches += 1
             if self.batches % 3 == 0:
                 content, status = b"{}", 500

@@ -57,6 +57,7 @@ class Mirror:
         self._complete = False
         self._wake = threading.Event()
         self._left = threading.Event()  # nobody waits any more: touch nothing
+        self.remote.is_left = self._left.is_set
         self._thread = threading.Thread(target=self._work, name="ebmcore-mlflow", daemon=True)
 
     def start(self) -> None:
@@ -109,11 +110,13 @@ class Mirror:
     def _work(self) -> None:
         self._wait_for_the_first_line()
         while not self._left.is_set():
-            began = time.thread_time()
+            began, taken = time.thread_time(), self.sender.taken
             status = self._status  # read first, so that the last look sees everything
             try:
                 more = self._send(status)
             except (Exception, SystemExit) as error:  # reported, and never stops a run
+                if self.sender.taken > taken:  # it came further, so this is no attempt in vain
+                    self._failures = 0
                 self._broke(error)
                 continue
             self._worked()

@@ -41,6 +41,10 @@ class Gone(Exception):  # noqa: N818 (a state of things, told in its message)
     """Somebody deleted the run in MLflow."""
 
 
+class Left(Exception):  # noqa: N818 (likewise)
+    """Nobody waits for what was to be sent: another process may be about to send it."""
+
+
 class Remote:
     """A run in MLflow, found again or made; it is no thread's and keeps no queue.
 
@@ -55,6 +59,7 @@ class Remote:
         self.heard = time.monotonic()
         self.patience = _SLOW
         self._client: MlflowClient | None = None
+        self.is_left: Callable[[], bool] = lambda: False  # whether nobody waits for it any more
 
     @property
     def run_id(self) -> str:
@@ -204,6 +209,8 @@ class Remote:
         self._call(self._client.set_terminated, self.run_id, status, int(ended * 1000))
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self.is_left():
+            raise Left
         found = function(*args, **kwargs)
         self.heard, self.patience = time.monotonic(), ANSWER
         return found

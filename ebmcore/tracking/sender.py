@@ -64,6 +64,7 @@ class Sender:
         self.params = params
         self.live = live  # whether the run is going on, rather than sent afterwards
         self.sent = 0  # bytes of metrics.jsonl
+        self.taken = 0  # calls that MLflow took points by
         self.refused: list[str] = []  # what MLflow will never take
         self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
@@ -152,6 +153,7 @@ class Sender:
             return
         try:
             self.remote.log_points(points)
+            self.taken += 1
         except Exception as error:
             if not is_refusal(error):
                 raise
