@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ebmcore
+from ebmcore.contracts import Chains
 from ebmcore.errors import CheckpointError, EbmError
 from ebmcore.runner.state import unpack
 from ebmcore.tracking import to_disk
@@ -182,10 +183,6 @@ class Checkpoint:
         """Return the weights that monitors and samples use."""
         return self.tensors("ema") or self.tensors("weights")
 
-    def chains(self) -> dict[str, Any]:
-        """Return the state that the chains left."""
-        return {**dict(self.state().get("chains") or {}), **self.tensors("chains")}
-
 
 @contextmanager
 def fitting(checkpoint: Checkpoint, part: str) -> Iterator[None]:
@@ -197,6 +194,20 @@ def fitting(checkpoint: Checkpoint, part: str) -> Iterator[None]:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise EbmError(f"{checkpoint.path}: its state doesn't fit {part}: {what}") from error
+
+
+def fill_chains(
+    chains: Chains,
+    checkpoint: Checkpoint,
+    state: Mapping[str, Any],
+    device: torch.device,
+    part: str,
+) -> None:
+    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be."""
+    held = {**dict(state.get("chains") or {}), **checkpoint.tensors("chains")}
+    there = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in held.items()}
+    with fitting(checkpoint, part):
+        chains.load_state_dict(there)
 
 
 def _places(folder: Path) -> Sequence[Path]:

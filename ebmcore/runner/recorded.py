@@ -16,7 +16,7 @@ from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.plugins import Host, Selection
-from ebmcore.runner.checkpoint import Checkpoint, fitting
+from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runner.data import Data
 from ebmcore.runner.experiment import choose_device
@@ -150,12 +150,8 @@ class Recorded:
             return None
         chains = as_chains(self.part(self.node("chains")))
         if not any(key.split(".")[0] == "chains" for key in self.overrides):
-            state = self.facts.checkpoint.chains()
-            tensors = {k: v for k, v in state.items() if isinstance(v, Tensor)}
-            with fitting(self.facts.checkpoint, "chains"):
-                chains.load_state_dict(
-                    {**state, **{k: v.to(self.facts.device) for k, v in tensors.items()}}
-                )
+            checkpoint = self.facts.checkpoint
+            fill_chains(chains, checkpoint, checkpoint.state(), self.facts.device, "chains")
         return chains
 
     def data(self) -> Data:

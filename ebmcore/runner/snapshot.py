@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ebmcore.errors import EbmError
-from ebmcore.runner.checkpoint import Checkpoint, Contents, fitting
+from ebmcore.runner.checkpoint import Checkpoint, Contents, fill_chains, fitting
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.state import pack, unsaveable
 
@@ -98,12 +98,7 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
         parts.optimizer.load_state_dict(state["optimizer"])
         _keep_types(parts.optimizer, state["optimizer"])
     if parts.chains is not None:
-        held = {
-            key: value.to(parts.device) if isinstance(value, Tensor) else value
-            for key, value in {**state["chains"], **checkpoint.tensors("chains")}.items()
-        }
-        with fitting(checkpoint, parts.label("chains")):
-            parts.chains.load_state_dict(held)
+        fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"))
 
 
 def stateful(parts: Parts) -> Iterator[tuple[str, Any]]:
