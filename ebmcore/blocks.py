@@ -10,8 +10,9 @@ from torch import Generator, Tensor
 
 from ebmcore.errors import GraphError
 from ebmcore.graphs import Graph, alike, unavailable
+from ebmcore.noise import Noise, Noises, position, put_back
 
-BLOCK = 10  # steps in a graph: more take longer to compile and are hardly any quicker
+BLOCK = 20  # steps in a graph: more take longer to compile and are hardly any quicker
 _PAYS = 100_000  # steps: each is quicker by some 0.2 ms, and compiling takes 5 to 25 s
 
 
@@ -26,7 +27,7 @@ class Blocks:
         energy: Any callable, (chains, *event) -> (chains,).
         every: Whether the state after every step is of interest, or that after the last alone.
         device: Where the chains are.
-        wrapped: As of `Graph`, as is `backend`.
+        backend: As of `Graph`.
     """
 
     def __init__(
@@ -36,10 +37,10 @@ class Blocks:
         *,
         every: bool,
         device: torch.device,
-        wrapped: bool = True,
         backend: str = "inductor",
     ) -> None:
         self.kernel = kernel
+        self.noise = Noise(kernel)
         self.energy = energy
         self.every = every
         self.device = device
@@ -47,15 +48,15 @@ class Blocks:
         self.why = unavailable(device) or ""
         self.checked = False
 
-        def block(state: Any, noises: tuple[Tensor, ...]) -> tuple[Any, Any]:
+        def block(state: Any, noises: Noises) -> tuple[Any, Any]:
             seen = []
-            for step in range(BLOCK):
-                state, info = kernel.step(energy, state, tuple(n[step] for n in noises))
+            for noise in noises:
+                state, info = kernel.step(energy, state, noise)
                 if every:
                     seen.append((state.x, info))
             return state, (seen or [(state.x, info)])
 
-        self.graph = Graph(block, device, wrapped=wrapped, backend=backend)
+        self.graph = Graph(block, device, backend=backend)
 
     def steps(
         self, state: Any, n_steps: int, generator: Generator | None
@@ -63,15 +64,15 @@ class Blocks:
         """Take n_steps; yield, some steps apart, the state and the (x, info) that were seen."""
         left = n_steps
         while left >= BLOCK and not self.why:
-            before = _position(generator, state.x)
+            before = position(generator, state.x)
             try:
-                noises = stacked(self.kernel, state.x, generator, BLOCK)
+                noises = self.noise(state.x, generator, BLOCK)
                 after, seen = self.graph(state, noises)
                 if not self.checked:
                     self._check(state, after, before, generator)
             except GraphError as error:
                 self.why = str(error)
-                _put_back(generator, state.x, before)
+                put_back(generator, state.x, before)
                 break
             state, left = after, left - BLOCK
             yield state, seen
@@ -83,11 +84,11 @@ class Blocks:
 
     def _check(self, state: Any, after: Any, before: Tensor, generator: Generator | None) -> None:
         """Take the same steps one by one. Raises GraphError when they lead elsewhere."""
-        end = _position(generator, state.x)
-        _put_back(generator, state.x, before)
+        end = position(generator, state.x)
+        put_back(generator, state.x, before)
         for _ in range(BLOCK):
             state, _ = self.kernel.step(self.energy, state, self.kernel.noise(state.x, generator))
-        same_draws = torch.equal(end, _position(generator, state.x))
+        same_draws = torch.equal(end, position(generator, state.x))
         if not (same_draws and alike(after.x, state.x)):
             raise GraphError(
                 "its steps lead elsewhere in a graph: they depend on more than the state"
@@ -117,35 +118,3 @@ def blocks_of(kernel: Any, energy: Any, *, every: bool, device: torch.device) ->
 def pays(kernel: Any, n_steps: int) -> bool:
     """Whether so many steps are worth the seconds that compiling takes."""
     return n_steps >= _PAYS and not hasattr(kernel, "sample")
-
-
-def stacked(
-    kernel: Any, x: Tensor, generator: Generator | None, n_steps: int
-) -> tuple[Tensor, ...]:
-    """Draw the noise of n_steps in their order; return each of what is drawn, (n_steps, ...).
-
-    Raises GraphError when it isn't of one shape at every step.
-    """
-    noises = [kernel.noise(x, generator) for _ in range(n_steps)]
-    shapes = {tuple(part.shape for part in noise) for noise in noises}
-    if len(shapes) != 1:
-        raise GraphError("its noise has another shape from one step to the next")
-    return tuple(torch.stack(parts) for parts in zip(*noises, strict=True))
-
-
-def _position(generator: Generator | None, x: Tensor) -> Tensor:
-    if generator is not None:
-        return generator.get_state()
-    if x.device.type in ("cpu", "meta"):
-        return torch.get_rng_state()
-    state: Tensor = torch.get_device_module(x.device).get_rng_state(x.device)
-    return state
-
-
-def _put_back(generator: Generator | None, x: Tensor, position: Tensor) -> None:
-    if generator is not None:
-        generator.set_state(position)
-    elif x.device.type in ("cpu", "meta"):
-        torch.set_rng_state(position)
-    else:
-        torch.get_device_module(x.device).set_rng_state(position, x.device)

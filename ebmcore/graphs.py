@@ -56,8 +56,6 @@ class Graph:
     Args:
         function: No method; it returns fresh tensors, none of which needs a gradient.
         device: Where its tensors are.
-        wrapped: Whether the calls of its kernels are compiled, too, on a CPU: some 10 % quicker,
-            and half as long again to compile.
         backend: What becomes of the trace: `inductor` compiles it, `aot_eager` runs it as it is,
             no quicker than eagerly but at once, to try what can be traced.
     """
@@ -67,13 +65,12 @@ class Graph:
         function: Callable[..., Any],
         device: torch.device,
         *,
-        wrapped: bool = False,
         backend: str = "inductor",
     ) -> None:
         self.function = function
         self.backend = backend
         self.traced = 0
-        self._options = {"fallback_random": True, "cpp_wrapper": wrapped and device.type == "cpu"}
+        self._options = {"fallback_random": True, "cpp_wrapper": device.type == "cpu"}
         self._run = self._make()
         self._link: Link | None = None
         self._inner: Callable[..., Any] | None = None
@@ -154,7 +151,13 @@ class Graph:
             return lookup_backend(self.backend)(graph, list(inputs))
         from torch._inductor.compile_fx import compile_fx
 
-        options = {**self._options, "cpp.threads": torch.get_num_threads()}
+        from ebmcore.narrow import Narrow
+
+        options = {
+            **self._options,
+            "cpp.threads": torch.get_num_threads(),
+            "post_grad_custom_pre_pass": Narrow(),
+        }
         inner: Any = compile_fx(graph, list(inputs), config_patches=options)
         self._inner = inner
 

@@ -254,9 +254,8 @@ def test_the_fused_optimiser_takes_the_same_steps():
 def test_auto_decides_from_the_work_that_there_is():
     parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
     short, long = choose("auto", parts, 1000), choose("auto", parts, 100_000)
-    assert (short.compiled, long.compiled, long.wrapped) == (False, True, False)
+    assert (short.compiled, long.compiled) == (False, True)
     assert "would be saved in 1000 steps" in short.why
-    assert choose("auto", parts, 10_000_000).wrapped
     assert choose(True, parts, 1).compiled
     assert not choose(False, parts, 10**9).compiled
     assert choose("auto", parts, 100_000) == long
@@ -352,7 +351,7 @@ def test_a_compiled_run_that_was_stopped_ends_as_if_it_never_had_been(config, tm
 def test_compiled_kernels_take_the_steps_of_eager_ones():
     """With inductor, its kernels called from C++, and losses of both orders."""
     eager = step_of(TrainStep, [made.gap, made.denoising], **SAMPLED)
-    compiled = step_of(partial(CompiledStep, wrapped=True), [made.gap, made.denoising], **SAMPLED)
+    compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
     assert_alike(eager, advance(eager), compiled, advance(compiled))
     assert compiled.mode == "step"
     assert compiled.ways.whole._link is not None

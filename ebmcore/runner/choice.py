@@ -20,7 +20,6 @@ _LAYER = 0.1e-3  # seconds saved for each layer of the energy, each time that it
 _COMPILING = 35.0  # seconds, and more for each layer: ten steps of an MLP of three took 45 s
 _COMPILING_LAYER = 3.0
 _CLEARLY = 2.0  # what is saved over what is spent, for compiling to be worth it
-_WRAPPED = 300.0  # seconds saved from which on another ten to compile pay, too
 
 
 class Choice(NamedTuple):
@@ -28,7 +27,6 @@ class Choice(NamedTuple):
 
     asked: bool | str
     compiled: bool
-    wrapped: bool  # as of Graph
     why: str
 
 
@@ -39,20 +37,19 @@ def choose(asked: bool | str, parts: Parts, steps: int) -> Choice:
     anything can be compiled at all.
     """
     if asked is False:
-        return Choice(asked, False, False, "compile: false")
+        return Choice(asked, False, "compile: false")
     saved, spent = _saved(parts, steps), _spent(parts)
     sums = f"about {saved:.0f} s would be saved in {steps} steps, and {spent:.0f} s spent"
     if asked == "auto":
         if any(isinstance(module, nn.RNNBase) for module in parts.energy.modules()):
             why = "recurrent layers take minutes to compile; compile: true does it all the same"
-            return Choice(asked, False, False, why)
+            return Choice(asked, False, why)
         if saved < _CLEARLY * spent:
-            return Choice(asked, False, False, sums)
+            return Choice(asked, False, sums)
     missing = unavailable(parts.device)
     if missing is not None:
-        return Choice(asked, False, False, missing)
-    wrapped = asked is True or saved > _WRAPPED
-    return Choice(asked, True, wrapped, "compile: true" if asked is True else sums)
+        return Choice(asked, False, missing)
+    return Choice(asked, True, "compile: true" if asked is True else sums)
 
 
 def training_step(choice: Choice, warn: Callable[[str], None]) -> Callable[..., TrainStep]:
@@ -61,7 +58,7 @@ def training_step(choice: Choice, warn: Callable[[str], None]) -> Callable[..., 
         return TrainStep
     from ebmcore.runner.compiled import CompiledStep
 
-    return partial(CompiledStep, wrapped=choice.wrapped, warn=warn)
+    return partial(CompiledStep, warn=warn)
 
 
 def record(choice: Choice, mode: str, left_out: dict[str, str]) -> dict[str, Any]:

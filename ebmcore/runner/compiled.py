@@ -13,10 +13,10 @@ from typing import Any
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ebmcore.blocks import stacked
 from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.graphs import Graph
+from ebmcore.noise import Noise, Noises
 from ebmcore.runner.account import Account
 from ebmcore.runner.agreement import same
 from ebmcore.runner.draws import Script
@@ -37,7 +37,7 @@ class CompiledStep(TrainStep):
     its own, and then compared again; after three traces that part goes on eagerly.
 
     Args:
-        wrapped: As of `Graph`, as is `backend`.
+        backend: As of `Graph`.
         warn: Hears, once, what is left out and why.
     """
 
@@ -49,16 +49,15 @@ class CompiledStep(TrainStep):
         averaged: AveragedModel | None,
         account: Account | None = None,
         *,
-        wrapped: bool = False,
         backend: str = "inductor",
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         super().__init__(parts, train, streams, averaged, account)
-        self.wrapped = wrapped
         self.backend = backend
         self.warn = warn
         self.ways: Ways | None = None  # found at the first step
         self.left_out: dict[str, str] = {}
+        self.noise = Noise(None if parts.sampler is None else parts.sampler.kernel)
         self.sampler_script = Script()
         self.losses_script = Script()
         self.buffers = buffers_of(parts)
@@ -105,8 +104,7 @@ class CompiledStep(TrainStep):
 
     def draw(self, ways: Ways, start: Tensor | None, step: int) -> Handed:
         """Draw what the graphs will need, as the eager step would have drawn it."""
-        noises: tuple[Tensor, ...] = ()
-        steps = 0
+        noises: Noises = ()
         draws: list[Tensor] = []
         losses: list[Tensor] = []
         sampler = self.parts.sampler
@@ -115,11 +113,11 @@ class CompiledStep(TrainStep):
                 if hasattr(sampler.kernel, "sample"):
                     draws = self.sampler_script.read(self.streams)
                 else:
-                    steps = sampler.n_steps
-                    noises = stacked(sampler.kernel, start, self.streams("sampler"), steps)
+                    stream = self.streams("sampler")
+                    noises = self.noise(start, stream, sampler.n_steps)
         if ways.whole or ways.judge:
             losses = self.losses_script.read(self.streams)
-        return Handed(noises, steps, draws, losses)
+        return Handed(noises, draws, losses)
 
     def _called(self, graph: Graph | LongWalk, step: int, *args: Any) -> Any:
         """Call a graph; when it fails, or a new trace of it differs, do the same by hand."""

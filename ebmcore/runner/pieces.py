@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ebmcore.config import Train
 from ebmcore.graphs import Graph
+from ebmcore.noise import Noises
 from ebmcore.runner.draws import HandedIn, StandIn
 from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.step import evaluate, numbers_of
@@ -28,8 +29,7 @@ _EPSILON = 1e-6  # as in torch.nn.utils.clip_grads_with_norm_
 class Handed(NamedTuple):
     """The randomness of one step."""
 
-    noises: tuple[Tensor, ...]  # of a Kernel: each of what it draws, (steps, ...)
-    steps: int  # of which there is noise
+    noises: Noises  # of a Kernel
     draws: list[Tensor]  # of a sampler that takes its steps itself
     losses: list[Tensor]  # of the losses, in order
 
@@ -65,8 +65,8 @@ def moving(parts: Parts) -> Callable[[Tensor, Handed], tuple[Tensor, Any]]:
 
     def one_by_one(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
         state, info = kernel.init(energy, start.detach()), None
-        for step in range(handed.steps):
-            state, info = kernel.step(energy, state, tuple(n[step] for n in handed.noises))
+        for noise in handed.noises:
+            state, info = kernel.step(energy, state, noise)
         return state.x.detach(), info
 
     def whole(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
@@ -133,10 +133,10 @@ class LongWalk:
         self.size = divisor if divisor >= _WORTH_A_GRAPH else _SIZE
         kernel, energy = self.kernel, parts.energy
 
-        def some(state: Any, noises: tuple[Tensor, ...], steps: int) -> tuple[Any, Any]:
+        def some(state: Any, noises: Noises) -> tuple[Any, Any]:
             info = None
-            for step in range(steps):
-                state, info = kernel.step(energy, state, tuple(n[step] for n in noises))
+            for noise in noises:
+                state, info = kernel.step(energy, state, noise)
             return state, info
 
         self.block = some
@@ -156,11 +156,10 @@ class LongWalk:
         """Run the sampler: start, handed -> x⁻ and the last step's info."""
         with evaluating(self.parts.energy):
             state, info = self.kernel.init(self.parts.energy, start.detach()), None
-            for at in range(0, handed.steps, self.size):
-                steps = min(self.size, handed.steps - at)
-                noises = tuple(n[at : at + steps] for n in handed.noises)
-                take = self.graph if steps == self.size else self.block
-                state, info = take(state, noises, steps)
+            for at in range(0, len(handed.noises), self.size):
+                noises = handed.noises[at : at + self.size]
+                take = self.graph if len(noises) == self.size else self.block
+                state, info = take(state, noises)
         return state.x.detach(), info
 
 

@@ -167,8 +167,7 @@ class Search:
         return graph if self._agrees(self.losses, ways, seen, at, seen.end, compare) else None
 
     def _graph(self, function: Callable[..., Any]) -> Graph:
-        wrapped, backend = self.of.wrapped, self.of.backend
-        return Graph(function, self.parts.device, wrapped=wrapped, backend=backend)
+        return Graph(function, self.parts.device, backend=self.of.backend)
 
     def _agrees(
         self,
