@@ -298,7 +298,9 @@ class Execution:
         """Return the table of where the time went, monitors included."""
         labels = {entry.name: entry.label for entry in self.parts.monitors}
         monitors = {labels[name]: spent for name, spent in self.watch.seconds.items()}
-        self.result.seconds_by_part = self.loop.account.table(monitors)
+        drawn = self.watch.artist.seconds
+        beside = {"figures, drawn beside the training": drawn} if drawn else {}
+        self.result.seconds_by_part = self.loop.account.table({**monitors, **beside})
         return self.result.seconds_by_part
 
     def _seconds(self) -> float:
@@ -327,6 +329,7 @@ class Execution:
 
     def _close(self, mirror: Mirror | None, failure: BaseException | None) -> None:
         """Write how the run ended, here and in MLflow."""
+        self.watch.close(wait=not self.at_once)
         self.directory.update(
             status=self.status,
             step=self.loop.step,

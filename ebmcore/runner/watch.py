@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import RunView
 from ebmcore.errors import ComponentError
+from ebmcore.runner.artist import Artist
 from ebmcore.runner.parts import MonitorEntry, Parts
 from ebmcore.runner.step import Stepped
 from ebmcore.runner.streams import Streams, own_global_stream
@@ -44,6 +46,7 @@ class Watch:
         self.log = log
         self.seconds = {entry.name: 0.0 for entry in parts.monitors}
         self.history: dict[str, list[tuple[int, float]]] = {}
+        self.artist = Artist()
         self._active = list(parts.monitors)
 
     def __call__(
@@ -60,7 +63,7 @@ class Watch:
                     before = self._marks(energy)
                     found = entry.function(view)
                     touched = self._marks(energy) != before
-                    metrics |= keep(entry, found, step, self.figures)
+                    metrics |= keep(entry, found, step, self.figures, self.artist)
             except (Exception, SystemExit) as error:
                 touched = False
                 self._active.remove(entry)
@@ -71,6 +74,12 @@ class Watch:
                 raise ComponentError(entry.label, step, RuntimeError(_TOUCHED))
             self.seconds[entry.name] += time.perf_counter() - began
         return metrics
+
+    def close(self, *, wait: bool) -> None:
+        """See the pictures that are still being drawn to their end, or leave them."""
+        for file, error in self.artist.close(wait=wait):
+            what = f"{type(error).__name__}: {error}"
+            self.warn(f"the picture {file.parent.name}/{file.name} can't be drawn: {what}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return which monitors were switched off, and the seconds that each took."""
@@ -122,8 +131,13 @@ class Watch:
         )
 
 
-def keep(entry: MonitorEntry, found: Any, step: int, figures: Path) -> dict[str, float]:
-    """Return a monitor's numbers, and write its pictures to its folder in `figures`."""
+def keep(
+    entry: MonitorEntry, found: Any, step: int, figures: Path, artist: Artist | None = None
+) -> dict[str, float]:
+    """Return a monitor's numbers, and write its pictures to its folder in `figures`.
+
+    An artist may draw figures later.
+    """
     if not isinstance(found, Mapping):
         raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
     metrics: dict[str, float] = {}
@@ -134,19 +148,27 @@ def keep(entry: MonitorEntry, found: Any, step: int, figures: Path) -> dict[str,
         name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
         file = figures / entry.name / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(".part")
-        draw_picture(value, key, beside)
-        beside.replace(file)
+        here = partial(draw_whole, value, key, file)
+        if artist is not None and hasattr(value, "savefig"):
+            artist(value, file, here)
+            let_go(value)
+        else:
+            here()
     return metrics
+
+
+def draw_whole(value: Any, key: str, file: Path) -> None:
+    """Write a picture; the file is there when it is whole."""
+    beside = file.with_suffix(".part")
+    draw_picture(value, key, beside)
+    beside.replace(file)
 
 
 def draw_picture(value: Any, key: str, file: Path) -> None:
     """Write a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
     if hasattr(value, "savefig"):
         value.savefig(file, format="png")
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot is not None:  # a figure that was made by pyplot stays in its hands until closed
-            pyplot.close(value)
+        let_go(value)
         return
     if isinstance(value, Tensor) and value.ndim in (2, 3):
         from matplotlib.image import imsave
@@ -157,3 +179,10 @@ def draw_picture(value: Any, key: str, file: Path) -> None:
         imsave(file, image.numpy(), cmap="gray", vmin=0, vmax=1, format="png")
         return
     raise TypeError(f"{key!r} is neither a number, a figure nor an image; got {value!r:.80}")
+
+
+def let_go(figure: Any) -> None:
+    """Close a figure that was made by pyplot, in whose hands it would stay."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None:
+        pyplot.close(figure)
