@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 CHUNK = 65_536  # points of up to two numbers; fewer, in proportion, of larger events
+CHUNK_ON_CPU = 2048  # what a network makes of more no longer fits a processor's cache
 SMALLEST_CHUNK = 256
 
 
@@ -38,7 +39,7 @@ class Grid(NamedTuple):
         Shapes: like (n, *event), its event of as many numbers as there are axes -> (chunk, *event).
         """
         first, *others = self.axes
-        rows = max(1, CHUNK * len(first) // self.size)
+        rows = max(1, chunk_for(like) * len(first) // self.size)
         for slab in torch.split(first, rows):
             points = torch.cartesian_prod(slab, *others).to(like.dtype).to(like.device)
             yield points.reshape(-1, *like.shape[1:])
@@ -70,7 +71,12 @@ def box_around(x: Tensor, margin: float) -> Tensor:
 def split(x: Tensor) -> Iterable[Tensor]:
     """Cut x, (n, *event), into chunks that a network can hold: fewer points of larger events."""
     numbers = x[:1].numel()
-    return torch.split(x, max(SMALLEST_CHUNK, 2 * CHUNK // max(2, numbers)))
+    return torch.split(x, max(SMALLEST_CHUNK, 2 * chunk_for(x) // max(2, numbers)))
+
+
+def chunk_for(x: Tensor) -> int:
+    """Return how many points of up to two numbers to evaluate at once where x is."""
+    return CHUNK_ON_CPU if x.device.type == "cpu" else CHUNK
 
 
 @torch.no_grad()
