@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ebmcore.errors import GraphError
 from ebmcore.linked import Link
 
+LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
 MOST_TRACES = 3  # of one graph; what changes more often than that is better left as it is
 
 _FIXED = frozenset({

@@ -20,7 +20,6 @@ from ebmcore.noise import Noise, Noises
 from ebmcore.runner.account import Account
 from ebmcore.runner.agreement import same
 from ebmcore.runner.draws import Script
-from ebmcore.runner.fused import fuse
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.pieces import Handed, Judged, LongWalk, Ways
 from ebmcore.runner.search import Search, buffers_of
@@ -62,9 +61,8 @@ class CompiledStep(TrainStep):
         self.losses_script = Script()
         self.buffers = buffers_of(parts)
         self.optimizer = f"optimizer {type(parts.optimizer).__name__}"
-        why = fuse(parts.optimizer)
-        if why:
-            self.left_out[self.optimizer] = why
+        if self.not_fused:
+            self.left_out[self.optimizer] = self.not_fused
 
     @property
     def mode(self) -> str:

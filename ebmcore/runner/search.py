@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.errors import GraphError
-from ebmcore.graphs import Graph
+from ebmcore.graphs import LONGEST, Graph
 from ebmcore.runner.agreement import check_judged, check_samples
 from ebmcore.runner.draws import HandedIn, Script, Watching
 from ebmcore.runner.parts import Parts
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ebmcore.runner.compiled import CompiledStep
 
 COMPILING = "compiling"
-LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
 _WHOLE = "the whole step"
 
 

@@ -15,6 +15,7 @@ from ebmcore.config import Train
 from ebmcore.contracts import Sample
 from ebmcore.runner.account import Account, Evaluations
 from ebmcore.runner.bare import bare_step
+from ebmcore.runner.fused import fuse
 from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.streams import Streams
 
@@ -55,6 +56,7 @@ class TrainStep:
         self.account = account or Account()
         self.evaluations = Evaluations(parts.energy, train.log_every)
         self.parameters = parts.parameters
+        self.not_fused = fuse(parts.optimizer)  # why not, if so
         self.move_weights = bare_step(parts.optimizer)
         self.second_order = any(term.order == 2 for term in parts.losses)
         # a loss that is handed the chains sees them moved on, so its step can't be dropped whole
