@@ -91,3 +91,12 @@ def blame(part: str, step: int) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise ComponentError(part, step, error) from error
+
+
+def is_flat(energy: nn.Module) -> bool:
+    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
+    return any(
+        getattr(module, "piecewise_linear", False)
+        and any(parameter.requires_grad for parameter in module.parameters())
+        for module in energy.modules()
+    )
