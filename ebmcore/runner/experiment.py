@@ -22,7 +22,7 @@ from ebmcore.runner.alike import begin_alike, share_out
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.device import choose_device
-from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat
+from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.runner.place import Place
 from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.result import Run
@@ -350,7 +350,7 @@ class Experiment:
                 term = entry
             else:
                 function, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
-                name = _name(function, [term.name for term in terms])
+                name = name_of(function, [term.name for term in terms])
                 if isinstance(function, type) or not callable(function):
                     self._refuse("loss", f"should be a built loss or a function; got {function!r}")
                 try:
@@ -372,7 +372,7 @@ class Experiment:
                 entries.append(monitor)
                 continue
             function, every = monitor if isinstance(monitor, tuple) else (monitor, None)
-            name = _name(function, [entry.name for entry in entries])
+            name = name_of(function, [entry.name for entry in entries])
             try:
                 cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
             except (ValueError, TypeError) as error:
@@ -394,11 +394,3 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
-
-
-def _name(function: Any, taken: Sequence[str]) -> str:
-    """Name an object for metrics; a second one of its name is numbered."""
-    function = getattr(function, "func", function)
-    name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
-    number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)
-    return name if number == 1 else f"{name}_{number}"
