@@ -87,6 +87,22 @@ class Chains:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up the state that `state_dict` gave."""
 
+    def share(self, rank: int, ranks: int) -> None:
+        """Become one rank's share, before the first start, of what one process would keep.
+
+        By default nothing changes, so each of the ranks keeps as much as one process would. Raises
+        ValueError when there are no equal shares.
+        """
+
+    def deal(self, states: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> None:
+        """Take up one rank's share of the states that another number of ranks saved.
+
+        By default each rank takes up the state of the rank before it that had its number, and
+        those that are more begin afresh.
+        """
+        if rank < len(states):
+            self.load_state_dict(states[rank])
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:

@@ -63,6 +63,10 @@ class CheckpointError(EbmError):
     """A checkpoint that could not be written; the one before it is whole."""
 
 
+class RankError(EbmError):
+    """The processes that train a run together can't reach each other, or disagree."""
+
+
 class GraphError(EbmError):
     """A function can't be one compiled graph, or its graph computes something else; it says why."""
 

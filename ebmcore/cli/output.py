@@ -14,7 +14,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 
 import typer
 
-from ebmcore.errors import ConfigError, EbmError, RunError, RunInterrupted, raised_at
+from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 
 P = ParamSpec("P")
 
@@ -99,7 +99,9 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
         except KeyboardInterrupt as error:
             _end(error, as_json, {"error": "interrupted"}, INTERRUPTED + signal.SIGINT)
-        if as_json:
+        if not _speaks():
+            pass
+        elif as_json:
             document(answer.document)
         else:
             answer.show()
@@ -132,10 +134,24 @@ def _output_aside() -> Iterator[None]:
 
 
 def _end(error: BaseException, as_json: bool, found: dict[str, Any], code: int) -> NoReturn:
-    say(str(error) or "interrupted")
-    if as_json:
+    if _speaks() or isinstance(error.__cause__ or error, RankError):
+        say(str(error) or "interrupted")
+    if as_json and _speaks():
         document(found)
     raise typer.Exit(code)
+
+
+def _speaks() -> bool:
+    """Whether this process prints its answer: not when it is a rank besides rank 0 of torchrun's.
+
+    Rank 0 says what any of them has to say, but for that they can't reach it.
+    """
+    if "MASTER_ADDR" not in os.environ:
+        return True
+    rank, ranks = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if not (rank.isdecimal() and ranks.isdecimal()):
+        return True  # to say that they should be numbers
+    return not 0 < int(rank) < int(ranks)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -20,7 +21,9 @@ from ebmcore.config import (
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
+from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.lifecycle import calls
+from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
 from ebmcore.runner.result import Run
 from ebmcore.tracking import RunDirectory, changes_since
@@ -97,12 +100,14 @@ def run(
     belong to the whole process. Raises ConfigError or PluginError before anything is written,
     RunError when the run FAILED, RunInterrupted after a signal.
     """
-    prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
-    changed = changes(prepared, versions)
-    experiment = compose(*prepared)
-    experiment.warnings.extend(changed)
-    options = _options(prepared.config)
-    return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
+    with joined() as ranks:
+        with ranks.together():
+            prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
+            changed = changes(prepared, versions)
+            experiment = compose(*prepared)
+        experiment.warnings.extend(changed)
+        options = _options(prepared.config)
+        return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
 
 
 def resume(
@@ -122,14 +127,27 @@ def resume(
     Raises EbmError when the directory is no run, another process is writing it, or its checkpoint
     is of other parts; RunError and RunInterrupted as `run` does.
     """
-    directory = RunDirectory.open(run_dir)
-    if directory.read().get("status") == "FINISHED":  # it may be where nothing can be written
-        return load(run_dir, plugins=plugins)
-    with directory:  # a live run is refused before anything is built
+    with joined() as ranks:
+        with ranks.together():
+            directory = RunDirectory.open(run_dir)
+            facts = directory.read()
+            # all ranks do what rank 0 read, whatever it writes meanwhile
+            if ranks.word(str(facts.get("status"))) == "FINISHED":
+                return load(run_dir, plugins=plugins)  # it may be where nothing can be written
+            experiment, options = _recomposed(directory, ranks, plugins, versions)
+        return experiment.resume(run_dir, progress=progress, **options)
+
+
+def _recomposed(
+    directory: RunDirectory, ranks: Ranks, plugins: Sequence[str], versions: str
+) -> tuple[Experiment, dict[str, Any]]:
+    """Make the experiment of a run again, and the options that it was run with."""
+    with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
         facts = directory.read()
     if not facts.get("from_config"):
         raise EbmError(
-            f"{run_dir}: made of objects; make the same Experiment again and call its resume()"
+            f"{directory.path}: made of objects; make the same Experiment again and call its "
+            "resume()"
         )
     source = read_config(directory.config_file)
     files = without_files(source)
@@ -142,7 +160,7 @@ def resume(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
-    return experiment.resume(run_dir, progress=progress, **_options(prepared.config))
+    return experiment, _options(prepared.config)
 
 
 def _options(config: Config) -> dict[str, Any]:

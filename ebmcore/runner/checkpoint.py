@@ -18,6 +18,8 @@ from torch import Tensor
 import ebmcore
 from ebmcore.contracts import Chains
 from ebmcore.errors import CheckpointError, EbmError
+from ebmcore.runner.dealing import shares
+from ebmcore.runner.place import Place
 from ebmcore.runner.state import unpack
 from ebmcore.tracking import to_disk
 
@@ -202,12 +204,23 @@ def fill_chains(
     state: Mapping[str, Any],
     device: torch.device,
     part: str,
+    place: Place = Place(),  # noqa: B008 (it can't be changed)
 ) -> None:
-    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be."""
-    held = {**dict(state.get("chains") or {}), **checkpoint.tensors("chains")}
-    there = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in held.items()}
+    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be.
+
+    Each rank takes its own again; where there were more or fewer ranks, the chains of all are
+    dealt anew.
+    """
+    every = shares(checkpoint, state)
     with fitting(checkpoint, part):
-        chains.load_state_dict(there)
+        held = [
+            {k: v.to(device) if isinstance(v, Tensor) else v for k, v in share["chains"].items()}
+            for share in every
+        ]
+        if len(held) == place.size:
+            chains.load_state_dict(held[place.rank])
+        else:
+            chains.deal(held, place.rank, place.size)
 
 
 def _places(folder: Path) -> Sequence[Path]:

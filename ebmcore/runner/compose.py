@@ -14,8 +14,10 @@ from ebmcore.config import Cadence, Config, Node, Source, build
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at
 from ebmcore.plugins import Host
 from ebmcore.runner.data import Data, default_dtype, load_data
-from ebmcore.runner.experiment import Experiment, Origin, choose_device
+from ebmcore.runner.device import choose_device
+from ebmcore.runner.experiment import Experiment, Origin
 from ebmcore.runner.parts import LossTerm, MonitorEntry
+from ebmcore.runner.place import Place
 from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import as_chains, as_kernel
 
@@ -50,7 +52,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     except ConfigError as error:
         raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
     dtype = getattr(torch, settings.dtype)
-    streams = Streams(settings.seed, place)
+    streams = Streams(settings.seed, place, Place.here().rank)
     data = load_dataset(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
@@ -117,7 +119,7 @@ class Builder:
         if node is None:
             return None
         purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
-        with own_global_stream(derive(self.streams.seed, purpose), _CPU):
+        with own_global_stream(self.streams.derived(purpose), _CPU):
             return build(node, Slots(self.streams, purpose, **self.slots), self.built)
 
 

@@ -9,7 +9,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
-from ebmcore.errors import CheckpointError, DivergenceError, RunError, RunInterrupted
+from ebmcore.errors import (
+    CheckpointError,
+    DivergenceError,
+    RankError,
+    RunError,
+    RunInterrupted,
+)
 from ebmcore.runner.best import Best
 from ebmcore.runner.checkpoint import (
     Checkpoint,
@@ -23,15 +29,17 @@ from ebmcore.runner.checkpoint import (
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.divergence import Found
+from ebmcore.runner.doubts import slow_average, slow_monitors
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.progress import progress
+from ebmcore.runner.ranks import Ranks
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
-from ebmcore.runner.streams import derive, own_global_stream
+from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
 from ebmcore.tracking import Mirror, RunDirectory
@@ -40,10 +48,8 @@ if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
 
 
-_FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
-_SHARE = 0.2  # of a run's time, beyond which a monitor is called slow
-_SLOW = 5.0  # seconds below which none is
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
+_HURRIED = 12.0  # the same when another rank is gone: torchrun kills this one 30 s after that
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
 
@@ -57,6 +63,7 @@ class Execution:
         train: Train,
         tracking: Tracking | None,
         directory: RunDirectory,
+        ranks: Ranks,
         *,
         show: bool,
         resumes: bool = False,
@@ -66,6 +73,7 @@ class Execution:
         self.train = train
         self.tracking = tracking
         self.directory = directory
+        self.ranks = ranks  # of which this is rank 0
         self.resumes = resumes
         self.status = "RUNNING"
         self.at_once = False  # whether a second Ctrl-C asked for the end
@@ -75,13 +83,12 @@ class Execution:
         self.rollbacks = 0
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
-        self.interrupts = Interrupts()
-        batch = parts.data.x[: train.batch_size]
+        self.interrupts = Interrupts(agreed=ranks.size > 1)
+        batch = parts.data.x[: train.batch_size // ranks.size]
         self.threads = choose_threads(experiment.threads, parts.energy, batch)
         self.choice = choose(experiment.compile, parts, train.total_steps(len(parts.data.x)))
-        self.loop = Loop(
-            parts, train, experiment.streams, self.interrupts, training_step(self.choice, self.warn)
-        )
+        step = training_step(self.choice, self.warn)
+        self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
         self.show = progress(self.loop.steps, show=show)
         self.watch = Watch(
             parts, experiment.streams, self.directory.figures, self.warn, self.directory.log
@@ -105,6 +112,7 @@ class Execution:
         folder, heard = self.directory.checkpoints, self.experiment.warnings
         if has_good(folder):
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
+            self.ranks.word(checkpoint.path.name)
             record, found = put_back(checkpoint, self.loop)
             heard.extend(found)
             with fitting(checkpoint, "the run's record"):
@@ -114,6 +122,8 @@ class Execution:
                 self.seconds = float(record["seconds"])
                 self.loop.account.seconds.update(record.get("seconds_by_part", {}))
                 self.watch.load_state_dict(record["monitors"])
+        else:
+            self.ranks.word("")
         for step, metrics in self.directory.rewind_metrics(self.loop.step):
             self.metrics |= metrics
             self.watch.remember(step, metrics)
@@ -155,7 +165,8 @@ class Execution:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure
         if self.status == "KILLED":
-            raise RunInterrupted(self.interrupts.number or 2, self.result)
+            number = self.interrupts.number or self.interrupts.heard or 2
+            raise RunInterrupted(number, self.result)
         return self.result
 
     def _begin(self) -> Mirror | None:
@@ -164,7 +175,7 @@ class Execution:
             recorded = continue_record(self.directory, self.loop.step)
         else:
             recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
-        self.directory.update(steps=self.loop.steps)
+        self.directory.update(steps=self.loop.steps, ranks=self.ranks.size)
         mirror = start_mirror(
             self.directory, self.experiment, self.tracking, recorded,
             resumes=self.resumes, warn=self.warn,
@@ -176,7 +187,8 @@ class Execution:
         if self.choice.asked is True and not self.choice.compiled:
             self.warn(f"nothing is compiled: {self.choice.why}")
         if not self.resumes:
-            self._doubt_average()
+            for text in slow_average(self.train.ema, self.loop.steps):
+                self.warn(text)
         return mirror
 
     def _reveal(self) -> None:
@@ -186,10 +198,11 @@ class Execution:
         self.result.metrics = dict(self.metrics)
         self.result.warnings = self.warnings
         self.result.energy = self.loop.energy
+        self.result.chains = self.loop.chains
 
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
-        seed = derive(self.experiment.seed, "global")
+        seed = self.experiment.streams.derived("global")
         hands = Hands(self._write, self._save, self._diverged, self._event, self.show)
         threads, profiled = using(self.threads.number), self._profiler()
         with self.show, threads, profiled, own_global_stream(seed, self.parts.device):
@@ -200,17 +213,6 @@ class Execution:
                 f"train.keep_best: no metric {self.best.name!r} was recorded; "
                 f"there are: {', '.join(sorted(self.metrics))}"
             )
-
-    def _doubt_average(self) -> None:
-        """Warn of an average so slow that the first weights are still in it at the end."""
-        decay, steps = self.train.ema, self.loop.steps
-        if decay is None or decay**steps <= _FIRST_WEIGHTS:
-            return
-        fits = 1 - float(f"{1 - _FIRST_WEIGHTS ** (1 / steps):.2g}")
-        self.warn(
-            f"train.ema {decay} is slow for {steps} steps: {decay**steps:.0%} of the averaged "
-            f"weights will be the first step's; {fits:g} would fit"
-        )
 
     def _write(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
@@ -232,6 +234,8 @@ class Execution:
         self.status = "FAILED"
         self._reveal()
         self.directory.log("ERROR", traceback.format_exc())
+        if isinstance(error, RankError):
+            error = self.ranks.explained(error, self.directory.log)
         self.tell("ebmcore_run_error", run=self.result, error=error)
         return error
 
@@ -257,6 +261,8 @@ class Execution:
         after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
         if isinstance(failure, CheckpointError) or after_good:
             return
+        if isinstance(failure, RankError) and self.parts.device.type != "cpu":
+            return  # the device may wait for the rank that is gone, and whoever asks it waits too
         if not is_finite(self.parts, self.loop.infinite):
             return
         try:
@@ -314,10 +320,12 @@ class Execution:
         if good is None or not rolls or self.rollbacks >= self.train.max_rollbacks:
             tried = f" after {self.rollbacks} rollbacks (train.max_rollbacks)" if rolls else ""
             last = "no checkpoint was written before" if good is None else f"last good: {good}"
+            self.ranks.word("")
             raise DivergenceError(f"{found.error()}{tried}; {last}")
         self.rollbacks += 1
         checkpoint = Checkpoint.last(folder, whole=True, warn=self.warn)
         why = f"rollback {self.rollbacks} at {found.step}"
+        self.ranks.word(f"{checkpoint.path.name} {why}")
         roll_back(checkpoint, self.loop, self.train.rollback_lr, why)
         rate = float(self.parts.optimizer.param_groups[0]["lr"])
         facts = {"why": found.text, "to": checkpoint.step, "lr": rate, "number": self.rollbacks}
@@ -344,26 +352,18 @@ class Execution:
             best=self.best.state(),
             error=None if failure is None else str(failure),
         )
-        self._tell_of_slow_monitors()
+        for text in slow_monitors(self.watch.seconds, self._seconds()):
+            self.warn(text)
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
-            mirror.finish(self.status, timeout=_AT_ONCE if self.at_once else _PATIENT)
+            patience = _HURRIED if isinstance(failure, RankError) else _PATIENT
+            mirror.finish(self.status, timeout=_AT_ONCE if self.at_once else patience)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
-
-    def _tell_of_slow_monitors(self) -> None:
-        """Warn of monitors that took more than their share of a run that took a while."""
-        whole = self._seconds()
-        for name, took in self.watch.seconds.items():
-            if took > max(_SLOW, _SHARE * whole):
-                self.warn(
-                    f"monitor {name!r} took {took:.0f} of {whole:.0f} s; a longer `every` makes "
-                    "the run quicker"
-                )
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""

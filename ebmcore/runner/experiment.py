@@ -18,9 +18,13 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
+from ebmcore.runner.alike import begin_alike, share_out
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
-from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
+from ebmcore.runner.device import choose_device
+from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
+from ebmcore.runner.place import Place
+from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import refuse_unsaveable
 from ebmcore.runner.state import pack
@@ -100,8 +104,9 @@ class Experiment:
         self.origin = origin or Origin()
         self.name = name
         self.seed = seed
+        self.place = Place.here()
         self.device = choose_device(device)
-        self.streams = self.origin.streams or Streams(seed, self.device)
+        self.streams = self.origin.streams or Streams(seed, self.device, self.place.rank)
         if not isinstance(energy, nn.Module):
             self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         if dtype is None:
@@ -141,11 +146,12 @@ class Experiment:
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
         options = read_train(train)
-        with without_compiler():
-            parts = self._ready(options)
+        with without_compiler(), joined() as ranks:
+            with ranks.together():
+                parts = self._ready(options)
             self.profile = profile
-            directory = RunDirectory.create(self.name, runs_dir)
-            return self._execute(parts, options, tracking, directory, progress=progress)
+            directory = self._directory(ranks, runs_dir)
+            return self._execute(parts, options, tracking, directory, ranks, progress=progress)
 
     def resume(
         self,
@@ -163,12 +169,19 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         options = read_train(train)
-        directory = RunDirectory.open(run_dir)
-        with without_compiler():
-            parts = self._ready(options)
+        with without_compiler(), joined() as ranks:
+            with ranks.together():
+                directory = RunDirectory.open(run_dir)
+                parts = self._ready(options)
             return self._execute(
-                parts, options, tracking, directory, progress=progress, resumes=True
+                parts, options, tracking, directory, ranks, progress=progress, resumes=True
             )
+
+    def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
+        """Make the run directory, as rank 0, or learn where it is."""
+        made = RunDirectory.create(self.name, runs_dir) if ranks.rank == 0 else None
+        path = ranks.word("" if made is None else str(made.path.absolute()))
+        return made or RunDirectory(Path(path))
 
     def _execute(
         self,
@@ -176,12 +189,17 @@ class Experiment:
         options: Train,
         tracking: Tracking | str | bool | None,
         directory: RunDirectory,
+        ranks: Ranks,
         *,
         progress: bool,
         resumes: bool = False,
     ) -> Run:
         from ebmcore.runner.execution import Execution
+        from ebmcore.runner.follower import Follower
 
+        begin_alike(ranks, parts)
+        if ranks.rank:
+            return Follower(self, parts, options, directory, ranks, resumes=resumes).run()
         if tracking in ("off", False):
             target = None
         else:
@@ -190,8 +208,9 @@ class Experiment:
         with directory:
             try:
                 execution = Execution(
-                    self, parts, options, target, directory, show=progress, resumes=resumes
-                )
+                    self, parts, options, target, directory, ranks,
+                    show=progress, resumes=resumes,
+                )  # fmt: skip
             except BaseException:
                 if not resumes:  # it holds nothing yet
                     shutil.rmtree(directory.path, ignore_errors=True)
@@ -257,7 +276,13 @@ class Experiment:
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
-        data = parts.data
+        data, ranks = parts.data, self.place.size
+        if train.batch_size % ranks:
+            message = (
+                f"should be divisible by the {ranks} ranks, since it is the batch of all of them "
+                f"together; got {train.batch_size}"
+            )
+            self._refuse("train.batch_size", message)
         if train.batch_size > len(data.x):
             message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
             self._refuse("train.batch_size", message)
@@ -269,13 +294,18 @@ class Experiment:
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
         for term in parts.losses:
-            if term.needs_curvature and _is_flat(parts.energy):
+            if term.needs_curvature and is_flat(parts.energy):
                 self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
+        if parts.chains is not None and ranks > 1:
+            try:
+                self.warnings.extend(share_out(parts.chains, parts.label("chains"), self.place))
+            except ValueError as error:
+                self._refuse("chains", f"{parts.label('chains')}: {error}", error)
         chains = copy.deepcopy(parts.chains)
         probe = Streams(self.seed, self.device)("probe")
         try:
             if chains is not None:
-                chains.start(data.x[: train.batch_size], probe)
+                chains.start(data.x[: train.batch_size // ranks], probe)
                 pack(chains.state_dict(), "state_dict")
         except Exception as error:
             self._refuse("chains", f"{parts.label('chains')}: {error}", error)
@@ -320,7 +350,7 @@ class Experiment:
                 term = entry
             else:
                 function, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
-                name = _name(function, [term.name for term in terms])
+                name = name_of(function, [term.name for term in terms])
                 if isinstance(function, type) or not callable(function):
                     self._refuse("loss", f"should be a built loss or a function; got {function!r}")
                 try:
@@ -342,7 +372,7 @@ class Experiment:
                 entries.append(monitor)
                 continue
             function, every = monitor if isinstance(monitor, tuple) else (monitor, None)
-            name = _name(function, [entry.name for entry in entries])
+            name = name_of(function, [entry.name for entry in entries])
             try:
                 cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
             except (ValueError, TypeError) as error:
@@ -364,34 +394,3 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
-
-
-def _is_flat(energy: nn.Module) -> bool:
-    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
-    return any(
-        getattr(module, "piecewise_linear", False)
-        and any(parameter.requires_grad for parameter in module.parameters())
-        for module in energy.modules()
-    )
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """Return the device that a name means. Raises ConfigError when it isn't there."""
-    if device == "auto":
-        found = torch.accelerator.current_accelerator(check_available=True)
-        return found or torch.device("cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError([Problem("device", f"{device!r} can't be used: {first}")]) from error
-    return chosen
-
-
-def _name(function: Any, taken: Sequence[str]) -> str:
-    """Name an object for metrics; a second one of its name is numbered."""
-    function = getattr(function, "func", function)
-    name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
-    number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)
-    return name if number == 1 else f"{name}_{number}"

@@ -36,11 +36,18 @@ class Interrupts:
     """Inside this context SIGINT and SIGTERM set `number` rather than ending the process.
 
     Python hands signals to the main thread alone; in any other thread this does nothing.
+
+    Args:
+        agreed: Whether several ranks agree on what they heard, at the end of a step; till then it
+            is only in `heard` and `heard_save`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, agreed: bool = False) -> None:
+        self.agreed = agreed
         self.number: int | None = None
         self.save = False  # whether a checkpoint was asked for
+        self.heard: int | None = None  # by this process
+        self.heard_save = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -56,9 +63,13 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None and number == signal.SIGINT:
+        if self.heard is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.number = number
+        self.heard = number
+        if not self.agreed:
+            self.number = number
 
     def _save(self, number: int, frame: FrameType | None) -> None:
-        self.save = True
+        self.heard_save = True
+        if not self.agreed:
+            self.save = True

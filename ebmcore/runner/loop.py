@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,13 +14,17 @@ from ebmcore.config import Cadence, Train
 from ebmcore.runner.account import Account
 from ebmcore.runner.average import Average
 from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
+from ebmcore.runner.gathering import gathered
 from ebmcore.runner.interrupts import Interrupts
+from ebmcore.runner.meeting import Meeting
 from ebmcore.runner.parts import Parts, blame
+from ebmcore.runner.place import Place
 from ebmcore.runner.progress import Silent
+from ebmcore.runner.ranks import Ranks
 from ebmcore.runner.snapshot import infinite_buffers, is_finite
 from ebmcore.runner.step import Stepped, TrainStep
 from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
-from ebmcore.runner.watch import Watch
+from ebmcore.runner.watch import Rota
 from ebmcore.sampling import evaluating
 
 
@@ -43,7 +48,9 @@ class Loop:
         streams: Streams,
         interrupts: Interrupts,
         step: Callable[..., TrainStep] = TrainStep,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks(Place())
         self.parts = parts
         self.train = train
         self.streams = streams
@@ -51,11 +58,16 @@ class Loop:
         self.steps_per_epoch = len(parts.data.x) // train.batch_size
         self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
         self.step = 0  # training steps done
+        self.chains = parts.chains  # at the end those of all ranks
         self.averaged = None
         if train.ema is not None:
             self.averaged = Average(parts.energy, train.ema)
         self.account = Account()
-        self.one_step = step(parts, train, streams, self.averaged, self.account)
+        together = self.ranks.size > 1
+        own = replace(train, clip_grad_norm=None) if together else train  # the average is clipped
+        self.one_step = step(parts, own, streams, self.averaged, self.account)
+        if together:
+            self.one_step.meeting = self._meeting()
         self.after_step: Callable[[], None] | None = None  # who wants to hear of every step
         self.saving = Cadence.parse_with_minutes(train.checkpoint_every)
         self.waiting: list[tuple[int, dict[str, Tensor]]] = []  # metrics not fetched, by step
@@ -75,12 +87,23 @@ class Loop:
         """The energy with the averaged weights, when an average is kept."""
         return self.parts.energy if self.averaged is None else self.averaged.module
 
+    def _meeting(self) -> Meeting:
+        return Meeting(
+            self.ranks,
+            self.parts.parameters,
+            self._all_buffers(),
+            bound=self.train.clip_grad_norm,
+            interrupts=self.interrupts,
+            clock=self._is_late,
+            aside=self.parts.device.type != "cpu",
+        )
+
     @property
     def epoch(self) -> float:
         """Passes over the data done."""
         return self.step / self.steps_per_epoch
 
-    def run(self, watch: Watch, hands: Hands) -> None:
+    def run(self, watch: Rota, hands: Hands) -> None:
         """Train to the last step, or until a signal; the end's checkpoint is written here, too."""
         self.clock = self.saved_at = time.perf_counter()
         if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
@@ -102,6 +125,7 @@ class Loop:
         if self.step > self.resumed_at or self.step == 0:
             self._check(hands)
             hands.save("the end" if self.step >= self.steps else "a signal")
+        _, self.chains = gathered(self.ranks, None, self.parts.chains)
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loop stands: the step, the data's order, metrics not yet written."""
@@ -148,7 +172,8 @@ class Loop:
         self._epoch_start = stream.get_state()
         order = torch.randperm(n, generator=stream)
         batches = order[: self.steps_per_epoch * self.train.batch_size].to(self.parts.data.x.device)
-        return list(batches.view(self.steps_per_epoch, self.train.batch_size))[done:]
+        whole = batches.view(self.steps_per_epoch, self.train.batch_size)
+        return list(whole.chunk(self.ranks.size, 1)[self.ranks.rank])[done:]
 
     def _train_on(self, index: Tensor, hands: Hands) -> Stepped | None:
         """Take one step; with on_divergence: skip, None when its numbers were not finite."""
@@ -175,13 +200,16 @@ class Loop:
 
         They are all the energy's and those of the losses that are modules.
         """
+        return [(buffer, buffer.clone()) for buffer in self._all_buffers()]
+
+    def _all_buffers(self) -> list[Tensor]:
         modules = [self.parts.energy, *(term.function for term in self.parts.losses)]
-        found = {b for m in modules if isinstance(m, nn.Module) for b in m.buffers()}
-        return [(buffer, buffer.clone()) for buffer in found]
+        found = (b for m in modules if isinstance(m, nn.Module) for b in m.buffers())
+        return list(dict.fromkeys(found))
 
     def _wrong_in(self, proposal: Stepped, step: int) -> Found | None:
         """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
-        values = {name: [float(value)] for name, value in proposal.metrics.items()}
+        values = self._numbers([proposal.metrics])
         found = first_non_finite(self.parts, values, [step], self.finite)
         if found is None and self.train.max_energy is not None:
             _, largest = self._energies(proposal)
@@ -222,7 +250,8 @@ class Loop:
         metrics.pop("samples", None)  # their sum, which is fetched for the check alone
         self.waiting, self.checked = [], 0
         metrics["train/steps_per_second"] = rate
-        metrics |= self.one_step.evaluations.metrics()
+        counted = self.one_step.evaluations.metrics()
+        metrics |= {name: n * self.ranks.size for name, n in counted.items()}
         metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
         if self.skipped:
             metrics["train/skipped"] = float(self.skipped)
@@ -243,13 +272,15 @@ class Loop:
 
     def _columns(self) -> dict[str, list[float]]:
         """Return each waiting metric that every waiting step has, at each of these steps."""
-        rows = [row for _, row in self.waiting]
-        names = rows[0] if rows else ()
-        return {
-            name: torch.stack([row[name] for row in rows]).tolist()
-            for name in names
-            if all(name in row for row in rows)
-        }
+        return self._numbers([row for _, row in self.waiting])
+
+    def _numbers(self, rows: Sequence[Mapping[str, Tensor]]) -> dict[str, list[float]]:
+        """Return on the host what all rows have, each name's values; of several ranks, the mean."""
+        names = [name for name in (rows[0] if rows else ()) if all(name in row for row in rows)]
+        columns = [torch.stack([row[name] for row in rows]) for name in names]
+        if self.ranks.size > 1 and columns:
+            columns = list(self.ranks.mean_(torch.stack([c.double() for c in columns]).cpu()))
+        return {name: column.tolist() for name, column in zip(names, columns, strict=True)}
 
     def _wrong_among(self, columns: Mapping[str, list[float]]) -> Found | None:
         steps = [step for step, _ in self.waiting]
@@ -264,7 +295,10 @@ class Loop:
         if len(self.waiting) > self.checked:
             found = self._wrong_among(self._columns())
             self.checked = len(self.waiting)
-        if found is None and not is_finite(self.parts, self.infinite):
+        finite = is_finite(self.parts, self.infinite)
+        if not all(self.ranks.rows(torch.tensor(finite))):
+            finite = False
+        if found is None and not finite:
             found = Found(self.step, "a weight or a chain is not a finite number")
         if found is not None:
             hands.diverged(found)
@@ -278,22 +312,31 @@ class Loop:
         with torch.no_grad(), aside, evaluating(energy):
             found = {name: energy(x) for name, x in batches.items()}
             numbers = [[e.mean(), e.abs().max()] for e in found.values()]
-            rows = torch.stack([torch.stack(pair) for pair in numbers]).tolist()
+            table = torch.stack([torch.stack(pair) for pair in numbers])
+        if self.ranks.size > 1:
+            each = torch.stack(self.ranks.rows(table.cpu()))
+            table = torch.stack([each[..., 0].mean(0), each[..., 1].amax(0)], -1)
+        rows = table.tolist()
         means = {name: row[0] for name, row in zip(found, rows, strict=True)}
         return means, {name: row[1] for name, row in zip(found, rows, strict=True)}
 
-    def _look(self, watch: Watch, last: Stepped | None, hands: Hands, *, end: bool) -> None:
+    def _look(self, watch: Rota, last: Stepped | None, hands: Hands, *, end: bool) -> None:
         began = time.perf_counter()
-        metrics = watch(self.energy, last, self.step, self.steps_per_epoch, end)
+        chains, due = self.parts.chains, watch.due(self.step, self.steps_per_epoch, end)
+        if due:  # the monitors are rank 0's, and see what all ranks have
+            last, chains = gathered(self.ranks, last, chains)
+        metrics = watch(self.energy, last, self.step, self.steps_per_epoch, end, chains)
         if metrics:
             hands.write(self.step, metrics)
+        if self.train.keep_best and (due or self.fetched == self.step):
+            self.save_wanted = self.ranks.word(self.save_wanted)
         self.clock += time.perf_counter() - began  # steps per second are the steps' own
 
     def _save_if_due(self, hands: Hands) -> None:
         began = time.perf_counter()
-        if self.saving.unit == "minute":
-            due = began - self.saved_at >= 60 * self.saving.count
-        else:
+        meeting = self.one_step.meeting
+        due = self._is_late() if meeting is None else meeting.clock_said
+        if self.saving.unit != "minute":
             due = self.saving.is_due(self.step, self.steps_per_epoch)
         if not (due or self.interrupts.save or self.save_wanted):
             return
@@ -303,3 +346,8 @@ class Loop:
         hands.save(why)
         self.saved_at = time.perf_counter()
         self.clock += self.saved_at - began
+
+    def _is_late(self) -> bool:
+        """Whether a checkpoint is due by the clock."""
+        late = time.perf_counter() - self.saved_at >= 60 * self.saving.count
+        return self.saving.unit == "minute" and late

@@ -12,22 +12,30 @@ from torch.optim import Optimizer
 
 from ebmcore.errors import EbmError
 from ebmcore.runner.checkpoint import Checkpoint, Contents, fill_chains, fitting
+from ebmcore.runner.dealing import collect, mean_of_waiting, shares
 from ebmcore.runner.parts import Parts
+from ebmcore.runner.place import Place
 from ebmcore.runner.state import pack, unsaveable
 
 if TYPE_CHECKING:
     from ebmcore.runner.loop import Loop
 
 _RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # of a group, for its schedule
+_RANKS = ("rank", "ranks")
 _BASES = ("base_lrs", "max_lrs")  # of a schedule
 
 
 def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
-    """Gather what a checkpoint holds; `record` is what the run's record adds, of JSON types."""
+    """Gather what a checkpoint holds; `record` is what the run's record adds, of JSON types.
+
+    One that is whole holds what each rank has of its own, so every rank must ask for it.
+    """
     parts, averaged = loop.parts, loop.averaged
     chains = {} if parts.chains is None else parts.chains.state_dict()
+    hands = collect(loop, own_state(loop)) if whole else []
     packed, tensors = pack(
         {
+            **({"ranks": [hand.packed for hand in hands]} if hands else {}),
             "chains": {k: v for k, v in chains.items() if not isinstance(v, Tensor)},
             "optimizer": parts.optimizer.state_dict(),
             "lr_scheduler": parts.lr_scheduler and parts.lr_scheduler.state_dict(),
@@ -48,10 +56,29 @@ def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
             "chains": {k: v for k, v in chains.items() if isinstance(v, Tensor)},
             "data": {"bounds": parts.data.bounds},
             "state": tensors,
+            **{f"rank-{rank}": hand.tensors for rank, hand in enumerate(hands, 1)},
         },
         state=packed,
         whole=whole,
     )
+
+
+def own_state(loop: Loop) -> dict[str, Any]:
+    """Return what a rank besides rank 0 has of its own."""
+    parts = loop.parts
+    named = [(name, part) for name, part in stateful(parts) if not name.startswith("monitor ")]
+    return {
+        "chains": {} if parts.chains is None else parts.chains.state_dict(),
+        "parts": {name: part.state_dict() for name, part in named},
+        "loop": loop.state_dict(),
+        "streams": loop.streams.state_dict(),
+        "device": str(parts.device),
+    }
+
+
+def hand_over(loop: Loop) -> None:
+    """Give rank 0, which writes a checkpoint now, what this rank has of its own."""
+    collect(loop, own_state(loop))
 
 
 def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[str]]:
@@ -65,20 +92,36 @@ def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[s
     if parts.lr_scheduler is not None:
         with fitting(checkpoint, f"lr_scheduler {type(parts.lr_scheduler).__name__}"):
             parts.lr_scheduler.load_state_dict(_typed(parts.lr_scheduler, state["lr_scheduler"]))
+    every = shares(checkpoint, state)
+    same = len(every) == loop.ranks.size
+    own = every[loop.ranks.rank if same else 0]
     for name, part in stateful(parts):
-        if name not in state.get("parts", {}):
+        if loop.ranks.rank and name.startswith("monitor "):
+            continue  # they are rank 0's
+        if name not in own.get("parts", {}):
             warnings.append(f"{checkpoint.path} holds no state of {name}; it begins afresh")
             continue
         with fitting(checkpoint, name):
-            part.load_state_dict(state["parts"][name])
+            part.load_state_dict(own["parts"][name])
     with fitting(checkpoint, "the loop"):
-        loop.load_state_dict(state["loop"])
-        if state["device"] == str(parts.device):
-            loop.streams.load_state_dict(state["streams"])
+        waiting = own["loop"]["waiting"]
+        if not same:
+            waiting = mean_of_waiting([share["loop"]["waiting"] for share in every])
+        loop.load_state_dict({**own["loop"], "waiting": waiting})
+        if not same:
+            loop.streams.load_state_dict(own["streams"])
+            loop.streams.renew(f"resumed at {checkpoint.step} on {loop.ranks.size} ranks")
+            warnings.append(
+                f"this run had {len(every)} {_RANKS[len(every) > 1]} and goes on with "
+                f"{loop.ranks.size}: its chains are dealt anew and its random numbers are fresh "
+                "ones, so it doesn't repeat itself bit for bit"
+            )
+        elif own["device"] == str(parts.device):
+            loop.streams.load_state_dict(own["streams"])
         else:
             loop.streams.renew(f"resumed at {checkpoint.step} on {parts.device.type}")
             warnings.append(
-                f"this run was on {state['device']} and goes on on {parts.device}: its random "
+                f"this run was on {own['device']} and goes on on {parts.device}: its random "
                 "numbers are fresh ones, so it doesn't repeat itself bit for bit"
             )
         record = dict(state["record"])
@@ -98,7 +141,8 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
         parts.optimizer.load_state_dict(state["optimizer"])
         _keep_types(parts.optimizer, state["optimizer"])
     if parts.chains is not None:
-        fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"))
+        place = Place(loop.ranks.rank, loop.ranks.size)
+        fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), place)
 
 
 def stateful(parts: Parts) -> Iterator[tuple[str, Any]]:
@@ -149,10 +193,12 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
         for name in _BASES:
             if hasattr(schedule, name):
                 setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
+    every = shares(checkpoint, state)
+    own = every[loop.ranks.rank if len(every) == loop.ranks.size else 0]
     for name, part in stateful(parts):
-        if not name.startswith("monitor ") and name in state["parts"]:
+        if not name.startswith("monitor ") and name in own["parts"]:
             with fitting(checkpoint, name):
-                part.load_state_dict(state["parts"][name])
+                part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)
     loop.forget()
 

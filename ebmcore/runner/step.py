@@ -16,10 +16,12 @@ from ebmcore.contracts import Sample
 from ebmcore.runner.account import Account, Evaluations
 from ebmcore.runner.bare import bare_step
 from ebmcore.runner.fused import fuse
+from ebmcore.runner.meeting import Meeting, clip
 from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.streams import Streams
 
 GRADIENT = "the gradient of the losses"
+MEETING = "the average over the ranks, and waiting for it"
 
 
 class Stepped(NamedTuple):
@@ -54,6 +56,7 @@ class TrainStep:
         self.streams = streams
         self.averaged = averaged
         self.account = account or Account()
+        self.meeting: Meeting | None = None  # of several ranks; it clips, so `train` must not
         self.evaluations = Evaluations(parts.energy, train.log_every)
         self.parameters = parts.parameters
         self.not_fused = fuse(parts.optimizer)  # why not, if so
@@ -75,8 +78,13 @@ class TrainStep:
         """
         x = self.add_noise(x)
         start = self.start(x, step) if self.parts.needs_samples else None
+        if self.meeting is not None:
+            self.meeting.begin()
         stepped = self.work(x, y, start, step)
         self.evaluations.add_step()
+        if self.meeting is not None:
+            with self.account(MEETING):
+                stepped.metrics["train/grad_norm"] = self.meeting.end()
         return stepped
 
     def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
@@ -162,11 +170,7 @@ class TrainStep:
 
     def clip(self) -> Tensor:
         """Return the gradient's norm, and scale it down to train.clip_grad_norm if there is one."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.train.clip_grad_norm is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.train.clip_grad_norm, norm)
-        return norm
+        return clip(self.parameters, self.train.clip_grad_norm)
 
 
 def stream_of(term: LossTerm) -> str:

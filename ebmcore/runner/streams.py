@@ -12,11 +12,22 @@ from torch import Generator, Tensor
 
 DATA_ORDER = "data order"
 
+# the purposes whose draws differ from rank to rank; all ranks make the same of the others
+_OWN = ("chains", "sampler", "loss ", "data noise", "global", "build chains ", "build sampler ")
+
 
 def derive(seed: int, purpose: str, rank: int = 0) -> int:
     """Return the seed of one stream: a hash of (seed, purpose, rank), 63 bits."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{rank}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def rank_of(purpose: str, rank: int) -> int:
+    """Return the rank whose stream of a purpose a rank draws from: its own, or rank 0's.
+
+    Data, their order, weights and what losses are built with are the same for all.
+    """
+    return rank if purpose.startswith(_OWN) else 0
 
 
 class Streams:
@@ -37,16 +48,20 @@ class Streams:
         if purpose not in self._streams:
             generator = Generator("cpu" if on_cpu else self.device)
             name = f"{purpose}/{self.renewed}" if self.renewed else purpose
-            generator.manual_seed(derive(self.seed, name, self.rank))
+            generator.manual_seed(self.derived(name))
             self._streams[purpose] = generator
         return self._streams[purpose]
+
+    def derived(self, purpose: str) -> int:
+        """Return the seed of a purpose for this rank, for what takes a seed of its own."""
+        return derive(self.seed, purpose, rank_of(purpose, self.rank))
 
     def renew(self, why: str) -> None:
         """Begin every stream afresh but that of the data's order, at seeds derived from `why`."""
         self.renewed = why
         for purpose, generator in self._streams.items():  # in place: a part may hold its own
             if purpose != DATA_ORDER:
-                generator.manual_seed(derive(self.seed, f"{purpose}/{why}", self.rank))
+                generator.manual_seed(self.derived(f"{purpose}/{why}"))
 
     def state_dict(self) -> dict[str, Any]:
         """Return where every stream stands, torch's global ones included."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ebmcore.contracts import RunView
+from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError
 from ebmcore.runner.artist import Artist
 from ebmcore.runner.parts import MonitorEntry, Parts
@@ -28,7 +28,31 @@ from ebmcore.sampling import evaluating
 _TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
 
 
-class Watch:
+class Rota:
+    """When monitors are due, which every rank knows; they run on rank 0 alone."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
+        """Whether a monitor is due after `step` training steps, switched off or not."""
+        entries = self.parts.monitors
+        return any(end or entry.every.is_due(step, steps_per_epoch) for entry in entries)
+
+    def __call__(
+        self,
+        energy: nn.Module,
+        last: Stepped | None,
+        step: int,
+        steps_per_epoch: int,
+        end: bool,
+        chains: Chains | None,
+    ) -> dict[str, float]:
+        """Run no monitor."""
+        return {}
+
+
+class Watch(Rota):
     """The monitors of a run; `warn` hears what they and their failures have to say."""
 
     def __init__(
@@ -39,7 +63,7 @@ class Watch:
         warn: Callable[[str], None],
         log: Callable[[str, str], None],
     ) -> None:
-        self.parts = parts
+        super().__init__(parts)
         self.streams = streams
         self.figures = figures
         self.warn = warn
@@ -50,14 +74,20 @@ class Watch:
         self._active = list(parts.monitors)
 
     def __call__(
-        self, energy: nn.Module, last: Stepped | None, step: int, steps_per_epoch: int, end: bool
+        self,
+        energy: nn.Module,
+        last: Stepped | None,
+        step: int,
+        steps_per_epoch: int,
+        end: bool,
+        chains: Chains | None,
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their numbers."""
         metrics: dict[str, float] = {}
         due = [m for m in self._active if end or m.every.is_due(step, steps_per_epoch)]
         for entry in due:
             began = time.perf_counter()
-            view = self.view(entry, energy, last, step, steps_per_epoch)
+            view = self.view(entry, energy, last, step, steps_per_epoch, chains)
             try:
                 with own_global_stream(None, self.parts.device), evaluating(energy):
                     before = self._marks(energy)
@@ -109,6 +139,7 @@ class Watch:
         last: Stepped | None,
         step: int,
         steps_per_epoch: int,
+        chains: Chains | None,
     ) -> RunView:
         """Make what one monitor sees."""
         parts = self.parts
@@ -120,7 +151,7 @@ class Watch:
             energy,
             parts.data,
             parts.sampler,
-            parts.chains,
+            chains,
             self.streams(f"monitor {entry.name}"),
             step=step,
             epoch=step / steps_per_epoch,

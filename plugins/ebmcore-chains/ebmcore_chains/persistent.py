@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -25,7 +25,7 @@ class Persistent(Chains):
     another number of chains.
 
     Args:
-        size: How many chains are kept; at least the batch size.
+        size: How many chains are kept, by all ranks together; at least the batch size.
         reinit: Probability that a drawn chain begins afresh, each step.
         init: Where chains begin: uniform over the data's range, normal from N(0, scale²), or at
             events of the batch.
@@ -103,6 +103,31 @@ class Persistent(Chains):
             raise ValueError(f"the saved state holds {len(buffer)} chains, but size is {self.size}")
         self._buffer = None if buffer is None else buffer.clone()
         self._slots = None if slots is None else slots.clone()
+
+    def share(self, rank: int, ranks: int) -> None:
+        """Keep one of `ranks` equal shares of the chains. Raises ValueError when there are none."""
+        if self.size % ranks:
+            raise ValueError(
+                f"size should be divisible by the {ranks} ranks, which keep the chains together; "
+                f"got {self.size}"
+            )
+        self.size //= ranks
+
+    def deal(self, states: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> None:
+        """Take up one share of the chains that other ranks saved, in their order.
+
+        Raises ValueError when they don't come to `size` chains for each of the ranks.
+        """
+        there = [state["buffer"] for state in states if "buffer" in state]
+        if not there:
+            return
+        whole = torch.cat(there)
+        if len(whole) != self.size * ranks:
+            raise ValueError(
+                f"the saved states hold {len(whole)} chains, but there are to be "
+                f"{self.size * ranks}"
+            )
+        self.load_state_dict({"buffer": whole[rank * self.size : (rank + 1) * self.size]})
 
     def _chains_like(self, x: Tensor, generator: Generator | None) -> Tensor:
         if self._buffer is None:

@@ -1,0 +1,56 @@
+"""How ranks begin: with the same weights, on the same data, each with its share of the chains."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.contracts import Chains
+from ebmcore.errors import RankError
+from ebmcore.runner.parts import Parts
+from ebmcore.runner.place import Place
+from ebmcore.runner.ranks import Ranks
+
+_ROWS = 1000  # of the data that are compared, evenly spread
+
+
+def share_out(chains: Chains, label: str, place: Place) -> list[str]:
+    """Let chains be one rank's share of themselves; return what there is to warn of.
+
+    Raises ValueError when there are no equal shares.
+    """
+    chains.share(place.rank, place.size)
+    if type(chains).kept is Chains.kept or type(chains).share is not Chains.share:
+        return []
+    return [
+        f"{label} can't be shared out (they have no `share`), so each of the {place.size} ranks "
+        "keeps as many chains as one process would"
+    ]
+
+
+def begin_alike(ranks: Ranks, parts: Parts) -> None:
+    """Give every rank rank 0's weights and buffers, and see to it that all have the same data.
+
+    Those of a config are the same already; those of a script may not be. Raises RankError when the
+    data differ.
+    """
+    if ranks.size == 1:
+        return
+    digests = ranks.texts(f"{tuple(parts.data.x.shape)} {_digest(parts.data.x)}")
+    others = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        raise RankError(
+            f"rank {others[0]} has other data than rank 0; each rank takes its share of one set of "
+            "data, so all must read, or draw from one seed, the same"
+        )
+    modules = [parts.energy, *(term.function for term in parts.losses)]
+    held = (t for m in modules if isinstance(m, nn.Module) for t in (*m.parameters(), *m.buffers()))
+    ranks.from_first_(list(dict.fromkeys(held)))
+
+
+def _digest(x: Tensor) -> str:
+    """Return a hash of some of the data's rows, and of the last."""
+    some = torch.cat([x[:: max(1, len(x) // _ROWS)], x[-1:]])
+    return hashlib.sha256(some.cpu().flatten().view(torch.uint8).numpy().tobytes()).hexdigest()

@@ -1,0 +1,134 @@
+"""One rank besides rank 0: it trains its share, and hands over what rank 0 records of it."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.config import Train
+from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
+from ebmcore.runner.checkpoint import Checkpoint
+from ebmcore.runner.choice import choose, training_step
+from ebmcore.runner.divergence import Found
+from ebmcore.runner.interrupts import Interrupts
+from ebmcore.runner.loop import Hands, Loop
+from ebmcore.runner.parts import Parts
+from ebmcore.runner.progress import Silent
+from ebmcore.runner.ranks import Ranks
+from ebmcore.runner.result import Run
+from ebmcore.runner.snapshot import hand_over, put_back, roll_back
+from ebmcore.runner.streams import own_global_stream
+from ebmcore.runner.threads import choose_threads, using
+from ebmcore.runner.watch import Rota
+from ebmcore.tracking import RunDirectory, sync
+
+if TYPE_CHECKING:
+    from ebmcore.runner.experiment import Experiment
+
+
+class Follower:
+    """What `Execution` is on rank 0, without a directory, a mirror, monitors or a word to say."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        parts: Parts,
+        train: Train,
+        directory: RunDirectory,
+        ranks: Ranks,
+        *,
+        resumes: bool,
+    ) -> None:
+        self.experiment = experiment
+        self.parts = parts
+        self.directory = directory  # rank 0's, read here alone, while rank 0 lives
+        self.ranks = ranks
+        self.interrupts = Interrupts(agreed=True)
+        batch = parts.data.x[: train.batch_size // ranks.size]
+        self.threads = choose_threads(experiment.threads, parts.energy, batch)
+        choice = choose(experiment.compile, parts, train.total_steps(len(parts.data.x)))
+        step = training_step(choice, lambda text: None)
+        self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
+        self.train = train
+        self.result = Run(
+            directory.path,
+            self.loop.energy,
+            bounds=parts.data.bounds,
+            sampler=parts.sampler,
+            chains=parts.chains,
+            seed=experiment.seed,
+        )
+        if resumes:
+            name = ranks.word("")
+            if name:
+                put_back(self._checkpoint(name), self.loop)
+
+    def run(self) -> Run:
+        """Train to the end, a signal or a failure, as rank 0 does.
+
+        Raises RunError when this rank or another failed, RunInterrupted after a signal.
+        """
+        status, failure = "KILLED", None
+        with self.interrupts:
+            try:
+                self._train()
+                status = "FINISHED" if self.loop.step >= self.loop.steps else "KILLED"
+            except KeyboardInterrupt:
+                pass
+            except Exception as error:
+                status, failure = "FAILED", error
+                if isinstance(error, RankError):
+                    self._bury(error)
+                else:
+                    self.ranks.tell_failure(traceback.format_exc())
+        self.loop.energy.eval()
+        self.result.status, self.result.step = status, self.loop.step
+        if failure is not None:
+            raise RunError(f"rank {self.ranks.rank} FAILED: {failure}", self.result) from failure
+        if status == "KILLED":
+            number = self.interrupts.number or self.interrupts.heard or 2
+            raise RunInterrupted(number, self.result)
+        return self.result
+
+    def _train(self) -> None:
+        seed = self.experiment.streams.derived("global")
+        hands = Hands(_nothing, self._save, self._diverged, _nothing, Silent())
+        with using(self.threads.number), own_global_stream(seed, self.parts.device):
+            self.experiment.streams.restore_global()
+            self.loop.run(Rota(self.parts), hands)
+
+    def _save(self, why: str) -> None:
+        hand_over(self.loop)
+
+    def _diverged(self, found: Found) -> None:
+        """Do what rank 0 decides: roll back to a checkpoint that it names, or stop."""
+        name, _, why = self.ranks.word("").partition(" ")
+        if not name:
+            raise DivergenceError(str(found.error()))
+        roll_back(self._checkpoint(name), self.loop, self.train.rollback_lr, why)
+
+    def _checkpoint(self, name: str) -> Checkpoint:
+        place = self.directory.checkpoints / name
+        if not place.is_dir():
+            raise RankError(
+                f"{place}: rank {self.ranks.rank} doesn't see what rank 0 wrote; all ranks need "
+                "one file system"
+            )
+        return Checkpoint(place)
+
+    def _bury(self, error: RankError) -> None:
+        """Record the end of a run whose rank 0 is gone; one that lives holds the lock."""
+        with suppress(EbmError, OSError, ValueError):
+            with self.directory as directory:
+                if directory.read().get("status") != "RUNNING":
+                    return
+                text = f"rank 0 is gone: {error}"
+                directory.log("ERROR", f"{text}\n{traceback.format_exc()}")
+                directory.update(status="FAILED", ended=time.time(), error=text)
+            sync(self.directory.path)
+
+
+def _nothing(*args: Any, **facts: Any) -> None:
+    """Leave it to rank 0."""
