@@ -144,9 +144,8 @@ def test_an_average_that_is_too_slow_is_told(config):
 
 
 def test_a_slow_monitor_is_told(config, monkeypatch):
-    from ebmcore.runner import execution
 
-    monkeypatch.setattr(execution, "_SLOW", 0.2)
+    monkeypatch.setattr(doubts, "_SLOW", 0.2)
     (warning,) = go(config, monitors=["dozes"]).warnings
     assert re.match(r"monitor 'dozes' took \d of \d+ s; a longer `every`", warning)
 

@@ -1,4 +1,4 @@
-"""How ranks begin: with the same weights, and on the same data."""
+"""How ranks begin: with the same weights, on the same data, each with its share of the chains."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
+from ebmcore.contracts import Chains
 from ebmcore.errors import RankError
 from ebmcore.runner.parts import Parts
+from ebmcore.runner.place import Place
 from ebmcore.runner.ranks import Ranks
 
 _ROWS = 1000  # of the data that are compared, evenly spread
+
+
+def share_out(chains: Chains, label: str, place: Place) -> list[str]:
+    """Let chains be one rank's share of themselves; return what there is to warn of.
+
+    Raises ValueError when there are no equal shares.
+    """
+    chains.share(place.rank, place.size)
+    if type(chains).kept is Chains.kept or type(chains).share is not Chains.share:
+        return []
+    return [
+        f"{label} can't be shared out (they have no `share`), so each of the {place.size} ranks "
+        "keeps as many chains as one process would"
+    ]
 
 
 def begin_alike(ranks: Ranks, parts: Parts) -> None:

@@ -14,7 +14,8 @@ from ebmcore.config import Cadence, Config, Node, Source, build
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at
 from ebmcore.plugins import Host
 from ebmcore.runner.data import Data, default_dtype, load_data
-from ebmcore.runner.experiment import Experiment, Origin, choose_device
+from ebmcore.runner.device import choose_device
+from ebmcore.runner.experiment import Experiment, Origin
 from ebmcore.runner.parts import LossTerm, MonitorEntry
 from ebmcore.runner.place import Place
 from ebmcore.runner.streams import Streams, derive, own_global_stream

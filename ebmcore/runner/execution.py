@@ -29,6 +29,7 @@ from ebmcore.runner.checkpoint import (
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.divergence import Found
+from ebmcore.runner.doubts import slow_average, slow_monitors
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.loop import Hands, Loop
@@ -47,9 +48,6 @@ if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
 
 
-_FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
-_SHARE = 0.2  # of a run's time, beyond which a monitor is called slow
-_SLOW = 5.0  # seconds below which none is
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
 _HURRIED = 5.0  # the same when another rank is gone: torchrun ends this one soon, too
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
@@ -189,7 +187,8 @@ class Execution:
         if self.choice.asked is True and not self.choice.compiled:
             self.warn(f"nothing is compiled: {self.choice.why}")
         if not self.resumes:
-            self._doubt_average()
+            for text in slow_average(self.train.ema, self.loop.steps):
+                self.warn(text)
         return mirror
 
     def _reveal(self) -> None:
@@ -215,17 +214,6 @@ class Execution:
                 f"there are: {', '.join(sorted(self.metrics))}"
             )
 
-    def _doubt_average(self) -> None:
-        """Warn of an average so slow that the first weights are still in it at the end."""
-        decay, steps = self.train.ema, self.loop.steps
-        if decay is None or decay**steps <= _FIRST_WEIGHTS:
-            return
-        fits = 1 - float(f"{1 - _FIRST_WEIGHTS ** (1 / steps):.2g}")
-        self.warn(
-            f"train.ema {decay} is slow for {steps} steps: {decay**steps:.0%} of the averaged "
-            f"weights will be the first step's; {fits:g} would fit"
-        )
-
     def _write(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
         self.metrics |= metrics
@@ -247,19 +235,9 @@ class Execution:
         self._reveal()
         self.directory.log("ERROR", traceback.format_exc())
         if isinstance(error, RankError):
-            error = self._told_by_others(error)
+            error = self.ranks.explained(error, self.directory.log)
         self.tell("ebmcore_run_error", run=self.result, error=error)
         return error
-
-    def _told_by_others(self, error: RankError) -> Exception:
-        """Put into the log what other ranks said before they ended; return the error with it."""
-        found = self.ranks.failures()
-        for rank, text in found.items():
-            self.directory.log("ERROR", f"rank {rank}:\n{text}")
-        if not found:
-            return RankError(f"{error}; one of them is gone, and left no word of why")
-        last = {rank: text.strip().splitlines()[-1] for rank, text in found.items()}
-        return RankError("; ".join(f"rank {rank}: {text}" for rank, text in last.items()))
 
     def _save(self, why: str) -> None:
         """Write a checkpoint of a step that was done, and drop those that are too many."""
@@ -371,7 +349,8 @@ class Execution:
             best=self.best.state(),
             error=None if failure is None else str(failure),
         )
-        self._tell_of_slow_monitors()
+        for text in slow_monitors(self.watch.seconds, self._seconds()):
+            self.warn(text)
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
@@ -382,16 +361,6 @@ class Execution:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
-
-    def _tell_of_slow_monitors(self) -> None:
-        """Warn of monitors that took more than their share of a run that took a while."""
-        whole = self._seconds()
-        for name, took in self.watch.seconds.items():
-            if took > max(_SLOW, _SHARE * whole):
-                self.warn(
-                    f"monitor {name!r} took {took:.0f} of {whole:.0f} s; a longer `every` makes "
-                    "the run quicker"
-                )
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""

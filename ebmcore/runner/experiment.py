@@ -18,10 +18,11 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.plugins import Host
-from ebmcore.runner.alike import begin_alike
+from ebmcore.runner.alike import begin_alike, share_out
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
-from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
+from ebmcore.runner.device import choose_device
+from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.runner.place import Place
 from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.result import Run
@@ -293,10 +294,13 @@ class Experiment:
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
         for term in parts.losses:
-            if term.needs_curvature and _is_flat(parts.energy):
+            if term.needs_curvature and is_flat(parts.energy):
                 self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
         if parts.chains is not None and ranks > 1:
-            self._share(parts.chains, parts.label("chains"))
+            try:
+                self.warnings.extend(share_out(parts.chains, parts.label("chains"), self.place))
+            except ValueError as error:
+                self._refuse("chains", f"{parts.label('chains')}: {error}", error)
         chains = copy.deepcopy(parts.chains)
         probe = Streams(self.seed, self.device)("probe")
         try:
@@ -314,18 +318,6 @@ class Experiment:
                 getattr(entry.function, "check", lambda shape: None)(data.event_shape)
             except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
-
-    def _share(self, chains: Chains, label: str) -> None:
-        """Let chains be one rank's share of themselves."""
-        try:
-            chains.share(self.place.rank, self.place.size)
-        except Exception as error:
-            self._refuse("chains", f"{label}: {error}", error)
-        if type(chains).kept is not Chains.kept and type(chains).share is Chains.share:
-            self.warnings.append(
-                f"{label} can't be shared out (they have no `share`), so each of the "
-                f"{self.place.size} ranks keeps as many chains as one process would"
-            )
 
     def _load(self, data: Any, holdout: float, dtype: torch.dtype) -> Data:
         generator = self.streams("split", on_cpu=True)
@@ -358,7 +350,7 @@ class Experiment:
                 term = entry
             else:
                 function, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
-                name = _name(function, [term.name for term in terms])
+                name = name_of(function, [term.name for term in terms])
                 if isinstance(function, type) or not callable(function):
                     self._refuse("loss", f"should be a built loss or a function; got {function!r}")
                 try:
@@ -380,7 +372,7 @@ class Experiment:
                 entries.append(monitor)
                 continue
             function, every = monitor if isinstance(monitor, tuple) else (monitor, None)
-            name = _name(function, [entry.name for entry in entries])
+            name = name_of(function, [entry.name for entry in entries])
             try:
                 cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
             except (ValueError, TypeError) as error:
@@ -402,48 +394,3 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
-
-
-def _is_flat(energy: nn.Module) -> bool:
-    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
-    return any(
-        getattr(module, "piecewise_linear", False)
-        and any(parameter.requires_grad for parameter in module.parameters())
-        for module in energy.modules()
-    )
-
-
-def choose_device(device: str | torch.device) -> torch.device:
-    """Return the device that a name means. Raises ConfigError when it isn't there."""
-    place = Place.here()
-    if device == "auto":
-        found = torch.accelerator.current_accelerator(check_available=True)
-        device = found or torch.device("cpu")
-    try:
-        chosen = torch.device(device)
-        if place.size > 1 and chosen.type not in ("cpu", "meta"):
-            chosen = _own_device(chosen, place)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        first = str(error).splitlines()[0]
-        raise ConfigError([Problem("device", f"{device!r} can't be used: {first}")]) from error
-    return chosen
-
-
-def _own_device(device: torch.device, place: Place) -> torch.device:
-    """Return the device of one rank: each has a GPU of its own."""
-    if device.type != "cuda" or device.index is not None:
-        message = (
-            f"{str(device)!r} can't be shared by {place.size} ranks: cuda gives each its own GPU, "
-            "cpu its own process"
-        )
-        raise ConfigError([Problem("device", message)])
-    return torch.device("cuda", place.local)
-
-
-def _name(function: Any, taken: Sequence[str]) -> str:
-    """Name an object for metrics; a second one of its name is numbered."""
-    function = getattr(function, "func", function)
-    name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
-    number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)
-    return name if number == 1 else f"{name}_{number}"

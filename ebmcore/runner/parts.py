@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -91,3 +91,20 @@ def blame(part: str, step: int) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise ComponentError(part, step, error) from error
+
+
+def is_flat(energy: nn.Module) -> bool:
+    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
+    return any(
+        getattr(module, "piecewise_linear", False)
+        and any(parameter.requires_grad for parameter in module.parameters())
+        for module in energy.modules()
+    )
+
+
+def name_of(function: Any, taken: Sequence[str]) -> str:
+    """Name an object for metrics; a second one of its name is numbered."""
+    function = getattr(function, "func", function)
+    name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
+    number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)
+    return name if number == 1 else f"{name}_{number}"

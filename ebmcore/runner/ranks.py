@@ -122,6 +122,16 @@ class Ranks:
             with suppress(Exception):  # the store may have gone with the machine that held it
                 self._store.set(f"ebmcore failed/{self.rank}", text)
 
+    def explained(self, error: RankError, log: Callable[[str, str], None]) -> RankError:
+        """Log what other ranks said before they ended; return the error with the reason in it."""
+        found = self.failures()
+        for rank, text in found.items():
+            log("ERROR", f"rank {rank}:\n{text}")
+        if not found:
+            return RankError(f"{error}; one of them is gone, and left no word of why")
+        last = [f"rank {rank}: {text.strip().splitlines()[-1]}" for rank, text in found.items()]
+        return RankError("; ".join(last))
+
     def failures(self) -> dict[int, str]:
         """Return what other ranks said before they ended, by rank."""
         others = [rank for rank in range(self.size) if rank != self.rank]

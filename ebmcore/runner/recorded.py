@@ -19,7 +19,7 @@ from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runner.data import Data
-from ebmcore.runner.experiment import choose_device
+from ebmcore.runner.device import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.tracking import refuse_links
