@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ebmcore.plugins import Host
     from ebmcore.runner import Evaluation, Experiment, Run, evaluate, load, resume, run
     from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
+    from ebmcore.together import whole_batch
     from ebmcore.types import (
         NonNegativeFloat,
         NonNegativeInt,
@@ -51,6 +52,7 @@ _HOME = {
     "plugins": ("Host",),
     "runner": ("Evaluation", "Experiment", "Run", "evaluate", "load", "resume", "run"),
     "sampling": ("Differentiable", "Sampler", "Trace", "energy_and_score", "sample_chain"),
+    "together": ("whole_batch",),
     "types": (
         "NonNegativeFloat",
         "NonNegativeInt",
@@ -101,6 +103,7 @@ __all__ = [
     "run",
     "sample_chain",
     "sampler",
+    "whole_batch",
 ]
 
 

@@ -21,7 +21,7 @@ CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 FLOORS = [
     {"errors", "types", "contracts", "hooks", "kinds", "decorators"},
     {"plugins"},
-    {"config", "sampling", "blocks", "graphs", "linked"},
+    {"config", "sampling", "blocks", "graphs", "linked", "together"},
     {"tracking"},
     {"runner"},
     {"testing"},

@@ -146,15 +146,9 @@ def _speaks() -> bool:
 
     Rank 0 says what any of them has to say, but for that they can't reach it.
     """
-    alone = "MASTER_ADDR" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1"
-    return alone or os.environ.get("RANK", "0") == "0"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+    if "MASTER_ADDR" not in os.environ:
+        return True
+    rank, ranks = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if not (rank.isdecimal() and ranks.isdecimal()):
+        return True  # to say that they should be numbers
+    return not 0 < int(rank) < int(ranks)

@@ -23,7 +23,7 @@ from ebmcore.runner.place import Place
 
 TIMEOUT_VARIABLE = "EBMCORE_RANKS_TIMEOUT"
 _TIMEOUT = 600.0  # seconds: compiling, a monitor or a slow disk may keep one rank for minutes
-_LAST_WORDS = 2.0  # seconds that a rank that failed has to say why
+_LAST_WORDS = 1.0  # seconds that a rank that failed has to say why
 _CPU = torch.device("cpu")
 
 

@@ -13,6 +13,7 @@ from ebmcore import (
     PositiveInt,
     Sampler,
     energy_and_score,
+    whole_batch,
 )
 from ebmcore_losses.contrastive import contrastive_divergence
 from ebmcore_losses.nearest import nearest_neighbour_entropy
@@ -85,7 +86,8 @@ class ImprovedCD:
         ends = self.ends(energy, x_neg, sampler.kernel, generator)
         term = held_constant(energy, ends).mean() - energy_and_score(energy, x_neg)[0].mean()
         if self.entropy:
-            term = term - self.entropy * nearest_neighbour_entropy(ends)
+            # over all ranks' chains: neighbours are no mean over shares of a batch
+            term = term - self.entropy * nearest_neighbour_entropy(whole_batch(ends))
         return divergence + self.kl_weight * term, {"cd": divergence, "kl": term}
 
     def ends(

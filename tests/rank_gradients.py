@@ -1,0 +1,186 @@
+"""What several ranks compute against what one does; each rank runs this, rank 0 prints JSON."""
+
+import copy
+import json
+import sys
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import ebmcore_losses
+import torch
+from ebmcore_langevin import Langevin
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ebmcore import Sampler
+from ebmcore.config import Train
+from ebmcore.runner.data import Data
+from ebmcore.runner.draws import HandedIn
+from ebmcore.runner.interrupts import Interrupts
+from ebmcore.runner.meeting import Meeting
+from ebmcore.runner.parts import LossTerm, Parts
+from ebmcore.runner.ranks import joined
+from ebmcore.runner.step import TrainStep
+from ebmcore.runner.streams import Streams
+
+BATCH = 12  # no other size in a draw is a multiple of it
+CPU = torch.device("cpu")
+
+
+class Recording(TorchFunctionMode):
+    """Keeps what is drawn from generators."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if kwargs and kwargs.get("generator") is not None:
+            self.values.append(found)
+        return found
+
+
+def draws(n, seed):
+    return torch.randn(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def share(value, ranks):
+    """Return a rank's part of something that was drawn for the whole batch."""
+    dim = next(d for d, size in enumerate(value.shape) if size % BATCH == 0)
+    return value.chunk(ranks.size, dim)[ranks.rank]
+
+
+def losses():
+    everything = {
+        "contrastive_divergence": ebmcore_losses.contrastive_divergence,
+        "denoising": ebmcore_losses.DenoisingScoreMatching(0.3),
+        "denoising, levels": ebmcore_losses.DenoisingScoreMatching([0.1, 0.5]),
+        "energy_discrepancy": ebmcore_losses.energy_discrepancy,
+        "energy_magnitude": ebmcore_losses.energy_magnitude,
+        "gradient_penalty": ebmcore_losses.gradient_penalty(),
+        "gradient_penalty, both": ebmcore_losses.gradient_penalty(at_samples=True),
+        "improved_cd": ebmcore_losses.ImprovedCD(),
+        "improved_cd, entropy": ebmcore_losses.ImprovedCD(entropy=1.0, through=2),
+        "l2_parameters": ebmcore_losses.l2_parameters,
+        "noise_contrastive": ebmcore_losses.NoiseContrastive(draws(200, 1), ratio=2),
+        "noise_smoothness": ebmcore_losses.noise_smoothness,
+        "score_matching": ebmcore_losses.score_matching,
+        "sliced": ebmcore_losses.sliced_score_matching,
+        "sliced, both": lambda energy, x, generator: ebmcore_losses.sliced_score_matching(
+            energy, x, generator, projections=2, kind="normal"
+        ),
+    }
+    missing = set(ebmcore_losses.__all__) - {type(f).__name__ for f in everything.values()}
+    missing -= {getattr(f, "__name__", "") for f in everything.values()} | {"gradient_penalty"}
+    assert not missing, missing
+    return everything
+
+
+def parts_of(function, energy):
+    term = LossTerm.of("loss", function, 1.0, "loss")
+    of_energy = [*energy.parameters()]
+    own = [*function.parameters()] if isinstance(function, nn.Module) else []
+    return Parts(
+        data=Data(draws(50, 2), draws(0, 2), None, draws(2, 2)),
+        energy=energy,
+        losses=(term,),
+        optimizer=torch.optim.SGD([*of_energy, *own], lr=0.1),
+        device=CPU,
+        sampler=Sampler(Langevin(step_size=0.05), 3),
+    )
+
+
+def meeting(ranks, parts, bound):
+    return Meeting(ranks, parts.parameters, [], bound=bound, interrupts=Interrupts(agreed=True))
+
+
+def gradients(parts):
+    return [None if p.grad is None else p.grad.clone() for p in parts.parameters]
+
+
+class Alone(NamedTuple):
+    """What one process computes of the whole batch."""
+
+    draws: list[torch.Tensor]
+    norm: torch.Tensor
+    gradients: list[torch.Tensor | None]
+
+
+def set_up(function, bound):
+    torch.manual_seed(0)
+    energy = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0)).double()
+    train = Train(steps=1, batch_size=BATCH, clip_grad_norm=bound)
+    return parts_of(function, energy), train, draws(BATCH, 3), draws(BATCH, 4) + 0.5
+
+
+def alone(function, bound):
+    parts, train, x, x_neg = set_up(function, bound)
+    with Recording() as recorded:
+        metrics = TrainStep(parts, train, Streams(0), None).judge(x, x_neg, None, 0)
+    return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
+
+
+def compare(function, bound, ranks, expected) -> dict[str, Any]:
+    """Return the largest difference of several ranks' gradient to one's, relative to its size."""
+    parts, train, x, x_neg = set_up(function, bound)
+    step = TrainStep(parts, replace(train, clip_grad_norm=None), Streams(0), None)
+    step.meeting = meeting(ranks, parts, bound)
+    step.meeting.begin()
+    with HandedIn([share(value, ranks) for value in expected.draws]) as handed:
+        step.judge(share(x, ranks), share(x_neg, ranks), None, 0)
+    assert handed.used == len(expected.draws)
+    own = gradients(parts)
+    assert torch.allclose(step.meeting.end(), expected.norm, rtol=1e-9)
+    found = gradients(parts)
+    assert [g is None for g in found] == [g is None for g in expected.gradients]
+    rows = [r for r in zip(found, expected.gradients, own, strict=True) if r[1] is not None]
+    size = max(float(b.abs().max()) for _, b, _ in rows)
+    return {
+        "off": max(float((a - b).abs().max()) for a, b, _ in rows) / size,
+        # how far a share's own gradient is from it: that there was something to average
+        "share": max(float((c - b).abs().max()) for _, b, c in rows) / size,
+    }
+
+
+def compiled(ranks) -> float:
+    """Return how far three compiled steps of several ranks lead from three eager ones."""
+    from ebmcore.runner.compiled import CompiledStep
+
+    ends = []
+    for kind in (TrainStep, CompiledStep):
+        torch.manual_seed(0)
+        energy = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0))
+        parts = parts_of(ebmcore_losses.contrastive_divergence, energy.double())
+        parts.chains = copy.deepcopy(chains())
+        more = {} if kind is TrainStep else {"backend": "eager"}
+        train = Train(steps=3, batch_size=BATCH)
+        step = kind(parts, train, Streams(0, CPU, ranks.rank), None, **more)
+        step.meeting = meeting(ranks, parts, 0.01)
+        for number in range(3):
+            step(share(draws(BATCH, 10 + number), ranks), None, number)
+        assert kind is TrainStep or step.mode == "step", step.left_out
+        ends.append(torch.cat([p.detach().flatten() for p in parts.parameters]))
+    return float((ends[0] - ends[1]).abs().max())
+
+
+def chains():
+    from ebmcore_chains import Noise
+
+    return Noise(kind="normal")
+
+
+def main():
+    cases = [(name, bound) for name in losses() for bound in (None, 1e-3)]
+    expected = {case: alone(losses()[case[0]], case[1]) for case in cases}  # before there are ranks
+    with joined() as ranks:
+        found = {
+            f"{name}, clipped at {bound}": compare(losses()[name], bound, ranks, one)
+            for (name, bound), one in expected.items()
+        }
+        steps = compiled(ranks)
+        if ranks.rank == 0:
+            sys.stdout.write(json.dumps({"gradients": found, "compiled": steps}))
+
+
+main()
