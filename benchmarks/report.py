@@ -1,7 +1,8 @@
 """The table and the plot of benchmarks/results/speed.jsonl: `python benchmarks/report.py`.
 
 Reads that file alone, so it needs neither a peer nor ours. Prints the tables in Markdown, writes
-them and the plot beside the file, and with `--write-docs` into docs/speed.md and its picture.
+them and the plot beside the file, and with `--write-docs` into docs/speed.md and its picture, and
+those of training on several ranks into docs/scaling.md; a page keeps what wasn't measured now.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import shutil
 from pathlib import Path
 
 from grid import RESULTS, ROOT, write_table
+from speed.ranks_tables import ranks_tables
 from speed.results import Results
-from speed.tables import tables
+from speed.tables import facts, tables
 
 PICTURE = "![The step, the chains, and the quality for time](pictures/speed.png)"
 
@@ -36,7 +38,10 @@ def main() -> None:
     given = parser.parse_args()
     text = write(given.results)
     print(text)
-    if given.write_docs:
+    read = Results.read(given.results)
+    if given.write_docs and read.where(section="scaling"):
+        write_table(ROOT / "docs" / "scaling.md", [*facts(read), "", *ranks_tables(read)])
+    if given.write_docs and read.where(section="step"):
         lines = [*text.strip().splitlines(), "", PICTURE]
         write_table(ROOT / "docs" / "speed.md", lines)
         shutil.copyfile(given.results.with_suffix(".png"), ROOT / "docs" / "pictures" / "speed.png")

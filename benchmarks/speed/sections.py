@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import startup
 
+from speed import ranks
 from speed.rounds import Worker, in_turns, workers
 from speed.work import WORKS
 
@@ -122,11 +123,33 @@ def start(record: Record, effort: Effort) -> None:
         record("startup", command=command, rounds=seconds)
 
 
+def scaling(record: Record, effort: Effort) -> None:
+    """One rank against two: the same batch shared, a batch for each, and the all-reduce alone."""
+    sizes = [(128, 128)] if effort.quick else [(128, 128), (512, 512)]
+    cases = (("one", 1, 128), ("one", 1, 1024), ("strong", 2, 128), ("strong", 2, 1024),
+             ("weak", 2, 256), ("weak", 2, 2048))  # fmt: skip
+    for hidden in sizes:
+        for number in range(effort.rounds(3)):
+            for kind, count, batch in cases:
+                steps = effort.steps(160 if hidden[0] == 128 else 80, 20)
+                found = ranks.train(count, batch, hidden, steps)
+                here = {
+                    "hidden": "-".join(map(str, hidden)),
+                    "kind": kind,
+                    "ranks": count,
+                    "batch": batch,
+                }
+                record("scaling", **here, event="block", round=number, **found)
+    for found in ranks.reduce(2, [1_000, 17_000, 300_000, 3_000_000], effort.steps(100, 5)):
+        record("scaling", event="reduce", **found)
+
+
 SECTIONS: dict[str, Callable[[Record, Effort], Any]] = {
     "startup": start,
     "step": step,
     "chains": chains,
     "overhead": overhead,
     "quality": quality,
+    "scaling": scaling,
 }
 QUICK = ("startup", "step", "chains", "overhead")

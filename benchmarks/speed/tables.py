@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from speed.ranks_tables import ranks_tables
 from speed.results import Results, Spread, digits
 from speed.targets import first_at, targets
 
@@ -28,7 +29,7 @@ KLS = (0.1, 0.05, 0.02)
 def tables(results: Results) -> list[str]:
     """Return the lines of all the tables whose sections were measured."""
     parts = [
-        _facts(results),
+        facts(results),
         _targets(results),
         _step(results),
         _sizes(results, "Milliseconds a training step", "seconds", 1e3),
@@ -38,6 +39,7 @@ def tables(results: Results) -> list[str]:
         _quality(results),
         _overhead(results),
         _startup(results),
+        ranks_tables(results),
     ]
     return [line for part in parts if part for line in (*part, "")][:-1]
 
@@ -50,17 +52,18 @@ def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> li
     return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def _facts(results: Results) -> list[str]:
-    (facts,) = results.where(section="facts")
-    versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
+def facts(results: Results) -> list[str]:
+    """Return what the numbers depend on, in a sentence or two."""
+    (found,) = results.where(section="facts")
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     took = sum(results.values("seconds", section="took"))
-    short = " (quick: the main rows, fewer rounds)" if facts["quick"] else ""
-    if facts["scale"] != 1:
-        short += f" (a trial of the harness: {facts['scale']:.0%} of the steps)"
+    short = " (quick: the main rows, fewer rounds)" if found["quick"] else ""
+    if found["scale"] != 1:
+        short += f" (a trial of the harness: {found['scale']:.0%} of the steps)"
     return [
         f"One interleaved run of {took / 60:.0f} minutes{short}, one thread a side, on "
-        f"{facts['cores']} cores ({facts['architecture']}), load {facts['load']:.1f} when it "
-        f"began. Python {facts['python']}, {versions}. Medians over blocks, in brackets the "
+        f"{found['cores']} cores ({found['architecture']}), load {found['load']:.1f} when it "
+        f"began. Python {found['python']}, {versions}. Medians over blocks, in brackets the "
         "quartiles."
     ]
 

@@ -152,3 +152,13 @@ def _speaks() -> bool:
     if not (rank.isdecimal() and ranks.isdecimal()):
         return True  # to say that they should be numbers
     return not 0 < int(rank) < int(ranks)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
