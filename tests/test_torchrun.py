@@ -347,3 +347,17 @@ def test_under_torchrun_a_killed_rank_ends_the_run_and_mlflow_says_so(config, st
     assert "gone" in facts["error"]
     assert took < SOON
     assert store.get_run(facts["mlflow"]["run_id"]).info.status == "FAILED"
+
+
+@pytest.mark.plugins
+@pytest.mark.slow
+def test_five_gaussians_under_torchrun_reach_the_kl_of_one_process():
+    """40 of the example's 150 epochs, with the schedule and the average that fit so many."""
+    shorter = ["train.epochs=40", "lr_scheduler.total_iters=40", "train.ema=0.998"]
+    monitors = "monitors=[{type: exact_likelihood, every: end}]"
+    example = HERE.parent / "examples" / "five_gaussians.yaml"
+    done = torchrun("run", example, *shorter, monitors, "tracking=off", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "FINISHED"
+    assert answer["metrics"]["exact_likelihood/kl"] <= 0.05

@@ -24,10 +24,12 @@ class Place(NamedTuple):
         if not os.environ.get("MASTER_ADDR") or "WORLD_SIZE" not in os.environ:
             return cls()
         size = _number("WORLD_SIZE", 1)
+        if size == 1:
+            return cls()
         rank = _number("RANK", 0)
         if rank >= size:
             _refuse("RANK", f"should be below WORLD_SIZE, {size}; got {rank}")
-        return cls(rank, size, _number("LOCAL_RANK", 0, str(rank)) if size > 1 else 0)
+        return cls(rank, size, _number("LOCAL_RANK", 0, str(rank)))
 
 
 def _number(name: str, least: int, default: str = "") -> int:

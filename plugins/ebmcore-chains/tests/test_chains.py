@@ -313,3 +313,26 @@ def test_what_a_constructor_refuses(keys, message):
         Persistent(**keys)
     with pytest.raises(ValueError, match="kind should be normal or uniform; got 'data'"):
         Noise(kind="data")
+
+
+def test_ranks_keep_equal_shares_and_others_are_dealt_them_in_order():
+    shares = [Persistent(12) for _ in range(3)]
+    generator = torch.Generator().manual_seed(0)
+    for rank, chains in enumerate(shares):
+        chains.share(rank, 3)
+        chains.start(torch.zeros(4, 2), generator)
+    states = [chains.state_dict() for chains in shares]
+    assert [len(state["buffer"]) for state in states] == [4, 4, 4]
+    whole = torch.cat([state["buffer"] for state in states])
+    others = [Persistent(12) for _ in range(2)]
+    for rank, chains in enumerate(others):
+        chains.share(rank, 2)
+        chains.deal(states, rank, 2)
+    assert torch.equal(torch.cat([chains.kept() for chains in others]), whole)
+    with pytest.raises(ValueError, match="divisible by the 5 ranks"):
+        Persistent(12).share(0, 5)
+    with pytest.raises(ValueError, match="hold 12 chains, but there are to be 10"):
+        Persistent(10).deal(states, 0, 1)
+    fresh = Persistent(10)
+    fresh.deal([{}, {}], 0, 1)
+    assert fresh.kept() is None
