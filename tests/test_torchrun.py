@@ -311,6 +311,7 @@ def test_chains_without_equal_shares_are_refused(run, config):
     ("name", "value", "message"),
     [
         ("RANK", "5", "RANK: should be below WORLD_SIZE, 2; got 5"),
+        ("MASTER_PORT", "0", "MASTER_PORT: should be a whole number of at least 1; got '0'"),
         ("WORLD_SIZE", "two", "WORLD_SIZE: should be a whole number of at least 1; got 'two'"),
     ],
 )
@@ -326,7 +327,7 @@ def test_a_wrong_environment_is_refused(ebmcore_command, config, monkeypatch, na
 
 
 def torchrun(*arguments):
-    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "-m"]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     return subprocess.run(
         [sys.executable, *command, "ebmcore", *map(str, arguments)],
         capture_output=True, text=True, timeout=300, check=False,

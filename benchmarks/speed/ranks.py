@@ -76,7 +76,7 @@ def reduce(ranks: int, numbers: list[int], turns: int) -> list[dict[str, Any]]:
 
 
 def _python(ranks: int, command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={ranks}", "--master-port=0"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
     return subprocess.run(
         [sys.executable, *(launcher if ranks > 1 else []), *command],
         cwd=folder,

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
-_HURRIED = 5.0  # the same when another rank is gone: torchrun ends this one soon, too
+_HURRIED = 12.0  # the same when another rank is gone: torchrun kills this one 30 s after that
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
 

@@ -29,6 +29,7 @@ class Place(NamedTuple):
         rank = _number("RANK", 0)
         if rank >= size:
             _refuse("RANK", f"should be below WORLD_SIZE, {size}; got {rank}")
+        _number("MASTER_PORT", 1)  # at 0, as torchrun's --master-port=0 has it, nobody is found
         return cls(rank, size, _number("LOCAL_RANK", 0, str(rank)))
 
 
