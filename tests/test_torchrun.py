@@ -165,6 +165,7 @@ def test_what_a_step_counts_and_what_buffers_hold_is_that_of_the_whole_batch(run
     assert not torch.equal(found["weights/mean"], torch.zeros(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [10, 25])
 def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, at):
     config["loss"][-1] |= {"at": -1}
@@ -226,6 +227,7 @@ def test_a_rank_that_dies_ends_the_run_as_failed(run, config, rank, how):
         assert "gone" in ended.facts["error"]
 
 
+@pytest.mark.slow
 def test_a_rank_that_hangs_is_waited_for_no_longer_than_was_said(run, config):
     config["loss"].append({"type": "sleeps", "at": 12})
     ended = run(2, config, EBMCORE_RANKS_TIMEOUT="1")
@@ -234,6 +236,7 @@ def test_a_rank_that_hangs_is_waited_for_no_longer_than_was_said(run, config):
     assert "can't reach the others" in ended.facts["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_signal_to_one_rank_stops_all_at_one_step(run, on_ranks, config, rank):
     config["loss"][-1] |= {"at": -1}
