@@ -37,8 +37,11 @@ class Mirror:
         name: str,
         params: Mapping[str, Any],
         tags: Mapping[str, str],
+        *,
+        wait: bool = True,
     ) -> None:
         self.directory = directory
+        self._waits = wait  # for the run's first line, before MLflow is imported
         facts = directory.read()
         uri = tracking_uri(tracking)
         experiment = tracking.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
@@ -108,7 +111,8 @@ class Mirror:
         self.directory.update(mlflow=self.remote.target.record(state))
 
     def _work(self) -> None:
-        self._wait_for_the_first_line()
+        if self._waits:
+            self._wait_for_the_first_line()
         while not self._left.is_set():
             began, taken = time.thread_time(), self.sender.taken
             status = self._status  # read first, so that the last look sees everything
