@@ -80,7 +80,7 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A sweep's file without a fault of its own; what its values mean elsewhere is not yet known."""
+    """A sweep's file without a fault of its own; nothing is known yet of what its names mean."""
 
     source: Source
     keys: Keys
@@ -148,7 +148,7 @@ def _base(source: Source, given: str | dict[str, Any]) -> Source:
         except ConfigError as error:
             where = source.where("base")
             raise ConfigError(
-                p._replace(where=f"{where}: {p.where}") for p in error.problems
+                p._replace(where=f"{where} base: {p.where}") for p in error.problems
             ) from error
     lines = {path[1:]: line for path, line in source.lines.items() if path[:1] == ("base",)}
     return Source(given, source.name, lines)

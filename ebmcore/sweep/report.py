@@ -136,9 +136,9 @@ def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:
 
 def _pictures(study: Study, complete: int) -> dict[str, Callable[[], Figure]]:
     """Return what draws Optuna's pictures; importance takes two trials that can be compared."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("agg")  # nobody looks on
+    mpl.use("agg")  # nobody looks on
     from optuna.importance import PedAnovaImportanceEvaluator
     from optuna.visualization import matplotlib as plots
 
@@ -155,9 +155,9 @@ def _pictures(study: Study, complete: int) -> dict[str, Callable[[], Figure]]:
 
 def _figure(axes: Any) -> Figure:
     """Return the figure of axes; pyplot, which would keep it open, forgets it."""
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     figure: Figure = axes.figure
-    pyplot.close(figure)
+    plt.close(figure)
     figure.set_layout_engine("tight")
     return figure

@@ -44,8 +44,10 @@ def open_storage(url: str, *, patience: int, retries: int) -> BaseStorage:
     try:
         with quiet():
             if url.startswith("journal:///"):
-                backend = optuna.storages.journal.JournalFileBackend(url.removeprefix("journal://"))
-                return optuna.storages.JournalStorage(backend)
+                from optuna.storages.journal import JournalFileBackend
+
+                file = url.removeprefix("journal://")
+                return optuna.storages.JournalStorage(JournalFileBackend(file))
             if url.startswith("redis"):
                 return optuna.storages.get_storage(url)
             waits = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite") else {}

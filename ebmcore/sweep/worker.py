@@ -29,7 +29,7 @@ ERROR = "error"  # of a trial: why it failed
 _LOST = "another worker has this trial now, since this one was taken for dead"
 
 
-class NoValue(EbmError):
+class NoValueError(EbmError):
     """A run that ended without a value to judge it by."""
 
 
@@ -140,7 +140,7 @@ class Worker:
         trial.set_user_attr(WORKER, self.name)
         if is_surplus(self.study, trial.number, self.sweep.budget):
             trial.set_user_attr(SURPLUS, True)
-            raise NoValue("the budget was used up by another worker at the same moment")
+            raise NoValueError("the budget was used up by another worker at the same moment")
         try:
             done = self._train(trial, self.sweep.space.suggest(trial))
             if done.ended_early.startswith("pruned"):
@@ -161,8 +161,7 @@ class Worker:
     def _train(self, trial: Trial, values: dict[str, Any]) -> Run:
         """Go on with the run of a worker that died, if there is one here, or begin a new one."""
         listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
-        number = first_number(trial)
-        key = f"trial-{number}"
+        key = f"trial-{first_number(self.study, trial.number)}"
         before = trial.user_attrs.get(RUN_DIR)
         os.environ[KEY] = key
         if before is not None and (Path(before) / "checkpoints").is_dir():
@@ -185,10 +184,10 @@ class Worker:
         metric = self.sweep.objective.metric
         if metric not in done.metrics:
             there = ", ".join(sorted(done.metrics)) or "none"
-            raise NoValue(f"no metric {metric!r} was recorded; there are: {there}")
+            raise NoValueError(f"no metric {metric!r} was recorded; there are: {there}")
         value = done.metrics[metric]
         if not math.isfinite(value):
-            raise NoValue(f"{metric} is {value}, which is no value to compare")
+            raise NoValueError(f"{metric} is {value}, which is no value to compare")
         return value
 
 
@@ -204,9 +203,9 @@ def give_back(study: Study, number: int, *, retries: int) -> None:
     try_again(retries)(study, study.get_trials(deepcopy=True)[number])
 
 
-def first_number(trial: Trial | FrozenTrial) -> int:
-    """Return the number of a trial when it was first tried."""
-    return int(trial.system_attrs.get("failed_trial", trial.number))
+def first_number(study: Study, number: int) -> int:
+    """Return the number that a trial had when it was first tried."""
+    return int(study.get_trials(deepcopy=False)[number].system_attrs.get("failed_trial", number))
 
 
 def be_child(parent: Mapping[str, Any]) -> None:
