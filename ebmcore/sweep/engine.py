@@ -107,8 +107,8 @@ def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
     try:
         _make(kind, given)
     except Exception as error:  # a value that Optuna refuses, or a library that it needs
-        text = f"{given['type']}: {str(error).strip().splitlines()[0] if str(error) else error!r}"
-        yield sweep.source.problem(kind, text)
+        what = str(error.args[0] if error.args else repr(error)).strip().splitlines()[0]
+        yield sweep.source.problem(kind, f"{given['type']}: {what}")
 
 
 def make_sampler(given: Mapping[str, Any], worker: str) -> BaseSampler:

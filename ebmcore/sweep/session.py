@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ebmcore.config import Node
 from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared
@@ -34,8 +35,8 @@ from ebmcore.sweep.store import (
     whole_url,
 )
 from ebmcore.sweep.tally import Tally
-from ebmcore.sweep.verify import make_launcher, verify
-from ebmcore.sweep.worker import RUN_DIR, Worker, be_child
+from ebmcore.sweep.verify import launcher_node, make_launcher, verify
+from ebmcore.sweep.worker import RUN_DIR, Worker
 from ebmcore.tracking import Parent, runs_folder
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Checked(NamedTuple):
 
     sweep: Sweep
     prepared: Prepared
-    launcher: dict[str, Any]
+    launcher: Node
 
 
 def check_sweep(
@@ -108,7 +109,7 @@ def check_sweep(
     if launcher is not None and launcher != given["type"]:
         given = {"type": launcher}
     prepared = verify(sweep, plugins, strict_plugins=strict_plugins)
-    return Checked(sweep, prepared, given)
+    return Checked(sweep, prepared, launcher_node(sweep, given, prepared.host))
 
 
 def run_sweep(
@@ -124,8 +125,8 @@ def run_sweep(
     Raises EbmError before anything is started when its study was begun with another question, and
     when workers die in vain; after a signal it returns, and the same call goes on.
     """
-    sweep, prepared, given = checked
-    launcher = make_launcher(sweep, given, prepared.host)
+    sweep, prepared, node = checked
+    launcher = make_launcher(node)
     folder = runs_folder(runs_dir).absolute()
     url = whole_url(sweep.keys.storage or default_url(folder, sweep.name))
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,9 +183,15 @@ def join_sweep(
     folder = runs_dir
     if folder is None and Path(facts["runs_dir"]).is_dir():
         folder = facts["runs_dir"]
-    be_child(facts["parent"])
-    at_work = Worker(found, sweep, name=name, plugins=plugins, runs_dir=folder, say=say)
-    return at_work.work()
+    return Worker(
+        found,
+        sweep,
+        name=name,
+        parent=facts["parent"],
+        plugins=plugins,
+        runs_dir=folder,
+        say=say,
+    ).work()
 
 
 def _parent(study: Study, prepared: Prepared, runs_dir: Path) -> Parent:

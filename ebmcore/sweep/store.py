@@ -121,6 +121,9 @@ def join_study(url: str, name: str | None, worker: str) -> tuple[Study, Sweep, d
     """
     import optuna
 
+    file = Path(url.partition(":///")[2])
+    if url.startswith(("sqlite:///", "journal:///")) and not file.is_file():
+        raise EbmError(f"storage {url}: there is no such file, so there is no sweep to join")
     storage = open_storage(url, patience=60, retries=0)
     found = {}
     for summary in optuna.get_all_study_summaries(storage):

@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ebmcore.config import apply_overrides, build, read_node, validate
+from ebmcore.config import Node, apply_overrides, build, read_node, validate
 from ebmcore.config.source import Source
 from ebmcore.contracts import Launcher
 from ebmcore.errors import ConfigError, Problem
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, prepare_source
+from ebmcore.runner.compose import compose
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import faults
 
@@ -54,11 +55,13 @@ def overridden(sweep: Sweep, values: dict[str, Any], name: str) -> Source:
 
 
 def _first(sweep: Sweep, plugins: Sequence[str], strict_plugins: bool) -> Prepared:
-    """Validate the base with the first value of each range."""
+    """Validate the base with the first value of each range, and see that its parts fit."""
     values = sweep.space.example()
     try:
         source = overridden(sweep, values, sweep.name)
-        return prepare_source(source, (*plugins, *sweep.files), strict_plugins=strict_plugins)
+        prepared = prepare_source(source, (*plugins, *sweep.files), strict_plugins=strict_plugins)
+        compose(*prepared, device="meta").dry_run(prepared.config.train)
+        return prepared
     except ConfigError as error:
         raise ConfigError(_placed(sweep, values, p) for p in error.problems) from error
 
@@ -103,12 +106,15 @@ def _objective(sweep: Sweep, prepared: Prepared) -> list[Problem]:
     return [sweep.source.problem("objective.metric", message)]
 
 
-def make_launcher(sweep: Sweep, given: dict[str, Any], host: Host) -> Launcher:
-    """Make the launcher of its name and options.
+def launcher_node(sweep: Sweep, given: dict[str, Any], host: Host) -> Node:
+    """Hold a launcher's name and options against what there is. Raises ConfigError."""
+    return read_node(sweep.source._replace(tree={"launcher": given}), host, "launcher")
 
-    Raises ConfigError when there is none such, or it refuses its options, PluginError when it can't
-    be made.
+
+def make_launcher(node: Node) -> Launcher:
+    """Make the launcher.
+
+    Raises ConfigError when it refuses its options, PluginError when it fails for another reason.
     """
-    source = sweep.source._replace(tree={"launcher": given})
-    launcher: Launcher = build(read_node(source, host, "launcher"), {})
+    launcher: Launcher = build(node, {})
     return launcher

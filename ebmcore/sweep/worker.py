@@ -6,7 +6,8 @@ import math
 import os
 import socket
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,7 @@ class Worker:
         sweep: Sweep,
         *,
         name: str,
+        parent: Mapping[str, Any],
         plugins: Sequence[str],
         runs_dir: str | Path | None,
         say: Callable[[str], None],
@@ -80,6 +82,7 @@ class Worker:
         self.study = study
         self.sweep = sweep
         self.name = f"{name}@{socket.gethostname()}:{os.getpid()}"
+        self.parent = parent
         self.plugins = plugins
         self.runs_dir = runs_dir
         self.say = say
@@ -142,7 +145,9 @@ class Worker:
             trial.set_user_attr(SURPLUS, True)
             raise NoValueError("the budget was used up by another worker at the same moment")
         try:
-            done = self._train(trial, self.sweep.space.suggest(trial))
+            key = f"trial-{first_number(self.study, trial.number)}"
+            with _child(self.parent, key):
+                done = self._train(trial, self.sweep.space.suggest(trial), key)
             if done.ended_early.startswith("pruned"):
                 self.say(f"trial {trial.number} {done.ended_early}")
                 raise TrialPruned(done.ended_early)
@@ -158,13 +163,11 @@ class Worker:
         self.say(f"trial {trial.number}: {self.sweep.objective.metric} {value:.6g}")
         return value
 
-    def _train(self, trial: Trial, values: dict[str, Any]) -> Run:
+    def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run:
         """Go on with the run of a worker that died, if there is one here, or begin a new one."""
         listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
-        key = f"trial-{first_number(self.study, trial.number)}"
         before = trial.user_attrs.get(RUN_DIR)
-        os.environ[KEY] = key
-        if before is not None and (Path(before) / "checkpoints").is_dir():
+        if before is not None and (Path(before) / "run.json").is_file():
             try:
                 return resume(
                     before, plugins=self.plugins, progress=False, versions="ignore",
@@ -208,8 +211,21 @@ def first_number(study: Study, number: int) -> int:
     return int(study.get_trials(deepcopy=False)[number].system_attrs.get("failed_trial", number))
 
 
-def be_child(parent: Mapping[str, Any]) -> None:
-    """Make the runs of this process children of the sweep's parent run."""
-    os.environ[PARENT] = str(parent["run_dir"])
-    if parent.get("token"):
-        os.environ[RUN] = str(parent["token"])
+@contextmanager
+def _child(parent: Mapping[str, Any], key: str) -> Iterator[None]:
+    """Make what runs here a child of the sweep's parent run."""
+    told = {PARENT: str(parent["run_dir"]), KEY: key, RUN: parent.get("token")}
+    before = {name: os.environ.get(name) for name in told}
+    _set(told)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
