@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
+_ATTEMPTS = 5  # to open a database that another process is making
 _LOCKED = 60.0  # seconds that sqlite waits for another process that writes
 
 
@@ -50,19 +52,33 @@ def open_storage(url: str, *, patience: int, retries: int) -> BaseStorage:
                 return optuna.storages.JournalStorage(JournalFileBackend(file))
             if url.startswith("redis"):
                 return optuna.storages.get_storage(url)
-            waits = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite") else {}
-            return optuna.storages.RDBStorage(
+            return _database(url, patience, retries)
+    except Exception as error:  # of a driver, of a network, of a url that is none
+        what = str(error).strip().splitlines()
+        raise EbmError(
+            f"storage {shown(url)}: can't be opened: {type(error).__name__}: {what[:1] and what[0]}"
+        ) from error
+
+
+def _database(url: str, patience: int, retries: int) -> BaseStorage:
+    from optuna.storages import RDBStorage
+    from sqlalchemy.exc import OperationalError
+
+    waits = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite") else {}
+    for attempt in range(_ATTEMPTS):
+        try:
+            return RDBStorage(
                 url,
                 engine_kwargs=waits,
                 heartbeat_interval=max(1, patience // 6),
                 grace_period=patience,
                 heartbeat_stale_trial_callback=try_again(retries),
             )
-    except Exception as error:  # of a driver, of a network, of a url that is none
-        what = str(error).strip().splitlines()
-        raise EbmError(
-            f"storage {shown(url)}: can't be opened: {type(error).__name__}: {what[:1] and what[0]}"
-        ) from error
+        except OperationalError as error:  # another process makes the tables right now
+            if "already exists" not in str(error) or attempt + 1 == _ATTEMPTS:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError
 
 
 def try_again(retries: int | None) -> Callable[[Study, FrozenTrial], None]:
