@@ -45,9 +45,9 @@ class Listening:
 
     def began(self, run: Run) -> None:
         """Remember where the run is, so that another worker can go on with it."""
+        self.trial.set_user_attr(RUN_DIR, str(run.dir.absolute()))
         if self.interrupts.number is not None:  # a signal that came while the parts were made
             raise KeyboardInterrupt
-        self.trial.set_user_attr(RUN_DIR, str(run.dir.absolute()))
 
     def heard(self, step: int, metrics: Mapping[str, float]) -> str:
         """Report the objective; return why the run should end here, or an empty text."""
@@ -88,6 +88,7 @@ class Worker:
         self.say = say
         self.done = 0  # trials that this worker ended
         self.trial: int | None = None  # the one it is at, or was at last
+        self.leaves = False  # whether a signal ended a run of this worker's
         self.stopped = False  # whether we, and not the sampler, had Optuna stop
         self.interrupts = Interrupts()
 
@@ -99,7 +100,7 @@ class Worker:
         with self.interrupts:
             while self._may_begin() and self._optimize():
                 pass
-        if self.interrupts.number is not None:
+        if self.leaves or self.interrupts.number is not None:
             raise KeyboardInterrupt
         return self.done
 
@@ -131,9 +132,9 @@ class Worker:
             study.stop()
 
     def _may_begin(self) -> bool:
-        return self.interrupts.number is None and (
-            tally(self.study).to_begin(self.sweep.budget) > 0
-        )
+        if self.leaves or self.interrupts.number is not None:
+            return False
+        return tally(self.study).to_begin(self.sweep.budget) > 0
 
     def _try(self, trial: Trial) -> float:
         """Train one trial, and return its value."""
@@ -153,6 +154,9 @@ class Worker:
                 raise TrialPruned(done.ended_early)
             value = self._value(done)
         except TrialPruned:
+            raise
+        except RunInterrupted:
+            self.leaves = True
             raise
         except Exception as error:
             trial.set_user_attr(ERROR, str(error) or repr(error))
