@@ -70,7 +70,9 @@ def _placed(sweep: Sweep, values: dict[str, Any], problem: Problem) -> Problem:
     """Say where in the sweep's file a problem comes from, when it isn't the base's own."""
     if problem.where != "override":
         return problem
-    fits = [key for key in values if problem.path == key or problem.path.startswith(f"{key}.")]
+    path = problem.path
+    fits = [key for key in values if f"{path}.".startswith(f"{key}.")]
+    fits = fits or [key for key in values if key.startswith(f"{path}.")]
     key = max(fits, key=len, default="")
     return sweep.source.problem(f"space.{key}".strip("."), _told(problem, key, values))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import submitit
-from ebmcore_slurm.task import run
 
 from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
+from ebmcore_slurm.task import run
 
 _POLL = 0.5  # seconds between two looks at jobs that are to end
 
