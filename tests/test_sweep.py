@@ -15,7 +15,9 @@ import yaml
 
 import ebmcore
 from ebmcore.errors import EbmError
+from ebmcore.local import Local
 from ebmcore.sweep import check_sweep, join_sweep
+from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Budget
 from ebmcore.sweep.store import begin_study, open_storage, remember
 from ebmcore.sweep.tally import is_surplus, tally
@@ -39,7 +41,7 @@ def write(config, tmp_path):
             "objective": {"metric": "loss/size", "direction": "minimize"},
             "sampler": {"type": "RandomSampler", "seed": 0},
             "budget": {"trials": 4},
-            "patience": 20,
+            "patience": 300,
         }
         file = tmp_path / "tune.yaml"
         file.write_text(yaml.safe_dump({**given, **keys}, sort_keys=False))
@@ -64,8 +66,8 @@ def begin(tmp_path):
     def start(file):
         checked = check_sweep(file)
         sweep = checked.sweep
-        url = f"sqlite:///{tmp_path}/study.db"
-        study = begin_study(sweep, open_storage(url, patience=20, retries=sweep.keys.retries))
+        url = sweep.keys.storage or f"sqlite:///{tmp_path}/study.db"
+        study = begin_study(sweep, open_storage(url, patience=sweep.keys.patience, retries=1))
         parent = Parent.begin("sweep", checked.prepared.config.record, tracking=None)
         parents.append(parent)
         facts = {"run_dir": str(parent.path), "token": None}
@@ -184,6 +186,34 @@ def test_a_trial_is_tried_again_so_many_times_at_most(write, base, begin):
     (lost,) = tally(study).failed
     assert lost.number == 2
     assert tally(study).to_begin(check_sweep("tune.yaml").sweep.budget) == 0
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_taken_for_dead(write, base, begin):
+    study, url = begin(write(base, budget={"trials": 2}, patience=1))
+    elsewhere = study.ask  # as another machine's worker begins a trial, and is heard of no more
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        trial = elsewhere()
+    study._storage.record_heartbeat(trial._trial_id)
+    assert work(url) == 1  # it lives, as far as one can tell
+    assert [t.state.name for t in tally(study).trials] == ["RUNNING", "COMPLETE"]
+    wait(lambda: study._storage._get_stale_trial_ids(study._study_id) or time.sleep(0.3))
+    assert work(url) == 0  # nobody asks for more trials, so nobody looks
+    coordinator = Coordinator(
+        study, check_sweep("tune.yaml").sweep, Local(), url=url, workers=1, options=(),
+        logs=Path(), say=print,
+    )  # fmt: skip
+    coordinator._fail_stale()
+    assert work(url) == 1
+    assert len(tally(study).complete) == 2
+
+
+def test_a_journal_serves_as_well(write, base, begin, tmp_path):
+    url = f"journal:///{tmp_path}/study.log"
+    study, _ = begin(write(base, storage=url, budget={"trials": 2}))
+    assert work(url) == 2
+    assert len(tally(study).complete) == 2
+    with pytest.raises(EbmError, match="there is no such file"):
+        join_sweep(f"journal:///{tmp_path}/other.log", say=print)
 
 
 def test_two_workers_that_begin_the_last_trial_at_once_count_one(write, base, begin):

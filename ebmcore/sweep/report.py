@@ -92,7 +92,7 @@ def write_report(
     record = best_config(sweep, best, plugins)
     text = yaml.safe_dump(record, sort_keys=False, default_flow_style=None, width=100)
     (parent.path / BEST).write_text(text, encoding="utf-8")
-    for name, draw in _pictures(study, len(found.complete)).items():
+    for name, draw in _pictures(study, sweep.objective.metric, len(found.complete)).items():
         try:
             with quiet():
                 parent.draw(name, draw())
@@ -134,7 +134,7 @@ def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:
     parent.write(len(ended), {f"sweep/{name}": len(trials) for name, trials in counts.items()})
 
 
-def _pictures(study: Study, complete: int) -> dict[str, Callable[[], Figure]]:
+def _pictures(study: Study, metric: str, complete: int) -> dict[str, Callable[[], Figure]]:
     """Return what draws Optuna's pictures; importance takes two trials that can be compared."""
     import matplotlib as mpl
 
@@ -143,11 +143,11 @@ def _pictures(study: Study, complete: int) -> dict[str, Callable[[], Figure]]:
     from optuna.visualization import matplotlib as plots
 
     def history() -> Figure:
-        return _figure(plots.plot_optimization_history(study))
+        return _figure(plots.plot_optimization_history(study, target_name=metric))
 
     def importance() -> Figure:
         evaluator = PedAnovaImportanceEvaluator()
-        return _figure(plots.plot_param_importances(study, evaluator=evaluator))
+        return _figure(plots.plot_param_importances(study, evaluator=evaluator, target_name=metric))
 
     drawn: dict[str, Callable[[], Figure]] = {"optimization_history": history}
     return {**drawn, "parameter_importance": importance} if complete >= 2 else drawn
