@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore.contracts import Chains, Energy, Kernel, RunView, Sample
-    from ebmcore.decorators import chains, dataset, energy, loss, monitor, sampler
+    from ebmcore.contracts import Chains, Energy, Job, Kernel, Launcher, RunView, Sample, Task
+    from ebmcore.decorators import chains, dataset, energy, launcher, loss, monitor, sampler
     from ebmcore.errors import (
         ComponentError,
         ConfigError,
@@ -35,8 +35,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "contracts": ("Chains", "Energy", "Kernel", "RunView", "Sample"),
-    "decorators": ("chains", "dataset", "energy", "loss", "monitor", "sampler"),
+    "contracts": (
+        "Chains",
+        "Energy",
+        "Job",
+        "Kernel",
+        "Launcher",
+        "RunView",
+        "Sample",
+        "Task",
+    ),
+    "decorators": ("chains", "dataset", "energy", "launcher", "loss", "monitor", "sampler"),
     "errors": (
         "ComponentError",
         "ConfigError",
@@ -75,7 +84,9 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Host",
+    "Job",
     "Kernel",
+    "Launcher",
     "NonNegativeFloat",
     "NonNegativeInt",
     "PluginError",
@@ -89,6 +100,7 @@ __all__ = [
     "RunView",
     "Sample",
     "Sampler",
+    "Task",
     "Trace",
     "chains",
     "dataset",
@@ -96,6 +108,7 @@ __all__ = [
     "energy_and_score",
     "evaluate",
     "hookimpl",
+    "launcher",
     "load",
     "loss",
     "monitor",

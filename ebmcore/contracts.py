@@ -1,4 +1,4 @@
-"""The six contracts: what the core calls on a component, and nothing more.
+"""The contracts: what the core calls on a component, and nothing more.
 
 A component is a class, whose constructor's parameters are its config, or a function, whose
 keyword-only parameters are. A function with positional parameters is the component; one with none
@@ -21,7 +21,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -160,3 +161,38 @@ class RunView:
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]
+
+
+class Task(NamedTuple):
+    """A command line for a launcher to start, somewhere, once."""
+
+    argv: tuple[str, ...]  # the program and its arguments
+    log: Path  # where its output is added, standard error with it
+    env: Mapping[str, str] = {}  # variables over those that there are
+
+
+class Job(Protocol):
+    """A task that was started, or waits to be."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, negative for a signal's; None while it waits or runs."""
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does, and return at once; asking again changes nothing."""
+
+
+class Launcher(Protocol):
+    """Starts tasks: on this machine, or on whatever machines it knows.
+
+    How many run at once is the business of whoever starts them. A task's program, its folder (the
+    current one) and its log's have the same paths where it runs.
+    """
+
+    def start(self, task: Task) -> Job:
+        """Start a task, or put it where it will be started, and return at once.
+
+        Raises EbmError when it can't.
+        """
+
+    def close(self) -> None:
+        """Stop what still runs, wait for it to end, and give back what was held."""

@@ -5,7 +5,7 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     [project.entry-points."ebmcore.v1"]
     langevin = "ebmcore_langevin.plugin"
 
-which names a light module with some of the functions below, each marked with `@hookimpl`. The six
+which names a light module with some of the functions below, each marked with `@hookimpl`. The seven
 first ones return a mapping from a component's name to `"module:attribute"`; the attribute (a class
 or a function) is imported when a config names it, and its signature is its config:
 
@@ -66,6 +66,12 @@ def ebmcore_monitors() -> Offers:
 @hookspec
 def ebmcore_datasets() -> Offers:
     """Offer datasets: `{"rings": "my_data:Rings"}`; called with nothing, returns the data."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_launchers() -> Offers:
+    """Offer launchers: `{"cluster": "my_cluster:Cluster"}`; each a `Launcher` of command lines."""
     raise NotImplementedError  # pragma: no cover
 
 

@@ -1,4 +1,4 @@
-"""The six kinds of component: the word for one, for many, and the hook that offers them."""
+"""The kinds of component: the word for one, for many, and the hook that offers them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One of the six things that a plugin can offer."""
+    """One of the things that a plugin can offer."""
 
     name: str  # in messages and on the command line
     hook: str
-    key: str  # in a config
+    key: str  # in a config, or in the file of a sweep
     is_list: bool = False  # whether the config's key may hold several
 
 
-KINDS = {
+KINDS = {  # what a run is made of
     kind.name: kind
     for kind in (
         Kind("energy", "ebmcore_energies", "energy"),
@@ -25,3 +25,5 @@ KINDS = {
         Kind("dataset", "ebmcore_datasets", "data"),
     )
 }
+LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # what starts runs
+OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}

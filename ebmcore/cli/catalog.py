@@ -9,7 +9,7 @@ from typing import Any
 from ebmcore.config import catalog, component_parameters, describe, nested, reserved, type_name
 from ebmcore.config.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
-from ebmcore.kinds import KINDS
+from ebmcore.kinds import OFFERED
 from ebmcore.plugins import Component, Host, Selection
 
 _TORCH = {
@@ -32,11 +32,11 @@ def kinds(name: str | None) -> tuple[str, ...]:
     Raises EbmError that lists them.
     """
     if name is None:
-        return tuple(KINDS)
-    for kind in KINDS.values():
+        return tuple(OFFERED)
+    for kind in OFFERED.values():
         if name in (kind.name, kind.key, kind.hook.removeprefix("ebmcore_")):
             return (kind.name,)
-    raise EbmError(f"no kind {name!r}; there are: {', '.join(KINDS)}")
+    raise EbmError(f"no kind {name!r}; there are: {', '.join(OFFERED)}")
 
 
 def summary(component: Component) -> str:

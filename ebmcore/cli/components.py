@@ -13,7 +13,9 @@ from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
 def command(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="energy, sampler, chains, loss, monitor, dataset."),
+        typer.Argument(
+            metavar="[KIND]", help="energy, sampler, chains, loss, monitor, dataset, launcher."
+        ),
     ] = None,
     plugins: PluginOptions = None,
     as_json: AsJson = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,12 +23,12 @@ RunsDir = Annotated[
 @answering
 def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
     """List the runs, the newest first; a run whose process is gone is KILLED. Writes nothing."""
-    from ebmcore.tracking import read_account
+    from ebmcore.tracking import family, read_account
 
     accounts = [read_account(path) for path in run_dirs(runs_dir)]
     accounts.sort(key=lambda account: (account.started or 0.0, account.path.name), reverse=True)
-    found = [account.document() for account in accounts]
-    return Answer(found, lambda: _show(accounts))
+    found = [{**account.document(), **family(account)} for account in accounts]
+    return Answer(found, lambda: _show(accounts, found))
 
 
 def run_dirs(runs_dir: str | None) -> list[Path]:
@@ -41,26 +41,41 @@ def run_dirs(runs_dir: str | None) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _show(accounts: list[Account]) -> None:
+def _show(accounts: list[Account], found: list[dict[str, Any]]) -> None:
     if not accounts:
         typer.echo("no runs")
         return
     rows = [
         (
-            printable(account.path.name),
+            printable(account.path.name) + _of(document),
             account.status,
-            steps(account),
+            counted(document["children"]) or steps(account),
             moment(account.started),
             duration(account.seconds),
             "-" if account.loss is None else f"{account.loss:.6g}",
             account.mlflow or "-",
         )
-        for account in accounts
+        for account, document in zip(accounts, found, strict=True)
     ]
     table(("run", "status", "step", "started", "took", "loss", "MLflow"), rows)
     for account in accounts:
         for text in remarks(account):
             say(f"{printable(account.path.name)}: {text}")
+
+
+def _of(document: dict[str, Any]) -> str:
+    parent = document["parent"]
+    return "" if parent is None else f"\n  child of {printable(parent['name'])}"
+
+
+def counted(children: dict[str, int] | None) -> str:
+    """Say how many children a parent has and how they are, nothing of a run that is no parent."""
+    if children is None:
+        return ""
+    whole = sum(children.values())
+    states = ", ".join(f"{count} {status}" for status, count in children.items())
+    noun = "child" if whole == 1 else "children"
+    return f"{whole} {noun}: {states}" if whole else f"0 {noun}"
 
 
 def remarks(account: Account) -> list[str]:

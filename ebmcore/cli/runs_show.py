@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
-from ebmcore.cli.runs_list import duration, moment, printable, remarks, steps
+from ebmcore.cli.runs_list import counted, duration, moment, printable, remarks, steps
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
-    from ebmcore.tracking import read_account
+    from ebmcore.tracking import by_key, family, read_account, read_children
 
     account = read_account(run_dir)
     if account.problem is not None:
@@ -33,18 +33,22 @@ def command(
     mlflow = None if target is None else target.record(account.mlflow or "")
     found = {
         **account.document(),
+        **family(account),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
         "mlflow": mlflow and {**mlflow, "uri": shown(mlflow["uri"])},
         "pictures": len(list(account.path.glob("figures/*/*.png"))),
     }
-    return Answer(found, lambda: _show(account, found))
+    children = by_key(read_children(account.path))
+    return Answer(found, lambda: _show(account, found, children))
 
 
-def _show(account: Account, found: dict[str, Any]) -> None:
+def _show(account: Account, found: dict[str, Any], children: dict[str, Account]) -> None:
     rows = [
         ("run", str(account.path)),
         ("status", account.status + (" (its process is gone)" if account.process_gone else "")),
+        *((("children", counted(found["children"])),) if found["children"] is not None else ()),
+        *((("parent", _text(found["parent"])),) if found["parent"] is not None else ()),
         ("step", steps(account)),
         ("started", moment(account.started)),
         ("took", duration(account.seconds)),
@@ -58,6 +62,12 @@ def _show(account: Account, found: dict[str, Any]) -> None:
     if _is(metrics):
         values = [(printable(name), _text(value)) for name, value in sorted(metrics.items())]
         table(("metric", "last value"), values)
+    if children:
+        rows = [
+            (printable(key), child.status, steps(child), duration(child.seconds), str(child.path))
+            for key, child in children.items()
+        ]
+        table(("child", "status", "step", "took", "run"), rows)
     for text in remarks(account):
         say(text)
 

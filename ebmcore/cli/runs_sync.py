@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ def command(
 
     found: list[Synced] = []
     silent: set[str] = set()
-    for path in paths or run_dirs(runs_dir):
+    for path in _parents_first(paths or run_dirs(runs_dir)):
         try:
             synced = sync(path, uri=uri, again=bool(paths), silent=silent)
         except EbmError as error:
@@ -49,6 +50,11 @@ def command(
             _tell(synced)
     code = RUN_FAILED if any(synced.outcome == "behind" for synced in found) else 0
     return Answer([synced.document() for synced in found], lambda: _sum_up(found), code)
+
+
+def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
+    """Put parents before all children, which name them to MLflow."""
+    return sorted(paths, key=lambda path: not (Path(path) / "children").is_dir())
 
 
 def _tell(synced: Synced) -> None:

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from ebmcore import hooks
+from ebmcore import __version__, hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
-from ebmcore.kinds import KINDS
+from ebmcore.kinds import LAUNCHER, OFFERED
 from ebmcore.plugins.find import Found, find
 from ebmcore.plugins.known import KNOWN
 from ebmcore.plugins.load import load, marked
@@ -58,6 +58,10 @@ class Component(NamedTuple):
         return value
 
 
+_CORE = Found("ebmcore", "ebmcore.local", "ebmcore", __version__)
+_LOCAL = Component(LAUNCHER.name, "local", _CORE, "ebmcore.local:Local")  # the core's own part
+
+
 class Host:
     """The plugins of one process, or of one run, and what they offer."""
 
@@ -65,14 +69,16 @@ class Host:
         self.plugins: tuple[Loaded, ...] = ()
         self.hooks = pluggy.PluginManager("ebmcore")
         self.hooks.add_hookspecs(hooks)
-        self._components: dict[str, list[Component]] = {kind: [] for kind in KINDS}
+        self._components: dict[str, list[Component]] = {kind: [] for kind in OFFERED}
         self.plugins = tuple(self._register(plugin) for plugin in plugins)
 
     @classmethod
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        return cls(load(plugin) for plugin in select(find(selection.files), selection))
+        host = cls(load(plugin) for plugin in select(find(selection.files), selection))
+        host._components[LAUNCHER.name].append(_LOCAL)
+        return host
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:
@@ -114,7 +120,7 @@ class Host:
         return list(found.values())
 
     def _hooked(self, module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
-        for kind in KINDS.values():
+        for kind in OFFERED.values():
             for hook in getattr(self.hooks.hook, kind.hook).get_hookimpls():
                 if hook.plugin is not module:
                     continue
@@ -133,7 +139,7 @@ class Host:
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
         """List what is offered, of one kind or of all, sorted by kind and name."""
-        kinds = KINDS if kind is None else (kind,)
+        kinds = OFFERED if kind is None else (kind,)
         return tuple(
             component
             for kind in kinds

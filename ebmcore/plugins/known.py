@@ -25,7 +25,9 @@ _OFFERS: dict[str, dict[str, str]] = {
         "landscape panels sampler_health samples two_sample"
     },
     "ebmcore-nets": {"energy": "conv mlp resnet"},
+    "ebmcore-ray": {"launcher": "ray"},
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
+    "ebmcore-slurm": {"launcher": "slurm"},
 }
 KNOWN: dict[tuple[str, str], str] = {
     (kind, name): distribution

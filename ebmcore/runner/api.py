@@ -25,7 +25,7 @@ from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
-from ebmcore.runner.result import Run
+from ebmcore.runner.result import Listener, Run
 from ebmcore.tracking import RunDirectory, changes_since
 
 
@@ -82,6 +82,7 @@ def run(
     profile: bool = False,
     strict_plugins: bool = False,
     versions: Literal["warn", "refuse", "ignore"] = "warn",
+    listener: Listener | None = None,
 ) -> Run:
     """Train what a config says, and return the run.
 
@@ -95,6 +96,7 @@ def run(
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one, `RUN_DIR/config.yaml`, and the
             versions or the content of its plugins differ from today's.
+        listener: Who hears of the run's metrics, and may end it early.
 
     One run at a time in a process: torch's global generators, which a run borrows and gives back,
     belong to the whole process. Raises ConfigError or PluginError before anything is written,
@@ -106,6 +108,7 @@ def run(
             changed = changes(prepared, versions)
             experiment = compose(*prepared)
         experiment.warnings.extend(changed)
+        _listen(experiment, listener, ranks)
         options = _options(prepared.config)
         return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
 
@@ -116,6 +119,7 @@ def resume(
     plugins: Sequence[str] = (),
     progress: bool = True,
     versions: Literal["warn", "refuse", "ignore"] = "warn",
+    listener: Listener | None = None,
 ) -> Run:
     """Go on with a run that was killed or failed, from its last whole checkpoint.
 
@@ -135,7 +139,18 @@ def resume(
             if ranks.word(str(facts.get("status"))) == "FINISHED":
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written
             experiment, options = _recomposed(directory, ranks, plugins, versions)
+        _listen(experiment, listener, ranks)
         return experiment.resume(run_dir, progress=progress, **options)
+
+
+def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> None:
+    """Let somebody hear of a run. Raises EbmError on several ranks, which end together or not."""
+    if listener is not None and ranks.size > 1:
+        raise EbmError(
+            "a run with a listener, such as a trial of a sweep, trains in one process; "
+            f"here are {ranks.size} ranks"
+        )
+    experiment.listener = listener
 
 
 def _recomposed(

@@ -25,7 +25,7 @@ from ebmcore.runner.device import choose_device
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.runner.place import Place
 from ebmcore.runner.ranks import Ranks, joined
-from ebmcore.runner.result import Run
+from ebmcore.runner.result import Listener, Run
 from ebmcore.runner.snapshot import refuse_unsaveable
 from ebmcore.runner.state import pack
 from ebmcore.runner.step import TrainStep
@@ -128,6 +128,7 @@ class Experiment:
         self.profile = False
         self.has_run = False
         self.warnings: list[str] = []  # what the run is to begin with
+        self.listener: Listener | None = None
 
     def run(
         self,

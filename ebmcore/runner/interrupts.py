@@ -44,7 +44,8 @@ class Interrupts:
 
     def __init__(self, *, agreed: bool = False) -> None:
         self.agreed = agreed
-        self.number: int | None = None
+        self.number: int | None = None  # 0 for an end that no signal asked for
+        self.early = ""  # why the run itself ends before its last step
         self.save = False  # whether a checkpoint was asked for
         self.heard: int | None = None  # by this process
         self.heard_save = False
@@ -61,6 +62,11 @@ class Interrupts:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def end(self, why: str) -> None:
+        """End the run after its step, as a signal does, for a reason of its own."""
+        if self.number is None:
+            self.number, self.early = 0, why
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.heard is not None and number == signal.SIGINT:

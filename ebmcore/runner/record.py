@@ -14,10 +14,12 @@ from ebmcore.runner.lifecycle import listeners
 from ebmcore.tracking import (
     Mirror,
     RunDirectory,
+    announce,
     distrust,
     provenance,
     recorded_target,
     run_tags,
+    told_parent,
     tracking_uri,
 )
 
@@ -34,10 +36,12 @@ def begin_record(
         files = directory.keep_plugin_files(list(experiment.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
     directory.write_config(record)
+    told = told_parent()
     directory.update(
         status="RUNNING",
         name=experiment.name,
         seed=experiment.seed,
+        parent=None if told is None else told._asdict(),
         device=str(experiment.device),
         from_config=experiment.origin.record is not None,
         components=list(experiment.origin.components),
@@ -49,6 +53,8 @@ def begin_record(
         host=socket.gethostname(),
         **provenance(experiment.origin.host),
     )
+    if told is not None:
+        announce(directory.path, told)
     return record
 
 

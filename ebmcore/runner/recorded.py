@@ -22,7 +22,7 @@ from ebmcore.runner.data import Data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
-from ebmcore.tracking import refuse_links
+from ebmcore.tracking import is_parent, refuse_links
 
 T = TypeVar("T")
 
@@ -56,6 +56,11 @@ class Facts(NamedTuple):
             facts["mlflow"] = dict(facts.get("mlflow") or {})
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
+        if is_parent(facts):
+            raise EbmError(
+                f"{folder}: is the parent of other runs and has no energy of its own; open one of "
+                f"its children, which `ebmcore runs show {folder}` lists"
+            )
         doubts: list[str] = []
         found = _checkpoint(folder / "checkpoints", facts, checkpoint, doubts.append)
         place = choose_device(device)

@@ -91,6 +91,10 @@ def check_component(component: Component) -> Iterable[Outcome]:
         unusable = unusable_keys(component.kind, target)
         if unusable:
             raise EbmError(f"{component.full_name}: {unusable}")
+        if component.kind not in SUITES:  # it loads, and takes keys
+            reason = f"there is no suite for a {component.kind}"
+            yield Outcome(*about, "", Result.NOT_CHECKED, reason)
+            return
         for params in check_params(target):
             needed = _needed(target, params)
             if needed:

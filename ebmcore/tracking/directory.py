@@ -24,7 +24,7 @@ RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
 _RESERVE = ".reserve"
 _OWN = (
     "run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock", _RESERVE,
-    "checkpoints", "figures", "plugins", "evaluation", ".evaluation.part",
+    "checkpoints", "figures", "plugins", "evaluation", ".evaluation.part", "children", "logs",
 )  # fmt: skip
 _RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 

@@ -74,7 +74,7 @@ class Remote:
         """
         client = self._connected()
         number = self._experiment(client)
-        run = self._named(client) or self._tagged(client, number)
+        run = self._named(client) or self._tagged(client, number, self.target.token)
         if run is None:
             run = self._call(
                 client.create_run,
@@ -145,10 +145,17 @@ class Remote:
         ours = tag == self.target.token if tag else run.info.run_name == self.name
         return run if ours else None
 
-    def _tagged(self, client: MlflowClient, experiment_id: str) -> Run | None:
+    def find(self, token: str) -> str | None:
+        """Return the id of another run of the experiment, by the value of its tag."""
+        assert self._client is not None
+        assert self.target.experiment_id is not None
+        run = self._tagged(self._client, self.target.experiment_id, token)
+        return None if run is None else str(run.info.run_id)
+
+    def _tagged(self, client: MlflowClient, experiment_id: str, token: str) -> Run | None:
         from mlflow.entities import ViewType
 
-        what = f"tags.`{RUN_TAG}` = '{self.target.token}'"
+        what = f"tags.`{RUN_TAG}` = '{token}'"
         found = self._call(client.search_runs, [experiment_id], what, ViewType.ALL)
         return found[0] if found else None
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ebmcore.tracking.children import parent_token
 from ebmcore.tracking.files import Pictures, last_files
 from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
 from ebmcore.tracking.remote import Remote, fit_name, is_refusal
@@ -27,6 +28,7 @@ _BATCH = 500  # points in one call; MLflow takes 1000, and a busy server is slow
 _PICTURES = 20  # pictures in one piece of work
 _EVENTS = 999  # events that become tags; all of them are in events.jsonl
 _EVENT_TEXT = 5000  # characters of a tag that every MLflow takes
+_PARENT = 10.0  # seconds between two looks for a parent that MLflow doesn't know yet
 _SETTLE = 1.0  # seconds in which a server ends what it was asked before it stopped answering
 
 
@@ -69,6 +71,8 @@ class Sender:
         self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
         self._doubtful = False
+        self._parent = parent_token(run_dir)  # that MLflow isn't known to have been told of
+        self._seek_parent = 0.0  # when to look for it, by time.monotonic
         self._held: Held | None = None  # None: MLflow has only what was sent from here
         self._ask_files = False
         self._there: dict[str, dict[str, int]] = {}
@@ -91,6 +95,7 @@ class Sender:
         if run.info.run_id != before:  # a new run has nothing yet
             self.sent, self._events = 0, (0, 0)
             self._pictures = Pictures(self.run_dir)
+            self._parent = parent_token(self.run_dir)
         fresh = run.info.run_id != before and not self._doubtful and not run.data.params
         self._held = None if fresh else Held(self.remote.steps_of)
         self._ask_files = not fresh
@@ -100,12 +105,15 @@ class Sender:
             self.remote.set_running()
         if is_plain(self.run_dir / "config.yaml"):
             self._upload(self.run_dir / "config.yaml")
+        self._seek_parent = 0.0
+        self._name_parent()
         self._open, self._doubtful = True, False
         return run
 
     def catch_up(self, *, ended: bool = False) -> bool:
         """Send a bounded piece of what is new; return whether there is more at once."""
         self.open()
+        self._name_parent()
         lines, end = read_piece(self.metrics_file, self.sent)
         if lines:
             self._send_metrics(lines)
@@ -127,6 +135,8 @@ class Sender:
     def send_last_files(self) -> None:
         """Send what only an ended run has: its last weights, its log, its plugin files."""
         self.open()
+        self._seek_parent = 0.0
+        self._name_parent()
         for file in last_files(self.run_dir):
             self._upload(file)
 
@@ -134,6 +144,17 @@ class Sender:
         """Return how many points and pictures MLflow was not seen to take."""
         points = count_points(self.metrics_file, self.sent)
         return points, len(self._pictures.waiting(all_folders=True))
+
+    def _name_parent(self) -> None:
+        """Tell MLflow whose child the run is, as soon as it knows the parent."""
+        now = time.monotonic()
+        if self._parent is None or now < self._seek_parent:
+            return
+        self._seek_parent = now + _PARENT
+        found = self.remote.find(self._parent)
+        if found is not None:
+            self.remote.set_tags({"mlflow.parentRunId": found})
+            self._parent = None
 
     def _send_metrics(self, lines: Sequence[bytes]) -> None:
         points = [

@@ -52,11 +52,16 @@ def recorded_target(facts: Any) -> Target | None:
     return Target(
         uri,
         known[:500] if isinstance(known, str) and known else "experiment",
-        _fitting(_TOKEN, found.get("token")) or "",
+        fitting_token(found.get("token")) or "",
         plain_tags(tags),
         _fitting(_ID, found.get("run_id")),
         _fitting(_ID, found.get("experiment_id")),
     )
+
+
+def fitting_token(token: Any) -> str | None:
+    """Return what may be the value of the tag `ebmcore.run`, None for anything else."""
+    return _fitting(_TOKEN, token)
 
 
 def plain_tags(tags: Any) -> dict[str, str]:

@@ -1,0 +1,159 @@
+"""Runs that belong to another one, their parent: how each of the two tells of the other.
+
+A run is made a child by its environment, whoever starts it and wherever:
+
+    EBMCORE_PARENT       the parent's run directory
+    EBMCORE_PARENT_KEY   what the parent calls this child, such as seed-3 or trial-7
+    EBMCORE_PARENT_RUN   the value of the tag `ebmcore.run` of the parent's MLflow run; only needed
+                         where the parent's directory can't be read
+
+The child writes all that into its run.json, and its name into the parent's folder `children`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ebmcore.tracking.account import Account, read_account
+from ebmcore.tracking.lines import is_plain
+from ebmcore.tracking.target import fitting_token, recorded_target
+
+PARENT = "EBMCORE_PARENT"
+KEY = "EBMCORE_PARENT_KEY"
+RUN = "EBMCORE_PARENT_RUN"
+FOLDER = "children"
+_TEXT = 500  # characters of a name or a key
+_NOTE = 10_000  # bytes of a file in `children`
+
+
+class Told(NamedTuple):
+    """What a child's run.json says of its parent under `parent`."""
+
+    name: str  # of the parent's run directory
+    run_dir: str  # its whole path, where the child ran
+    key: str | None = None
+    token: str | None = None  # of its MLflow run
+
+
+def told_parent() -> Told | None:
+    """Return the parent that the environment names for a run that begins, None when it has none."""
+    named = os.environ.get(PARENT)
+    if not named:
+        return None
+    folder = Path(named).absolute()
+    token = fitting_token(os.environ.get(RUN)) or _token(folder)
+    return Told(folder.name, str(folder), os.environ.get(KEY) or None, token)
+
+
+def announce(run_dir: Path, told: Told) -> None:
+    """Write a child's name into its parent's folder, where that is one of this machine's."""
+    parent = Path(told.run_dir)
+    if not (parent / "run.json").is_file():
+        return
+    note = {"run_dir": str(run_dir.absolute()), "key": told.key}
+    with suppress(OSError):
+        (parent / FOLDER).mkdir(exist_ok=True)
+        file = parent / FOLDER / f"{run_dir.name}.json"
+        beside = file.with_suffix(".part")
+        beside.write_text(json.dumps(note) + "\n")
+        beside.replace(file)
+
+
+def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
+    """Return what a run.json says of its run's parent; nothing is trusted."""
+    found = facts.get("parent")
+    if not isinstance(found, Mapping):
+        return None
+    name, run_dir, key = (
+        value[:_TEXT] if isinstance(value, str) and value else None
+        for value in (found.get("name"), found.get("run_dir"), found.get("key"))
+    )
+    if name is None or Path(name).name != name:
+        return None
+    return Told(name, run_dir or name, key, fitting_token(found.get("token")))
+
+
+def parent_token(run_dir: Path) -> str | None:
+    """Return what names the parent's run in MLflow, None when a run has no parent there."""
+    told = recorded_parent(read_account(run_dir).facts)
+    if told is None:
+        return None
+    return told.token or _token(run_dir.absolute().parent / told.name) or _token(Path(told.run_dir))
+
+
+def child_folders(parent: str | Path) -> list[Path]:
+    """Return the directories of a parent's children, as far as they are there.
+
+    One that isn't where it ran is looked for beside the parent.
+    """
+    folder = Path(parent) / FOLDER
+    if not folder.is_dir() or folder.is_symlink():
+        return []
+    found: list[Path] = []
+    for note in sorted(folder.glob("*.json")):
+        beside = Path(parent).parent / note.stem
+        places = (beside, *_noted(note))
+        there = (place for place in places if (place / "run.json").is_file())
+        found += [place for place in there if _is_child(place, Path(parent))][:1]
+    return found
+
+
+def read_children(parent: str | Path) -> list[Account]:
+    """Read what a parent's children say of themselves, the first to be started first."""
+    accounts = map(read_account, child_folders(parent))
+    return sorted(accounts, key=lambda account: (account.started or 0.0, account.path.name))
+
+
+def by_key(accounts: Iterable[Account]) -> dict[str, Account]:
+    """Return the child that stands for each key: one that FINISHED, else the last to start."""
+    found: dict[str, Account] = {}
+    for account in accounts:
+        told = recorded_parent(account.facts)
+        key = account.path.name if told is None or told.key is None else told.key
+        if key not in found or found[key].status != "FINISHED":
+            found[key] = account
+    return found
+
+
+def is_parent(facts: Mapping[str, Any]) -> bool:
+    """Say whether a run.json is that of a run whose work its children do."""
+    return isinstance(facts.get("group"), str)
+
+
+def family(account: Account) -> dict[str, Any]:
+    """Return who a run belongs to and who belongs to it, as JSON types.
+
+    `children` counts a parent's children by how they are, and is None for a run that is no parent.
+    """
+    told = recorded_parent(account.facts)
+    children: dict[str, int] | None = None
+    if is_parent(account.facts):
+        statuses = [child.status for child in by_key(read_children(account.path)).values()]
+        children = {status: statuses.count(status) for status in sorted(set(statuses))}
+    parent = None if told is None else {"name": told.name, "key": told.key}
+    return {"parent": parent, "children": children}
+
+
+def _noted(note: Path) -> Iterable[Path]:
+    if not is_plain(note) or note.stat().st_size > _NOTE:
+        return ()
+    try:
+        place = Path(json.loads(note.read_text())["run_dir"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return (place,) if place.name == note.stem else ()
+
+
+def _is_child(place: Path, parent: Path) -> bool:
+    told = recorded_parent(read_account(place).facts)
+    return told is not None and told.name == parent.absolute().name
+
+
+def _token(folder: Path) -> str | None:
+    target = recorded_target(read_account(folder).facts)
+    return None if target is None else target.token or None

@@ -1,0 +1,244 @@
+"""A run whose work its children do: its directory, its MLflow run, and what it says of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.config.sections import Tracking
+from ebmcore.errors import EbmError, RunInterrupted
+from ebmcore.tracking.account import Account
+from ebmcore.tracking.children import (
+    KEY,
+    PARENT,
+    RUN,
+    announce,
+    by_key,
+    is_parent,
+    read_children,
+    told_parent,
+)
+from ebmcore.tracking.directory import RunDirectory
+from ebmcore.tracking.mirror import Mirror
+from ebmcore.tracking.provenance import provenance
+from ebmcore.tracking.tags import run_tags
+from ebmcore.tracking.target import recorded_target
+from ebmcore.tracking.trust import distrust
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from ebmcore.plugins import Host
+
+_PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
+
+
+class Parent:
+    """A parent while its children run; as a context it says how it ended, whatever ended it.
+
+    An exception that leaves the context makes it FAILED, an interrupt KILLED; else its `status`
+    counts, FINISHED unless somebody set it to something else.
+    """
+
+    def __init__(self, directory: RunDirectory, mirror: Mirror | None = None) -> None:
+        self.directory = directory
+        self.mirror = mirror
+        self.status = "FINISHED"  # how it is to end
+        self.metrics: dict[str, float] = {}  # the last value of each
+        self.warnings: list[str] = []
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.directory.path
+
+    @classmethod
+    def begin(
+        cls,
+        group: str,
+        config: Mapping[str, Any],
+        *,
+        tracking: Tracking | None,
+        host: Host | None = None,
+        runs_dir: str | Path | None = None,
+        params: Mapping[str, Any] | None = None,
+        **facts: Any,
+    ) -> Parent:
+        """Make a parent's run directory, locked by this process, and begin to send it to MLflow.
+
+        Args:
+            group: What its children are to each other, such as seeds or sweep.
+            config: The resolved config that they have in common, with its `name` and `seed`; local
+                plugin files that it names are copied.
+            tracking: The config's section; None when tracking is off.
+            host: The plugins that were loaded, to be recorded.
+            runs_dir: As of any run.
+            params: Further parameters of its MLflow run.
+            facts: Further fields of run.json.
+
+        Raises ConfigError when the directory can't be made.
+        """
+        directory = RunDirectory.create(str(config["name"]), runs_dir)
+        record = dict(config)
+        plugins = record.get("plugins")
+        if isinstance(plugins, Mapping) and plugins.get("files"):
+            files = directory.keep_plugin_files(list(plugins["files"]))
+            record["plugins"] = {**plugins, "files": files}
+        directory.write_config(record)
+        told = told_parent()  # a parent may be a child itself
+        directory.update(
+            status="RUNNING",
+            name=record["name"],
+            seed=record.get("seed", 0),
+            group=group,
+            parent=None if told is None else told._asdict(),
+            from_config=True,
+            started=time.time(),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            params=dict(params or {}),
+            children=[],
+            **facts,
+            **provenance(host),
+        )
+        if told is not None:
+            announce(directory.path, told)
+        parent = cls(directory)
+        parent._start_mirror(tracking)
+        return parent
+
+    @classmethod
+    def resume(cls, run_dir: str | Path, tracking: Tracking | None) -> Parent:
+        """Take up a parent whose process has ended, where its children stand.
+
+        The metrics that it wrote are cut away, since whoever goes on writes them again. Raises
+        EbmError when the directory is no parent's, or another process is writing it.
+        """
+        directory = RunDirectory.open(run_dir)
+        facts = directory.read()
+        if not is_parent(facts):
+            raise EbmError(f"{run_dir}: is a run of its own, not the parent of runs")
+        directory.lock.acquire()
+        directory.reserve()
+        directory.rewind_metrics(-1)
+        directory.end_events()
+        directory.append_event(0, "resumed", pid=os.getpid(), host=socket.gethostname())
+        directory.update(
+            status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
+        )
+        parent = cls(directory)
+        recorded = recorded_target(facts)
+        doubt = None if tracking is None or recorded is None else distrust(recorded.uri)
+        if doubt is not None and recorded is not None:
+            directory.update(mlflow=recorded.record("behind"))
+            parent.warn(f"nothing is sent to MLflow: {doubt}")
+        else:
+            parent._start_mirror(tracking)
+        return parent
+
+    def _start_mirror(self, tracking: Tracking | None) -> None:
+        if tracking is None:
+            return
+        facts = self.directory.read()
+        params = {**self.directory.read_config(), **facts["params"]}
+        tags = {**run_tags(self.path, facts), "ebmcore.group": str(facts["group"])}
+        self.mirror = Mirror(self.directory, tracking, str(facts["name"]), params, tags, wait=False)
+        self.mirror.start()
+
+    def environment(self, key: str) -> dict[str, str]:
+        """Return the variables that make `ebmcore run`, or any run, the child of that name."""
+        found = {PARENT: str(self.path.absolute()), KEY: key}
+        token = None if self.mirror is None else self.mirror.remote.target.token
+        return found if token is None else {**found, RUN: token}
+
+    def children(self) -> dict[str, Account]:
+        """Read how the children are: for each key the one that FINISHED, else the last to start.
+
+        What is found is recorded in run.json.
+        """
+        found = by_key(read_children(self.path))
+        self.directory.update(
+            children=[
+                {"key": key, "run_dir": account.path.name, "status": account.status}
+                for key, account in found.items()
+            ]
+        )
+        return found
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record metrics at a step; steps come in order."""
+        self.metrics |= metrics
+        self.directory.append_metrics(step, 0.0, metrics)
+
+    def draw(self, name: str, figure: Figure, *, step: int | None = None) -> Path:
+        """Write a figure to `figures/NAME/step-….png`, or `figures/NAME/NAME.png`; return where."""
+        file = f"{name}.png" if step is None else f"step-{step:08d}.png"
+        place = self.directory.figures / name / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place.with_suffix(".part")
+        figure.savefig(beside, format="png")
+        beside.replace(place)
+        return place
+
+    def update(self, **facts: Any) -> None:
+        """Set fields of run.json."""
+        self.directory.update(**facts)
+
+    def warn(self, text: str) -> None:
+        """Record a warning and show it."""
+        self.warnings.append(text)
+        self.directory.log("WARNING", text)
+        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+
+    @property
+    def mlflow(self) -> dict[str, Any]:
+        """Where it is in MLflow, as run.json keeps it; empty when tracking is off."""
+        return self.directory.read().get("mlflow") or {}
+
+    def __enter__(self) -> Parent:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Write how it ended, here and in MLflow, and let the directory go."""
+        if isinstance(error, (KeyboardInterrupt, RunInterrupted)):
+            self.status = "KILLED"
+        elif error is not None:
+            self.status = "FAILED"
+            self.directory.log("ERROR", "".join(traceback.format_exception(error)))
+        try:
+            self._close(None if self.status == "KILLED" else error)
+        finally:
+            self.directory.lock.release()
+
+    def _close(self, failure: BaseException | None) -> None:
+        with suppress(OSError):
+            self.children()
+        ended = time.time()
+        self.directory.update(
+            status=self.status,
+            ended=ended,
+            seconds=round(ended - float(self.directory.read()["started"]), 3),
+            metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
+            error=None if failure is None else str(failure),
+        )
+        if self.mirror is not None:
+            self.mirror.finish(self.status, timeout=_PATIENT)
+            if self.mirror.problem:
+                self.warn(f"the MLflow mirror is not complete: {self.mirror.problem}")
+        self.directory.update(warnings=self.warnings)
+        self.directory.release()

@@ -1,0 +1,149 @@
+"""Jobs of submitit's own stand-ins for Slurm: processes of this machine, and this process."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import ebmcore_slurm
+import pytest
+import yaml
+from ebmcore_slurm import Slurm
+from ebmcore_slurm.plugin import ebmcore_launchers
+from ebmcore_slurm.task import run
+
+from ebmcore import Task
+
+PATIENCE = 120.0  # seconds after which what was waited for won't come
+SMALL = """
+import torch
+from torch import nn
+from ebmcore import dataset, energy, loss
+
+@dataset
+def zeros():
+    return torch.zeros(40, 2)
+
+@energy
+class bowl(nn.Module):
+    def __init__(self, event_shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(event_shape))
+
+    def forward(self, x):
+        return (self.weight * x).square().sum(1)
+
+@loss
+def size(energy):
+    return sum(p.square().sum() for p in energy.parameters())
+"""
+SWEEP = {
+    "base": {
+        "plugins": {"files": ["small.py"]},
+        "data": "zeros",
+        "energy": "bowl",
+        "loss": "size",
+        "optimizer": {"type": "Adam"},
+        "train": {"steps": 4, "batch_size": 20},
+        "tracking": "off",
+    },
+    "space": {"optimizer.lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True}},
+    "objective": {"metric": "loss/size"},
+    "budget": {"trials": 3},
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def python(code, log="log.txt", **env):
+    return Task((sys.executable, "-c", code), Path(log), env)
+
+
+def swept(launcher):
+    """Run a sweep of three trials as a user does; return what it says, and its worker's log."""
+    Path("small.py").write_text(SMALL)
+    Path("tune.yaml").write_text(yaml.safe_dump({**SWEEP, "launcher": launcher}))
+    done = subprocess.run(
+        [sys.executable, "-m", "ebmcore", "sweep", "tune.yaml", "--json"],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    (log,) = Path(found["run_dir"], "logs").glob("worker-0-*.txt")
+    return found, log.read_text()
+
+
+def ends(job):
+    until = time.monotonic() + PATIENCE
+    while job.poll() is None:
+        assert time.monotonic() < until, "the job did not end"
+        time.sleep(0.05)
+    return job.poll()
+
+
+def test_it_is_found_by_its_entry_point():
+    (point,) = entry_points(group="ebmcore.v1", name="slurm")
+    assert point.value == "ebmcore_slurm.plugin"
+    assert ebmcore_launchers() == {"slurm": "ebmcore_slurm.launcher:Slurm"}
+    assert ebmcore_slurm.Slurm is Slurm
+    with pytest.raises(AttributeError, match="no attribute 'Slrum'"):
+        _ = ebmcore_slurm.Slrum
+
+
+def test_without_slurm_it_says_so(monkeypatch):
+    if shutil.which("sbatch"):
+        pytest.skip("Slurm is here")
+    with pytest.raises(ValueError, match=r"sbatch|srun"):
+        Slurm()
+    with pytest.raises(ValueError, match="slurm_acount"):
+        Slurm(cluster="debug", options={"slurm_acount": "physics"})
+
+
+# submitit leaves the logs of its debug jobs open
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_the_debug_executor_runs_a_task_when_it_is_asked_for():
+    launcher = Slurm(cluster="debug")
+    job = launcher.start(python("import os, sys; print(os.environ['A']); sys.exit(4)", A="b"))
+    assert not Path("log.txt").exists()
+    assert job.poll() == 4
+    assert Path("log.txt").read_text() == "b\n"
+    stopped = launcher.start(python("print('never')"))
+    launcher.close()
+    assert stopped.poll() == -15
+    assert "never" not in Path("log.txt").read_text()
+
+
+def test_a_signal_ends_the_command_before_the_job():
+    code = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    call = f"run({python(code).argv!r}, 'log', {{}}, '.', 0.3)"
+    whole = f"import sys; from ebmcore_slurm.task import run; sys.exit({call} + 20)"
+    process = subprocess.Popen([sys.executable, "-c", whole])
+    until = time.monotonic() + PATIENCE
+    while not (Path("log").exists() and Path("log").read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 20 - signal.SIGKILL
+    assert run((sys.executable, "-c", "raise SystemExit(6)"), "log", {}, ".") == 6
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_on_the_local_executor():
+    found, log = swept({"type": "slurm", "cluster": "local", "minutes": 5})
+    assert (found["complete"], found["failed"]) == (3, 0)
+    assert "3 trials were done here" in log
+    assert list(Path("slurm").glob("*_submitted.pkl")), "no job was submitted"
