@@ -23,7 +23,7 @@ from ebmcore.runner.compose import compose
 from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
 from ebmcore.runner.result import Run
-from ebmcore.tracking import RunDirectory, changes_since
+from ebmcore.tracking import RunDirectory, changes_since, is_parent
 
 
 class Prepared(NamedTuple):
@@ -123,6 +123,11 @@ def resume(
     is of other parts; RunError and RunInterrupted as `run` does.
     """
     directory = RunDirectory.open(run_dir)
+    if is_parent(directory.read()):
+        raise EbmError(
+            f"{run_dir}: is the parent of other runs; resume_seeds goes on with one of seeds, and "
+            "the command it was begun by with any other"
+        )
     if directory.read().get("status") == "FINISHED":  # it may be where nothing can be written
         return load(run_dir, plugins=plugins)
     with directory:  # a live run is refused before anything is built
