@@ -58,7 +58,7 @@ def test_the_interval_covers_the_median_as_often_as_its_law_says(n):
 
 
 def test_the_interval_of_an_even_number_covers_about_as_often():
-    """20 values, 95 % nominal; 4000 trials have a standard error of 0.4 %, so false alarms: 1e-6."""
+    """20 values, 95 % nominal; 4000 trials have a standard error of 0.4 %: false alarms 1e-6."""
     draws = np.random.default_rng(1).normal(size=(4000, 20))
     low, _, high = intervals(draws)
     covered = ((low <= 0) & (high >= 0)).mean()

@@ -182,14 +182,12 @@ class Parent:
         self.directory.append_metrics(step, epoch, metrics)
 
     def draw(self, name: str, figure: Figure) -> Path:
-        """Write a figure to `figures/FOLDER/NAME.png` and return where; name is NAME or FOLDER/NAME.
+        """Write a figure to `figures/FOLDER/NAME.png` and return where.
 
-        A name alone has a folder of that name.
+        The name is FOLDER/NAME, as a metric's; a name alone has a folder of that name.
         """
         folder, _, last = fit_name(name).rpartition("/")
-        folder, last = (
-            part.replace("/", "_").lstrip(".") or "_" for part in (folder or last, last)
-        )
+        folder, last = (p.replace("/", "_").lstrip(".") or "_" for p in (folder or last, last))
         place = self.directory.figures / folder / f"{last}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_suffix(".part")
