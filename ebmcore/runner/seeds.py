@@ -20,6 +20,7 @@ from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrup
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_source
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
+from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
 from ebmcore.runner.crew import open_launcher, shared_threads, work
 from ebmcore.runner.group import Group
@@ -182,8 +183,9 @@ def _plugin_words(plugins: Iterable[str]) -> list[str]:
 
 def _check(prepared: Prepared) -> None:
     """Put the parts together as a run does before it writes anything; raises as it would."""
-    experiment = compose(*prepared, device="cpu")
-    experiment.check(experiment.assemble(), prepared.config.train)
+    with without_compiler():
+        experiment = compose(*prepared, device="cpu")
+        experiment.check(experiment.assemble(), prepared.config.train)
 
 
 def _begin(
