@@ -24,6 +24,7 @@ FLOORS = [
     {"config", "sampling", "blocks", "graphs", "linked"},
     {"tracking"},
     {"runner"},
+    {"sweep"},
     {"testing"},
     {"cli", "__main__"},
 ]

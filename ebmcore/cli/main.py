@@ -24,6 +24,7 @@ from ebmcore.cli import (
     sample,
     schema,
     show,
+    sweep,
 )
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ def root(
 
 
 app.command("run")(run.command)
+app.command("sweep")(sweep.command)
 app.command("resume")(resume.command)
 app.command("sample")(sample.command)
 app.command("evaluate")(evaluate.command)

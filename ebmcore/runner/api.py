@@ -22,7 +22,7 @@ from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
 from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
-from ebmcore.runner.result import Run
+from ebmcore.runner.result import Listener, Run
 from ebmcore.tracking import RunDirectory, changes_since, is_parent
 
 
@@ -79,6 +79,7 @@ def run(
     profile: bool = False,
     strict_plugins: bool = False,
     versions: Literal["warn", "refuse", "ignore"] = "warn",
+    listener: Listener | None = None,
 ) -> Run:
     """Train what a config says, and return the run.
 
@@ -92,6 +93,7 @@ def run(
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one, `RUN_DIR/config.yaml`, and the
             versions or the content of its plugins differ from today's.
+        listener: Who hears of the run's metrics, and may end it early.
 
     One run at a time in a process: torch's global generators, which a run borrows and gives back,
     belong to the whole process. Raises ConfigError or PluginError before anything is written,
@@ -101,6 +103,7 @@ def run(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
+    experiment.listener = listener
     options = _options(prepared.config)
     return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
 
@@ -111,6 +114,7 @@ def resume(
     plugins: Sequence[str] = (),
     progress: bool = True,
     versions: Literal["warn", "refuse", "ignore"] = "warn",
+    listener: Listener | None = None,
 ) -> Run:
     """Go on with a run that was killed or failed, from its last whole checkpoint.
 
@@ -147,6 +151,7 @@ def resume(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
+    experiment.listener = listener
     return experiment.resume(run_dir, progress=progress, **_options(prepared.config))
 
 

@@ -154,7 +154,7 @@ class Execution:
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure
-        if self.status == "KILLED":
+        if self.status == "KILLED" and (self.at_once or self.interrupts.number != 0):
             raise RunInterrupted(self.interrupts.number or 2, self.result)
         return self.result
 
@@ -171,6 +171,8 @@ class Execution:
         )  # fmt: skip
         self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
         self.tell("ebmcore_run_start", run=self.result)
+        if self.experiment.listener is not None:
+            self.experiment.listener.began(self.result)
         for text in self.experiment.warnings:
             self.warn(text)
         if self.choice.asked is True and not self.choice.compiled:
@@ -186,6 +188,7 @@ class Execution:
         self.result.metrics = dict(self.metrics)
         self.result.warnings = self.warnings
         self.result.energy = self.loop.energy
+        self.result.ended_early = self.interrupts.early
 
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
@@ -219,6 +222,10 @@ class Execution:
         self.watch.remember(step, metrics)
         with self.loop.account("tracking"):
             self.directory.append_metrics(step, self.loop.epoch, metrics)
+        listener = self.experiment.listener
+        why = "" if listener is None else listener.heard(step, metrics)
+        if why and self.loop.step < self.loop.steps:
+            self.interrupts.end(why)
         if self.best.hear(step, metrics):
             self.loop.save_wanted = f"the best {self.best.name} so far, {self.best.value:.6g}"
 
@@ -340,12 +347,14 @@ class Execution:
             skipped=self.loop.skipped,
             best=self.best.state(),
             error=None if failure is None else str(failure),
+            ended_early=self.interrupts.early or None,
         )
         self._tell_of_slow_monitors()
         if self.loop.skipped:
             self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
         if mirror is not None:
-            mirror.finish(self.status, timeout=_AT_ONCE if self.at_once else _PATIENT)
+            patience = _AT_ONCE if self.at_once else _PATIENT
+            mirror.finish(self.status, timeout=patience, leaves=self.interrupts.number != 0)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")

@@ -21,7 +21,7 @@ from ebmcore.plugins import Host
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts
-from ebmcore.runner.result import Run
+from ebmcore.runner.result import Listener, Run
 from ebmcore.runner.snapshot import refuse_unsaveable
 from ebmcore.runner.state import pack
 from ebmcore.runner.step import TrainStep
@@ -123,6 +123,7 @@ class Experiment:
         self.profile = False
         self.has_run = False
         self.warnings: list[str] = []  # what the run is to begin with
+        self.listener: Listener | None = None
 
     def run(
         self,

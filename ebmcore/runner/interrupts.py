@@ -39,7 +39,8 @@ class Interrupts:
     """
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.number: int | None = None  # 0 for an end that no signal asked for
+        self.early = ""  # why the run itself ends before its last step
         self.save = False  # whether a checkpoint was asked for
         self._before: dict[int, Any] = {}
 
@@ -55,8 +56,13 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def end(self, why: str) -> None:
+        """End the run after its step, as a signal does, for a reason of its own."""
+        if self.number is None:
+            self.number, self.early = 0, why
+
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None and number == signal.SIGINT:
+        if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
 

@@ -101,7 +101,9 @@ class Loop:
                 self._save_if_due(hands)
         if self.step > self.resumed_at or self.step == 0:
             self._check(hands)
-            hands.save("the end" if self.step >= self.steps else "a signal")
+            hands.save(
+                "the end" if self.step >= self.steps else self.interrupts.early or "a signal"
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the loop stands: the step, the data's order, metrics not yet written."""

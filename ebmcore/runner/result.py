@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ class Run:
     ) -> None:
         self.dir = directory
         self.status = "RUNNING"
+        self.ended_early = ""  # why a KILLED run ended that no signal ended: it was pruned
         self.step = 0
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
@@ -84,3 +86,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.dir} {self.status} at step {self.step}>"
+
+
+class Listener(Protocol):
+    """Who hears of a run while it goes on, in its own process, and may end it early."""
+
+    def began(self, run: Run) -> None:
+        """Hear that the run's directory exists and its first step is next."""
+
+    def heard(self, step: int, metrics: Mapping[str, float]) -> str:
+        """Hear what was recorded; return why the run should end here, or an empty text."""

@@ -68,18 +68,18 @@ class Mirror:
         self._record("sending")
         self._thread.start()
 
-    def finish(self, status: str, timeout: float = 60.0) -> None:
+    def finish(self, status: str, timeout: float = 60.0, *, leaves: bool = True) -> None:
         """Send the rest and the status; what could not be sent is told in `problem`.
 
         Takes at most `timeout` seconds while MLflow answers, some five when it doesn't, and three
-        for a run that was KILLED.
+        for a run that was KILLED and whose process is to leave.
         """
         self._ended = time.time()
         self._status = status
         self._failures = 0
         began = time.monotonic()
         self._wake.set()
-        limit = min(timeout, _KILLED) if status == "KILLED" else timeout
+        limit = min(timeout, _KILLED) if status == "KILLED" and leaves else timeout
         try:
             while self._thread.is_alive() and not self._is_hopeless(began, limit):
                 self._thread.join(0.02)

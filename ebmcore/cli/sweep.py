@@ -1,0 +1,85 @@
+"""`ebmcore sweep`: many trials of a config, to find its best values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli.output import (
+    INTERRUPTED,
+    RUN_FAILED,
+    Answer,
+    AsJson,
+    PluginOptions,
+    Strict,
+    answering,
+    say,
+    table,
+)
+from ebmcore.errors import EbmError
+
+if TYPE_CHECKING:
+    from ebmcore.sweep import Swept
+
+
+@answering
+def command(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[SWEEP]", help="A YAML file: base, space, objective.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes at once; else the file's `workers`.")
+    ] = None,
+    launcher: Annotated[
+        str | None, typer.Option(help="What starts them: local, or one that a plugin offers.")
+    ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Help the sweep in this Optuna storage, in place of SWEEP."
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="With --join: which sweep, where there are several.")
+    ] = None,
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
+    plugins: PluginOptions = None,
+    runs_dir: Annotated[
+        str | None,
+        typer.Option(help="Where run directories go; else EBMCORE_RUNS_DIR, else ./runs."),
+    ] = None,
+    strict: Strict = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all of the file, and start nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> Answer:
+    """Try values of a config until the budget is used up; run it again to go on with it.
+
+    Exit codes: 0 done, 1 no trial has a value, 2 wrong input, 130/143 interrupted.
+    """
+    if (file is None) == (join is None):
+        raise EbmError("give either a sweep's file or --join URL")
+    from ebmcore.sweep import check_sweep, join_sweep, run_sweep
+
+    given = tuple(plugins or ())
+    if join is not None:
+        done = join_sweep(join, given, study=study, worker=worker, runs_dir=runs_dir, say=say)
+        return Answer({"trials": done}, lambda: typer.echo(f"{done} trials were done here"))
+    assert file is not None
+    checked = check_sweep(file, given, launcher=launcher, strict_plugins=strict)
+    if dry_run:
+        keys = list(checked.sweep.space.ranges)
+        found = {"status": "FITS", "name": checked.sweep.name, "space": keys}
+        return Answer(found, lambda: typer.echo(f"the sweep is good; it varies {', '.join(keys)}"))
+    swept = run_sweep(checked, given, workers=workers, runs_dir=runs_dir, say=say)
+    code = 0 if swept.status == "FINISHED" else RUN_FAILED
+    if swept.signal is not None:
+        code = INTERRUPTED + swept.signal
+    return Answer(swept.document(), lambda: _show(swept), code)
+
+
+def _show(swept: Swept) -> None:
+    table(*swept.table())
+    typer.echo("\n".join(swept.lines()))

@@ -1,0 +1,235 @@
+"""A worker: it takes one trial after another from the study, and trains each as a run."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.errors import EbmError, RunError, RunInterrupted
+from ebmcore.runner import Run, resume, run
+from ebmcore.runner.interrupts import Interrupts
+from ebmcore.sweep.definition import Sweep
+from ebmcore.sweep.store import try_again
+from ebmcore.sweep.tally import EXHAUSTED, SURPLUS, is_surplus, tally
+from ebmcore.sweep.verify import overridden
+from ebmcore.tracking.children import KEY, PARENT, RUN
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
+
+WORKER = "worker"  # of a trial: who is at it
+RUN_DIR = "run_dir"  # of a trial: where its run is
+ERROR = "error"  # of a trial: why it failed
+_LOST = "another worker has this trial now, since this one was taken for dead"
+
+
+class NoValueError(EbmError):
+    """A run that ended without a value to judge it by."""
+
+
+class Listening:
+    """Tells Optuna of a run while it goes on, and ends it when Optuna says so."""
+
+    def __init__(self, trial: Trial, metric: str, interrupts: Interrupts) -> None:
+        self.trial = trial
+        self.metric = metric
+        self.interrupts = interrupts
+        self._told: set[int] = set()
+
+    def began(self, run: Run) -> None:
+        """Remember where the run is, so that another worker can go on with it."""
+        self.trial.set_user_attr(RUN_DIR, str(run.dir.absolute()))
+        if self.interrupts.number is not None:  # a signal that came while the parts were made
+            raise KeyboardInterrupt
+
+    def heard(self, step: int, metrics: Mapping[str, float]) -> str:
+        """Report the objective; return why the run should end here, or an empty text."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        value = metrics.get(self.metric)
+        if value is None or not math.isfinite(value) or step in self._told:
+            return ""
+        self._told.add(step)
+        try:
+            self.trial.report(value, step)
+            prune = self.trial.should_prune()
+        except UpdateFinishedTrialError:
+            return _LOST
+        return f"pruned at step {step}: {self.metric} was {value:.6g}" if prune else ""
+
+
+class Worker:
+    """Works on a study until its budget is used up, or a signal comes."""
+
+    def __init__(
+        self,
+        study: Study,
+        sweep: Sweep,
+        *,
+        name: str,
+        parent: Mapping[str, Any],
+        plugins: Sequence[str],
+        runs_dir: str | Path | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self.study = study
+        self.sweep = sweep
+        self.name = f"{name}@{socket.gethostname()}:{os.getpid()}"
+        self.parent = parent
+        self.plugins = plugins
+        self.runs_dir = runs_dir
+        self.say = say
+        self.done = 0  # trials that this worker ended
+        self.trial: int | None = None  # the one it is at, or was at last
+        self.leaves = False  # whether a signal ended a run of this worker's
+        self.stopped = False  # whether we, and not the sampler, had Optuna stop
+        self.interrupts = Interrupts()
+
+    def work(self) -> int:
+        """Take trials until none may begin; return how many were ended here.
+
+        Raises RunInterrupted after a signal, its trial back in the queue.
+        """
+        with self.interrupts:
+            while self._may_begin() and self._optimize():
+                pass
+        if self.leaves or self.interrupts.number is not None:
+            raise KeyboardInterrupt
+        return self.done
+
+    def _optimize(self) -> bool:
+        """Let Optuna go on; return whether there may be more to do when it has stopped."""
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        self.stopped = False
+        try:
+            self.study.optimize(self._try, callbacks=[self._after], catch=(Exception,))
+        except RunInterrupted:
+            if self.trial is not None:  # which Optuna has ended as failed
+                try_again(None)(self.study, self.study.get_trials()[self.trial])
+                self.say(f"trial {self.trial} goes back to the queue")
+            raise
+        except (UpdateFinishedTrialError, ValueError):
+            if self.trial is None or not self.study.get_trials()[self.trial].state.is_finished():
+                raise
+            self.say(f"trial {self.trial}: {_LOST}")
+            return True
+        if not self.stopped:  # then the sampler did
+            self.study.set_user_attr(EXHAUSTED, True)
+        return False
+
+    def _after(self, study: Study, trial: FrozenTrial) -> None:
+        self.done += 1
+        if not self._may_begin():
+            self.stopped = True
+            study.stop()
+
+    def _may_begin(self) -> bool:
+        if self.leaves or self.interrupts.number is not None:
+            return False
+        return tally(self.study).to_begin(self.sweep.budget) > 0
+
+    def _try(self, trial: Trial) -> float:
+        """Train one trial, and return its value."""
+        from optuna import TrialPruned
+
+        self.trial = trial.number
+        trial.set_user_attr(WORKER, self.name)
+        if is_surplus(self.study, trial.number, self.sweep.budget):
+            trial.set_user_attr(SURPLUS, True)
+            raise NoValueError("the budget was used up by another worker at the same moment")
+        try:
+            key = f"trial-{first_number(self.study, trial.number)}"
+            with _child(self.parent, key):
+                done = self._train(trial, self.sweep.space.suggest(trial), key)
+            if done.ended_early.startswith("pruned"):
+                self.say(f"trial {trial.number} {done.ended_early}")
+                raise TrialPruned(done.ended_early)
+            value = self._value(done)
+        except TrialPruned:
+            raise
+        except RunInterrupted:
+            self.leaves = True
+            raise
+        except Exception as error:
+            trial.set_user_attr(ERROR, str(error) or repr(error))
+            self.say(f"trial {trial.number} failed: {error}")
+            if not isinstance(error, EbmError):
+                self.say(traceback.format_exc())
+            raise
+        self.say(f"trial {trial.number}: {self.sweep.objective.metric} {value:.6g}")
+        return value
+
+    def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run:
+        """Go on with the run of a worker that died, if there is one here, or begin a new one."""
+        listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
+        before = trial.user_attrs.get(RUN_DIR)
+        if before is not None and (Path(before) / "run.json").is_file():
+            try:
+                return resume(
+                    before, plugins=self.plugins, progress=False, versions="ignore",
+                    listener=listening,
+                )  # fmt: skip
+            except RunError:
+                raise
+            except EbmError as error:
+                self.say(f"{before} can't be gone on with, so it begins anew: {error}")
+        source = overridden(self.sweep, values, f"{self.sweep.name}-{key}")
+        return run(
+            source.tree, plugins=self.plugins, runs_dir=self.runs_dir, progress=False,
+            listener=listening,
+        )  # fmt: skip
+
+    def _value(self, done: Run) -> float:
+        metric = self.sweep.objective.metric
+        if metric not in done.metrics:
+            there = ", ".join(sorted(done.metrics)) or "none"
+            raise NoValueError(f"no metric {metric!r} was recorded; there are: {there}")
+        value = done.metrics[metric]
+        if not math.isfinite(value):
+            raise NoValueError(f"{metric} is {value}, which is no value to compare")
+        return value
+
+
+def give_back(study: Study, number: int, *, retries: int) -> None:
+    """End a trial whose worker died, and have it tried again, so many times at most."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    try:
+        study.tell(number, state=TrialState.FAIL)
+    except (ValueError, UpdateFinishedTrialError):  # somebody else did
+        return
+    try_again(retries)(study, study.get_trials(deepcopy=True)[number])
+
+
+def first_number(study: Study, number: int) -> int:
+    """Return the number that a trial had when it was first tried."""
+    return int(study.get_trials(deepcopy=False)[number].system_attrs.get("failed_trial", number))
+
+
+@contextmanager
+def _child(parent: Mapping[str, Any], key: str) -> Iterator[None]:
+    """Make what runs here a child of the sweep's parent run."""
+    told = {PARENT: str(parent["run_dir"]), KEY: key, RUN: parent.get("token")}
+    before = {name: os.environ.get(name) for name in told}
+    _set(told)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

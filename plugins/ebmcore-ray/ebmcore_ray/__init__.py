@@ -1,0 +1,16 @@
+"""A launcher of Ray tasks, loaded when it is first asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebmcore_ray.launcher import Ray
+
+__all__ = ["Ray"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.launcher"), name)

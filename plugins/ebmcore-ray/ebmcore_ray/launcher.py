@@ -1,0 +1,105 @@
+"""The launcher `ray`: each task is a Ray task that runs a command line where Ray has room."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
+from ebmcore_ray.task import run
+
+_POLL = 0.1  # seconds between two looks at tasks that are to end
+
+
+class RayJob:
+    """One Ray task."""
+
+    def __init__(self, reference: Any) -> None:
+        self.reference = reference
+        self._code: int | None = None
+        self._stopped = False
+
+    def poll(self) -> int | None:
+        """Return the command's exit code, 1 when Ray lost it; None while it waits or runs."""
+        if self._code is None and ray.wait([self.reference], timeout=0)[0]:
+            try:
+                self._code = int(ray.get(self.reference))
+            except (RayError, OSError):
+                self._code = -15 if self._stopped else 1
+        return self._code
+
+    def stop(self) -> None:
+        """Cancel the task, once; its command gets SIGTERM, and SIGKILL after the grace."""
+        if not self._stopped and self._code is None:
+            self._stopped = True
+            ray.cancel(self.reference)
+
+
+class Ray:
+    """Run each task as a Ray task, on whichever machine of the cluster has room for it.
+
+    A task needs this distribution and the folders of the runs at the same places on its machine. It
+    waits until the cluster has the resources that it asks for.
+
+    Args:
+        address: The cluster, such as auto or ray://host:10001; null starts one on this machine,
+            for as long as the launcher is open, unless RAY_ADDRESS names one.
+        cpus: Processors that a task takes.
+        gpus: GPUs that a task takes, or a share of one.
+        resources: Further resources that a task takes, by name.
+        grace: Seconds between SIGTERM and SIGKILL for a command that is stopped.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        cpus: NonNegativeFloat = 1.0,
+        gpus: NonNegativeFloat = 0.0,
+        resources: dict[str, float] | None = None,
+        grace: PositiveFloat = 30.0,
+    ) -> None:
+        self.grace = grace
+        self._jobs: list[RayJob] = []
+        self._own = not ray.is_initialized()  # else it is somebody else's to shut down
+        if self._own:
+            try:
+                ray.init(
+                    address,
+                    include_dashboard=None if address else False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            except (ConnectionError, RuntimeError) as error:
+                raise ValueError(f"Ray can't be reached: {error}") from error
+        options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0}
+        self._remote = ray.remote(**options, resources=resources or {})(run)
+
+    def start(self, task: Task) -> RayJob:
+        """Hand a task to Ray. Raises EbmError when Ray doesn't take it."""
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        here, grace = str(Path.cwd()), self.grace
+        try:
+            reference = self._remote.remote(
+                tuple(task.argv), str(task.log), dict(task.env), here, grace
+            )
+        except RayError as error:
+            raise EbmError(f"Ray doesn't take the task: {error}") from error
+        self._jobs.append(RayJob(reference))
+        return self._jobs[-1]
+
+    def close(self) -> None:
+        """Cancel what still runs, wait for it no longer than the grace, and leave the cluster."""
+        for job in self._jobs:
+            job.stop()
+        until = time.monotonic() + self.grace + 5
+        while any(job.poll() is None for job in self._jobs) and time.monotonic() < until:
+            time.sleep(_POLL)
+        self._jobs.clear()
+        if self._own and ray.is_initialized():
+            ray.shutdown()

@@ -1,0 +1,119 @@
+"""The launcher `slurm`: each task is a job that submitit hands to Slurm."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import submitit
+from ebmcore_slurm.task import run
+
+from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
+
+_POLL = 0.5  # seconds between two looks at jobs that are to end
+
+
+class SlurmJob:
+    """One job."""
+
+    def __init__(self, job: submitit.Job[int], *, waits: bool) -> None:
+        self.job = job
+        self._waits = waits  # whether asking for the end is what runs it
+        self._code: int | None = None
+        self._stopped = False
+
+    def poll(self) -> int | None:
+        """Return the command's exit code, 1 for a job that never gave one; None until its end."""
+        if self._code is None and self._stopped and self._waits:
+            self._code = -15
+        elif self._code is None and self.job.done():
+            try:
+                self._code = int(self.job.results()[0])
+            except Exception:  # cancelled, out of time, or its node is gone: its log tells
+                self._code = -15 if self._stopped else 1
+        return self._code
+
+    def stop(self) -> None:
+        """Cancel the job, once."""
+        if not self._stopped and self._code is None:
+            self._stopped = True
+            self.job.cancel()
+
+
+class Slurm:
+    """Submit each task as a job of one process to Slurm.
+
+    A job needs this distribution and the folders of the runs at the same places on its node. Slurm
+    knows more options than stand here: `options` takes all that submitit's executor does.
+
+    Args:
+        cluster: slurm, or to try things out without one: local, jobs as processes of this machine,
+            and debug, in which a task runs in this process when it is first asked for.
+        folder: Where submitit keeps its files, on a file system that all nodes share.
+        partition: The partition; by default Slurm's own.
+        minutes: How long a job may take.
+        cpus: Processors of a job.
+        gpus: GPUs of a job.
+        memory: Gigabytes of memory of a job; by default Slurm's own.
+        grace: Seconds between SIGTERM and SIGKILL for the command of a job that is cancelled.
+        options: Further parameters of submitit, such as slurm_account.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Literal["slurm", "local", "debug"] = "slurm",
+        folder: str = "slurm",
+        partition: str | None = None,
+        minutes: PositiveInt = 60,
+        cpus: PositiveInt = 1,
+        gpus: int = 0,
+        memory: PositiveFloat | None = None,
+        grace: PositiveFloat = 30.0,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.grace = grace
+        self._waits = cluster == "debug"
+        self._jobs: list[SlurmJob] = []
+        parameters: dict[str, Any] = {
+            "name": "ebmcore",
+            "timeout_min": minutes,
+            "cpus_per_task": cpus,
+            "gpus_per_node": gpus,
+            "nodes": 1,
+            "tasks_per_node": 1,
+        }
+        if memory is not None:
+            parameters["mem_gb"] = memory
+        if partition is not None:
+            parameters["slurm_partition"] = partition
+        try:
+            # a job whose time is up is not put back: the sweep's queue knows its trial
+            limits = {"slurm_max_num_timeout": 0, "local_max_num_timeout": 0}
+            self._executor = submitit.AutoExecutor(Path(folder).absolute(), cluster, **limits)
+            self._executor.update_parameters(**parameters, **(options or {}))
+        except (RuntimeError, NameError) as error:  # no sbatch here, or no such parameter
+            raise ValueError(str(error)) from error
+
+    def start(self, task: Task) -> SlurmJob:
+        """Submit a task. Raises EbmError when Slurm doesn't take it."""
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        here, grace = str(Path.cwd()), self.grace
+        try:
+            job = self._executor.submit(
+                run, tuple(task.argv), str(task.log), dict(task.env), here, grace
+            )
+        except (submitit.core.utils.FailedJobError, OSError) as error:
+            raise EbmError(f"the job can't be submitted: {error}") from error
+        self._jobs.append(SlurmJob(job, waits=self._waits))
+        return self._jobs[-1]
+
+    def close(self) -> None:
+        """Cancel what still runs, and wait for it, no longer than the grace and a little more."""
+        for job in self._jobs:
+            job.stop()
+        until = time.monotonic() + self.grace + 10
+        while any(job.poll() is None for job in self._jobs) and time.monotonic() < until:
+            time.sleep(_POLL)
+        self._jobs.clear()

@@ -1,0 +1,9 @@
+"""What this distribution offers."""
+
+from ebmcore import hookimpl
+
+
+@hookimpl
+def ebmcore_launchers() -> dict[str, str]:
+    """Offer the launcher."""
+    return {"slurm": "ebmcore_slurm.launcher:Slurm"}
