@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -367,3 +368,33 @@ def test_a_group_of_which_nothing_has_finished_has_no_spread(config):
     done = CliRunner().invoke(app, ["runs", "diff", str(parent.path), str(parent.path)])
     assert done.exit_code == 2
     assert "none of its runs has finished" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.plugins
+def test_the_pages_commands_run(ebmcore_command, monkeypatch):
+    """As they stand in docs/seeds.md, but with two seeds, without tracking, and with real names."""
+    page = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
+    (config,) = re.findall(r"```yaml\n# gauss.yaml\n(.*?)```", page, re.DOTALL)
+    Path("gauss.yaml").write_text(config + "tracking: off\n")
+    (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    said = []
+    for command in commands.splitlines():
+        parents = sorted((p.parent for p in Path("runs").glob("*/children")), key=began)
+        names = dict(zip(("runs/gauss-A", "runs/gauss-B"), map(str, parents), strict=False))
+        words = [names.get(word, word) for word in command.split()]
+        program, *arguments = ["2" if word == "4" else word for word in words]
+        assert program == "ebmcore"
+        done = ebmcore_command(*arguments)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert all("2 of 2 seeds finished" in text for text in said[:2])
+    assert said[2].count("2 children: 2 FINISHED") == 2
+    assert "exact_likelihood/kl" in said[3]
+    assert "too few to tell" in said[3]
+    assert "optimizer.lr" in said[3]
+
+
+def began(run_dir):
+    return facts(run_dir)["started"]

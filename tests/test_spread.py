@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +37,36 @@ def test_below_six_the_interval_is_the_range(n):
     assert ((found.low, found.high) == (values.min(), values.max())) is (n < 6)
 
 
+def cells(title):
+    """Read a row of numbers under a row of numbers of runs, from the page of docs."""
+    text = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
+    runs, values = re.search(rf"\| runs \|(.*)\|\n\|.*\n\| {title} \|(.*)\|\n", text).groups()
+    return [
+        tuple(cell.strip() for cell in pair) for pair in zip(runs.split("|"), values.split("|"))
+    ]
+
+
+def test_the_page_says_how_often_the_interval_covers():
+    found = cells("coverage")
+    assert len(found) == 7
+    for runs, said in found:
+        n = int(runs)
+        low, _, high = intervals(np.arange(1.0, n + 1)[None, :])
+        law = binom(n, 0.5)
+        exact = law.cdf(int(high[0]) - 1) - law.cdf(int(low[0]) - 1)
+        assert abs(float(said.removesuffix(" %")) / 100 - exact) < 0.0006
+
+
+def test_the_page_says_what_p_few_runs_can_give():
+    found = cells("least p")
+    assert len(found) == 4
+    for runs, said in found:
+        n, m = map(int, runs.split(" v "))
+        least = mann_whitney(range(n), range(n, n + m))
+        assert math.isclose(compare(range(n), range(n, n + m)).least_p, least)
+        assert abs(float(said) - least) < 0.0006
+
+
 @pytest.mark.parametrize("n", [3, 5, 7, 15])
 def test_the_interval_covers_the_median_as_often_as_its_law_says(n):
     """For odd n it runs from one order statistic to another, so its coverage is binomial.
@@ -58,7 +90,7 @@ def test_the_interval_covers_the_median_as_often_as_its_law_says(n):
 
 
 def test_the_interval_of_an_even_number_covers_about_as_often():
-    """20 values, 95 % nominal; 4000 trials have a standard error of 0.4 %: false alarms 1e-6."""
+    """20 values, 95 % nominal; 4000 trials have a standard error of 0.4 %: false alarms 1e-4."""
     draws = np.random.default_rng(1).normal(size=(4000, 20))
     low, _, high = intervals(draws)
     covered = ((low <= 0) & (high >= 0)).mean()
