@@ -107,6 +107,9 @@ def test_the_parent_holds_the_medians_and_the_range_of_its_runs(config, forked):
     assert (group.dir / "figures/loss/loss.png").stat().st_size > 5000
     assert not list(group.dir.glob("figures/train/*"))
     assert ebmcore.Group.load(group.dir).metrics == group.metrics
+    shown = CliRunner().invoke(app, ["runs", "show", str(group.dir)]).output
+    assert "metric, 3 runs" in shown
+    assert "loss.low" not in shown
 
     # a child is what the same config and seed give alone, bit for bit
     alone = ebmcore.run(config, {"seed": 4}, progress=False)

@@ -41,9 +41,8 @@ def cells(title):
     """Read a row of numbers under a row of numbers of runs, from the page of docs."""
     text = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
     runs, values = re.search(rf"\| runs \|(.*)\|\n\|.*\n\| {title} \|(.*)\|\n", text).groups()
-    return [
-        tuple(cell.strip() for cell in pair) for pair in zip(runs.split("|"), values.split("|"))
-    ]
+    pairs = zip(runs.split("|"), values.split("|"), strict=True)
+    return [tuple(cell.strip() for cell in pair) for pair in pairs]
 
 
 def test_the_page_says_how_often_the_interval_covers():

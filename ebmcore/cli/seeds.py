@@ -69,4 +69,4 @@ def interval(low: float, high: float) -> str:
 
 def interval_name(n: int) -> str:
     """Say what the interval of the median of n values is."""
-    return "95 % interval of the median" if n >= 6 else "range (which it is for fewer than 6)"
+    return "95 % interval of the median" if n >= 6 else "95 % interval (of fewer than 6: the range)"
