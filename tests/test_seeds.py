@@ -24,6 +24,8 @@ _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_na
 servers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(servers)
 
+FORKING = Path(__file__).with_name("forking.py")
+
 
 class Forked:
     """A launcher whose tasks are forks of one warm process, each done before the next begins."""
@@ -376,7 +378,7 @@ def test_a_group_of_which_nothing_has_finished_has_no_spread(config):
 @pytest.mark.slow
 @pytest.mark.plugins
 def test_the_pages_commands_run(ebmcore_command, monkeypatch):
-    """As they stand in docs/seeds.md, but with two seeds, without tracking, and with real names."""
+    """As they stand in docs/seeds.md, but two seeds, forked, without tracking, and real names."""
     page = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
     (config,) = re.findall(r"```yaml\n# gauss.yaml\n(.*?)```", page, re.DOTALL)
     Path("gauss.yaml").write_text(config + "tracking: off\n")
@@ -389,6 +391,8 @@ def test_the_pages_commands_run(ebmcore_command, monkeypatch):
         words = [names.get(word, word) for word in command.split()]
         program, *arguments = ["2" if word == "4" else word for word in words]
         assert program == "ebmcore"
+        if "--seeds" in arguments:
+            arguments += ["--launcher", "forking", "-p", FORKING]
         done = ebmcore_command(*arguments)
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)

@@ -311,6 +311,7 @@ class _Crew:
         else:
             command += ["resume", str(there.path.absolute())]
         log = self.parent.path.absolute() / "logs" / f"{key}.txt"
+        log.parent.mkdir(exist_ok=True)
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
