@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     )
     from ebmcore.hooks import hookimpl
     from ebmcore.plugins import Host
-    from ebmcore.runner import Evaluation, Experiment, Run, evaluate, load, resume, run
+    from ebmcore.runner import (
+        Evaluation,
+        Experiment,
+        Group,
+        Run,
+        evaluate,
+        load,
+        resume,
+        resume_seeds,
+        run,
+        run_seeds,
+    )
     from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
     from ebmcore.together import whole_batch
     from ebmcore.types import (
@@ -59,7 +70,18 @@ _HOME = {
     ),
     "hooks": ("hookimpl",),
     "plugins": ("Host",),
-    "runner": ("Evaluation", "Experiment", "Run", "evaluate", "load", "resume", "run"),
+    "runner": (
+        "Evaluation",
+        "Experiment",
+        "Group",
+        "Run",
+        "evaluate",
+        "load",
+        "resume",
+        "resume_seeds",
+        "run",
+        "run_seeds",
+    ),
     "sampling": ("Differentiable", "Sampler", "Trace", "energy_and_score", "sample_chain"),
     "together": ("whole_batch",),
     "types": (
@@ -83,6 +105,7 @@ __all__ = [
     "Energy",
     "Evaluation",
     "Experiment",
+    "Group",
     "Host",
     "Job",
     "Kernel",
@@ -113,7 +136,9 @@ __all__ = [
     "loss",
     "monitor",
     "resume",
+    "resume_seeds",
     "run",
+    "run_seeds",
     "sample_chain",
     "sampler",
     "whole_batch",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
 
 
@@ -74,7 +75,7 @@ class GraphError(EbmError):
 class RunError(EbmError):
     """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
 
-    def __init__(self, message: str, run: Run) -> None:
+    def __init__(self, message: str, run: Run | Group) -> None:
         self.run = run
         super().__init__(message)
 
@@ -85,7 +86,7 @@ class RunInterrupted(KeyboardInterrupt):
     A KeyboardInterrupt, so that a notebook or a script stops as it would for any Ctrl-C.
     """
 
-    def __init__(self, signal_number: int, run: Run) -> None:
+    def __init__(self, signal_number: int, run: Run | Group) -> None:
         self.signal_number = signal_number
         self.run = run
         super().__init__(f"interrupted by signal {signal_number}; the run is in {run.dir}")

@@ -1,8 +1,10 @@
 """Parents and children: what each says of the other, here and in MLflow, however either ends."""
 
+import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -81,12 +83,10 @@ def test_a_parent_and_its_children_tell_of_each_other(config, child):
 def test_how_a_parent_ends_is_what_ended_it(config):
     ended = {}
     for error in (None, KeyboardInterrupt(), EbmError("the disk is full")):
-        try:
-            with Parent.begin("seeds", config, tracking=None) as parent:
-                if error is not None:
-                    raise error
-        except (KeyboardInterrupt, EbmError) as raised:
-            assert raised is error
+        parent = Parent.begin("seeds", config, tracking=None)
+        with contextlib.suppress(KeyboardInterrupt, EbmError), parent:
+            if error is not None:
+                raise error
         facts = json.loads((parent.path / "run.json").read_text())
         ended[facts["status"]] = facts["error"]
     assert ended == {"FINISHED": None, "KILLED": None, "FAILED": "the disk is full"}
@@ -122,7 +122,7 @@ def lines(run_dir):
 
 
 @pytest.mark.slow
-def test_mlflow_nests_children_under_their_parent(config, child, store, tmp_path):
+def test_mlflow_nests_children_under_their_parent(config, child, store, empty_store, tmp_path):
     config["tracking"] = {}
     with Parent.begin("seeds", config, tracking=Tracking(), params={"seeds": "3,4"}) as parent:
         children = [child(parent, f"seed-{seed}", seed=seed) for seed in (3, 4)]
@@ -138,6 +138,7 @@ def test_mlflow_nests_children_under_their_parent(config, child, store, tmp_path
         assert found[run.dir.name].data.tags["mlflow.parentRunId"] == mother.info.run_id
 
     # the same elsewhere, where both are sent afterwards, whichever is named first
+    shutil.copyfile(empty_store, tmp_path / "other.db")
     uri = f"sqlite:///{tmp_path}/other.db"
     code, synced, _ = runs("sync", children[0].dir, parent.path, "--uri", uri)
     assert code == 0

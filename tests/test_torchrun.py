@@ -329,6 +329,20 @@ def test_a_wrong_environment_is_refused(ebmcore_command, config, monkeypatch, na
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("run", "c.yaml", "--seeds", "2"), ("sweep", "s.yaml")])
+def test_what_one_process_begins_is_refused_on_several_ranks(
+    ebmcore_command, config, monkeypatch, command
+):
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    Path("s.yaml").write_text("base: c.yaml\n")
+    for key, text in {"MASTER_ADDR": "localhost", "WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(key, text)
+    done = ebmcore_command(*command)
+    assert done.returncode == 2
+    assert "is begun by one process; here are 2 ranks" in done.stderr
+    assert not Path("runs").exists()
+
+
 def torchrun(*arguments):
     command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     return subprocess.run(

@@ -8,6 +8,7 @@ import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering
 from ebmcore.cli.run import Versions, show_run
+from ebmcore.cli.seeds import Launchers, Workers, refuse_without_seeds, show_group
 
 
 @answering
@@ -17,12 +18,29 @@ def command(
     versions: Annotated[
         Versions, typer.Option(help="When the run's versions differ from today's.")
     ] = Versions.WARN,
+    workers: Workers = None,
+    launcher: Launchers = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Go on from the last whole checkpoint, as if the run had never been stopped.
 
-    A run that has finished is only shown. Exit codes are those of `ebmcore run`.
+    A run that has finished is only shown. The parent of `run --seeds` goes on with its children
+    that have not finished. Exit codes are those of `ebmcore run`.
     """
+    from ebmcore.tracking import is_parent, read_account
+
+    if is_parent(read_account(run_dir).facts):
+        from ebmcore.runner import resume_seeds
+
+        group = resume_seeds(
+            run_dir,
+            plugins=plugins or (),
+            workers=workers,
+            launcher=launcher,
+            versions=versions.value,
+        )
+        return Answer(group.summary(), lambda: show_group(group))
+    refuse_without_seeds(workers=workers, launcher=launcher)
     from ebmcore.runner.interrupts import save_only_while_training
 
     with save_only_while_training():

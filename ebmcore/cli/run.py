@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
+from ebmcore.cli.seeds import (
+    Launchers,
+    Seeds,
+    Workers,
+    parse_seeds,
+    refuse_without_seeds,
+    show_group,
+)
+from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
     from ebmcore.runner import Run
@@ -46,14 +55,22 @@ def command(
     profile: Annotated[
         bool, typer.Option("--profile", help="Write a profiler trace of some steps to the run.")
     ] = False,
+    seeds: Seeds = None,
+    workers: Workers = None,
+    launcher: Launchers = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
-    from ebmcore.runner import changes, compose, prepare, run
+    from ebmcore.runner import changes, compose, prepare, run, run_seeds
     from ebmcore.runner.interrupts import save_only_while_training
 
     given = parse_assignments(overrides or [])
+    if seeds is None:
+        refuse_without_seeds(workers=workers, launcher=launcher)
+    elif profile:
+        raise EbmError("--profile: is for one run; leave --seeds out")
+    chosen = None if seeds is None else parse_seeds(seeds)
     if dry_run:
         prepared = prepare(config, given, plugins or (), strict_plugins=strict)
         changed = changes(prepared, versions.value)
@@ -64,6 +81,19 @@ def command(
             {"status": "FITS", **size, "config": prepared.config.record, "warnings": changed},
             lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
         )
+    if chosen is not None:
+        group = run_seeds(
+            config,
+            chosen,
+            given,
+            plugins=plugins or (),
+            runs_dir=runs_dir,
+            workers=workers or 1,
+            launcher=launcher or "local",
+            strict_plugins=strict,
+            versions=versions.value,
+        )
+        return Answer(group.summary(), lambda: show_group(group))
     with save_only_while_training():
         done = run(
             config,

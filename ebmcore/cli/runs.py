@@ -18,10 +18,25 @@ def diff_command(
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     as_json: AsJson = False,
 ) -> Answer:
-    """Show what differs between two runs: config, versions and code of plugins, last metrics."""
+    """Show what differs between two runs: config, versions and code of plugins, last metrics.
+
+    Of the parents of several seeds it says whether their metrics differ by more than the runs of
+    each do, and of a parent and a single run whether that lies among the parent's.
+    """
+    from ebmcore.cli.runs_groups import compare_groups, has_group, show_groups
+
     one, two = _read(first), _read(second)
-    found = {section: _differences(one[section], two[section]) for section in one}
-    return Answer({"a": first, "b": second, **found}, lambda: _show(found))
+    if not has_group(first, second):
+        found = {section: _differences(one[section], two[section]) for section in one}
+        return Answer({"a": first, "b": second, **found}, lambda: _show(found))
+    rest = {name: _differences(one[name], two[name]) for name in ("config", "versions")}
+    compared = compare_groups(first, second)
+
+    def show() -> None:
+        _show(rest)
+        show_groups(compared)
+
+    return Answer({"a": first, "b": second, **rest, "metrics": compared}, show)
 
 
 def _read(run_dir: str) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ import typer
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
 from ebmcore.cli.runs_list import counted, duration, moment, printable, remarks, steps
+from ebmcore.cli.seeds import interval_name
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
     table(("", ""), [(name, printable(text)) for name, text in rows])
     metrics = found["metrics"]
     if _is(metrics):
-        values = [(printable(name), _text(value)) for name, value in sorted(metrics.items())]
-        table(("metric", "last value"), values)
+        _show_metrics(metrics, n=len(children))
     if children:
         rows = [
             (printable(key), child.status, steps(child), duration(child.seconds), str(child.path))
@@ -70,6 +70,31 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
         table(("child", "status", "step", "took", "run"), rows)
     for text in remarks(account):
         say(text)
+
+
+def _show_metrics(metrics: dict[str, Any], *, n: int) -> None:
+    """Print the last metrics; an interval, NAME.low and NAME.high, stands beside its median."""
+    ends = {name for name in metrics if _is_end(name, metrics)}
+    rows = [
+        (printable(name), _text(value), _interval(name, metrics))
+        for name, value in sorted(metrics.items())
+        if name not in ends
+    ]
+    if ends:
+        table((f"metric, {n} runs", "median", interval_name(n)), rows)
+    else:
+        table(("metric", "last value"), [row[:2] for row in rows])
+
+
+def _is_end(name: str, metrics: dict[str, Any]) -> bool:
+    stem, _, end = name.rpartition(".")
+    return end in ("low", "high") and {stem, f"{stem}.low", f"{stem}.high"} <= set(metrics)
+
+
+def _interval(name: str, metrics: dict[str, Any]) -> str:
+    if f"{name}.low" not in metrics:
+        return ""
+    return f"{_text(metrics[f'{name}.low'])} … {_text(metrics[f'{name}.high'])}"
 
 
 def _text(value: Any) -> str:

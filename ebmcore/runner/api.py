@@ -26,7 +26,7 @@ from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
 from ebmcore.runner.result import Listener, Run
-from ebmcore.tracking import RunDirectory, changes_since
+from ebmcore.tracking import RunDirectory, changes_since, is_parent
 
 
 class Prepared(NamedTuple):
@@ -135,6 +135,11 @@ def resume(
         with ranks.together():
             directory = RunDirectory.open(run_dir)
             facts = directory.read()
+            if is_parent(facts):
+                raise EbmError(
+                    f"{run_dir}: is the parent of other runs; resume_seeds goes on with one of "
+                    "seeds, and the command it was begun by with any other"
+                )
             # all ranks do what rank 0 read, whatever it writes meanwhile
             if ranks.word(str(facts.get("status"))) == "FINISHED":
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written

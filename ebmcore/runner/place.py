@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from ebmcore.errors import ConfigError, Problem
+from ebmcore.errors import ConfigError, EbmError, Problem
 
 
 class Place(NamedTuple):
@@ -14,6 +14,13 @@ class Place(NamedTuple):
     rank: int = 0  # 0 owns the run directory, the figures and MLflow
     size: int = 1
     local: int = 0  # the rank on this machine, and the number of its GPU
+
+    @classmethod
+    def refuse_several(cls, what: str) -> None:
+        """Raise EbmError when this is one of several ranks, which can't do this together."""
+        size = cls.here().size
+        if size > 1:
+            raise EbmError(f"{what} is begun by one process; here are {size} ranks of torchrun")
 
     @classmethod
     def here(cls) -> Place:

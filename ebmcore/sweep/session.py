@@ -11,6 +11,7 @@ from ebmcore.config import Node
 from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared
+from ebmcore.runner.place import Place
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
@@ -103,6 +104,7 @@ def check_sweep(
     strict_plugins: bool = False,
 ) -> Checked:
     """Read a sweep and check all of it. Raises ConfigError, PluginError or EbmError."""
+    Place.refuse_several("a sweep")
     sweep = read_sweep(file)
     need_optuna()
     given = sweep.launcher
@@ -171,6 +173,7 @@ def join_sweep(
     Its local plugin files are code, and only imported when they are named in `plugins`. Raises
     EbmError when there is no such sweep, or a file isn't named; KeyboardInterrupt after a signal.
     """
+    Place.refuse_several("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
     found, sweep, facts = join_study(whole_url(url), study, name)

@@ -29,6 +29,7 @@ from ebmcore.tracking.children import (
 from ebmcore.tracking.directory import RunDirectory
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.provenance import provenance
+from ebmcore.tracking.remote import fit_name
 from ebmcore.tracking.tags import run_tags
 from ebmcore.tracking.target import recorded_target
 from ebmcore.tracking.trust import distrust
@@ -175,15 +176,19 @@ class Parent:
         )
         return found
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+    def write(self, step: int, metrics: Mapping[str, float], *, epoch: float = 0.0) -> None:
         """Record metrics at a step; steps come in order."""
         self.metrics |= metrics
-        self.directory.append_metrics(step, 0.0, metrics)
+        self.directory.append_metrics(step, epoch, metrics)
 
-    def draw(self, name: str, figure: Figure, *, step: int | None = None) -> Path:
-        """Write a figure to `figures/NAME/step-….png`, or `figures/NAME/NAME.png`; return where."""
-        file = f"{name}.png" if step is None else f"step-{step:08d}.png"
-        place = self.directory.figures / name / file
+    def draw(self, name: str, figure: Figure) -> Path:
+        """Write a figure to `figures/FOLDER/NAME.png` and return where.
+
+        The name is FOLDER/NAME, as a metric's; a name alone has a folder of that name.
+        """
+        folder, _, last = fit_name(name).rpartition("/")
+        folder, last = (p.replace("/", "_").lstrip(".") or "_" for p in (folder or last, last))
+        place = self.directory.figures / folder / f"{last}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         beside = place.with_suffix(".part")
         figure.savefig(beside, format="png")

@@ -1,0 +1,82 @@
+"""Starting many command lines through a launcher, so many at once, until all have ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ebmcore.config import build, read_config, read_node
+from ebmcore.contracts import Job, Launcher, Task
+from ebmcore.errors import EbmError
+from ebmcore.runner.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from ebmcore.plugins import Host
+
+_LOOK = 0.1  # seconds between two looks at the jobs
+_LOCAL = "local"
+
+
+def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
+    """Make a launcher of its name, or of a mapping with its `type` and keys.
+
+    Raises EbmError when there is none of that name, a key is wrong, or it can't be made.
+    """
+    node = read_node(read_config({"launcher": options}), host, "launcher")
+    made: Launcher = build(node, {})
+    return made
+
+
+def shared_threads(launcher: str, workers: int) -> dict[str, str]:
+    """Return the variables with which runs that share this machine's cores share them evenly."""
+    if launcher != _LOCAL or workers == 1 or "OMP_NUM_THREADS" in os.environ:
+        return {}
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"OMP_NUM_THREADS": str(max(1, (cores or 1) // workers))}
+
+
+def work(
+    tasks: Mapping[str, Task],
+    launcher: Launcher,
+    workers: int,
+    interrupts: Interrupts,
+    *,
+    started: Callable[[str], None],
+    ended: Callable[[str, int | None], None],
+    looked: Callable[[], None] = lambda: None,
+) -> None:
+    """Run the tasks in order, `workers` at once; after a signal stop them and wait for their end.
+
+    `started` hears a task's key; `ended` that and the exit code, None when it couldn't be started;
+    `looked` is called after each look at the jobs. Raises KeyboardInterrupt at a second Ctrl-C.
+    """
+    waiting = deque(tasks.items())
+    jobs: dict[str, Job] = {}
+    try:
+        while jobs or (waiting and interrupts.number is None):
+            while waiting and len(jobs) < workers and interrupts.number is None:
+                key, task = waiting.popleft()
+                started(key)
+                try:
+                    jobs[key] = launcher.start(task)
+                except EbmError as error:
+                    with suppress(OSError):
+                        task.log.parent.mkdir(exist_ok=True)
+                        task.log.open("a").write(f"{error}\n")
+                    ended(key, None)
+            for key, job in list(jobs.items()):
+                if interrupts.number is not None:
+                    job.stop()
+                code = job.poll()
+                if code is not None:
+                    del jobs[key]
+                    ended(key, code)
+            looked()
+            if jobs:
+                time.sleep(_LOOK)
+    finally:
+        launcher.close()
