@@ -21,7 +21,7 @@ CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 FLOORS = [
     {"errors", "types", "contracts", "hooks", "kinds", "decorators", "local"},
     {"plugins"},
-    {"config", "sampling", "blocks", "graphs", "linked", "together"},
+    {"config", "sampling", "blocks", "drawer", "graphs", "linked", "narrow", "noise", "together"},
     {"tracking"},
     {"runner"},
     {"sweep"},

@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 LAUNCH = (HERE / "ranks.py").read_text()
 SOON = 15.0  # seconds from a rank's death to the end of the run that are promised
 TIMES = ("time", "train/steps_per_second")
+RIGHT = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "RANK": "0", "WORLD_SIZE": "2"}
 
 
 @pytest.fixture
@@ -319,8 +320,7 @@ def test_chains_without_equal_shares_are_refused(run, config):
     ],
 )
 def test_a_wrong_environment_is_refused(ebmcore_command, config, monkeypatch, name, value, message):
-    right = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "RANK": "0", "WORLD_SIZE": "2"}
-    for variable, text in {**right, name: value}.items():
+    for variable, text in {**RIGHT, name: value}.items():
         monkeypatch.setenv(variable, text)
     Path("c.yaml").write_text(yaml.safe_dump(config))
     done = ebmcore_command("run", "c.yaml")
@@ -335,7 +335,7 @@ def test_what_one_process_begins_is_refused_on_several_ranks(
 ):
     Path("c.yaml").write_text(yaml.safe_dump(config))
     Path("s.yaml").write_text("base: c.yaml\n")
-    for key, text in {"MASTER_ADDR": "localhost", "WORLD_SIZE": "2", "RANK": "0"}.items():
+    for key, text in RIGHT.items():
         monkeypatch.setenv(key, text)
     done = ebmcore_command(*command)
     assert done.returncode == 2
