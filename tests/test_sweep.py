@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import yaml
@@ -173,6 +174,32 @@ def test_a_trial_whose_worker_died_is_gone_on_with_where_its_run_is(write, base,
     assert [(e["event"], e["step"]) for e in events] == [("resumed", 4)]
     give_back(again, resumed.number, retries=1)  # it has ended: nothing happens
     assert len(again.trials) == 2
+
+
+@pytest.mark.slow
+def test_the_value_of_a_trial_of_several_seeds_is_their_median(write, base, begin):
+    study, url = begin(write(base, budget={"trials": 1}, seeds=2))
+    work(url)
+    (trial,) = tally(study).complete
+    group = ebmcore.Group.load(trial.user_attrs["run_dir"])
+    values = [ebmcore.load(path, plugins=[str(PARTS)]) for path in group.children.values()]
+    assert sorted(group.children) == ["seed-3", "seed-4"]
+    assert trial.value == pytest.approx(np.median([run.metrics["loss/size"] for run in values]))
+    facts = facts_of(trial)
+    assert (facts["group"], facts["parent"]["key"]) == ("seeds", "trial-0")
+    # what a dead worker had finished is what another finds
+    taken_away = optuna.create_trial(
+        state=optuna.trial.TrialState.RUNNING, params=trial.params,
+        distributions=trial.distributions, user_attrs={"run_dir": str(group.dir)},
+    )  # fmt: skip
+    other = f"{url.removesuffix('.db')}-2.db"
+    again = begin_study(check_sweep("tune.yaml").sweep, open_storage(other, patience=1, retries=1))
+    again.set_user_attr("ebmcore", study.user_attrs["ebmcore"])
+    again.add_trial(taken_away)
+    give_back(again, 0, retries=1)
+    work(other)
+    (resumed,) = tally(again).complete
+    assert (resumed.value, resumed.user_attrs["run_dir"]) == (trial.value, str(group.dir))
 
 
 def test_a_trial_is_tried_again_so_many_times_at_most(write, base, begin):

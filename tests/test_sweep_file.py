@@ -124,6 +124,8 @@ def test_a_choice_is_what_the_file_says_of_whatever_kind():
         ({"pruner": "MedianPrunr"}, "pruner.type", "There are: HyperbandPruner, MedianPruner, "),
         ({"pruner": {"type": "PercentilePruner", "percentile": 200}}, "pruner",
          "PercentilePruner: Percentile must be between 0 and 100"),
+        ({"pruner": "MedianPruner", "seeds": 3}, "pruner", "can't judge trials of several seeds"),
+        ({"seeds": 0}, "seeds", "should be greater than 0; got 0"),
         ({"objective": {"metric": "look/mean"}}, "objective.metric",
          "no monitor 'look' in the base; its monitors: looks"),
         ({"base": "none.yaml"}, "", "no such config file"),

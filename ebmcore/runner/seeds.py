@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,7 @@ def run_seeds(
     progress: bool = True,
     strict_plugins: bool = False,
     versions: Versions = "warn",
+    began: Callable[[Path], None] | None = None,
 ) -> Group:
     """Train what a config says once for each seed, and return the group of these runs.
 
@@ -63,6 +64,7 @@ def run_seeds(
         progress: Whether to tell how far the runs are, on standard error.
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one and today's versions differ.
+        began: Hears where the parent's directory is, before the first run is started.
 
     Runs that fail are listed in `failed` and are no error unless all do. Raises ConfigError or
     PluginError before anything is written, RunError when all runs FAILED, RunInterrupted after a
@@ -77,6 +79,8 @@ def run_seeds(
     starter = _launcher(prepared.host, launcher)
     _check(prepared)
     with _begin(prepared, chosen, workers, launcher, runs_dir) as parent:
+        if began is not None:
+            began(parent.path)
         for text in changed:
             parent.warn(text)
         asked = ["--strict-plugins"] if strict_plugins else []  # config.yaml names the plugins

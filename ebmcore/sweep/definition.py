@@ -62,6 +62,8 @@ class Keys:
         storage: The url of an Optuna storage; by default a sqlite file beside the runs.
         retries: How many times a trial is tried again whose worker died.
         patience: Seconds without a sign of life after which a worker is taken for dead.
+        seeds: How many seeds a trial is trained with, from the base's own on; its value is then the
+            median over them.
     """
 
     base: str | dict[str, Any]
@@ -76,6 +78,7 @@ class Keys:
     storage: str | None = None
     retries: NonNegativeInt = 2
     patience: PositiveInt = 60
+    seeds: PositiveInt = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,8 @@ class Sweep:
     def question(self) -> dict[str, Any]:
         """Return the part of it that can't change while the sweep goes on."""
         definition = self.definition()
-        return {key: definition[key] for key in ("base", "space", "objective")}
+        asked = {key: definition[key] for key in ("base", "space", "objective")}
+        return asked if self.keys.seeds == 1 else {**asked, "seeds": self.keys.seeds}
 
 
 def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
@@ -119,6 +123,9 @@ def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
         given = getattr(keys, key)
         if isinstance(given, dict) and not isinstance(given.get("type"), str):
             problems.append(source.problem(key, f"should have a `type`, its name; got {given!r}"))
+    if keys.seeds > 1 and keys.pruner is not None:
+        message = "can't judge trials of several seeds, which have no value before all have ended"
+        problems.append(source.problem("pruner", message))
     if problems:
         raise ConfigError(problems)
     base, files = _without_files(_base(source, keys.base))

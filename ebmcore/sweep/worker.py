@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.errors import EbmError, RunError, RunInterrupted
-from ebmcore.runner import Run, resume, run
+from ebmcore.runner import Group, Run, resume, resume_seeds, run, run_seeds
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.store import try_again
@@ -44,8 +44,12 @@ class Listening:
         self._told: set[int] = set()
 
     def began(self, run: Run) -> None:
+        """Hear that a run of one seed begins."""
+        self.begun(run.dir)
+
+    def begun(self, run_dir: Path) -> None:
         """Remember where the run is, so that another worker can go on with it."""
-        self.trial.set_user_attr(RUN_DIR, str(run.dir.absolute()))
+        self.trial.set_user_attr(RUN_DIR, str(run_dir.absolute()))
         if self.interrupts.number is not None:  # a signal that came while the parts were made
             raise KeyboardInterrupt
 
@@ -149,7 +153,7 @@ class Worker:
             key = f"trial-{first_number(self.study, trial.number)}"
             with _child(self.parent, key):
                 done = self._train(trial, self.sweep.space.suggest(trial), key)
-            if done.ended_early.startswith("pruned"):
+            if isinstance(done, Run) and done.ended_early.startswith("pruned"):
                 self.say(f"trial {trial.number} {done.ended_early}")
                 raise TrialPruned(done.ended_early)
             value = self._value(done)
@@ -167,12 +171,17 @@ class Worker:
         self.say(f"trial {trial.number}: {self.sweep.objective.metric} {value:.6g}")
         return value
 
-    def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run:
+    def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run | Group:
         """Go on with the run of a worker that died, if there is one here, or begin a new one."""
         listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
+        seeds = self.sweep.keys.seeds
         before = trial.user_attrs.get(RUN_DIR)
         if before is not None and (Path(before) / "run.json").is_file():
             try:
+                if seeds > 1:
+                    return resume_seeds(
+                        before, plugins=self.plugins, progress=False, versions="ignore"
+                    )
                 return resume(
                     before, plugins=self.plugins, progress=False, versions="ignore",
                     listener=listening,
@@ -182,12 +191,17 @@ class Worker:
             except EbmError as error:
                 self.say(f"{before} can't be gone on with, so it begins anew: {error}")
         source = overridden(self.sweep, values, f"{self.sweep.name}-{key}")
+        if seeds > 1:
+            return run_seeds(
+                source.tree, seeds, plugins=self.plugins, runs_dir=self.runs_dir, progress=False,
+                began=listening.begun,
+            )  # fmt: skip
         return run(
             source.tree, plugins=self.plugins, runs_dir=self.runs_dir, progress=False,
             listener=listening,
         )  # fmt: skip
 
-    def _value(self, done: Run) -> float:
+    def _value(self, done: Run | Group) -> float:
         metric = self.sweep.objective.metric
         if metric not in done.metrics:
             there = ", ".join(sorted(done.metrics)) or "none"
