@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import time
@@ -102,7 +101,8 @@ class Coordinator:
         return bool(self.live) or begins > 0 or bool(found.running)
 
     def _start(self) -> None:
-        name = f"worker-{self.begun}-{secrets.token_hex(2)}"
+        # its sampler's seed comes of it: another one when a sweep goes on, and never of chance
+        name = f"worker-{self.begun}-{len(self.study.get_trials(deepcopy=False))}"
         self.begun += 1
         command = [sys.executable, "-m", "ebmcore", "sweep", "--join", self.url]
         own = ["--study", self.sweep.name, "--worker", name]
