@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ebmcore_nets import MLP
+from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
@@ -74,7 +74,9 @@ def test_silu_and_its_derivative_share_a_sigmoid():
 
 
 def test_an_energy_of_points_keeps_its_large_products_alone():
-    energy = MLP((2,), hidden=(16, 16))
+    energy = nn.Sequential(
+        nn.Linear(2, 16), nn.SiLU(), nn.Linear(16, 16), nn.SiLU(), nn.Linear(16, 1)
+    )
 
     def score(x, weights):
         x = x.requires_grad_()
