@@ -2,7 +2,7 @@
 
 Writes each measurement to benchmarks/results/speed.jsonl as it is taken, and then the table and the
 plot from that file. A peer that isn't installed is told as such, and its rows say so. The complete
-run takes about 25 minutes on two quiet cores, `--quick` about 5.
+run takes some 45 minutes on two quiet cores, `--quick` about 11.
 """
 
 from __future__ import annotations
