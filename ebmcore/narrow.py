@@ -42,7 +42,10 @@ class Rewriting:
         """Rewrite all that can be."""
         for node in list(self.graph.nodes):
             if node.target in (_aten.mm.default, _aten.addmm.default):
-                self._replace(node, self.product)
+                with self.graph.inserting_before(node):
+                    found = self.product(node)
+                if found is not None:
+                    node.replace_all_uses_with(found)
         self.share_sigmoids()
         self.graph.eliminate_dead_code()
 
@@ -133,12 +136,6 @@ class Rewriting:
                 shape, stride = list(_value(copy).shape), list(_value(copy).stride())
                 self.by_rows[source] = self._call(_aten.as_strided.default, copy, shape, stride)
         return self.by_rows[source]
-
-    def _replace(self, node: Node, by: Callable[[Node], Node | None]) -> None:
-        with self.graph.inserting_before(node):
-            found = by(node)
-        if found is not None:
-            node.replace_all_uses_with(found)
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
         """Add a call, with the shape of what it returns."""

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 import ebmcore
 from ebmcore.runner import artist as artists
-from ebmcore.runner.artist import Artist, processors
+from ebmcore.runner.artist import Artist
+from ebmcore.runner.threads import processors
 from ebmcore.runner.watch import draw_whole
 
 pytestmark = pytest.mark.skipif(processors() < 2, reason="with one processor all is drawn here")

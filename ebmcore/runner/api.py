@@ -169,18 +169,29 @@ def _recomposed(
             f"{directory.path}: made of objects; make the same Experiment again and call its "
             "resume()"
         )
-    source = read_config(directory.config_file)
-    files = without_files(source)
-    try:
-        prepared = prepare_source(source, plugins)
-    except ConfigError as error:
-        if not files:
-            raise
-        raise EbmError(trust(error, source, files)) from error
+    prepared, _ = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
     return experiment, _options(prepared.config)
+
+
+def prepare_again(
+    directory: RunDirectory, plugins: Sequence[str]
+) -> tuple[Prepared, Sequence[str]]:
+    """Validate the config of a run that goes on; return it, and the plugin files that it names.
+
+    These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
+    EbmError when a part may be missing for that reason.
+    """
+    source = read_config(directory.config_file)
+    files = without_files(source)
+    try:
+        return prepare_source(source, plugins), files
+    except ConfigError as error:
+        if not files:
+            raise
+        raise EbmError(trust(error, source, files)) from error
 
 
 def _options(config: Config) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmcore.runner.threads import processors
+
 AFTER = 15.0  # seconds of a run from which on its figures are drawn beside it
 _PATIENCE = 60.0  # seconds at the end for what is still to be drawn
 
@@ -119,10 +121,3 @@ class Artist:
                 if answer != b"-":
                     self.seconds += float(answer)  # ValueError when there is none
                     self._waiting.remove(job)
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -60,9 +60,8 @@ class CompiledStep(TrainStep):
         self.sampler_script = Script()
         self.losses_script = Script()
         self.buffers = buffers_of(parts)
-        self.optimizer = f"optimizer {type(parts.optimizer).__name__}"
         if self.not_fused:
-            self.left_out[self.optimizer] = self.not_fused
+            self.left_out[f"optimizer {type(parts.optimizer).__name__}"] = self.not_fused
 
     @property
     def mode(self) -> str:

@@ -13,6 +13,7 @@ from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
 from ebmcore.runner.interrupts import Interrupts
+from ebmcore.runner.threads import processors
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host
@@ -35,8 +36,7 @@ def shared_threads(launcher: str, workers: int) -> dict[str, str]:
     """Return the variables with which runs that share this machine's cores share them evenly."""
     if launcher != _LOCAL or workers == 1 or "OMP_NUM_THREADS" in os.environ:
         return {}
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"OMP_NUM_THREADS": str(max(1, (cores or 1) // workers))}
+    return {"OMP_NUM_THREADS": str(max(1, processors() // workers))}
 
 
 def work(

@@ -93,14 +93,7 @@ class Execution:
         self.watch = Watch(
             parts, experiment.streams, self.directory.figures, self.warn, self.directory.log
         )
-        self.result = Run(
-            self.directory.path,
-            self.loop.energy,
-            bounds=parts.data.bounds,
-            sampler=parts.sampler,
-            chains=parts.chains,
-            seed=experiment.seed,
-        )
+        self.result = Run.of(self.directory.path, self.loop.energy, parts, experiment.seed)
         if resumes:
             self._take_up()
 

@@ -52,14 +52,7 @@ class Follower:
         step = training_step(choice, lambda text: None)
         self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
         self.train = train
-        self.result = Run(
-            directory.path,
-            self.loop.energy,
-            bounds=parts.data.bounds,
-            sampler=parts.sampler,
-            chains=parts.chains,
-            seed=experiment.seed,
-        )
+        self.result = Run.of(directory.path, self.loop.energy, parts, experiment.seed)
         if resumes:
             name = ranks.word("")
             if name:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError
 from ebmcore.runner.draw import Drawer
+from ebmcore.runner.parts import Parts
 from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import Sampler
 
@@ -43,6 +44,18 @@ class Run:
         self.sampler = sampler
         self.chains = chains
         self.seed = seed
+
+    @classmethod
+    def of(cls, directory: Path, energy: nn.Module, parts: Parts, seed: int) -> Run:
+        """Return the run of parts that are about to be trained."""
+        return cls(
+            directory,
+            energy,
+            bounds=parts.data.bounds,
+            sampler=parts.sampler,
+            chains=parts.chains,
+            seed=seed,
+        )
 
     def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.

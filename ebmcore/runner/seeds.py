@@ -14,11 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from ebmcore.config import read_config
 from ebmcore.contracts import Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
 from ebmcore.plugins import Host
-from ebmcore.runner.api import Prepared, changes, prepare, prepare_source
+from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
@@ -26,7 +25,6 @@ from ebmcore.runner.crew import open_launcher, shared_threads, work
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
-from ebmcore.runner.recorded import trust, without_files
 from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
 
 GROUP = "seeds"
@@ -117,14 +115,7 @@ def resume_seeds(
         return Group.load(run_dir)
     with directory:  # a live parent is refused before anything is built
         pass
-    source = read_config(directory.config_file)
-    files = without_files(source)
-    try:
-        prepared = prepare_source(source, plugins)
-    except ConfigError as error:
-        if not files:
-            raise
-        raise EbmError(trust(error, source, files)) from error
+    prepared, files = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
     _check_workers(many)

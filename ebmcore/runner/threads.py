@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -46,6 +47,13 @@ def operations(energy: nn.Module, x: Tensor) -> float:
         energy(x)  # what can't be counted is judged by its parameters
     parameters = sum(p.numel() for p in energy.parameters())
     return float(max(counter.get_total_flops(), 2 * parameters * len(x)))
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
