@@ -53,12 +53,19 @@ def config(make_config):
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path, monkeypatch, own_settings):
     """Run each test in an empty folder, with no setting of the developer's own."""
     monkeypatch.chdir(tmp_path)
     for name in [n for n in os.environ if n.startswith(("EBMCORE_", "MLFLOW_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("EBMCORE_CONFIG_DIR", str(own_settings))
+
+
+@pytest.fixture(scope="session")
+def own_settings(tmp_path_factory):
+    """The user's configuration folder, of this session's tests."""
+    return tmp_path_factory.mktemp("settings")
 
 
 @pytest.fixture(scope="session")

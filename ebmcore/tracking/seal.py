@@ -1,0 +1,105 @@
+"""Seals: an HMAC of what this user's own installation recorded, under a key of theirs alone.
+
+A run directory or a sweep database may come from anybody. What it says of destinations is used when
+it carries the seal of this user's installation, since nobody else can make one. The key is a file
+of mode 0600 in the user's configuration folder, so all machines with that home folder share it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+FOLDER_VARIABLE = "EBMCORE_CONFIG_DIR"
+_BYTES = 32
+_LONGEST = 4096  # characters of a seal that was read from elsewhere
+# no link is followed, and a FIFO in the key's place is not waited for
+_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def config_folder() -> Path:
+    """Return the user's configuration folder: EBMCORE_CONFIG_DIR, else the system's usual place."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named)
+    if sys.platform == "win32" and (roaming := os.environ.get("APPDATA")):
+        return Path(roaming) / "ebmcore"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "ebmcore"
+
+
+def seal(*words: str | None) -> str | None:
+    """Return the seal of these words; None where the user's configuration folder can't be written.
+
+    The words are sealed together and in order: `seal("a", "b")` differs from `seal("ab")`.
+
+    Example:
+        >>> is_sealed(seal("sqlite:////home/me/mlflow.db"), "sqlite:////home/me/mlflow.db")
+        True
+    """
+    key = _read_key() or _make_key()
+    return None if key is None else _sign(key, words)
+
+
+def is_sealed(found: object, *words: str | None) -> bool:
+    """Say whether `found`, which anybody may have written, is this user's seal of these words."""
+    if not isinstance(found, str) or len(found) > _LONGEST:
+        return False
+    key = _read_key()
+    return key is not None and hmac.compare_digest(found.encode(), _sign(key, words).encode())
+
+
+def _sign(key: bytes, words: tuple[str | None, ...]) -> str:
+    return hmac.new(key, json.dumps(words).encode(), "sha256").hexdigest()
+
+
+def _file() -> Path:
+    return config_folder() / "key"
+
+
+def _read_key() -> bytes | None:
+    """Return the key; None when there is none, or others could have read or written it."""
+    try:
+        handle = os.open(_file(), _READ)
+    except (OSError, ValueError, RuntimeError):  # none there, or no home folder
+        return None
+    with open(handle, "rb") as opened:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != _BYTES:
+            return None
+        if sys.platform != "win32" and (facts.st_uid != os.getuid() or facts.st_mode & 0o077):
+            return None
+        return opened.read()
+
+
+def _make_key() -> bytes | None:
+    """Make the key where there is none, whole at once; another process may make it first."""
+    try:
+        file = _file()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = file.with_name(f".key-{secrets.token_hex(8)}")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(handle, "wb") as opened:
+                opened.write(secrets.token_bytes(_BYTES))
+            _link(beside, file)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return _read_key()
+
+
+def _link(beside: Path, file: Path) -> None:
+    """Give the new file its name, unless another has it already."""
+    try:
+        os.link(beside, file)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not file.exists():
+            beside.replace(file)
