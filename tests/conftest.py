@@ -94,8 +94,15 @@ def forks():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     made = module.Forks()
+    made.launcher = lambda: module.Launcher(made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def forked(forks):
+    """A launcher whose tasks are such forks, one after the other."""
+    return forks.launcher()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -214,9 +213,7 @@ def test_a_run_from_before_seals_is_named_once(run_dir, store, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("mlflow", [None, "theirs", "mine"])
-def test_children_are_not_begun_with_a_place_of_the_directorys(
-    config, forks, tmp_path, monkeypatch, mlflow
-):
+def test_children_are_not_begun_with_a_place_of_the_directorys(config, forked, monkeypatch, mlflow):
     """The config of a group is found in its directory, whatever its run.json names."""
     with (
         servers.serving(servers.Keeps) as (evil, theirs),
@@ -233,37 +230,13 @@ def test_children_are_not_begun_with_a_place_of_the_directorys(
         if mlflow is not None:
             change(parent.path, mlflow=block({"theirs": evil, "mine": mine}[mlflow]))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", mine)
-        launcher = Forked(forks)
         group = ebmcore.resume_seeds(
-            parent.path, plugins=config["plugins"]["files"], launcher=launcher, progress=False
+            parent.path, plugins=config["plugins"]["files"], launcher=forked, progress=False
         )
         assert group.status == "FINISHED", group.failed
         assert theirs.heard == []
         assert bool(ours.heard) == (mlflow == "mine")
     assert sum("send nothing to MLflow" in text for text in group.warnings) == 1
-
-
-class Forked:
-    """A launcher whose tasks are forks of one warm process, each done before the next begins."""
-
-    def __init__(self, forks):
-        self.forks = forks
-        self.tasks = []
-
-    def start(self, task):
-        self.tasks.append(task)
-        env = {**os.environ, **task.env}
-        self.code = self.forks.run(*task.argv[1:], cwd=Path.cwd(), env=env).returncode
-        return self
-
-    def poll(self):
-        return self.code
-
-    def stop(self):
-        pass
-
-    def close(self):
-        pass
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ class RunDirectory:
         """
         root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
+        slug = (
+            "".join(c if c.isalnum() or c in "-." else "-" for c in mask(name)).strip("-.") or "run"
+        )
         path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
         try:
             path.mkdir(parents=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ebmcore.tracking.destination.uris import DestinationError
 from ebmcore.tracking.directory import to_disk
@@ -26,6 +27,7 @@ _WAIT = 5.0  # seconds that another process may hold the file before it counts a
 _STILL = 1.0  # seconds in which a file that is being made changes
 _SIDES = ("-journal", "-wal", "-shm")  # what sqlite keeps beside a file
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}  # MLflow's first ones
+_FILLED = {"alembic_version", "workspaces"}  # which have rows before all tables are made
 
 
 def ready(file: Path) -> list[str]:
@@ -58,12 +60,15 @@ def _is_half_made(file: Path) -> bool:
     # opened for writing, so that sqlite undoes what a process was at when it was killed
     with closing(sqlite3.connect(file, timeout=_WAIT, isolation_level=None)) as database:
         listed = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {str(name) for (name,) in listed}
+        tables = {str(name) for (name,) in listed if not str(name).startswith("sqlite_")}
         if tables and not tables & _TABLES:
             raise DestinationError(
                 f"{typed(str(file))}: is another program's database; name another file for MLflow's"
             )
-        if any(_rows(database, name) for name in ("alembic_version", "runs") if name in tables):
+        if any(_rows(database, table) for table in sorted(tables - _FILLED)):
+            return False  # a whole one has an experiment at least
+        versions = _rows(database, "alembic_version") if "alembic_version" in tables else []
+        if versions and not _is_on_the_way(str(versions[0][0])):
             return False
         database.execute("BEGIN IMMEDIATE")  # raises when somebody else is writing
     before = _marks(file)
@@ -73,9 +78,28 @@ def _is_half_made(file: Path) -> bool:
     return True
 
 
-def _rows(database: sqlite3.Connection, table: str) -> int:
-    (found,) = database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
-    return int(found)
+def _rows(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    """Return a row of a table, if it has any."""
+    name = table.replace('"', '""')
+    return database.execute(f'SELECT * FROM "{name}" LIMIT 1').fetchall()
+
+
+def _is_on_the_way(version: str) -> bool:
+    """Say whether MLflow's tables are of a version before the one that it has when it is done."""
+    import mlflow
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option(
+        "script_location", str(Path(mlflow.__file__).parent / "store" / "db_migrations")
+    )
+    steps = ScriptDirectory.from_config(config)
+    try:
+        return steps.get_revision(version) is not None and version not in steps.get_heads()
+    except CommandError:  # of another MLflow, which knows better
+        return False
 
 
 def _marks(file: Path) -> tuple[int, int]:
