@@ -184,7 +184,7 @@ def test_a_good_database_is_never_set_aside(empty_store, half_made, tmp_path):
     assert not list(tmp_path.glob("*broken*"))
 
 
-@pytest.mark.parametrize("kind", ["another program's", "no database", "a folder"])
+@pytest.mark.parametrize("kind", ["another program's", "no database", "a folder", "a link"])
 def test_what_is_no_database_of_mlflows_is_left_alone(tmp_path, kind):
     file = tmp_path / "mlflow.db"
     if kind == "another program's":
@@ -193,6 +193,8 @@ def test_what_is_no_database_of_mlflows_is_left_alone(tmp_path, kind):
             database.execute("CREATE TABLE alembic_version (version_num)")
     elif kind == "no database":
         file.write_text("my notes, " * 1000)
+    elif kind == "a link":
+        file.symlink_to(tmp_path / "elsewhere.db")
     else:
         file.mkdir()
     before = file.read_bytes() if file.is_file() else None

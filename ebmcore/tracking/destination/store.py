@@ -41,6 +41,8 @@ def ready(file: Path) -> list[str]:
     for left in file.parent.glob(f".{_escaped(file.name)}.*.part*"):  # by a process that was killed
         left.unlink(missing_ok=True)
     notes = []
+    if file.is_symlink() and not file.exists():
+        raise DestinationError(f"{typed(str(file))}: is a link to a file that isn't there")
     if file.exists():
         if not _is_half_made(file):
             return []
