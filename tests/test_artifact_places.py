@@ -31,6 +31,7 @@ def run_dir(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sly", ["run row", "experiment", "link", "link of a folder", "two dots"])
 def test_a_database_that_somebody_else_wrote_places_no_file(run_dir, store, tmp_path, sly):
     """The user names it, and so the run is sent; where its files go is not the rows' to say."""
@@ -60,6 +61,7 @@ def test_a_database_that_somebody_else_wrote_places_no_file(run_dir, store, tmp_
     assert not list(target.rglob("*"))
 
 
+@pytest.mark.slow
 def test_a_server_that_names_a_folder_gets_no_file_into_it(run_dir, tmp_path, monkeypatch):
     top = tmp_path / "shared" / "artifacts"
     place = f"{top}/1/{{run}}/artifacts"
@@ -73,6 +75,7 @@ def test_a_server_that_names_a_folder_gets_no_file_into_it(run_dir, tmp_path, mo
     assert (top / "1" / RUN / "artifacts" / "config.yaml").is_file()
 
 
+@pytest.mark.slow
 def test_an_experiment_that_was_made_in_another_folder_keeps_its_place(
     config, ebmcore_command, empty_store, tmp_path, monkeypatch
 ):

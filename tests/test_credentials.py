@@ -15,6 +15,8 @@ _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_na
 servers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(servers)
 
+pytestmark = pytest.mark.slow
+
 BASIC = "Basic " + base64.b64encode(b"me:s3cr3t").decode()
 KINDS = {
     "token": "Bearer s3cr3t",

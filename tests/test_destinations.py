@@ -116,6 +116,7 @@ def test_nothing_is_sent_or_opened_where_a_directory_alone_says(
     assert found.note.isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["resume", "load", "evaluate"])
 @pytest.mark.parametrize(
     ("kind", "where"),
@@ -181,6 +182,7 @@ def test_a_place_that_is_named_now_is_the_users(monkeypatch, tmp_path):
     assert distrust(f"sqlite:///{tmp_path}/other/mlflow.db") is not None
 
 
+@pytest.mark.slow
 def test_a_run_in_another_folder_goes_on_to_its_own_database(config, store, tmp_path, monkeypatch):
     """On another of the user's machines, with the same home folder, it is the same."""
     config["tracking"] = {}
@@ -195,6 +197,7 @@ def test_a_run_in_another_folder_goes_on_to_its_own_database(config, store, tmp_
     assert not list(away.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["environment", "--uri"])
 def test_a_run_from_before_seals_is_named_once(run_dir, store, tmp_path, monkeypatch, how):
     uri = f"sqlite:///{tmp_path}/mlflow.db"
@@ -212,6 +215,7 @@ def test_a_run_from_before_seals_is_named_once(run_dir, store, tmp_path, monkeyp
     assert store.get_run(found.run_id).data.metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mlflow", [None, "theirs", "mine"])
 def test_children_are_not_begun_with_a_place_of_the_directorys(config, forked, monkeypatch, mlflow):
     """The config of a group is found in its directory, whatever its run.json names."""

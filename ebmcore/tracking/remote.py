@@ -162,11 +162,13 @@ class Remote:
         """Return the run's files in MLflow. Raises MisplacedError when they would go elsewhere."""
         assert self._client is not None
         if self._files is None:
+            uri = self.target.uri
             run = self._call(self._client.get_run, self.run_id)
-            experiment = self._call(self._client.get_experiment, run.info.experiment_id)
-            self._files = Artifacts(
-                run.info.artifact_uri, self.target.uri, self.run_id, _sealed_place(experiment)
-            )
+            known: list[str] = []
+            if not is_web(uri):
+                number = run.info.experiment_id
+                known = _sealed_place(self._call(self._client.get_experiment, number))
+            self._files = Artifacts(run.info.artifact_uri, uri, self.run_id, known)
         return self._files
 
     def _named(self, client: MlflowClient) -> Run | None:

@@ -15,6 +15,7 @@ No link is followed on the way from such a folder to the file, and no `..`.
 
 from __future__ import annotations
 
+import inspect
 import os
 import posixpath
 from collections.abc import Iterable, Iterator
@@ -116,10 +117,17 @@ def is_default(place: str, uri: str) -> bool:
 
 def _repository(place: str, uri: str) -> ArtifactRepository:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
     from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
     with_profile: Any = add_databricks_profile_info_to_artifact_uri
-    return get_artifact_repository(with_profile(place, uri), tracking_uri=uri)
+    there, make = with_profile(place, uri), get_artifact_repository
+    if "tracking_uri" in inspect.signature(make).parameters:
+        return make(there, tracking_uri=uri)
+    if urlsplit(there).scheme == "mlflow-artifacts":  # MLflow 3.1 asks the environment for its host
+        resolve: Any = MlflowArtifactsRepository.resolve_uri
+        there = resolve(there, uri)
+    return make(there)
 
 
 def _is_local(place: str) -> bool:
