@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, table
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, table
 
 if TYPE_CHECKING:
     from ebmcore.testing import Outcome
@@ -42,8 +42,8 @@ def _show(found: list[Outcome], counts: Counter[str]) -> None:
     table(("component", "check", "result", "why"), rows)
     for outcome in found:
         if outcome.failure and outcome.result == "failed":
-            typer.echo(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
-    typer.echo(", ".join(f"{count} {result}" for result, count in counts.items()))
+            out(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
+    out(", ".join(f"{count} {result}" for result, count in counts.items()))
 
 
 def _keys(outcome: Outcome) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering, say, table
+from ebmcore.cli.output import Answer, AsJson, answering, out, say, table
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_dirs(runs_dir: str | None) -> list[Path]:
 
 def _show(accounts: list[Account], found: list[dict[str, Any]]) -> None:
     if not accounts:
-        typer.echo("no runs")
+        out("no runs")
         return
     rows = [
         (

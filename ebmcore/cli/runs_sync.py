@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, say
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, say
 from ebmcore.cli.runs_list import RunsDir, printable, run_dirs
 from ebmcore.errors import EbmError
 
@@ -49,7 +49,7 @@ def command(
         if not as_json:
             _tell(synced)
     code = RUN_FAILED if any(synced.outcome == "behind" for synced in found) else 0
-    return Answer([synced.document() for synced in found], lambda: _sum_up(found), code)
+    return Answer([synced.document() for synced in found], lambda: _sum_up(found), code, stays=True)
 
 
 def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
@@ -67,4 +67,4 @@ def _tell(synced: Synced) -> None:
 def _sum_up(found: list[Synced]) -> None:
     counts = {word: sum(s.outcome == word for s in found) for word in ("sent", "already there")}
     counts |= {word: sum(s.outcome == word for s in found) for word in ("skipped", "behind")}
-    typer.echo(", ".join(f"{n} {word}" for word, n in counts.items() if n) or "no runs")
+    out(", ".join(f"{n} {word}" for word, n in counts.items() if n) or "no runs")

@@ -25,6 +25,7 @@ from ebmcore.runner.crew import open_launcher, shared_threads, work
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
+from ebmcore.terminal import say
 from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
 
 GROUP = "seeds"
@@ -353,4 +354,4 @@ class _Crew:
 
     def _tell(self, text: str) -> None:
         if self.progress:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+            say(text)
