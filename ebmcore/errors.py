@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ebmcore.terminal.clean import one_line
+
 if TYPE_CHECKING:
     from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
@@ -22,7 +24,7 @@ class Problem(NamedTuple):
     where: str = ""  # file and line, or the override that set it
 
     def __str__(self) -> str:
-        place = f"{self.where} {self.path}".strip()
+        place = one_line(f"{self.where} {self.path}".strip())
         return f"{place}: {self.message}" if place else self.message
 
 

@@ -46,9 +46,9 @@ def serve() -> dict | None:
 
 
 def broken(how: str) -> int:
-    """Return a descriptor that can't be written to: of a full disk, or read by nobody any more."""
-    if how == "full":
-        return os.open("/dev/full", os.O_WRONLY)
+    """Return a descriptor of a file, or one that nobody reads any more."""
+    if how.startswith("/"):
+        return os.open(how, os.O_WRONLY | os.O_NOCTTY)
     reader, writer = os.pipe() if how == "gone" else os.openpty()
     os.close(reader)
     return writer

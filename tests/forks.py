@@ -44,7 +44,8 @@ class Forks:
     ) -> subprocess.CompletedProcess[str]:
         """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would.
 
-        `broken` says of the descriptors 1 and 2 how they are broken: closed, full, gone, hung up.
+        `broken` says of the descriptors 1 and 2 how they are broken: closed, gone,
+        hung up, or a file such as /dev/full to write to in place of them.
         """
         self.server = self.server or self.start()
         assert self.server.stdin

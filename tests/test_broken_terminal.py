@@ -18,6 +18,7 @@ import pytest
 import ebmcore
 
 WAYS = ("closed", "full", "gone", "hung up")
+FILES = {"full": "/dev/full"}
 LOST = 74
 LOUD = """
 import logging, sys, warnings
@@ -55,7 +56,7 @@ def broken(finished, forks, tmp_path):
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
 
     def call(words, **ways):
-        numbers = {1 if name == "out" else 2: way for name, way in ways.items()}
+        numbers = {{"out": 1, "err": 2}[name]: FILES.get(way, way) for name, way in ways.items()}
         return forks.run(
             "-m", "ebmcore", *words.split(), cwd=tmp_path, env=dict(os.environ), broken=numbers
         )
@@ -70,7 +71,6 @@ ERR = [{"err": way} for way in WAYS] + BOTH
 PARTS = str(Path(__file__).with_name("parts.py"))
 OWN = f"-p {PARTS}"
 ANSWERS = (  # which nothing but standard output holds
-    "components chains",
     "show optimizer Adam",
     "plugins list",
     "runs list",
@@ -89,7 +89,8 @@ STAYS = (  # what they do is on the disk
 )
 WRONG = ("components nothing", "run nothing.yaml", "runs list --nothing", "nothing")
 NAMES = (point.name for point in importlib.metadata.entry_points(group="ebmcore.v1"))
-SLOW = ("check quiet.py", "schema", " ".join(["plugins doctor", *(f"-p no:{n}" for n in NAMES)]))
+DOCTOR = " ".join(["plugins doctor", *(f"-p no:{name}" for name in NAMES)])
+SLOW = ("check quiet.py", "components chains", "schema", DOCTOR)
 
 
 def without_a_traceback(done):
@@ -131,7 +132,7 @@ def test_what_is_on_the_disk_is_done_whatever_becomes_of_the_table(words, broken
 
 
 def statuses(folder):
-    return {json.loads(p.read_text())["status"] for p in folder.glob("runs/*/run.json")}
+    return {json.loads(p.read_text())["status"] for p in folder.rglob("runs/**/run.json")}
 
 
 @pytest.mark.slow
@@ -149,6 +150,30 @@ def test_answers_that_take_a_while(words, broken, tmp_path):
     )
     for found in ({"err": "full"}, {"out": "hung up"}, {"out": "closed", "err": "closed"}):
         holds(broken(words, **found), LOST if "out" in found else 0, found)
+
+
+@pytest.mark.slow
+def test_several_seeds(broken, tmp_path):
+    words = f"run c.json --seeds 2 --launcher forking -p {Path(__file__).with_name('forking.py')}"
+    holds(broken(words, err="gone"), 0, "gone")
+    holds(broken(words, out="closed", err="closed"), 0, "closed")
+    holds(broken(f"{words} --json", out="full"), LOST, "--json")
+    assert statuses(tmp_path) == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_a_sweep(broken, tmp_path):
+    sweep = {
+        "base": "c.json",
+        "space": {"optimizer.lr": {"type": "float", "low": 1e-3, "high": 0.1}},
+        "objective": {"metric": "loss", "direction": "minimize"},
+        "budget": {"trials": 1},
+    }
+    (tmp_path / "s.json").write_text(json.dumps(sweep))
+    holds(broken("sweep s.json --dry-run", err="full"), 0, "--dry-run")
+    holds(broken("sweep s.json --dry-run", out="full"), LOST, "--dry-run")
+    holds(broken("sweep s.json", out="closed", err="closed"), 0, "closed")
+    assert statuses(tmp_path) == {"FINISHED"}
 
 
 @pytest.mark.slow

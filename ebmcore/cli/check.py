@@ -38,7 +38,10 @@ def command(
 
 
 def _show(found: list[Outcome], counts: Counter[str]) -> None:
-    rows = [(f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason) for o in found]
+    rows = [
+        (f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason.split("\n"))
+        for o in found
+    ]
     table(("component", "check", "result", "why"), rows)
     for outcome in found:
         if outcome.failure and outcome.result == "failed":

@@ -47,13 +47,13 @@ def command(
         ),
     ],
     into: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the new folder goes.", show_default=False)
-    ] = Path(),
+        str, typer.Option(metavar="FOLDER", help="Where the new folder goes.", show_default=False)
+    ] = ".",
     as_json: AsJson = False,
 ) -> Answer:
     """Write a plugin that installs and passes its tests, to build your own on."""
     names = name_all(name, kind)
-    folder = into / name
+    folder = Path(into) / name
     check_place(folder)
     check_free(names)
     written = write(render(names), folder)

@@ -83,6 +83,9 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             problems = error.problems if isinstance(error, ConfigError) else ()
             found = {"error": str(error), "problems": [p._asdict() for p in problems]}
             _end(error, as_json, found, WRONG_INPUT)
+        except OSError as error:  # a path that is too long, a folder that may not be read
+            text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+            _end(EbmError(text), as_json, {"error": text}, WRONG_INPUT)
         except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
             text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
             _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, say
-from ebmcore.cli.runs_list import RunsDir, printable, run_dirs
+from ebmcore.cli.runs_list import RunsDir, run_dirs
 from ebmcore.errors import EbmError
+from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
     from ebmcore.tracking import Synced
@@ -60,8 +61,8 @@ def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
 def _tell(synced: Synced) -> None:
     """Tell of a run as soon as it is done, since the next may take long."""
     if synced.outcome != "already there":
-        note = f": {printable(synced.note)}" if synced.note else ""
-        say(f"{printable(str(synced.path))}: {synced.outcome}{note}")
+        note = f": {one_line(synced.note)}" if synced.note else ""
+        say(f"{one_line(str(synced.path))}: {synced.outcome}{note}")
 
 
 def _sum_up(found: list[Synced]) -> None:
