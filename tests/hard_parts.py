@@ -322,3 +322,9 @@ class normed(nn.Module):  # noqa: N801
 
     def forward(self, x):
         return self.layers(x)
+
+
+@loss
+def hoards(energy, x, step, *, at: int = 3, size: int = 10**15):
+    """Ask for more memory than there is, at a step."""
+    return energy(x).mean() + (torch.zeros(size).sum() if step == at else 0.0)

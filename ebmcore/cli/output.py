@@ -86,6 +86,9 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
         except OSError as error:  # a path that is too long, a folder that may not be read
             text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
             _end(EbmError(text), as_json, {"error": text}, WRONG_INPUT)
+        except MemoryError as error:
+            text = f"there is not enough memory ({raised_at(error)})"
+            _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
         except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
             text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
             _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
