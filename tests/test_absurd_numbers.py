@@ -15,7 +15,7 @@ from ebmcore.runner import memory
 from ebmcore.runner.threads import processors
 from ebmcore.sampling import Sampler, as_kernel
 
-HARD = str(Path(__file__).with_name("hard_parts.py"))
+SKIPS = str(Path(__file__).with_name("skip_parts.py"))
 ABSURD = [2**31, 2**63, 2**64, 10**30]
 
 
@@ -106,12 +106,12 @@ def test_a_batch_is_no_larger_than_the_data(config):
 
 
 def test_memory_that_a_step_asks_for_in_vain_fails_the_run(config):
-    config["plugins"]["files"].append(HARD)
+    config["plugins"]["files"].append(SKIPS)
     config["loss"] = [{"type": "gap"}, {"type": "hoards"}]
-    with pytest.raises(RunError, match=r"FAILED: step 4: loss 'hard_parts:hoards' .* memory"):
+    with pytest.raises(RunError, match=r"FAILED: step 4: loss 'skip_parts:hoards' .* memory"):
         go(config)
     for size in ABSURD[1:]:
-        with pytest.raises(RunError, match=r"step 4: loss 'hard_parts:hoards'"):
+        with pytest.raises(RunError, match=r"step 4: loss 'skip_parts:hoards'"):
             go(config, loss__hoards__size=size)
 
 

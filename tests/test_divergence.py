@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore import RunError
 
-HARD = Path(__file__).with_name("hard_parts.py")
+HARD, SKIPS = (Path(__file__).with_name(f"{name}_parts.py") for name in ("hard", "skip"))
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"] += [str(HARD), str(SKIPS)]
     config["monitors"] = [{"type": "parts:looks", "every": "10 steps"}]
     config["train"] = {
         "steps": 40,
@@ -193,7 +193,7 @@ def test_without_a_bound_skip_stops_at_energies_that_are_no_numbers(config):
     config["train"] |= {"log_every": 4, "on_divergence": "skip", "max_skips": 6}
     run = fails(
         config,
-        r"the energy of data, by energy 'hard_parts:steep' .* is inf; 6 steps in a row",
+        r"the energy of data, by energy 'skip_parts:steep' .* is inf; 6 steps in a row",
         energy="steep",
         loss=[{"type": "only_samples"}, {"type": "grows"}],
         optimizer={"type": "SGD", "lr": 1.0},

@@ -12,12 +12,12 @@ from ebmcore.graphs import unavailable
 from ebmcore.runner import execution
 from ebmcore.runner.compiled import CompiledStep
 
-HARD = Path(__file__).with_name("hard_parts.py")
+SKIPS = Path(__file__).with_name("skip_parts.py")
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"].append(str(SKIPS))
     config["monitors"] = []
     config["train"] = {
         "steps": 12,
