@@ -11,6 +11,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,21 @@ def test_a_process_of_its_own(finished, tmp_path, redirected):
     without_a_traceback(done)
     assert (tmp_path / "code").read_text() == "0\n"
     assert statuses(tmp_path) == {"FINISHED"}
+
+
+@pytest.mark.slow
+def test_a_pipe_that_does_not_wait_gets_the_whole_document():
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    words = [sys.executable, "-m", "ebmcore", "schema"]
+    with subprocess.Popen(words, stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        with open(reader, encoding="utf-8") as stream:
+            time.sleep(1.0)  # the pipe fills up
+            found = json.load(stream)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert "properties" in found
 
 
 @pytest.mark.slow
