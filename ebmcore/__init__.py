@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore.contracts import Chains, Energy, Job, Kernel, Launcher, RunView, Sample, Task
+    from ebmcore.data import refuse_lost_digits
     from ebmcore.decorators import chains, dataset, energy, launcher, loss, monitor, sampler
     from ebmcore.errors import (
         ComponentError,
@@ -56,6 +57,7 @@ _HOME = {
         "Sample",
         "Task",
     ),
+    "data": ("refuse_lost_digits",),
     "decorators": ("chains", "dataset", "energy", "launcher", "loss", "monitor", "sampler"),
     "errors": (
         "ComponentError",
@@ -135,6 +137,7 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "refuse_lost_digits",
     "resume",
     "resume_seeds",
     "run",

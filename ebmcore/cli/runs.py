@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering, table
+from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.errors import EbmError
 
 
@@ -77,7 +77,7 @@ def _show(found: dict[str, dict[str, dict[str, Any]]]) -> None:
         for key, values in differences.items()
     ]
     if not rows:
-        typer.echo("nothing differs")
+        out("nothing differs")
         return
     table(("", "key", "A", "B"), rows)
 

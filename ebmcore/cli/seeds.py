@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import say, table
+from ebmcore.cli.output import out, say, table
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ def show_group(group: Group) -> None:
     for key, why in group.failed.items():
         say(f"{key}: {why}")
     of = n + len(group.failed)
-    typer.echo(f"run {group.status}, {n} of {of} seeds finished: {group.dir}")
+    out(f"run {group.status}, {n} of {of} seeds finished: {group.dir}")
     pictures = sorted(group.dir.glob("figures/*/*.png"))
     if pictures:
-        typer.echo(f"pictures: {group.dir / 'figures'} ({len(pictures)})")
+        out(f"pictures: {group.dir / 'figures'} ({len(pictures)})")
 
 
 def interval(low: float, high: float) -> str:

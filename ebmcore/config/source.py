@@ -54,7 +54,7 @@ def read_config(config: str | Path | Mapping[str, Any]) -> Source:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError([Problem("", "no such config file", str(config))]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, or a null byte in the path
         raise ConfigError([Problem("", f"can't be read: {error}", str(config))]) from None
     document = yaml_text.parse(text, str(config))
     if not isinstance(document.value, dict):
@@ -84,6 +84,7 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` arguments; the values are YAML."""
     overrides = {}
     for text in texts:
+        yaml_text.refuse_control(text, "override")
         key, equals, value = text.partition("=")
         if not equals or not key:
             message = "should be KEY=VALUE, such as train.epochs=5"

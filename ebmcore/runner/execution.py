@@ -43,6 +43,7 @@ from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
+from ebmcore.terminal import protected
 from ebmcore.tracking import Mirror, RunDirectory
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Execution:
         """
         mirror: Mirror | None = None
         failure: BaseException | None = None
-        with self.interrupts:
+        with protected(), self.interrupts:
             try:
                 mirror = self._begin()
                 self._train()

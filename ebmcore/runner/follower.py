@@ -22,6 +22,7 @@ from ebmcore.runner.snapshot import hand_over, put_back, roll_back
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Rota
+from ebmcore.terminal import protected
 from ebmcore.tracking import RunDirectory, sync
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Follower:
         Raises RunError when this rank or another failed, RunInterrupted after a signal.
         """
         status, failure = "KILLED", None
-        with self.interrupts:
+        with protected(), self.interrupts:
             try:
                 self._train()
                 status = "FINISHED" if self.loop.step >= self.loop.steps else "KILLED"

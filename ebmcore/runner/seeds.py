@@ -26,6 +26,8 @@ from ebmcore.runner.crew import open_launcher, shared_threads, work
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
+from ebmcore.runner.threads import processors
+from ebmcore.terminal import say
 from ebmcore.tracking import (
     Account,
     DestinationError,
@@ -39,6 +41,8 @@ from ebmcore.tracking import (
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
+_MOST_SEEDS = 100_000
+_MOST_WORKERS = 16  # processes of the local launcher on one processor, each of which imports torch
 _ORPHANS = 0.5  # seconds between two looks at children of a parent that was killed
 Versions = Literal["warn", "refuse", "ignore"]
 
@@ -82,7 +86,7 @@ def run_seeds(
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
-    _check_workers(workers)
+    _check_workers(min(workers, len(chosen)), workers, launcher)
     changed = changes(prepared, versions)
     starter = _launcher(prepared.host, launcher)
     _check(prepared)
@@ -128,8 +132,8 @@ def resume_seeds(
     prepared, files = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
-    _check_workers(many)
     named = launcher if launcher is not None else str(facts.get("launcher") or "local")
+    _check_workers(min(many, len(seeds)), many, named)
     starter = _launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
         for text in changed:
@@ -163,8 +167,10 @@ def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
 def choose_seeds(seeds: int | Sequence[int], first: int) -> tuple[int, ...]:
     """Return the seeds: so many from the first on, or those given.
 
-    Raises ConfigError when they are fewer than two, repeat, or are negative.
+    Raises ConfigError when they are fewer than two, repeat, are negative, or are absurdly many.
     """
+    if isinstance(seeds, int) and seeds > _MOST_SEEDS:
+        _refuse("seeds", f"should be at most {_MOST_SEEDS:,}, each a run of its own; got {seeds}")
     found = tuple(range(first, first + seeds)) if isinstance(seeds, int) else tuple(seeds)
     if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in found):
         _refuse("seeds", f"should be whole numbers from 0 on; got {list(found)}")
@@ -182,9 +188,17 @@ def _refuse(key: str, message: str) -> None:
     raise ConfigError([Problem(key, message)])
 
 
-def _check_workers(workers: int) -> None:
+def _check_workers(
+    at_once: int, workers: int, launcher: str | Mapping[str, Any] | Launcher
+) -> None:
     if workers < 1:
         _refuse("workers", f"should be at least 1; got {workers}")
+    most = _MOST_WORKERS * processors()
+    if _name(launcher) == "local" and at_once > most:
+        _refuse(
+            "workers",
+            f"should be at most {most} on the {processors()} processors here; got {workers}",
+        )
 
 
 def _recorded_workers(facts: Mapping[str, Any]) -> int:
@@ -380,4 +394,4 @@ class _Crew:
 
     def _tell(self, text: str) -> None:
         if self.progress:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+            say(text)

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from ebmcore.config import read_config
 from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.masking import mask, mask_all
 from ebmcore.tracking.lock import RunLock
@@ -122,9 +123,8 @@ class RunDirectory:
         _replace(self.config_file, text)
 
     def read_config(self) -> dict[str, Any]:
-        """Return the resolved config as plain values."""
-        record: dict[str, Any] = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        return record
+        """Return the resolved config as plain values. Raises ConfigError when it can't be read."""
+        return read_config(self.config_file).tree
 
     def keep_plugin_files(self, files: list[str]) -> list[str]:
         """Copy local plugin files into `plugins/`; return their names, relative to the config."""

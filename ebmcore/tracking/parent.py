@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError, RunInterrupted
 from ebmcore.masking import mask
+from ebmcore.terminal import say
 from ebmcore.tracking.account import Account
 from ebmcore.tracking.children import (
     KEY,
@@ -217,7 +217,7 @@ class Parent:
         text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
-        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+        say(f"warning: {text}")
 
     @property
     def mlflow(self) -> dict[str, Any]:
