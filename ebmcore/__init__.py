@@ -69,6 +69,7 @@ _HOME = {
         "RunInterrupted",
     ),
     "hooks": ("hookimpl",),
+    "local": ("open_log",),
     "plugins": ("Host",),
     "runner": (
         "Evaluation",
@@ -135,6 +136,7 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "open_log",
     "resume",
     "resume_seeds",
     "run",

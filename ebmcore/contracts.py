@@ -167,7 +167,7 @@ class Task(NamedTuple):
     """A command line for a launcher to start, somewhere, once."""
 
     argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # where its output is added, standard error with it
+    log: Path  # where its output is added, standard error with it; `open_log` opens it
     env: Mapping[str, str] = {}  # variables over those that there are
 
 

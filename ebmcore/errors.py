@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
 
@@ -62,6 +64,15 @@ class DivergenceError(EbmError):
 
 class CheckpointError(EbmError):
     """A checkpoint that could not be written; the one before it is whole."""
+
+
+class DirectoryError(EbmError):
+    """A run's directory is gone, or holds a link, a FIFO, a device or too large a file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file = file
+        self.text = text  # what is wrong with it
+        super().__init__(f"{file}: {text}")
 
 
 class RankError(EbmError):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +25,7 @@ from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
 from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
+from ebmcore.tracking.lines import last_lines
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
@@ -309,7 +309,6 @@ class _Crew:
         else:
             command += ["resume", str(there.path.absolute())]
         log = self.parent.path.absolute() / "logs" / f"{key}.txt"
-        log.parent.mkdir(exist_ok=True)
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
@@ -336,11 +335,13 @@ class _Crew:
         if child is not None:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"
-        with suppress(OSError):
-            said = log.read_text(errors="replace").strip().splitlines()
-            if said:
-                return f"was not begun: {said[-1][:300]} ({log})"
-        return "was not begun"
+        try:
+            said = [line for line in last_lines(log) if line.strip()]
+        except FileNotFoundError:
+            return "was not begun"
+        except (OSError, EbmError) as error:
+            return f"was not begun: {error}"
+        return f"was not begun: {said[-1][:300]} ({log})" if said else "was not begun"
 
     def _tell_how_far(self) -> None:
         if time.monotonic() < self._next or not self.progress:

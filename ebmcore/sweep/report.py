@@ -15,14 +15,13 @@ from ebmcore.sweep.tally import Tally
 from ebmcore.sweep.verify import overridden
 from ebmcore.sweep.worker import ERROR, RUN_DIR
 from ebmcore.tracking import Parent
+from ebmcore.tracking.layout import BEST, SUMMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST = "best.yaml"
-SUMMARY = "summary.md"
 _LOST = "each worker that was at it died"
 
 
@@ -85,13 +84,13 @@ def write_report(
 ) -> None:
     """Write all of it; a picture that can't be drawn is a warning of the parent."""
     _write_metrics(parent, sweep, found)
-    (parent.path / SUMMARY).write_text(markdown(sweep, found), encoding="utf-8")
+    parent.directory.write(SUMMARY, markdown(sweep, found).encode())
     best = best_trial(sweep, found)
     if best is None:
         return
     record = best_config(sweep, best, plugins)
     text = yaml.safe_dump(record, sort_keys=False, default_flow_style=None, width=100)
-    (parent.path / BEST).write_text(text, encoding="utf-8")
+    parent.directory.write(BEST, text.encode())
     for name, draw in _pictures(study, sweep.objective.metric, len(found.complete)).items():
         try:
             with quiet():

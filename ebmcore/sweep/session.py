@@ -16,8 +16,6 @@ from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
 from ebmcore.sweep.report import (
-    BEST,
-    SUMMARY,
     best_trial,
     columns,
     failures,
@@ -39,6 +37,7 @@ from ebmcore.sweep.tally import Tally
 from ebmcore.sweep.verify import launcher_node, make_launcher, verify
 from ebmcore.sweep.worker import RUN_DIR, Worker
 from ebmcore.tracking import Parent, runs_folder
+from ebmcore.tracking.layout import BEST, SUMMARY
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -14,10 +14,13 @@ from ebmcore.tracking.children import (
 from ebmcore.tracking.directory import (
     RunDirectory,
     read_metrics,
+    read_recorded,
     refuse_links,
     runs_folder,
-    to_disk,
 )
+from ebmcore.tracking.facts import read_facts
+from ebmcore.tracking.files import pictures
+from ebmcore.tracking.inside import Inside
 from ebmcore.tracking.lock import RunLock, is_held
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.parent import Parent
@@ -30,6 +33,7 @@ from ebmcore.tracking.trust import distrust
 
 __all__ = [
     "Account",
+    "Inside",
     "Mirror",
     "Parent",
     "RunDirectory",
@@ -44,17 +48,19 @@ __all__ = [
     "flatten",
     "is_held",
     "is_parent",
+    "pictures",
     "provenance",
     "read_account",
     "read_children",
+    "read_facts",
     "read_metrics",
+    "read_recorded",
     "recorded_parent",
     "recorded_target",
     "refuse_links",
     "run_tags",
     "runs_folder",
     "sync",
-    "to_disk",
     "told_parent",
     "tracking_uri",
 ]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ebmcore.tracking.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
 from ebmcore.tracking.lines import is_plain
 
-_PICTURES = "figures"
 _CHECKPOINT = re.compile(r"step-\d+")
 
 
@@ -16,7 +16,7 @@ class Pictures:
     """The pictures of the monitors; a folder is only looked through again when it changed."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.folder = run_dir / _PICTURES
+        self.folder = run_dir / FIGURES
         self._changed: dict[Path, int] = {}
         self._sent: dict[Path, set[str]] = {}
 
@@ -38,15 +38,21 @@ class Pictures:
         self._sent.setdefault(picture.parent, set()).add(picture.name)
 
 
+def pictures(run_dir: Path) -> list[Path]:
+    """Return all pictures of a run."""
+    folders = _folders(run_dir / FIGURES)
+    return [file for folder in folders for file in _plain_files(folder, "*.png")]
+
+
 def last_files(run_dir: Path) -> Iterator[Path]:
     """Yield what is sent when a run has ended: last weights, local plugin files, the log."""
-    checkpoints = [f for f in _folders(run_dir / "checkpoints") if _CHECKPOINT.fullmatch(f.name)]
-    for folder in [*checkpoints[-1:], *_folders(run_dir, "plugins")]:
+    checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
+    for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS)]:
         yield from _plain_files(folder)
         for inner in _folders(folder):
             yield from _plain_files(inner)
-    if is_plain(run_dir / "log.txt"):
-        yield run_dir / "log.txt"
+    if is_plain(run_dir / LOG):
+        yield run_dir / LOG
 
 
 def _folders(parent: Path, pattern: str = "*") -> list[Path]:
