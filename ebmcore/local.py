@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
-from ebmcore.tracking.inside import Inside
+from ebmcore.runs.inside import Inside
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end

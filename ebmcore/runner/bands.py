@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ebmcore.errors import EbmError
 from ebmcore.runner.spread import LEVEL, Numbers, intervals
-from ebmcore.tracking.inside import Inside
-from ebmcore.tracking.layout import LARGEST_LINE, METRICS
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LARGEST_LINE, METRICS
 from ebmcore.tracking.lines import as_number, read_object
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runner.dealing import shares
 from ebmcore.runner.place import Place
 from ebmcore.runner.state import unpack
-from ebmcore.tracking.inside import Inside, for_libraries
-from ebmcore.tracking.layout import LARGEST_MANIFEST, LARGEST_STATE
-from ebmcore.tracking.opened import Opened
+from ebmcore.runs.inside import Inside, for_libraries
+from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
+from ebmcore.runs.opened import Opened
 
 _STATE = "state.json"
 _MANIFEST = "manifest.json"
@@ -55,7 +55,7 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
         with Inside(folder.parent).folder(folder.name, make=True) as opened:
             opened.remove(beside)
             try:
-                with opened.folder(beside, make=True) as part, part.private():
+                with opened.new_folder(beside) as part, part.private():
                     _fill(part, contents)
                 opened.remove(place.name)
                 opened.rename(beside, place.name)
@@ -172,6 +172,8 @@ class Checkpoint:
             return "it lies elsewhere"
         try:
             with self._inside.open(f"{self._name}/{name}") as file:
+                if name == _STATE and os.fstat(file.fileno()).st_size > LARGEST_STATE:
+                    return f"it has more than {LARGEST_STATE} bytes"
                 return "" if _digest(file) == digest else "its hash differs"
         except DirectoryError as error:
             return error.text

@@ -27,9 +27,9 @@ from ebmcore.runner.recorded import Facts, Recorded
 from ebmcore.runner.streams import derive, own_global_stream
 from ebmcore.runner.view import make_view
 from ebmcore.runner.watch import keep
+from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
 from ebmcore.tracking import RunDirectory
-from ebmcore.tracking.layout import EVALUATION, EVALUATION_PART, LOG
 
 _KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded config
 
@@ -98,7 +98,7 @@ def evaluate(
     try:
         with inside.folder() as opened:
             opened.remove(EVALUATION_PART)
-            opened.folder(EVALUATION_PART, make=True).close()
+            opened.new_folder(EVALUATION_PART).close()
     except OSError as error:
         beside = facts.folder / EVALUATION_PART
         raise EbmError(f"{beside}: can't be made: {error.strerror or error}") from error

@@ -45,8 +45,8 @@ from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
+from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.tracking import Mirror, RunDirectory
-from ebmcore.tracking.layout import FIGURES, PROFILE
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment

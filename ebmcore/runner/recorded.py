@@ -21,7 +21,7 @@ from ebmcore.runner.data import Data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
-from ebmcore.tracking import Inside, is_parent, read_facts, read_recorded, refuse_links
+from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Facts(NamedTuple):
         """
         folder = Path(run_dir)
         try:
-            refuse_links(folder)
+            check_plain(folder)
             facts = read_facts(Inside(folder))
             _ = int(facts["seed"]), facts["status"], facts["from_config"]
             metrics = facts.get("metrics") or {}

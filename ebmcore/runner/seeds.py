@@ -24,6 +24,7 @@ from ebmcore.runner.crew import open_launcher, shared_threads, work
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
+from ebmcore.runs.layout import LOGS
 from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
 from ebmcore.tracking.lines import last_lines
 
@@ -308,7 +309,9 @@ class _Crew:
             ]
         else:
             command += ["resume", str(there.path.absolute())]
-        log = self.parent.path.absolute() / "logs" / f"{key}.txt"
+        log = self.parent.path.absolute() / LOGS / f"{key}.txt"
+        with self.parent.directory.inside.folder(LOGS, make=True):
+            pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
@@ -331,7 +334,7 @@ class _Crew:
         self._tell(f"{key}: {status}")
 
     def _why(self, key: str, child: Account | None) -> str:
-        log = self.parent.path / "logs" / f"{key}.txt"
+        log = self.parent.path / LOGS / f"{key}.txt"
         if child is not None:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"

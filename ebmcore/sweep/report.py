@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ebmcore.runner.api import prepare_source
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
 from ebmcore.sweep.tally import Tally
 from ebmcore.sweep.verify import overridden
 from ebmcore.sweep.worker import ERROR, RUN_DIR
 from ebmcore.tracking import Parent
-from ebmcore.tracking.layout import BEST, SUMMARY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

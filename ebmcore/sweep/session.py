@@ -12,6 +12,7 @@ from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared
 from ebmcore.runner.place import Place
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
@@ -37,7 +38,6 @@ from ebmcore.sweep.tally import Tally
 from ebmcore.sweep.verify import launcher_node, make_launcher, verify
 from ebmcore.sweep.worker import RUN_DIR, Worker
 from ebmcore.tracking import Parent, runs_folder
-from ebmcore.tracking.layout import BEST, SUMMARY
 
 if TYPE_CHECKING:
     from optuna import Study

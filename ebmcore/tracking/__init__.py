@@ -1,5 +1,6 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
+from ebmcore.runs.inside import Inside
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.children import (
     announce,
@@ -13,14 +14,13 @@ from ebmcore.tracking.children import (
 )
 from ebmcore.tracking.directory import (
     RunDirectory,
+    check_plain,
     read_metrics,
     read_recorded,
-    refuse_links,
     runs_folder,
 )
 from ebmcore.tracking.facts import read_facts
 from ebmcore.tracking.files import pictures
-from ebmcore.tracking.inside import Inside
 from ebmcore.tracking.lock import RunLock, is_held
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.parent import Parent
@@ -42,6 +42,7 @@ __all__ = [
     "announce",
     "by_key",
     "changes_since",
+    "check_plain",
     "child_folders",
     "distrust",
     "family",
@@ -57,7 +58,6 @@ __all__ = [
     "read_recorded",
     "recorded_parent",
     "recorded_target",
-    "refuse_links",
     "run_tags",
     "runs_folder",
     "sync",

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import METRICS, WRITTEN
 from ebmcore.tracking.facts import read_facts
-from ebmcore.tracking.inside import Inside
-from ebmcore.tracking.layout import METRICS, WRITTEN
 from ebmcore.tracking.lines import as_number, read_object
 from ebmcore.tracking.lock import is_held
 
@@ -77,20 +77,20 @@ def read_account(path: str | Path) -> Account:
     folder = Path(path)
     inside = Inside(folder)
     try:
-        inside.refuse_links(WRITTEN, ())
+        inside.check(WRITTEN, ())
         facts, last = read_facts(inside), _last_lines(inside)
     except FileNotFoundError:
         return Account(folder, {}, "there is no run.json")
     except DirectoryError as error:
         return Account(folder, {}, f"{error.file.name} {error.text}")
-    except (OSError, ValueError) as error:  # ValueError: a null byte in its path
+    except (OSError, ValueError) as error:
         return Account(folder, {}, str(error))
     recorded = facts.get("status")
     if recorded not in STATUSES:
         return Account(folder, facts, f"run.json: status should be one of {', '.join(STATUSES)}")
     gone = recorded == "RUNNING" and not is_held(folder)
     if gone:  # it may have ended between the two looks
-        with suppress(OSError, DirectoryError):
+        with suppress(OSError, ValueError, DirectoryError):
             facts = read_facts(inside)
         recorded = facts.get("status")
         gone = recorded == "RUNNING"

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ebmcore.errors import ConfigError, DirectoryError, EbmError, Problem
-from ebmcore.tracking.clock import Clock
-from ebmcore.tracking.facts import give_back, read_facts, reserve, write_facts
-from ebmcore.tracking.inside import Inside
-from ebmcore.tracking.layout import (
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import (
     CHECKPOINTS,
     CONFIG,
     EVENTS,
@@ -33,6 +31,8 @@ from ebmcore.tracking.layout import (
     METRICS,
     PLUGINS,
 )
+from ebmcore.tracking.clock import Clock
+from ebmcore.tracking.facts import give_back, read_facts, reserve, write_facts
 from ebmcore.tracking.lock import RunLock
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ class RunDirectory:
     def open(cls, path: str | Path) -> RunDirectory:
         """Return the directory of a run that was begun.
 
-        Raises EbmError when it is none, or there is a link among what a run writes.
+        Raises EbmError when it is none, or what a run writes is no plain file or a link.
         """
         directory = cls(Path(path))
         try:
-            refuse_links(directory.path)
+            check_plain(directory.path, below=True)
             directory.clock.not_before(directory.read().get("started"))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise EbmError(f"{path}: no run directory (no readable run.json)") from error
         return directory
 
@@ -177,13 +177,16 @@ class RunDirectory:
                     text = "was removed while the run went on"
                     raise DirectoryError(self.path / FACTS, text) from error
                 facts = fields
+            except ValueError as error:
+                text = "was changed while the run went on, and is no JSON object"
+                raise DirectoryError(self.path / FACTS, text) from error
             if isinstance(fields.get("ended"), float) and isinstance(facts.get("started"), float):
                 facts["ended"] = max(facts["started"], fields["ended"])
             write_facts(self.inside, facts)
             self._begun = True
 
     def read(self) -> dict[str, Any]:
-        """Return what run.json says. Raises DirectoryError, and OSError where there is none."""
+        """Return what run.json says; raises as `read_facts` does."""
         facts = read_facts(self.inside)
         self._begun = True
         return facts
@@ -257,9 +260,12 @@ def runs_folder(runs_dir: str | Path | None = None) -> Path:
     return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
 
 
-def refuse_links(run_dir: Path) -> None:
-    """Raise EbmError when something that a run writes, or below it, is a link to another place."""
-    Inside(run_dir).refuse_links(FILES, FOLDERS)
+def check_plain(run_dir: Path, *, below: bool = False) -> None:
+    """Raise DirectoryError when what a run reads or writes is no plain file or folder.
+
+    With `below`, as whoever writes it asks, also when there is a link anywhere in its folders.
+    """
+    Inside(run_dir).check(FILES, FOLDERS, below=below)
 
 
 def read_recorded(run_dir: Path) -> Source:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ebmcore.errors import DirectoryError
-from ebmcore.tracking.inside import Inside, write_all
-from ebmcore.tracking.layout import FACTS, LARGEST_FACTS, RESERVE
+from ebmcore.runs.inside import Inside, write_all
+from ebmcore.runs.layout import FACTS, LARGEST_FACTS, RESERVE
 
 RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 _START = b"{\n"  # of run.json, and of a second one behind it; no other line is a brace alone
@@ -24,7 +24,8 @@ _START = b"{\n"  # of run.json, and of a second one behind it; no other line is 
 def read_facts(inside: Inside) -> dict[str, Any]:
     """Return what run.json says; any JSON may stand in its values.
 
-    Raises DirectoryError when it is no plain file or no JSON object, OSError when it isn't there.
+    Raises DirectoryError when it is no plain file, OSError when it isn't there, ValueError when it
+    is no JSON object.
     """
     text = inside.read(FACTS, LARGEST_FACTS)
     try:
@@ -32,9 +33,9 @@ def read_facts(inside: Inside) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         found = _mended(text)
         if found is None:
-            raise DirectoryError(inside.path / FACTS, "isn't JSON") from error
+            raise ValueError("run.json isn't JSON") from error
     if not isinstance(found, dict):
-        raise DirectoryError(inside.path / FACTS, "should hold an object")
+        raise ValueError("run.json should hold an object")
     return found
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ebmcore.tracking.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
+from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
 from ebmcore.tracking.lines import is_plain
 
 _CHECKPOINT = re.compile(r"step-\d+")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
-from ebmcore.tracking.inside import Inside
-from ebmcore.tracking.layout import LARGEST_LINE
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LARGEST_LINE
 
 PIECE = 256 * 1024  # bytes
 _LOG = 64 * 1024  # bytes at the end of a log

@@ -12,9 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ebmcore.errors import DirectoryError, EbmError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LOCK as NAME
 from ebmcore.tracking.facts import read_facts
-from ebmcore.tracking.inside import Inside
-from ebmcore.tracking.layout import LOCK as NAME
 
 _PATIENCE = 0.5  # seconds; another process that only looks holds the lock for less
 _PAUSE = 0.02  # seconds between two attempts
@@ -136,7 +136,7 @@ def _writer(inside: Inside) -> str:
     try:
         facts = read_facts(inside)
         pid, host, status = facts["pid"], facts["host"], facts["status"]
-    except (OSError, EbmError, KeyError):
+    except (OSError, ValueError, EbmError, KeyError):
         return "another process"
     if status != "RUNNING":  # whose process is gone: it is sent to MLflow, or begins to be resumed
         return "another process"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError, RunInterrupted
+from ebmcore.runs.layout import FIGURES
 from ebmcore.tracking.account import Account
 from ebmcore.tracking.children import (
     KEY,
@@ -28,7 +29,6 @@ from ebmcore.tracking.children import (
     told_parent,
 )
 from ebmcore.tracking.directory import RunDirectory
-from ebmcore.tracking.layout import FIGURES
 from ebmcore.tracking.lines import as_number
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.provenance import provenance

@@ -87,6 +87,16 @@ class Opened:
             self._refuse_other(name, stat.S_ISDIR, "a plain folder")
             raise
 
+    def new_folder(self, name: str) -> Opened:
+        """Make a folder in it and open that."""
+        try:
+            os.mkdir(self._name(name), dir_fd=self.handle)
+        except FileExistsError:
+            if stat.S_ISLNK(self.stat(name).st_mode):
+                raise self._refusal(name, "a plain folder") from None
+            raise
+        return self.folder(name)
+
     def file(self, name: str, flags: int, most: str = "") -> int:
         """Open a regular file, and return its descriptor; `most` says how large it may be.
 
@@ -140,16 +150,9 @@ class Opened:
         with suppress(FileNotFoundError):
             os.unlink(self._name(name), dir_fd=self.handle)
 
-    def remove(self, name: str) -> None:
-        """Take a folder with all that is in it, or a file, away as far as that works."""
-        try:
-            is_folder = stat.S_ISDIR(self.stat(name).st_mode)
-        except OSError:
-            return
-        if is_folder:
-            shutil.rmtree(self._name(name), ignore_errors=True, dir_fd=self.handle)
-        else:
-            self.unlink(name)
+    def remove(self, folder: str) -> None:
+        """Take a folder with all that is in it away, as far as that works; a link is left."""
+        shutil.rmtree(self._name(folder), ignore_errors=True, dir_fd=self.handle)
 
     @contextmanager
     def private(self) -> Iterator[None]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from ebmcore.errors import DirectoryError
-from ebmcore.tracking.opened import BY_DESCRIPTOR, Opened
+from ebmcore.runs.opened import BY_DESCRIPTOR, Opened
 
 _PART = ".part"  # after the name of a file that is being written
 _DEEPEST = 8  # folders in folders
@@ -178,13 +178,18 @@ class Inside:
         except FileNotFoundError:
             return []
 
-    def refuse_links(self, files: Sequence[str], folders: Sequence[str]) -> None:
-        """Raise DirectoryError when one of these is a link, or something below a folder is."""
+    def check(self, files: Iterable[str], folders: Iterable[str], *, below: bool = False) -> None:
+        """Raise DirectoryError when one of these files is none, or one of the folders a link.
+
+        With `below`, also when there is a link anywhere below the folders.
+        """
         with self.folder() as opened:
-            for name in opened.links():
-                if name in files or name in folders:
-                    opened.refuse_other_than_file(name)
-            _refuse_below(opened, [name for name in opened.folders() if name in folders])
+            for name in files:
+                opened.refuse_other_than_file(name)
+            for name in sorted({*folders}.intersection(opened.links())):
+                opened.refuse_other_than_file(name)
+            if below:
+                _refuse_below(opened, sorted({*folders}.intersection(opened.folders())))
 
     def _root(self) -> Opened:
         with self._mutex:
