@@ -202,7 +202,7 @@ def test_a_config_on_the_command_line_may_come_through_a_pipe(config, tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     os.mkfifo(tmp_path / "run.json")  # beside it: of somebody else's
     writer = threading.Thread(
-        target=lambda: (tmp_path / "pipe.yaml").write_text(json.dumps(config))
+        target=lambda: (tmp_path / "pipe.yaml").write_text(json.dumps(config)), daemon=True
     )
     writer.start()
     code, said = planted.command("run", "pipe.yaml", "train.epochs=1")

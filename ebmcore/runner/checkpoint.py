@@ -64,7 +64,7 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
                 opened.remove(beside)
                 raise
     except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by its own error
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or str(error).partition(' at path "')[0]
         before = newest(folder)
         rest = "there is none before it" if before is None else f"{before.name} is whole"
         raise CheckpointError(f"{place}: can't be written: {reason}; {rest}") from error

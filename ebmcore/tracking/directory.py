@@ -136,19 +136,19 @@ class RunDirectory:
     def write_config(self, record: Mapping[str, Any]) -> None:
         """Write the resolved config, which `ebmcore run` takes again."""
         text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
-        self.inside.replace(CONFIG, text.encode(), sync=True)
+        self.write(CONFIG, text.encode(), sync=True)
 
     def read_config(self) -> dict[str, Any]:
         """Return the resolved config as plain values; raises as `read_recorded` does."""
         return read_recorded(self.path).tree
 
-    def write(self, name: str, data: bytes) -> Path:
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> Path:
         """Write a file of the run whole, such as `figures/MONITOR/step-N.png`; return its place.
 
-        Raises EbmError when it can't be written.
+        With `sync` the disk has it then. Raises EbmError when it can't be written.
         """
         try:
-            self.inside.replace(name, data)
+            self.inside.replace(name, data, sync=sync)
         except OSError as error:
             raise _unwritable(self.path / name, error) from error
         return self.path / name
@@ -160,7 +160,7 @@ class RunDirectory:
             name = f"{PLUGINS}/{Path(file).name}"
             if name in kept:
                 name = f"{PLUGINS}/{number}/{Path(file).name}"
-            self.inside.replace(name, Path(file).read_bytes())
+            self.write(name, Path(file).read_bytes())
             kept.append(name)
         return kept
 
