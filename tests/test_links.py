@@ -16,6 +16,7 @@ from ebmcore.runs import opened
 from ebmcore.runs.layout import FILES, FOLDERS
 from ebmcore.tracking import Inside, Parent, RunDirectory, announce
 from ebmcore.tracking.children import Told
+from ebmcore.tracking.files import opened_path
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)
@@ -158,6 +159,35 @@ def test_each_write_refuses_a_link_on_its_way(monkeypatch, tmp_path, outside, by
         here.remove("last")
         here.remove("deep")
     assert planted.content(outside) == before
+
+
+def test_runs_are_written_and_read_where_there_are_no_descriptors(monkeypatch, config, files):
+    monkeypatch.setattr(opened, "BY_DESCRIPTOR", False)
+    config["monitors"] = [{"type": "parts:looks", "every": "1 epoch"}]
+    config["loss"] = {"type": "parts:breaks", "at": 9}
+    config["train"] |= {"checkpoint_every": "4 steps"}
+    with pytest.raises(ebmcore.RunError) as failed:
+        ebmcore.run(config, progress=False)
+    folder = failed.value.run.dir
+    recorded = folder / "config.yaml"
+    recorded.write_text(recorded.read_text().replace("at: 9", "at: -1"))
+    assert ebmcore.resume(folder, plugins=files, progress=False).status == "FINISHED"
+    looks = {"monitors": [{"type": "parts:looks"}]}
+    assert ebmcore.evaluate(folder, looks, plugins=files).metrics
+    assert ebmcore.load(folder, plugins=files).sample(3).shape == (3, 2)
+    assert not list(folder.rglob("*.part"))
+
+
+def test_a_file_that_is_sent_stays_the_one_that_was_opened(tmp_path):
+    file, secret = tmp_path / "run" / "figures" / "x.png", tmp_path / "secret"
+    file.parent.mkdir(parents=True)
+    file.write_text("ours")
+    secret.write_text("mine")
+    with opened_path(tmp_path / "run", file) as path:
+        planted.put(file, lambda place: place.symlink_to(secret))
+        assert (path.name, path.read_text()) == ("x.png", "ours")
+    with pytest.raises(DirectoryError, match=LINK), opened_path(tmp_path / "run", file):
+        pass
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "deep/../../x", "x\0y", "/", ""])

@@ -20,6 +20,7 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs.opened import BY_DESCRIPTOR, Opened
 
 _PART = ".part"  # after the name of a file that is being written
+_APART = frozenset("\0\\:" if os.name == "nt" else "\0")  # in no name of one file
 _DEEPEST = 8  # folders in folders
 
 
@@ -221,7 +222,7 @@ class Inside:
 
     def _parts(self, name: str) -> list[str]:
         parts = [part for part in name.split("/") if part not in ("", ".")]
-        if any(part == ".." or "\0" in part or Path(part).name != part for part in parts):
+        if any(part == ".." or not _APART.isdisjoint(part) for part in parts):
             raise DirectoryError(self.path / name, "is no name below a run's directory")
         return parts
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
 from ebmcore.tracking.lines import is_plain
 
@@ -53,6 +56,24 @@ def last_files(run_dir: Path) -> Iterator[Path]:
             yield from _plain_files(inner)
     if is_plain(run_dir / LOG):
         yield run_dir / LOG
+
+
+@contextmanager
+def opened_path(run_dir: Path, file: Path) -> Iterator[Path]:
+    """Give a path of that name to a plain file of a run, whatever is put in its place meanwhile.
+
+    MLflow sends what a path leads to. Raises DirectoryError when the file is no plain one now, and
+    OSError when it isn't there.
+    """
+    name = file.relative_to(run_dir).as_posix()
+    with Inside(run_dir).open(name) as opened, for_libraries(opened, file) as path:
+        if path == file:
+            yield file
+            return
+        with TemporaryDirectory() as folder:
+            link = Path(folder) / file.name
+            link.symlink_to(path)
+            yield link
 
 
 def _folders(parent: Path, pattern: str = "*") -> list[Path]:
