@@ -167,7 +167,7 @@ class Task(NamedTuple):
     """A command line for a launcher to start, somewhere, once."""
 
     argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # where its output is added, standard error with it; `open_log` opens it
+    log: Path  # where its output is added, standard error with it
     env: Mapping[str, str] = {}  # variables over those that there are
 
 
@@ -185,7 +185,7 @@ class Launcher(Protocol):
     """Starts tasks: on this machine, or on whatever machines it knows.
 
     How many run at once is the business of whoever starts them. A task's program, its folder (the
-    current one) and its log's have the same paths where it runs.
+    current one) and its log's have the same paths where it runs. `ebmcore.open_log` opens a log.
     """
 
     def start(self, task: Task) -> Job:
