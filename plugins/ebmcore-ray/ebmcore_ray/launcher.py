@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task, open_log
+from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
 from ebmcore_ray.task import run
 
 _POLL = 0.1  # seconds between two looks at tasks that are to end
@@ -82,7 +82,7 @@ class Ray:
 
     def start(self, task: Task) -> RayJob:
         """Hand a task to Ray. Raises EbmError when Ray doesn't take it."""
-        open_log(task.log).close()  # a log that can't be written is told here
+        task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
             reference = self._remote.remote(

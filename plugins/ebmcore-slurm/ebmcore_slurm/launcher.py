@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import submitit
 
-from ebmcore import EbmError, PositiveFloat, PositiveInt, Task, open_log
+from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
 from ebmcore_slurm.task import run
 
 _POLL = 0.5  # seconds between two looks at jobs that are to end
@@ -98,7 +98,7 @@ class Slurm:
 
     def start(self, task: Task) -> SlurmJob:
         """Submit a task. Raises EbmError when Slurm doesn't take it."""
-        open_log(task.log).close()  # a log that can't be written is told here
+        task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
             job = self._executor.submit(
