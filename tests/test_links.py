@@ -14,9 +14,8 @@ from ebmcore.errors import DirectoryError
 from ebmcore.local import Local
 from ebmcore.runs import opened
 from ebmcore.runs.layout import FILES, FOLDERS
-from ebmcore.tracking import Inside, Parent, RunDirectory, announce
+from ebmcore.tracking import Parent, announce
 from ebmcore.tracking.children import Told
-from ebmcore.tracking.files import opened_path
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)
@@ -119,48 +118,6 @@ def test_a_link_that_is_planted_while_a_run_goes_on_fails_it(config, outside, tm
     assert planted.content(outside) == before
 
 
-@pytest.mark.parametrize("by_descriptor", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_write_refuses_a_link_on_its_way(monkeypatch, tmp_path, outside, by_descriptor, kind):
-    monkeypatch.setattr(opened, "BY_DESCRIPTOR", by_descriptor)
-    before = planted.content(outside)
-    folder = tmp_path / "run"
-    (folder / "deep").mkdir(parents=True)
-    for name in ("last", "deep/last", "way", "deep/way"):
-        (folder / name).symlink_to(outside / KINDS[kind])
-    inside = Inside(folder)
-
-    def enter(name):
-        with inside.folder(name, make=True):
-            pass
-
-    def change(name):
-        with inside.open_to_change(name) as file:
-            file.truncate(0)
-
-    writes = {
-        "append": lambda name: inside.append(name, b"theirs"),
-        "replace": lambda name: inside.replace(name, b"theirs"),
-        "log": lambda name: inside.open_log(name).close(),
-        "enter": enter,
-        "change": change,
-    }
-    for way, write in writes.items():
-        names = ["last", "deep/last", "way/x", "deep/way/x"]
-        for name in names:
-            with pytest.raises(DirectoryError, match=LINK):
-                write(name)
-            assert planted.content(outside) == before, (way, name)
-    for name in ("deep/file", "file"):  # a draft is taken away, and nothing that it leads to
-        (folder / f"{name}.part").symlink_to(outside / KINDS[kind])
-        inside.replace(name, b"ours")
-        assert (folder / name).read_bytes() == b"ours"
-    with inside.folder() as here:
-        here.remove("last")
-        here.remove("deep")
-    assert planted.content(outside) == before
-
-
 def test_runs_are_written_and_read_where_there_are_no_descriptors(monkeypatch, config, files):
     monkeypatch.setattr(opened, "BY_DESCRIPTOR", False)
     config["monitors"] = [{"type": "parts:looks", "every": "1 epoch"}]
@@ -176,28 +133,6 @@ def test_runs_are_written_and_read_where_there_are_no_descriptors(monkeypatch, c
     assert ebmcore.evaluate(folder, looks, plugins=files).metrics
     assert ebmcore.load(folder, plugins=files).sample(3).shape == (3, 2)
     assert not list(folder.rglob("*.part"))
-
-
-def test_a_file_that_is_sent_stays_the_one_that_was_opened(tmp_path):
-    file, secret = tmp_path / "run" / "figures" / "x.png", tmp_path / "secret"
-    file.parent.mkdir(parents=True)
-    file.write_text("ours")
-    secret.write_text("mine")
-    with opened_path(tmp_path / "run", file) as path:
-        planted.put(file, lambda place: place.symlink_to(secret))
-        assert (path.name, path.read_text()) == ("x.png", "ours")
-    with pytest.raises(DirectoryError, match=LINK), opened_path(tmp_path / "run", file):
-        pass
-
-
-@pytest.mark.parametrize("name", ["..", "../x", "deep/../../x", "x\0y", "/", ""])
-def test_no_name_leads_out_of_a_folder(tmp_path, name):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    for write in (Inside(folder).append, Inside(folder).replace):
-        with pytest.raises((DirectoryError, IndexError)):
-            write(name, b"theirs")
-    assert [*tmp_path.iterdir()] == [folder]
 
 
 def test_the_run_directory_itself_may_be_a_link(config, tmp_path):
@@ -275,12 +210,3 @@ def test_a_hard_link_is_not_written_through(made, files, outside, tmp_path):
     before = planted.content(outside)
     assert ebmcore.resume(theirs, plugins=files, progress=False).status == "FINISHED"
     assert planted.content(outside) == before
-
-
-def test_a_copy_of_hard_links_doesnt_stop_a_run(tmp_path):
-    directory = RunDirectory.create("live", tmp_path)
-    directory.append_metrics(1, 0.1, {"loss": 1.0})
-    os.link(directory.metrics_file, tmp_path / "backup")  # as `cp -al` does
-    directory.append_metrics(2, 0.2, {"loss": 0.5})
-    directory.lock.release()
-    assert directory.metrics_file.read_text().count("\n") == 2

@@ -11,9 +11,10 @@ import pytest
 
 import ebmcore
 from ebmcore import EbmError
-from ebmcore.errors import DirectoryError
+from ebmcore.errors import CheckpointError, DirectoryError
 from ebmcore.plugins.find import find_file
-from ebmcore.runs import opened
+from ebmcore.runner.checkpoint import Contents, write_checkpoint
+from ebmcore.runs.layout import LARGEST_CONFIG, LARGEST_STATE
 from ebmcore.tracking import Inside
 from ebmcore.tracking.lines import all_points
 
@@ -99,6 +100,7 @@ def test_special_files_among_pictures_notes_and_plugins_are_passed_over(run_dir,
     assert set(refused) == ({"resume"} if kind == "a link to another place" else set())
 
 
+@pytest.mark.slow
 def test_files_that_are_too_large_are_refused_unread(made, files, tmp_path):
     for name in ("run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt"):
         theirs = Path(shutil.copytree(made, tmp_path / "runs" / "theirs"))
@@ -120,6 +122,21 @@ def test_files_that_are_too_large_are_refused_unread(made, files, tmp_path):
         refused = each_way(theirs, files, name)
         assert all(name in refused[way] for way in ("resume", "evaluate", "sample"))
         shutil.rmtree(theirs)
+
+
+def test_a_state_that_could_not_be_read_again_is_not_written(tmp_path):
+    state = {"dict": [["text", "x" * LARGEST_STATE]]}
+    with pytest.raises(CheckpointError, match=r"state\.json would have 671\d+ bytes"):
+        write_checkpoint(tmp_path / "checkpoints", Contents(1, (2,), {}, state))
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_config_that_could_not_be_read_again_is_not_written(config):
+    config["name"] = "x"
+    config["tracking"] = {"experiment": "y" * LARGEST_CONFIG}
+    with pytest.raises(EbmError, match=r"config\.yaml: would have 1\d+ bytes, and 1048576 are"):
+        ebmcore.run(config, progress=False)
 
 
 def test_what_grows_while_it_is_read_has_an_end(tmp_path):
@@ -144,47 +161,6 @@ def test_what_grows_while_it_is_read_has_an_end(tmp_path):
     finally:
         stop.set()
         thread.join()
-
-
-@pytest.mark.parametrize("by_descriptor", [True, False])
-@pytest.mark.parametrize("kind", SPECIAL)
-def test_each_access_says_what_stands_there(monkeypatch, tmp_path, by_descriptor, kind):
-    monkeypatch.setattr(opened, "BY_DESCRIPTOR", by_descriptor)
-    planted.put(tmp_path / "name", SPECIAL[kind])
-    inside = Inside(tmp_path)
-
-    def read(name):
-        with inside.open(name):
-            pass
-
-    def change(name):
-        with inside.open_to_change(name):
-            pass
-
-    with planted.alarm():
-        for access in (
-            read,
-            change,
-            lambda name: inside.read(name, 10),
-            lambda name: inside.append(name, b""),
-            lambda name: inside.open_log(name),
-            lambda name: inside.replace(name, b""),
-        ):
-            with pytest.raises(DirectoryError, match=f"name: is {kind}; a run's own is a plain"):
-                access("name")
-        if kind != "a folder":
-            with pytest.raises(DirectoryError, match=f"name: is {kind}; a run's own is a plain"):
-                inside.names("name")
-
-
-def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    both = os.open(tmp_path / "pipe", os.O_RDWR)
-    try:
-        with planted.alarm(), pytest.raises(DirectoryError, match="is a FIFO"):
-            Inside(tmp_path).append("pipe", b"theirs")
-    finally:
-        os.close(both)
 
 
 def test_a_plugin_file_that_is_a_fifo_is_not_read(config, tmp_path):

@@ -136,7 +136,12 @@ class RunDirectory:
     def write_config(self, record: Mapping[str, Any]) -> None:
         """Write the resolved config, which `ebmcore run` takes again."""
         text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
-        self.write(CONFIG, text.encode(), sync=True)
+        if len(data := text.encode()) > LARGEST_CONFIG:
+            raise EbmError(
+                f"{self.config_file}: would have {len(data)} bytes, and {LARGEST_CONFIG} are read "
+                "again; move what is large to a file that a part reads"
+            )
+        self.write(CONFIG, data, sync=True)
 
     def read_config(self) -> dict[str, Any]:
         """Return the resolved config as plain values; raises as `read_recorded` does."""
