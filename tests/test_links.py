@@ -156,7 +156,7 @@ def parent(tmp_path):
 def test_a_parent_that_goes_on_writes_through_no_link(parent, outside, tmp_path, kind):
     before = planted.content(outside)
     names = [
-        *FILES, *FOLDERS, "logs/seed-0.txt", "children/x.json", "figures/loss",
+        ".lock", *FILES, *FOLDERS, "logs/seed-0.txt", "children/x.json", "figures/loss",
         "figures/loss/loss.png", "figures/loss/loss.part", "figures/loss/loss.png.part",
     ]  # fmt: skip
     for name in names:

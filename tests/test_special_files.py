@@ -52,8 +52,9 @@ def each_way(run_dir, files, name):
     found = {}
     for way, call in planted.ways(run_dir, files).items():
         code, said = call()
-        assert code in (0, 2), (name, way, said)
-        if code == 2:
+        behind = (name, way) == (".lock", "sync")  # what isn't sent now may be sent later
+        assert code in ((0, 1, 2) if behind else (0, 2)), (name, way, said)
+        if code:
             found[way] = said
     return found
 

@@ -180,7 +180,7 @@ class Inside:
             return []
 
     def check(self, files: Iterable[str], folders: Iterable[str], *, below: bool = False) -> None:
-        """Raise DirectoryError when one of these files is none, or one of the folders a link.
+        """Raise DirectoryError when one of the files is no plain one, or one of the folders a link.
 
         With `below`, also when there is a link anywhere below the folders.
         """
@@ -218,6 +218,8 @@ class Inside:
 
     def _split(self, name: str) -> tuple[str, str]:
         parts = self._parts(name)
+        if not parts:
+            raise DirectoryError(self.path, "is a folder, where a file's name is wanted")
         return "/".join(parts[:-1]), parts[-1]
 
     def _parts(self, name: str) -> list[str]:

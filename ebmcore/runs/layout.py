@@ -20,7 +20,7 @@ PROFILE = "profile.json"
 SUMMARY = "summary.md"  # of a sweep
 BEST = "best.yaml"  # of a sweep
 
-WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG, LOCK)  # which any run has, or may have
+WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG)  # which any run has, or may have
 FILES = (*WRITTEN, RESERVE, PROFILE, SUMMARY, BEST)
 FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
 

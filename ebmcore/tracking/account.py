@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
 from ebmcore.runs.inside import Inside
-from ebmcore.runs.layout import METRICS, WRITTEN
+from ebmcore.runs.layout import LOCK, METRICS, WRITTEN
 from ebmcore.tracking.facts import read_facts
 from ebmcore.tracking.lines import as_number, read_object
 from ebmcore.tracking.lock import is_held
@@ -77,7 +77,7 @@ def read_account(path: str | Path) -> Account:
     folder = Path(path)
     inside = Inside(folder)
     try:
-        inside.check(WRITTEN, ())
+        inside.check(WRITTEN, (LOCK,))
         facts, last = read_facts(inside), _last_lines(inside)
     except FileNotFoundError:
         return Account(folder, {}, "there is no run.json")

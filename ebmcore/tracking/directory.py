@@ -27,6 +27,7 @@ from ebmcore.runs.layout import (
     FOLDERS,
     LARGEST_CONFIG,
     LARGEST_LINE,
+    LOCK,
     LOG,
     METRICS,
     PLUGINS,
@@ -270,7 +271,7 @@ def check_plain(run_dir: Path, *, below: bool = False) -> None:
 
     With `below`, as whoever writes it asks, also when there is a link anywhere in its folders.
     """
-    Inside(run_dir).check(FILES, FOLDERS, below=below)
+    Inside(run_dir).check(FILES, (*FOLDERS, LOCK), below=below)
 
 
 def read_recorded(run_dir: Path) -> Source:
