@@ -71,6 +71,7 @@ _HOME = {
         "RunInterrupted",
     ),
     "hooks": ("hookimpl",),
+    "local": ("open_log",),
     "plugins": ("Host",),
     "runner": (
         "Evaluation",
@@ -137,6 +138,7 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "open_log",
     "refuse_lost_digits",
     "resume",
     "resume_seeds",

@@ -9,6 +9,8 @@ from ebmcore.masking import mask
 from ebmcore.terminal.clean import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
 
@@ -71,6 +73,15 @@ class DivergenceError(EbmError):
 
 class CheckpointError(EbmError):
     """A checkpoint that could not be written; the one before it is whole."""
+
+
+class DirectoryError(EbmError):
+    """A run's directory is gone, or holds a link, a FIFO, a device or too large a file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file = file
+        self.text = text  # what is wrong with it
+        super().__init__(f"{file}: {text}")
 
 
 class RankError(EbmError):

@@ -7,12 +7,30 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
+from ebmcore.runs.inside import Inside
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end
+
+
+def open_log(log: Path) -> BinaryIO:
+    """Open a task's log, in its folder, to be added to; the caller closes it.
+
+    Neither may be a link: a run directory, in which logs lie, may be somebody else's. Raises
+    EbmError when one is, or stands for another file than a plain one, and OSError.
+
+    Example:
+        >>> with open_log(task.log) as log:
+        ...     subprocess.Popen(task.argv, stdout=log, stderr=subprocess.STDOUT)
+    """
+    folder = log.absolute().parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Inside(folder.parent).open_log(f"{folder.name}/{log.name}")
 
 
 class LocalJob:
@@ -64,10 +82,9 @@ class Local:
         self._jobs: list[LocalJob] = []
 
     def start(self, task: Task) -> LocalJob:
-        """Start a process. Raises EbmError when there is no such program, or no such log."""
+        """Start a process. Raises EbmError when there is no such program, or no log can be."""
         try:
-            task.log.parent.mkdir(parents=True, exist_ok=True)
-            with task.log.open("ab") as log:
+            with open_log(task.log) as log:
                 process = subprocess.Popen(
                     task.argv,
                     stdin=subprocess.DEVNULL,

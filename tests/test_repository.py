@@ -29,6 +29,7 @@ FLOORS = [
         "kinds",
         "decorators",
         "local",
+        "runs",
         "terminal",
     },
     {"plugins"},

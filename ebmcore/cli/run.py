@@ -109,6 +109,8 @@ def command(
 
 def show_run(run: Run) -> None:
     """Print a run's last metrics, and where all else of it is."""
+    from ebmcore.tracking import pictures
+
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
     if run.seconds_by_part:
         whole = sum(run.seconds_by_part.values()) or 1.0
@@ -117,9 +119,8 @@ def show_run(run: Run) -> None:
     out(f"run {run.status}: {run.dir}")
     if (run.dir / "profile.json").exists():
         out(f"profile: {run.dir / 'profile.json'} (open it at ui.perfetto.dev)")
-    pictures = sorted(run.dir.glob("figures/*/*.png"))
-    if pictures:
-        out(f"pictures: {run.dir / 'figures'} ({len(pictures)})")
+    if found := pictures(run.dir):
+        out(f"pictures: {run.dir / 'figures'} ({len(found)})")
     if run.mlflow_run_id is not None:
         facts = run.mlflow
         out(f"MLflow:   {_mlflow()} ui --backend-store-uri {facts['uri']} --port 5000")

@@ -23,7 +23,7 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
-    from ebmcore.tracking import by_key, family, read_account, read_children
+    from ebmcore.tracking import by_key, family, pictures, read_account, read_children
 
     account = read_account(run_dir)
     if account.problem is not None:
@@ -38,7 +38,7 @@ def command(
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
         "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
-        "pictures": len(list(account.path.glob("figures/*/*.png"))),
+        "pictures": len(pictures(account.path)),
     }
     children = by_key(read_children(account.path))
     return Answer(found, lambda: _show(account, found, children))

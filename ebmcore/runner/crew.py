@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
+from ebmcore.local import open_log
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.threads import processors
 
@@ -64,9 +65,8 @@ def work(
                 try:
                     jobs[key] = launcher.start(task)
                 except EbmError as error:
-                    with suppress(OSError):
-                        task.log.parent.mkdir(exist_ok=True)
-                        task.log.open("a").write(f"{error}\n")
+                    with suppress(OSError, EbmError), open_log(task.log) as log:
+                        log.write(f"{error}\n".encode())
                     ended(key, None)
             for key, job in list(jobs.items()):
                 if interrupts.number is not None:

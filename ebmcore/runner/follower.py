@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -120,7 +119,7 @@ class Follower:
                     return
                 text = f"rank 0 is gone: {error}"
                 directory.log("ERROR", f"{text}\n{traceback.format_exc()}")
-                directory.update(status="FAILED", ended=time.time(), error=text)
+                directory.update(status="FAILED", ended=directory.clock(), error=text)
             sync(self.directory.path)
 
 

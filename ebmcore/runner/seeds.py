@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +26,7 @@ from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
 from ebmcore.runner.threads import processors
+from ebmcore.runs.layout import LOGS
 from ebmcore.terminal import say
 from ebmcore.tracking import (
     Account,
@@ -38,6 +38,7 @@ from ebmcore.tracking import (
     same_place,
     tracking_uri,
 )
+from ebmcore.tracking.lines import last_lines
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
@@ -349,8 +350,9 @@ class _Crew:
             ]
         else:
             command += ["resume", str(there.path.absolute())]
-        log = self.parent.path.absolute() / "logs" / f"{key}.txt"
-        log.parent.mkdir(exist_ok=True)
+        log = self.parent.path.absolute() / LOGS / f"{key}.txt"
+        with self.parent.directory.inside.folder(LOGS, make=True):
+            pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
@@ -373,15 +375,17 @@ class _Crew:
         self._tell(f"{key}: {status}")
 
     def _why(self, key: str, child: Account | None) -> str:
-        log = self.parent.path / "logs" / f"{key}.txt"
+        log = self.parent.path / LOGS / f"{key}.txt"
         if child is not None:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"
-        with suppress(OSError):
-            said = log.read_text(errors="replace").strip().splitlines()
-            if said:
-                return f"was not begun: {said[-1][:300]} ({log})"
-        return "was not begun"
+        try:
+            said = [line for line in last_lines(log) if line.strip()]
+        except FileNotFoundError:
+            return "was not begun"
+        except (OSError, EbmError) as error:
+            return f"was not begun: {error}"
+        return f"was not begun: {said[-1][:300]} ({log})" if said else "was not begun"
 
     def _tell_how_far(self) -> None:
         if time.monotonic() < self._next or not self.progress:

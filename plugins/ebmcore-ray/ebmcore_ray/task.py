@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from ebmcore import open_log
+
 _POLL = 0.1  # seconds; in between, Ray can interrupt
 
 
@@ -18,9 +20,9 @@ def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, gr
 
     Its output is added to the log. Cancelling the task, which raises KeyboardInterrupt here, ends
     the command first: SIGTERM, and SIGKILL after the grace, in seconds. Raises OSError when it
-    can't be started.
+    can't be started, EbmError when its log is a link.
     """
-    with Path(log).open("ab") as output:
+    with open_log(Path(log)) as output:
         process = subprocess.Popen(
             argv,
             cwd=folder,

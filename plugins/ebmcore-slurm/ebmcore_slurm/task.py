@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ebmcore import open_log
+
 
 def run(
     argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, grace: float = 30.0
@@ -18,9 +20,10 @@ def run(
     """Run a command line in a folder until it ends; return its exit code.
 
     Its output is added to the log. A signal that ends this process ends the command first: SIGTERM,
-    and SIGKILL after the grace, in seconds. Raises OSError when it can't be started.
+    and SIGKILL after the grace, in seconds. Raises OSError when it can't be started,
+    EbmError when its log is a link.
     """
-    with Path(log).open("ab") as output:
+    with open_log(Path(log)) as output:
         process = subprocess.Popen(
             argv,
             cwd=folder,
