@@ -27,6 +27,7 @@ from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
 from ebmcore.runs.opened import Opened
 
 _STATE = "state.json"
+_LARGEST_SIZE = 2**31  # of an axis of an event
 _MANIFEST = "manifest.json"
 _PIECE = 256 * 1024  # bytes that are hashed at a time
 
@@ -47,7 +48,7 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
     One of the same step that is there and whole stays. Raises CheckpointError when the disk does
     not take it, DirectoryError when a link is in the way; what was there before is untouched.
     """
-    place = folder / f"step-{contents.step:08d}"
+    place = folder / _folder_name(contents.step)
     beside = f".{place.name}.part"
     if _says_whole(place):
         return place
@@ -127,7 +128,7 @@ def has_good(folder: Path) -> bool:
 
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
     """Delete all but the last `keep` checkpoints and those of the steps named besides."""
-    kept = {f"step-{step:08d}" for step in besides if step is not None}
+    kept = {_folder_name(step) for step in besides if step is not None}
     _delete(folder, [place.name for place in _places(folder)[keep:] if place.name not in kept])
 
 
@@ -160,8 +161,12 @@ class Checkpoint:
             self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
             self.step = int(self.manifest["step"])
             self.whole = bool(self.manifest["whole"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise EbmError(f"{path}: no readable manifest.json ({error!r})") from error
+            if path.name != _folder_name(self.step):
+                raise ValueError(f"step: should be that of {path.name}")
+            if not all(0 <= size < _LARGEST_SIZE for size in self.event_shape):
+                raise ValueError("event_shape: should hold sizes of events")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            raise EbmError(f"{path}: no readable manifest.json ({error!r:.200})") from error
         for name, digest in hashes.items():
             if why := self._differs(name, digest):
                 raise EbmError(f"{path / name}: missing, or not what was written ({why})")
@@ -207,7 +212,7 @@ class Checkpoint:
     @classmethod
     def of(cls, folder: Path, step: int) -> Checkpoint:
         """Return that of a step. Raises EbmError when there is none, or it was altered."""
-        place = folder / f"step-{step:08d}"
+        place = folder / _folder_name(step)
         if place.name not in _names(folder):
             there = ", ".join(str(int(p.name[5:])) for p in reversed(_places(folder))) or "none"
             raise EbmError(f"{folder.parent}: no checkpoint of step {step}; there are: {there}")
@@ -285,6 +290,10 @@ def _names(folder: Path) -> list[str]:
         return Inside(folder.parent).names(folder.name)
     except OSError as error:
         raise EbmError(f"{folder}: can't be read: {error.strerror or error}") from error
+
+
+def _folder_name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def _places(folder: Path) -> Sequence[Path]:

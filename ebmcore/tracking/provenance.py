@@ -90,9 +90,9 @@ def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[s
     now = provenance(host)
     today = {_label(p): p for p in now["plugins"]}
     found = [
-        f"{name} was {versions[name]} when this run was made, and is {now['versions'][name]}"
-        for name in versions
-        if versions[name] != now["versions"].get(name)
+        f"{name} was {version!s:.50} when this run was made, and is {now['versions'][name]}"
+        for name, version in versions.items()
+        if name in now["versions"] and version != now["versions"][name]
     ]
     for name, plugin in recorded.items():
         other = today.get(name)
