@@ -132,6 +132,42 @@ def test_one_that_does_not_hear_is_killed_after_its_grace_with_what_it_started(l
     wait(gone)
 
 
+def test_a_stopped_task_never_reads_as_done(local, tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "open('ready', 'w'); time.sleep(60)"
+    )
+    patient = Local(grace=PATIENCE)
+    job = patient.start(python(code, tmp_path / "log"))
+    wait((tmp_path / "ready").exists)
+    job.stop()
+    assert ends(job) == -15
+    done = local.start(python("", tmp_path / "log"))
+    assert done.process.wait(PATIENCE) == 0  # it has ended, and nobody has asked yet
+    done.stop()
+    assert done.poll() == 0
+
+
+@pytest.mark.parametrize("place", ["logs/one.txt", "logs"])
+def test_no_link_leads_a_log_elsewhere(local, tmp_path, place):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "one.txt").write_text("somebody's")
+    link = tmp_path / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere" / Path(place).relative_to("logs"))
+    with pytest.raises(EbmError, match=r"can't be started: .*one\.txt|can't be started: .*logs"):
+        local.start(python("print('mine')", tmp_path / "logs" / "one.txt"))
+    assert (tmp_path / "elsewhere" / "one.txt").read_text() == "somebody's"
+    assert sorted(file.name for file in (tmp_path / "elsewhere").iterdir()) == ["one.txt"]
+
+
+def test_a_fifo_in_a_logs_place_is_not_waited_for(local, tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(EbmError, match="can't be started"):
+        local.start(python("print('mine')", tmp_path / "log"))
+
+
 def test_close_ends_all(tmp_path):
     launcher = Local(grace=5)
     jobs = [launcher.start(python("import time; time.sleep(60)", tmp_path / "log")) for _ in "ab"]
