@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import deque
@@ -14,12 +15,14 @@ from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.threads import processors
+from ebmcore.tracking.seal import is_sealed, seal
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host
 
 _LOOK = 0.1  # seconds between two looks at the jobs
 _LOCAL = "local"
+_SEALED = "launcher"
 
 
 def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
@@ -30,6 +33,33 @@ def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
     node = read_node(read_config({"launcher": options}), host, "launcher")
     made: Launcher = build(node, {})
     return made
+
+
+def record_launcher(launcher: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of run.json that name a launcher, under this user's seal."""
+    return {"launcher": launcher, "launcher_seal": seal(_SEALED, _text(launcher))}
+
+
+def recorded_launcher(facts: Mapping[str, Any]) -> tuple[str | Mapping[str, Any], str]:
+    """Return the launcher that a run.json names, and a warning where it isn't used.
+
+    A launcher may name a cluster and commands to run there, so `local` stands in for one that this
+    user's installation did not record.
+    """
+    found = facts.get("launcher")
+    if not isinstance(found, (str, Mapping)) or found == _LOCAL:
+        return _LOCAL, ""
+    if is_sealed(facts.get("launcher_seal"), _SEALED, _text(found)):
+        return found, ""
+    name = found.get("type") if isinstance(found, Mapping) else found
+    return _LOCAL, (
+        f"the runs are started on this machine: your installation did not record the launcher "
+        f"{str(name)[:80]!r} that run.json names; give --launcher to use one"
+    )
+
+
+def _text(launcher: str | Mapping[str, Any]) -> str:
+    return json.dumps(launcher, sort_keys=True, default=str)
 
 
 def shared_threads(launcher: str, workers: int) -> dict[str, str]:
@@ -64,9 +94,8 @@ def work(
                 try:
                     jobs[key] = launcher.start(task)
                 except EbmError as error:
-                    with suppress(OSError):
-                        task.log.parent.mkdir(exist_ok=True)
-                        task.log.open("a").write(f"{error}\n")
+                    with suppress(OSError), task.open_log() as log:
+                        log.write(f"{error}\n".encode())
                     ended(key, None)
             for key, job in list(jobs.items()):
                 if interrupts.number is not None:

@@ -21,7 +21,13 @@ from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
-from ebmcore.runner.crew import open_launcher, shared_threads, work
+from ebmcore.runner.crew import (
+    open_launcher,
+    record_launcher,
+    recorded_launcher,
+    shared_threads,
+    work,
+)
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
@@ -101,7 +107,8 @@ def resume_seeds(
     outlived the parent's is waited for; one that was never begun is begun. A parent that has
     FINISHED is returned as it is. Once its metrics were being written, its children stand.
 
-    Workers and launcher are by default those it was begun with. No code from the directory is run:
+    Workers and launcher are by default those it was begun with, the launcher only where this user's
+    installation recorded it. No code from the directory is run:
     local plugin files are imported only when they are named in `plugins`. Raises EbmError when the
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
@@ -119,10 +126,11 @@ def resume_seeds(
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
     _check_workers(many)
-    named = launcher if launcher is not None else str(facts.get("launcher") or "local")
+    recorded, doubt = recorded_launcher(facts) if launcher is None else ("local", "")
+    named = recorded if launcher is None else launcher
     starter = _launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
-        for text in changed:
+        for text in [*changed, doubt] if doubt else changed:
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []
@@ -203,7 +211,7 @@ def _begin(
         params={"seeds": ",".join(map(str, seeds))},
         seeds=list(seeds),
         workers=workers,
-        launcher=recorded,
+        **record_launcher(recorded),
     )
 
 
@@ -295,7 +303,7 @@ class _Crew:
         self, key: str, seed: int, there: Account | None, variables: Mapping[str, str]
     ) -> Task:
         command = [sys.executable, "-m", "ebmcore"]
-        if there is None or there.status == "BROKEN":
+        if there is None or there.status == "BROKEN" or not self._is_beside(there):
             config = self.parent.directory.config_file.absolute()
             folder = self.parent.path.absolute().parent
             command += [
@@ -311,6 +319,10 @@ class _Crew:
         log = self.parent.path.absolute() / "logs" / f"{key}.txt"
         log.parent.mkdir(exist_ok=True)
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
+
+    def _is_beside(self, child: Account) -> bool:
+        """Whether a child lies where this parent's are put, and not where somebody's note says."""
+        return child.path.absolute().parent == self.parent.path.absolute().parent
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
         """Wait for children whose processes outlived their parent's, until they have ended."""
