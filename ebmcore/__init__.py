@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         RunInterrupted,
     )
     from ebmcore.hooks import hookimpl
+    from ebmcore.local import open_log
     from ebmcore.plugins import Host
     from ebmcore.runner import (
         Evaluation,
@@ -69,6 +70,7 @@ _HOME = {
         "RunInterrupted",
     ),
     "hooks": ("hookimpl",),
+    "local": ("open_log",),
     "plugins": ("Host",),
     "runner": (
         "Evaluation",
@@ -135,6 +137,7 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "open_log",
     "resume",
     "resume_seeds",
     "run",

@@ -18,14 +18,11 @@ may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a flo
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -170,29 +167,8 @@ class Task(NamedTuple):
     """A command line for a launcher to start, somewhere, once."""
 
     argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # where its output is added, standard error with it
+    log: Path  # where its output is added, standard error with it; `open_log` opens it
     env: Mapping[str, str] = {}  # variables over those that there are
-
-    def open_log(self) -> BinaryIO:
-        """Open the log to add to it, in a folder that is made where there is none.
-
-        Neither the file nor its folder may be a link, since the folder may be one that somebody
-        else can write. Raises OSError when it is one, is no plain file or can't be opened.
-        """
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        if os.open not in os.supports_dir_fd:  # Windows
-            return self.log.open("ab")
-        folder = os.open(self.log.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            # a FIFO in its place is not waited for
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-            handle = os.open(self.log.name, flags, 0o666, dir_fd=folder)
-        finally:
-            os.close(folder)
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            raise OSError(errno.EINVAL, "is no plain file", str(self.log))
-        return open(handle, "ab")
 
 
 class Job(Protocol):

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end
+
+
+def open_log(log: Path) -> BinaryIO:
+    """Open a task's log, in its folder, to be added to; the caller closes it.
+
+    Neither may be a link: a run directory, in which logs lie, may be somebody else's. Raises
+    EbmError when one is, or stands for another file than a plain one, and OSError.
+
+    Example:
+        >>> with open_log(task.log) as log:
+        ...     subprocess.Popen(task.argv, stdout=log, stderr=subprocess.STDOUT)
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(log.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        # a FIFO in its place is not waited for
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        handle = os.open(log.name, flags, 0o666, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no plain file", str(log))
+    return open(handle, "ab")
 
 
 class LocalJob:
@@ -69,7 +97,7 @@ class Local:
     def start(self, task: Task) -> LocalJob:
         """Start a process. Raises EbmError when there is no such program, or no such log."""
         try:
-            with task.open_log() as log:
+            with open_log(task.log) as log:
                 process = subprocess.Popen(
                     task.argv,
                     stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
+from ebmcore.local import open_log
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.threads import processors
 from ebmcore.tracking.seal import is_sealed, seal
@@ -94,7 +95,7 @@ def work(
                 try:
                     jobs[key] = launcher.start(task)
                 except EbmError as error:
-                    with suppress(OSError), task.open_log() as log:
+                    with suppress(OSError, EbmError), open_log(task.log) as log:
                         log.write(f"{error}\n".encode())
                     ended(key, None)
             for key, job in list(jobs.items()):

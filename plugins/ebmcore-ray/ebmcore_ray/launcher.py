@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
+from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task, open_log
 from ebmcore_ray.task import run
 
 _POLL = 0.1  # seconds between two looks at tasks that are to end
@@ -105,7 +105,7 @@ class Ray:
         """Hand a task to Ray. Raises EbmError when Ray doesn't take it."""
         here, grace = str(Path.cwd()), self.grace
         try:
-            task.open_log().close()
+            open_log(task.log).close()  # a log that can't be written is told here
             reference = self._remote.remote(
                 tuple(task.argv), str(task.log), dict(task.env), here, grace
             )

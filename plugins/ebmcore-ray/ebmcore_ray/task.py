@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ebmcore import Task
+from ebmcore import open_log
 
 _POLL = 0.1  # seconds between two looks at the command
 
@@ -24,7 +24,7 @@ def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, gr
     cancelled. Raises OSError when it can't be started.
     """
     with _cancelling() as cancelled:
-        with Task(argv, Path(log), env).open_log() as output:
+        with open_log(Path(log)) as output:
             process = subprocess.Popen(
                 argv,
                 cwd=folder,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import submitit
 
-from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
+from ebmcore import EbmError, PositiveFloat, PositiveInt, Task, open_log
 from ebmcore_slurm.task import run, write_variables
 
 _POLL = 0.5  # seconds between two looks at jobs that are to end
@@ -116,7 +116,7 @@ class Slurm:
         """Submit a task. Raises EbmError when Slurm doesn't take it."""
         here, grace = str(Path.cwd()), self.grace
         try:
-            task.open_log().close()
+            open_log(task.log).close()  # a log that can't be written is told here
             variables = write_variables(self._folder, task.env)
             job = self._executor.submit(
                 run, tuple(task.argv), str(task.log), str(variables), here, grace

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ebmcore import Task
+from ebmcore import open_log
 
 
 def write_variables(folder: Path, env: Mapping[str, str]) -> Path:
@@ -45,7 +45,7 @@ def run(argv: tuple[str, ...], log: str, variables: str, folder: str, grace: flo
     if threading.current_thread() is threading.main_thread():
         before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Task(argv, Path(log), env).open_log() as output:
+        with open_log(Path(log)) as output:
             process = subprocess.Popen(
                 argv,
                 cwd=folder,
