@@ -11,9 +11,8 @@ import yaml
 from ebmcore.runner.api import prepare_source
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
-from ebmcore.sweep.tally import Tally
+from ebmcore.sweep.tally import ERROR, RUN_DIR, Tally
 from ebmcore.sweep.verify import overridden
-from ebmcore.sweep.worker import ERROR, RUN_DIR
 from ebmcore.tracking import Parent
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 BEST = "best.yaml"
 SUMMARY = "summary.md"
 _LOST = "each worker that was at it died"
+_TEXT = 2000  # letters of why a trial failed, which stands in the database
 
 
 def best_trial(sweep: Sweep, found: Tally) -> FrozenTrial | None:
@@ -65,8 +65,9 @@ def _text(value: Any) -> str:
 
 
 def failures(found: Tally) -> list[str]:
-    """Say of each trial that failed why it did."""
-    return [f"trial {t.number}: {t.user_attrs.get(ERROR, _LOST)}" for t in found.failed]
+    """Say of each trial that failed why it did, in so many letters at most."""
+    whys = [(t.number, t.user_attrs.get(ERROR, _LOST)) for t in found.failed]
+    return [f"trial {number}: {why[:_TEXT]}{'…' * (len(why) > _TEXT)}" for number, why in whys]
 
 
 def headline(sweep: Sweep, found: Tally) -> str:
@@ -113,12 +114,14 @@ def markdown(sweep: Sweep, found: Tally) -> str:
     lines = [f"# {sweep.name}", "", f"{headline(sweep, found)}.", ""]
     lines += [_line(names), _line(["---"] * len(names)), *map(_line, rows(sweep, found))]
     if failed := failures(found):
-        lines += ["", "Failures:", "", *(f"- {text.splitlines()[0]}" for text in failed)]
+        firsts = ("".join(c if c.isprintable() else " " for c in t.splitlines()[0]) for t in failed)
+        lines += ["", "Failures:", "", *(f"- {text}" for text in firsts)]
     return "\n".join(lines) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    plain = ("".join(c if c.isprintable() else " " for c in cell) for cell in cells)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in plain) + " |"
 
 
 def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from filelock import FileLock, Timeout
+
 from ebmcore.config import Node
 from ebmcore.errors import EbmError
+from ebmcore.masking import mask
 from ebmcore.plugins import Host
-from ebmcore.runner.api import Prepared
+from ebmcore.runner.api import Prepared, prepare_source
 from ebmcore.runner.place import Place
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
+from ebmcore.sweep.guarded import trial_check
 from ebmcore.sweep.report import (
     BEST,
     SUMMARY,
@@ -25,23 +31,36 @@ from ebmcore.sweep.report import (
     rows,
     write_report,
 )
+from ebmcore.sweep.sampler_state import refuse_foreign_state
 from ebmcore.sweep.store import (
-    ATTRIBUTE,
-    begin_study,
     default_url,
-    join_study,
+    file_of,
+    join_hint,
+    named_url,
     open_storage,
-    remember,
-    shown,
+    variables,
     whole_url,
 )
-from ebmcore.sweep.tally import Tally
-from ebmcore.sweep.verify import launcher_node, make_launcher, verify
-from ebmcore.sweep.worker import RUN_DIR, Worker
-from ebmcore.tracking import Parent, runs_folder
+from ebmcore.sweep.study import (
+    ATTRIBUTE,
+    Facts,
+    begin_study,
+    join_study,
+    known_sweep,
+    own_tracking,
+    remember,
+)
+from ebmcore.sweep.tally import RUN_DIR, Tally
+from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verify
+from ebmcore.sweep.worker import Parent as WorkersParent
+from ebmcore.sweep.worker import Worker
+from ebmcore.tracking import Parent, is_parent, read_account, runs_folder
 
 if TYPE_CHECKING:
     from optuna import Study
+
+GROUP = "sweep"
+_BEGINS = 120.0  # seconds that another process may take to begin the same sweep
 
 
 class Swept(NamedTuple):
@@ -61,7 +80,7 @@ class Swept(NamedTuple):
             "status": self.status,
             "name": self.sweep.name,
             "run_dir": str(self.parent),
-            "storage": shown(self.url),
+            "storage": mask(self.url),
             "complete": len(self.found.complete),
             "pruned": len(self.found.pruned),
             "failed": len(self.found.failed),
@@ -128,16 +147,25 @@ def run_sweep(
     when workers die in vain; after a signal it returns, and the same call goes on.
     """
     sweep, prepared, node = checked
-    launcher = make_launcher(node)
     folder = runs_folder(runs_dir).absolute()
-    url = whole_url(sweep.keys.storage or default_url(folder, sweep.name))
+    url = whole_url(named_url(sweep.keys.storage or default_url(folder, sweep.name)))
+    if sweep.keys.storage is None and (file := file_of(url)) is not None and file.is_symlink():
+        raise EbmError(f"{file}: is a link to another place; name it as `storage` if it is yours")
     folder.mkdir(parents=True, exist_ok=True)
-    storage = open_storage(url, patience=sweep.keys.patience, retries=sweep.keys.retries)
-    study = begin_study(sweep, storage)
-    with _parent(study, prepared, folder) as parent:
-        facts = {"run_dir": str(parent.path), "token": _token(parent)}
-        remember(study, sweep, files=list(sweep.files), runs_dir=str(folder), parent=facts)
-        say(f"sweep {sweep.name}: {parent.path}; to help: ebmcore sweep --join '{shown(url)}'")
+    with contextlib.ExitStack() as stack:
+        launcher = make_launcher(node)
+        stack.callback(launcher.close)
+        with _one_at_a_time(folder, sweep.name):
+            study = _study(sweep, url)
+            parent = stack.enter_context(_parent(study, prepared, folder, url))
+            vouched = remember(
+                study,
+                sweep,
+                files=list(sweep.files),
+                runs_dir=str(folder),
+                parent={"run_dir": str(parent.path), "token": _token(parent)},
+            )
+        say(f"sweep {sweep.name}: {parent.path}; to help: {join_hint(url)}")
         files = [option for file in (*plugins, *sweep.files) for option in ("-p", file)]
         coordinator = Coordinator(
             study,
@@ -146,6 +174,7 @@ def run_sweep(
             url=url,
             workers=workers or sweep.keys.workers,
             options=("--runs-dir", str(folder), *files),
+            variables={**vouched, **variables(url), **_tracking_variables(prepared)},
             logs=parent.path / "logs",
             say=say,
         )
@@ -170,43 +199,98 @@ def join_sweep(
 ) -> int:
     """Take trials of a sweep until there are none; return how many were ended here.
 
-    Its local plugin files are code, and only imported when they are named in `plugins`. Raises
-    EbmError when there is no such sweep, or a file isn't named; KeyboardInterrupt after a signal.
+    Its local plugin files are code, and only imported when they are named in `plugins`. Where its
+    runs go and are sent is the caller's own setting, unless this user's installation recorded what
+    the database says. Raises EbmError when there is no such sweep, a file isn't named, or what the
+    database holds is none of a sweep's; KeyboardInterrupt after a signal.
     """
     Place.refuse_several("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
-    found, sweep, facts = join_study(whole_url(url), study, name)
+    found, sweep, facts = join_study(whole_url(named_url(url)), study, name)
     given = {Path(plugin).name for plugin in plugins}
-    if missing := [file for file in facts["files"] if Path(file).name not in given]:
+    if missing := [file for file in facts.files if Path(file).name not in given]:
         raise EbmError(
-            f"the sweep {sweep.name!r} uses local plugin files, which are code: name them by "
-            + " ".join(f"-p {file}" for file in missing)
+            f"the sweep {sweep.name!r:.80} uses local plugin files, which are code: name them by "
+            + " ".join(f"-p {shlex.quote(file)}" for file in missing)
         )
-    folder = runs_dir
-    if folder is None and Path(facts["runs_dir"]).is_dir():
-        folder = facts["runs_dir"]
+    sweep, text = own_tracking(sweep, facts)
+    if text:
+        say(text)
+    source = overridden(sweep, sweep.space.example(), sweep.name)
+    prepare_source(source, plugins)  # a base that can't be trained here fails no trial
+    folder, homes = _folders(facts, runs_dir)
+    parent = Path(facts.run_dir)
+    if not facts.own:
+        parent = runs_folder(folder).absolute() / parent.name
     return Worker(
         found,
         sweep,
         name=name,
-        parent=facts["parent"],
+        parent=WorkersParent(parent, facts.token),
         plugins=plugins,
         runs_dir=folder,
+        homes=homes,
         say=say,
     ).work()
 
 
-def _parent(study: Study, prepared: Prepared, runs_dir: Path) -> Parent:
-    """Begin the parent run, or take up the one that the study names."""
-    known = study.user_attrs.get(ATTRIBUTE)
+def _folders(facts: Facts, runs_dir: str | Path | None) -> tuple[str | Path | None, list[Path]]:
+    """Return where a worker's runs go, and further folders in which it may go on with runs."""
+    if not facts.own:
+        return runs_dir, []
+    known = Path(facts.runs_dir)
+    return (known if runs_dir is None and known.is_dir() else runs_dir), [known]
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
+    """Let nobody else begin this sweep from this folder meanwhile. Raises EbmError."""
+    slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:100]
+    lock = FileLock(folder / f".{slug}.sweep.lock", timeout=_BEGINS)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise EbmError(f"{folder}: another process is beginning the sweep {name!r}") from error
+
+
+def _study(sweep: Sweep, url: str) -> Study:
+    """Begin the study, or open it. Raises EbmError when it holds what no sweep puts there."""
+    keys = sweep.keys
+    storage = open_storage(
+        url, patience=keys.patience, retries=keys.retries, check=trial_check(sweep, url)
+    )
+    study = begin_study(sweep, storage)
+    refuse_foreign_state(sweep, study.get_trials(deepcopy=False))
+    return study
+
+
+def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Parent:
+    """Begin the parent run, or take up the one that the study names, if it is this user's."""
     tracking = prepared.config.tracking
-    if known is not None and (Path(known["parent"]["run_dir"]) / "run.json").is_file():
-        return Parent.resume(known["parent"]["run_dir"], tracking)
+    if ATTRIBUTE in study.user_attrs:
+        facts = known_sweep(study)[1]
+        place = Path(facts.run_dir) if facts.own else runs_dir / Path(facts.run_dir).name
+        account = read_account(place)
+        is_sweeps = is_parent(account.facts) and account.facts["group"] == GROUP
+        if is_sweeps and not place.is_symlink():
+            try:
+                return Parent.resume(place, tracking)
+            except EbmError as error:
+                raise EbmError(f"{error}; to help that one: {join_hint(url)}") from error
     host: Host = prepared.host
     return Parent.begin(
-        "sweep", prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir
+        GROUP, prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir
     )
+
+
+def _tracking_variables(prepared: Prepared) -> dict[str, str]:
+    """Return the tracking server with its password, which the study doesn't hold."""
+    tracking = prepared.config.tracking
+    if tracking is None or tracking.uri is None or mask(tracking.uri) == tracking.uri:
+        return {}
+    return {"MLFLOW_TRACKING_URI": tracking.uri}
 
 
 def _token(parent: Parent) -> str | None:

@@ -1,0 +1,242 @@
+"""The study of a sweep: what it says of itself, and how much of that this user recorded.
+
+Somebody else may have made the database, or may write to it. So a worker takes from it what to try
+and what came of it, and checks that. Where runs go and are sent is taken from it only under the
+seal of this user's installation, or as the coordinator that started the worker vouches for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ebmcore.config.sections import Tracking
+from ebmcore.errors import ConfigError, EbmError
+from ebmcore.masking import is_masked, mask
+from ebmcore.sweep.definition import Sweep, read_sweep
+from ebmcore.sweep.engine import make_pruner, make_sampler
+from ebmcore.sweep.guarded import StorageError, trial_check
+from ebmcore.sweep.sampler_state import refuse_foreign
+from ebmcore.sweep.store import file_of, open_storage
+from ebmcore.sweep.verify import optuna_faults
+from ebmcore.tracking.seal import is_sealed, seal
+from ebmcore.tracking.target import tracking_uri, whole_uri
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import BaseStorage
+
+ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
+VOUCHED_VARIABLE = "EBMCORE_SWEEP_VOUCHED"  # the hash of what a coordinator wrote there
+_SEALED = "sweep"
+_SHOWN = 20  # names of sweeps in a message
+_PATIENCE = 60  # until the sweep says its own
+
+
+class Facts(NamedTuple):
+    """What a study says of its sweep, each of it of the right type."""
+
+    definition: dict[str, Any]
+    files: tuple[str, ...]  # local plugin files of the base
+    runs_dir: str
+    run_dir: str  # of the parent
+    token: str | None  # of the parent's MLflow run
+    own: bool  # whether this user's installation recorded it
+
+
+def begin_study(sweep: Sweep, storage: BaseStorage) -> Study:
+    """Make a sweep's study, or return the one that was begun.
+
+    Raises EbmError when it was begun with another base, space or objective.
+    """
+    import optuna
+
+    study = optuna.create_study(
+        study_name=sweep.name,
+        storage=storage,
+        direction=sweep.objective.direction,
+        load_if_exists=True,
+    )
+    if ATTRIBUTE not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise EbmError(
+                f"the study {sweep.name!r} is no sweep of ebmcore's; choose another name"
+            )
+        return study
+    before, now = known_sweep(study)[0].question(), sweep.question()
+    if changed := [key for key in now if before.get(key) != now[key]]:
+        raise EbmError(
+            f"the sweep {sweep.name!r} was begun with another {' and '.join(changed)}, and its "
+            "trials can't be compared with new ones; give this sweep a `name` of its own"
+        )
+    _check_direction(study, sweep)
+    return study
+
+
+def remember(study: Study, sweep: Sweep, **facts: Any) -> dict[str, str]:
+    """Write what workers need to know into the study, in place of what was there.
+
+    Args:
+        study: The sweep's.
+        sweep: The sweep.
+        facts: `files`, `runs_dir`, and `parent` with its `run_dir` and `token`.
+
+    Returns the variables by which workers that are started now know it again.
+    """
+    written = {"definition": sweep.definition(), **facts}
+    text = _text(written)
+    study.set_user_attr(ATTRIBUTE, {**written, "seal": seal(_SEALED, text)})
+    return {VOUCHED_VARIABLE: _hash(text)}
+
+
+def known_sweep(study: Study) -> tuple[Sweep, Facts]:
+    """Return what a study was begun with. Raises EbmError when it holds something else."""
+    return _read(study.study_name, study.user_attrs.get(ATTRIBUTE))
+
+
+def join_study(url: str, name: str | None, worker: str) -> tuple[Study, Sweep, Facts]:
+    """Open a sweep that somebody has begun: its study, its definition, where its runs are.
+
+    Nothing is written, and nothing is started. Raises EbmError when there is none, there are
+    several and none is named, or it is not as a sweep leaves it.
+    """
+    file = file_of(url)
+    if file is not None and not file.is_file():
+        raise EbmError(f"storage {mask(url)}: there is no such file, so there is no sweep to join")
+    sweep, facts = _find(url, name)
+    if problems := optuna_faults(sweep):
+        text = "; ".join(map(str, problems))[:500]
+        raise StorageError(f"storage {mask(url)}: the sweep {sweep.name!r:.80}: {text}")
+    if not facts.own:
+        refuse_foreign(sweep)
+    study = _load(url, sweep, trial_check(sweep, url), worker)
+    _check_direction(study, sweep)
+    study.get_trials(deepcopy=False)  # each of them is looked at
+    return study, sweep, facts
+
+
+def _find(url: str, name: str | None) -> tuple[Sweep, Facts]:
+    storage = open_storage(url, patience=_PATIENCE, retries=0)
+    found = {
+        study.study_name: study.user_attrs[ATTRIBUTE]
+        for study in storage.get_all_studies()
+        if ATTRIBUTE in study.user_attrs
+    }
+    if name is None and len(found) == 1:
+        (name,) = found
+    if name is None or name not in found:
+        names = [str(other)[:80] for other in sorted(found, key=str)]
+        there = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+        wanted = "say which by --study" if name is None and found else f"there is no {name!r}"
+        wanted = "there is no sweep" if not found else wanted
+        raise EbmError(f"storage {mask(url)}: {wanted}; sweeps there: {there or 'none'}")
+    return _read(name, found[name])
+
+
+def _load(url: str, sweep: Sweep, check: Any, worker: str) -> Study:
+    import optuna
+
+    storage = open_storage(
+        url, patience=sweep.keys.patience, retries=sweep.keys.retries, check=check
+    )
+    return optuna.load_study(
+        study_name=sweep.name,
+        storage=storage,
+        sampler=make_sampler(sweep.sampler, worker),
+        pruner=make_pruner(sweep.pruner),
+    )
+
+
+def _check_direction(study: Study, sweep: Sweep) -> None:
+    found = [direction.name.lower() for direction in study.directions]
+    if found != [sweep.objective.direction]:
+        raise StorageError(
+            f"the study {sweep.name!r:.80} should {sweep.objective.direction}; it is to "
+            f"{' and '.join(found)}"
+        )
+
+
+def _read(name: str, found: Any) -> tuple[Sweep, Facts]:
+    """Read a study's attribute, which anybody may have written."""
+    try:
+        facts = _facts(found)
+        sweep = read_sweep({**facts.definition, "name": name})
+    except (ConfigError, ValueError, RecursionError) as error:
+        text = " ".join(str(error).split())[:500]
+        raise StorageError(
+            f"the study {name!r:.80} is not as ebmcore leaves a sweep: {text}"
+        ) from error
+    return sweep, facts
+
+
+def _facts(found: Any) -> Facts:
+    """Hold what was found against what `remember` writes. Raises ValueError."""
+    if not isinstance(found, Mapping):
+        raise ValueError(f"it says {found!r:.80} of itself")
+    definition, files, parent = found.get("definition"), found.get("files"), found.get("parent")
+    if not isinstance(definition, dict) or not isinstance(definition.get("base"), dict):
+        raise ValueError("it holds no definition with its base")
+    if not isinstance(files, Sequence) or isinstance(files, str) or not all(map(_is_path, files)):
+        raise ValueError(f"its plugin files are {files!r:.80}")
+    if not isinstance(parent, Mapping) or not _is_path(parent.get("run_dir")):
+        raise ValueError(f"its parent run is {parent!r:.80}")
+    if not _is_path(found.get("runs_dir")):
+        raise ValueError(f"its folder of runs is {found.get('runs_dir')!r:.80}")
+    token = parent.get("token")
+    text = _text({key: value for key, value in found.items() if key != "seal"})
+    return Facts(
+        definition,
+        tuple(files),
+        found["runs_dir"],
+        parent["run_dir"],
+        token if isinstance(token, str) else None,
+        is_sealed(found.get("seal"), _SEALED, text)
+        or os.environ.get(VOUCHED_VARIABLE) == _hash(text),
+    )
+
+
+def _is_path(found: Any) -> bool:
+    """Whether this may name a file or a folder that has a name."""
+    return isinstance(found, str) and found.isprintable() and Path(found).name not in ("", "..")
+
+
+def _text(written: Mapping[str, Any]) -> str:
+    return json.dumps(written, sort_keys=True)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def own_tracking(sweep: Sweep, facts: Facts) -> tuple[Sweep, str]:
+    """Take out of a base the MLflow that this user neither recorded nor names now.
+
+    Returns the sweep with the base that trials may be trained with, and what to say.
+    """
+    tracking = sweep.base.tree.get("tracking")
+    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    if not isinstance(uri, str):
+        return sweep, ""
+    assert isinstance(tracking, dict)
+    mine = tracking_uri(Tracking())
+    if uri == mask(mine) or whole_uri(uri) == mine:  # with its password, if it has one
+        others = {key: value for key, value in tracking.items() if key != "uri"}
+        return _with_tracking(sweep, others), ""
+    if facts.own and not is_masked(uri):
+        return sweep, ""
+    why = "its password is kept in no database" if facts.own else "the database alone names it"
+    return _with_tracking(sweep, "off"), (
+        f"no trial is sent to MLflow at {mask(uri)!r:.200}, since {why}; set MLFLOW_TRACKING_URI "
+        "to it to send them there"
+    )
+
+
+def _with_tracking(sweep: Sweep, tracking: Any) -> Sweep:
+    import dataclasses
+
+    base = sweep.base._replace(tree={**sweep.base.tree, "tracking": tracking})
+    return dataclasses.replace(sweep, base=base)
