@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import optuna
 import yaml
 
-from ebmcore.sweep import check_sweep, join_sweep
-from ebmcore.sweep.store import open_storage
-from ebmcore.sweep.study import begin_study, remember
+from ebmcore.sweep import check_sweep, join_sweep, run_sweep
+from ebmcore.sweep.study import open_study, remember
 from ebmcore.tracking import Parent
 
 PARTS = Path(__file__).with_name("parts.py")
@@ -49,7 +49,7 @@ def begin(file):
     checked = check_sweep(file)
     sweep = checked.sweep
     url = sweep.keys.storage or f"sqlite:///{Path.cwd()}/study.db"
-    study = begin_study(sweep, open_storage(url, patience=sweep.keys.patience, retries=1))
+    study = open_study(sweep, url)
     with Parent.begin("sweep", checked.prepared.config.record, tracking=None) as parent:
         facts = {"run_dir": str(parent.path.absolute()), "token": None}
         runs = str(Path("runs").absolute())
@@ -59,6 +59,30 @@ def begin(file):
 
 def work(url, said=None, **options):
     return join_sweep(url, [str(PARTS)], say=(said if said is not None else []).append, **options)
+
+
+def rewrite(url, name, change):
+    """Change what a study says of itself, as somebody who can write the database does."""
+    study = optuna.load_study(study_name=name, storage=url)
+    found = study.user_attrs["ebmcore"]
+    change(found)
+    study.set_user_attr("ebmcore", found)
+
+
+def trial_of(sweep, state=None, value=1.0, **attrs):
+    """Return a trial of a sweep in the middle of its range."""
+    return optuna.create_trial(
+        state=state or optuna.trial.TrialState.COMPLETE,
+        params={"optimizer.lr": 0.01},
+        distributions={"optimizer.lr": sweep.space.ranges["optimizer.lr"].distribution()},
+        value=value if state is None else None,
+        **attrs,
+    )
+
+
+def go_on(url):
+    """Give the command again by which the sweep was begun."""
+    return run_sweep(check_sweep("tune.yaml"), [str(PARTS)], say=print)
 
 
 def facts_of(trial):

@@ -105,7 +105,7 @@ def test_a_trial_whose_worker_died_is_gone_on_with_where_its_run_is(base):
     run_dir = Path(trial.user_attrs["run_dir"])
     # the same study with its only trial cut short, as a dead worker leaves it
     other = f"{url.removesuffix('.db')}-2.db"
-    again = begin_study(check_sweep("tune.yaml").sweep, open_storage(other, patience=1, retries=1))
+    again = begin_study(check_sweep("tune.yaml").sweep, open_storage(other))
     again.set_user_attr("ebmcore", study.user_attrs["ebmcore"])
     again.add_trial(
         optuna.create_trial(
@@ -148,7 +148,7 @@ def test_the_value_of_a_trial_of_several_seeds_is_their_median(base):
         distributions=trial.distributions, user_attrs={"run_dir": str(group.dir)},
     )  # fmt: skip
     other = f"{url.removesuffix('.db')}-2.db"
-    again = begin_study(check_sweep("tune.yaml").sweep, open_storage(other, patience=1, retries=1))
+    again = begin_study(check_sweep("tune.yaml").sweep, open_storage(other))
     again.set_user_attr("ebmcore", study.user_attrs["ebmcore"])
     again.add_trial(taken_away)
     give_back(again, 0, retries=1)
@@ -211,7 +211,7 @@ def test_a_worker_that_died_before_it_took_its_name_is_found_as_well(base):
 
 
 def begin_again(url):
-    return begin_study(check_sweep("tune.yaml").sweep, open_storage(url, patience=300, retries=1))
+    return begin_study(check_sweep("tune.yaml").sweep, open_storage(url))
 
 
 def test_a_journal_serves_as_well(base, tmp_path):

@@ -52,11 +52,11 @@ def told(url: str, error: BaseException, what: str) -> str:
     return f"{found}. When that is mended, the same command goes on"
 
 
-def guarded(base: type[Any], url: str, check: Callable[[FrozenTrial], None] | None) -> type[Any]:
+def guarded(base: type[Any], url: str) -> type[Any]:
     """Make a subclass of a storage of Optuna's, each call of which raises StorageError or nothing.
 
     But for what Optuna itself means by an exception: that a study is there, or that a trial has
-    ended. Every trial that a call returns has passed the check.
+    ended. Every trial that a call returns has passed its `check`, when it has been given one.
     """
     inside = threading.local()  # the calls that a call makes keep what they raise
 
@@ -67,7 +67,7 @@ def guarded(base: type[Any], url: str, check: Callable[[FrozenTrial], None] | No
                 return method(self, *args, **kwargs)
             inside.on = True
             try:
-                return _checked(method(self, *args, **kwargs), check)
+                return _checked(method(self, *args, **kwargs), self.check)
             except Exception as error:
                 if isinstance(error, (EbmError, *_meant())):
                     raise
@@ -86,7 +86,7 @@ def guarded(base: type[Any], url: str, check: Callable[[FrozenTrial], None] | No
     beat = methods.get("record_heartbeat")
     if beat is not None:
         methods["record_heartbeat"] = _beating(beat)
-    return type(base.__name__, (base,), methods)
+    return type(base.__name__, (base,), {**methods, "check": None})
 
 
 def _meant() -> tuple[type[Exception], ...]:

@@ -20,7 +20,6 @@ from ebmcore.runner.place import Place
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
-from ebmcore.sweep.guarded import trial_check
 from ebmcore.sweep.report import (
     BEST,
     SUMMARY,
@@ -31,22 +30,20 @@ from ebmcore.sweep.report import (
     rows,
     write_report,
 )
-from ebmcore.sweep.sampler_state import refuse_foreign_state
 from ebmcore.sweep.store import (
     default_url,
     file_of,
     join_hint,
     named_url,
-    open_storage,
     variables,
     whole_url,
 )
 from ebmcore.sweep.study import (
     ATTRIBUTE,
     Facts,
-    begin_study,
     join_study,
     known_sweep,
+    open_study,
     own_tracking,
     remember,
 )
@@ -156,7 +153,7 @@ def run_sweep(
         launcher = make_launcher(node)
         stack.callback(launcher.close)
         with _one_at_a_time(folder, sweep.name):
-            study = _study(sweep, url)
+            study = open_study(sweep, url)
             parent = stack.enter_context(_parent(study, prepared, folder, url))
             vouched = remember(
                 study,
@@ -253,17 +250,6 @@ def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
             yield
     except Timeout as error:
         raise EbmError(f"{folder}: another process is beginning the sweep {name!r}") from error
-
-
-def _study(sweep: Sweep, url: str) -> Study:
-    """Begin the study, or open it. Raises EbmError when it holds what no sweep puts there."""
-    keys = sweep.keys
-    storage = open_storage(
-        url, patience=keys.patience, retries=keys.retries, check=trial_check(sweep, url)
-    )
-    study = begin_study(sweep, storage)
-    refuse_foreign_state(sweep, study.get_trials(deepcopy=False))
-    return study
 
 
 def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Parent:

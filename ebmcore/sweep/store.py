@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+    from ebmcore.sweep.definition import Sweep
+
 STORAGE_VARIABLE = "EBMCORE_SWEEP_STORAGE"  # the url with its password, which no command line has
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 _ATTEMPTS = 6  # to make tables that another process is making
@@ -84,61 +86,52 @@ def join_hint(url: str) -> str:
     return f"{command} (with {STORAGE_VARIABLE} set to the whole url, which has the password)"
 
 
-def open_storage(
-    url: str,
-    *,
-    patience: int,
-    retries: int,
-    check: Callable[[FrozenTrial], None] | None = None,
-) -> BaseStorage:
+def open_storage(url: str) -> BaseStorage:
     """Open an Optuna storage; whatever it raises from then on is a StorageError.
 
-    Args:
-        url: Beside what Optuna takes there is journal:///PATH, a file for file systems without
-            locks; there a joined worker that dies is not noticed, since a journal holds no signs of
-            life.
-        patience: Seconds without a sign of life after which a worker is taken for dead.
-        retries: How many times its trial is tried again.
-        check: Sees every trial that is read, and raises StorageError for one that is none.
-
-    Raises EbmError when it can't be opened.
+    Beside what Optuna takes there is journal:///PATH, a file for file systems without locks; there
+    a joined worker that dies is not noticed, since a journal holds no signs of life. Raises
+    EbmError when it can't be opened.
     """
     file = file_of(url)
     try:
         with quiet():
-            if url.startswith("journal:"):
-                assert file is not None
-                return _journal(file, url, check)
             if url.startswith("redis"):
                 raise EbmError(
                     f"storage {mask(url)}: Optuna keeps pickles in redis, which are code that "
                     "others may write; use a database, such as postgresql://…"
                 )
-            return _database(url, file, patience, retries, check)
+            if file is not None and url.startswith("journal"):
+                return _journal(file, url)
+            return _database(url, file)
     except EbmError:
         raise
     except Exception as error:  # of a driver, of a network, of a url that is none
         raise StorageError(told(url, error, "can't be opened")) from error
 
 
-def _journal(file: Path, url: str, check: Callable[[FrozenTrial], None] | None) -> BaseStorage:
+def watch(storage: BaseStorage, sweep: Sweep, check: Callable[[FrozenTrial], None]) -> None:
+    """Have an open storage watch a sweep's workers as it says, and look at each trial it reads."""
+    watched: Any = storage
+    watched.check = check
+    if hasattr(watched, "heartbeat_interval"):
+        watched.heartbeat_interval = max(1, sweep.keys.patience // 6)
+        watched.grace_period = sweep.keys.patience
+        watched.heartbeat_stale_trial_callback = try_again(sweep.keys.retries)
+
+
+def _journal(file: Path, url: str) -> BaseStorage:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     if file.exists() and not file.is_file():
         raise StorageError(f"storage {mask(url)}: is no plain file")
-    made: Any = guarded(JournalStorage, url, check)
     lock: Any = JournalLock(file)  # it has what Optuna calls
-    return made(JournalFileBackend(str(file), lock))  # type: ignore[no-any-return]
+    made: BaseStorage = guarded(JournalStorage, url)(JournalFileBackend(str(file), lock))
+    return made
 
 
-def _database(
-    url: str,
-    file: Path | None,
-    patience: int,
-    retries: int,
-    check: Callable[[FrozenTrial], None] | None,
-) -> BaseStorage:
+def _database(url: str, file: Path | None) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -147,21 +140,17 @@ def _database(
         make_database(file)
         examine(file)
         settings = {"creator": lambda: connect(file)}
-    made: Any = guarded(RDBStorage, url, check)
+    template = url.replace("{", "{{").replace("}", "}}")  # which Optuna formats
     for attempt in range(_ATTEMPTS):
         try:
-            return made(  # type: ignore[no-any-return]
-                url.replace("{", "{{").replace("}", "}}"),  # which Optuna formats
-                engine_kwargs=settings,
-                heartbeat_interval=max(1, patience // 6),
-                grace_period=patience,
-                heartbeat_stale_trial_callback=try_again(retries),
-            )
+            made: BaseStorage = guarded(RDBStorage, url)(template, engine_kwargs=settings)
         except SQLAlchemyError as error:  # another process makes the tables right now
             made_now = any(words in str(error).lower() for words in ("already exists", "duplicate"))
             if not made_now or attempt + 1 == _ATTEMPTS:
                 raise
             time.sleep(0.2 * 2**attempt)
+        else:
+            return made
     raise AssertionError
 
 

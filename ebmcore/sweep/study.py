@@ -20,8 +20,8 @@ from ebmcore.masking import is_masked, mask
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import make_pruner, make_sampler
 from ebmcore.sweep.guarded import StorageError, trial_check
-from ebmcore.sweep.sampler_state import refuse_foreign
-from ebmcore.sweep.store import file_of, open_storage
+from ebmcore.sweep.sampler_state import refuse_foreign, refuse_foreign_state
+from ebmcore.sweep.store import file_of, open_storage, watch
 from ebmcore.sweep.verify import optuna_faults
 from ebmcore.tracking.seal import is_sealed, seal
 from ebmcore.tracking.target import tracking_uri, whole_uri
@@ -34,7 +34,6 @@ ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
 VOUCHED_VARIABLE = "EBMCORE_SWEEP_VOUCHED"  # the hash of what a coordinator wrote there
 _SEALED = "sweep"
 _SHOWN = 20  # names of sweeps in a message
-_PATIENCE = 60  # until the sweep says its own
 
 
 class Facts(NamedTuple):
@@ -98,29 +97,49 @@ def known_sweep(study: Study) -> tuple[Sweep, Facts]:
     return _read(study.study_name, study.user_attrs.get(ATTRIBUTE))
 
 
+def open_study(sweep: Sweep, url: str) -> Study:
+    """Begin the study of a sweep, or open it, and look at all that it holds.
+
+    Raises EbmError when it was begun with another question, or holds what no sweep puts there.
+    """
+    storage = open_storage(url)
+    watch(storage, sweep, trial_check(sweep, url))
+    study = begin_study(sweep, storage)
+    refuse_foreign_state(sweep, study.get_trials(deepcopy=False))
+    return study
+
+
 def join_study(url: str, name: str | None, worker: str) -> tuple[Study, Sweep, Facts]:
     """Open a sweep that somebody has begun: its study, its definition, where its runs are.
 
     Nothing is written, and nothing is started. Raises EbmError when there is none, there are
     several and none is named, or it is not as a sweep leaves it.
     """
+    import optuna
+
     file = file_of(url)
     if file is not None and not file.is_file():
         raise EbmError(f"storage {mask(url)}: there is no such file, so there is no sweep to join")
-    sweep, facts = _find(url, name)
+    storage = open_storage(url)
+    sweep, facts = _find(storage, url, name)
     if problems := optuna_faults(sweep):
         text = "; ".join(map(str, problems))[:500]
         raise StorageError(f"storage {mask(url)}: the sweep {sweep.name!r:.80}: {text}")
     if not facts.own:
         refuse_foreign(sweep)
-    study = _load(url, sweep, trial_check(sweep, url), worker)
+    watch(storage, sweep, trial_check(sweep, url))
+    study = optuna.load_study(
+        study_name=sweep.name,
+        storage=storage,
+        sampler=make_sampler(sweep.sampler, worker),
+        pruner=make_pruner(sweep.pruner),
+    )
     _check_direction(study, sweep)
-    study.get_trials(deepcopy=False)  # each of them is looked at
+    refuse_foreign_state(sweep, study.get_trials(deepcopy=False))
     return study, sweep, facts
 
 
-def _find(url: str, name: str | None) -> tuple[Sweep, Facts]:
-    storage = open_storage(url, patience=_PATIENCE, retries=0)
+def _find(storage: BaseStorage, url: str, name: str | None) -> tuple[Sweep, Facts]:
     found = {
         study.study_name: study.user_attrs[ATTRIBUTE]
         for study in storage.get_all_studies()
@@ -135,20 +154,6 @@ def _find(url: str, name: str | None) -> tuple[Sweep, Facts]:
         wanted = "there is no sweep" if not found else wanted
         raise EbmError(f"storage {mask(url)}: {wanted}; sweeps there: {there or 'none'}")
     return _read(name, found[name])
-
-
-def _load(url: str, sweep: Sweep, check: Any, worker: str) -> Study:
-    import optuna
-
-    storage = open_storage(
-        url, patience=sweep.keys.patience, retries=sweep.keys.retries, check=check
-    )
-    return optuna.load_study(
-        study_name=sweep.name,
-        storage=storage,
-        sampler=make_sampler(sweep.sampler, worker),
-        pruner=make_pruner(sweep.pruner),
-    )
 
 
 def _check_direction(study: Study, sweep: Sweep) -> None:
