@@ -162,7 +162,7 @@ def run_sweep(
                 runs_dir=str(folder),
                 parent={"run_dir": str(parent.path), "token": _token(parent)},
             )
-        say(f"sweep {sweep.name}: {parent.path}; to help: {join_hint(url)}")
+        say(f"sweep {sweep.name}: {parent.path}; {join_hint(url)}")
         files = [option for file in (*plugins, *sweep.files) for option in ("-p", file)]
         coordinator = Coordinator(
             study,
@@ -264,7 +264,7 @@ def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Paren
             try:
                 return Parent.resume(place, tracking)
             except EbmError as error:
-                raise EbmError(f"{error}; to help that one: {join_hint(url)}") from error
+                raise EbmError(f"{error}; {join_hint(url)}") from error
     host: Host = prepared.host
     return Parent.begin(
         GROUP, prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir

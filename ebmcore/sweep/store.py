@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -79,11 +78,10 @@ def variables(url: str) -> dict[str, str]:
 
 
 def join_hint(url: str) -> str:
-    """Say what to type in order to help; it can be pasted into a shell."""
-    command = f"ebmcore sweep --join {shlex.quote(mask(url))}"
-    if not variables(url):
-        return command
-    return f"{command} (with {STORAGE_VARIABLE} set to the whole url, which has the password)"
+    """Say what to type in order to help; a command that can be pasted into a shell ends it."""
+    secret = f", with {STORAGE_VARIABLE} set to the storage's whole url" if variables(url) else ""
+    quoted = "'" + mask(url).replace("'", "'\\''") + "'"
+    return f"to help{secret}: ebmcore sweep --join {quoted}"
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -134,12 +132,14 @@ def _journal(file: Path, url: str) -> BaseStorage:
 def _database(url: str, file: Path | None) -> BaseStorage:
     from optuna.storages import RDBStorage
     from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
     settings: dict[str, Any] = {}
     if file is not None:
         make_database(file)
         examine(file)
-        settings = {"creator": lambda: connect(file)}
+        # a connection that is kept would go on with the pages that it knows of a damaged file
+        settings = {"creator": lambda: connect(file), "poolclass": NullPool}
     template = url.replace("{", "{{").replace("}", "}}")  # which Optuna formats
     for attempt in range(_ATTEMPTS):
         try:

@@ -161,7 +161,7 @@ class Worker:
         except Exception as error:
             lost = isinstance(error, (UpdateFinishedTrialError, ValueError)) and self._has_ended()
             if not lost:
-                raise _confused("sampler", error) from error
+                raise _behind(error) or _confused("sampler", error) from error
             self.say(f"trial {self.trial}: {_LOST}")
             return True
         if self.confused is not None:
@@ -289,6 +289,13 @@ class Worker:
         if not math.isfinite(value):
             raise NoValueError(f"{metric} is {value}, which is no value to compare")
         return value
+
+
+def _behind(error: BaseException | None) -> StorageError | None:
+    """Return what the storage raised first, where Optuna stumbled over it."""
+    while error is not None and not isinstance(error, StorageError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _confused(what: str, error: Exception) -> StorageError:
