@@ -37,45 +37,67 @@ def command():
     commands.close()
 
 
+HELD = """
+import os
+import signal
+import time
+from pathlib import Path
+
+from ebmcore import loss
+
+@loss
+def held(energy, x, step):
+    # as long as there is a file `hold`, no trial comes further, unless it is asked to end
+    interrupts = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    while step >= 40 and Path("hold").exists() and interrupts.number is None:
+        Path(f"held-{os.getpid()}").touch()
+        time.sleep(0.02)
+    return energy(x).mean()
+"""
+
+
 def study_of(tmp_path, name="tune"):
-    sweeping.wait(
-        lambda: list((tmp_path / "runs").glob(f"{name}-*/run.json"))
-    )  # begun after the study
+    # its run is begun after it
+    sweeping.wait(lambda: list((tmp_path / "runs").glob(f"{name}-*/run.json")))
     file = tmp_path / "runs" / f"{name}.sweep.db"
     return optuna.load_study(study_name=name, storage=f"sqlite:///{file}")
 
 
-def at_work(study, *, past=0):
-    """The trials that are under way and whose runs have written something."""
-    ended = sum(t.state.is_finished() for t in study.trials)
-    running = [t for t in study.trials if t.state.name == "RUNNING" and "run_dir" in t.user_attrs]
-    begun = [t for t in running if Path(t.user_attrs["run_dir"], "metrics.jsonl").is_file()]
-    return begun if ended >= past else []
+def pid_of(trial):
+    return int(trial.user_attrs["worker"].rpartition(":")[2])
+
+
+def held(study):
+    """The trials that have come as far as any does."""
+    running = [t for t in study.trials if t.state.name == "RUNNING" and "worker" in t.user_attrs]
+    return [t for t in running if Path(f"held-{pid_of(t)}").exists()]
 
 
 @pytest.fixture
-def slow_base(base):
-    """Trials that take a second and a half, most of it asleep, so that there is time to kill."""
-    base["loss"] = [{"type": "size"}, {"type": "dawdles", "weight": 0.0}]
+def held_base(base, tmp_path):
+    """Trials that wait at their 40th step of 60, for what the test does to them."""
+    (tmp_path / "held.py").write_text(HELD)
+    (tmp_path / "hold").touch()
+    base["plugins"]["files"].append(str(tmp_path / "held.py"))
+    base["loss"] = [{"type": "size"}, {"type": "held", "weight": 0.0}]
     base["train"] = {
-        "steps": 130,
-        "batch_size": 20,
-        "log_every": 10,
-        "checkpoint_every": "30 steps",
-    }
+        "steps": 60, "batch_size": 20, "log_every": 10, "checkpoint_every": "30 steps",
+    }  # fmt: skip
     return base
 
 
 @pytest.mark.slow
-def test_twelve_trials_outlive_a_killed_worker_and_take_help(slow_base, command, store, tmp_path):
-    slow_base["tracking"] = {}
-    file = sweeping.write(slow_base, budget={"trials": 12}, workers=2)
+def test_twelve_trials_outlive_a_killed_worker_and_take_help(held_base, command, store, tmp_path):
+    held_base["tracking"] = {}
+    file = sweeping.write(held_base, budget={"trials": 12}, workers=2)
     coordinator = command(file, "--json")
     study = study_of(tmp_path)
-    victim = sweeping.wait(lambda: at_work(study))[0]
+    victim = sweeping.wait(lambda: held(study))[0]
+    os.kill(pid_of(victim), signal.SIGKILL)
     url = f"sqlite:///{tmp_path}/runs/tune.sweep.db"
-    joined = command("--join", url, "-p", PARTS, "--json")
-    os.kill(int(victim.user_attrs["worker"].rpartition(":")[2]), signal.SIGKILL)
+    joined = command("--join", url, "-p", PARTS, "-p", "held.py", "--json")
+    sweeping.wait(lambda: any("joined-" in t.user_attrs["worker"] for t in held(study)))
+    (tmp_path / "hold").unlink()
     code, swept, error = sweeping.ends(coordinator)
     assert code == 0, error
     assert (swept["complete"], swept["failed"], swept["pruned"]) == (12, 0, 0)
@@ -112,17 +134,17 @@ def test_twelve_trials_outlive_a_killed_worker_and_take_help(slow_base, command,
     assert summary.count("| COMPLETE |") == 12
     assert "12 complete, 0 pruned, 0 failed; best loss/size" in summary
     best = yaml.safe_load((parent / "best.yaml").read_text())
-    assert best["seed"] == slow_base["seed"]
+    assert best["seed"] == held_base["seed"]
     best["tracking"] = "off"
     assert ebmcore.run(best, progress=False).metrics["loss/size"] == swept["best"]["value"]
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_interrupted_goes_on_by_the_same_command(slow_base, command, tmp_path):
-    file = sweeping.write(slow_base, budget={"trials": 3}, workers=2)
+def test_a_sweep_that_was_interrupted_goes_on_by_the_same_command(held_base, command, tmp_path):
+    file = sweeping.write(held_base, budget={"trials": 3}, workers=2)
     first = command(file, "--json")
     study = study_of(tmp_path)
-    sweeping.wait(lambda: at_work(study))
+    sweeping.wait(lambda: len(held(study)) == 2)
     first.send_signal(signal.SIGTERM)
     code, swept, error = sweeping.ends(first)
     assert (code, swept["status"]) == (143, "KILLED"), error
@@ -130,9 +152,10 @@ def test_a_sweep_that_was_interrupted_goes_on_by_the_same_command(slow_base, com
     assert json.loads((parent / "run.json").read_text())["status"] == "KILLED"
     states = [trial.state.name for trial in tally(study).trials]
     assert "RUNNING" not in states
-    assert "WAITING" in states
+    assert states == ["WAITING"] * 2
     assert (parent / "summary.md").is_file()
 
+    (tmp_path / "hold").unlink()
     code, swept, error = sweeping.ends(command(file, "--json", "--workers", "1"))
     assert (code, swept["complete"], swept["failed"]) == (0, 3, 0), error
     assert Path(swept["run_dir"]) == parent

@@ -143,8 +143,10 @@ def _odd(trial: FrozenTrial, sweep: Sweep, distributions: Mapping[str, Any]) -> 
             return f"its {key!r:.80} is not in the space"
         if found != distributions[key]:
             return f"its {key!r:.80} has another range"
+    judged = trial.state.name in ("COMPLETE", "PRUNED")  # any other may fail for its value
     for key, value in trial.params.items():
-        if key not in trial.distributions or not sweep.space.ranges[key].holds(value):
+        known = key in trial.distributions
+        if not known or (judged and not sweep.space.ranges[key].holds(value)):
             return f"its {key!r:.80} is {value!r:.80}, which is not in the space"
     values = trial.values
     if values is not None and (len(values) != 1 or not _is_finite(values[0])):
@@ -168,7 +170,7 @@ def _odd_attributes(trial: FrozenTrial) -> str:
         return f"it is trial {first!r:.80} tried again"
     history = trial.system_attrs.get(RETRY_HISTORY, [])
     if not isinstance(history, list) or not all(_is_count(n, trial.number - 1) for n in history):
-        return f"it was tried as {history!r:.80}"
+        return f"its earlier tries are {history!r:.80}"
     return ""
 
 

@@ -114,14 +114,17 @@ def markdown(sweep: Sweep, found: Tally) -> str:
     lines = [f"# {sweep.name}", "", f"{headline(sweep, found)}.", ""]
     lines += [_line(names), _line(["---"] * len(names)), *map(_line, rows(sweep, found))]
     if failed := failures(found):
-        firsts = ("".join(c if c.isprintable() else " " for c in t.splitlines()[0]) for t in failed)
-        lines += ["", "Failures:", "", *(f"- {text}" for text in firsts)]
-    return "\n".join(lines) + "\n"
+        lines += ["", "Failures:", "", *(f"- {text.splitlines()[0]}" for text in failed)]
+    return "\n".join(map(_plain, lines)) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
-    plain = ("".join(c if c.isprintable() else " " for c in cell) for cell in cells)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in plain) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(line: str) -> str:
+    """Return a line without what a terminal would obey; names and reasons come of the storage."""
+    return "".join(c if c.isprintable() else " " for c in line)
 
 
 def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:

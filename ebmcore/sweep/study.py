@@ -143,7 +143,9 @@ def _find(storage: BaseStorage, url: str, name: str | None) -> tuple[Sweep, Fact
     found = {
         study.study_name: study.user_attrs[ATTRIBUTE]
         for study in storage.get_all_studies()
-        if ATTRIBUTE in study.user_attrs
+        if isinstance(study.study_name, str)
+        and isinstance(study.user_attrs, Mapping)
+        and ATTRIBUTE in study.user_attrs
     }
     if name is None and len(found) == 1:
         (name,) = found
