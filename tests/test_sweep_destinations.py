@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 import pytest
 
+import ebmcore
 from ebmcore.errors import EbmError
 from ebmcore.sweep import check_sweep
 from ebmcore.sweep.store import open_storage
@@ -109,6 +110,17 @@ def test_nothing_is_written_where_the_database_alone_points(base, victim):
     assert sweeping.work(url) == 2
     assert contents(victim) == before
     assert {Path(t.user_attrs["run_dir"]).parent for t in study.trials} == {Path("runs").absolute()}
+
+
+def test_no_other_run_of_this_users_becomes_the_parent(base, tmp_path):
+    study, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}))
+    other = ebmcore.run(base, progress=False).dir.absolute()
+    before = contents(other)
+    parent = {"run_dir": f"/elsewhere/{other.name}", "token": None}
+    sweeping.rewrite(url, "tune", lambda found: found.update(parent=parent))
+    assert sweeping.work(url) == 1
+    assert contents(other) == before
+    assert sweeping.facts_of(study.trials[0])["parent"] is None
 
 
 def test_a_sweep_goes_on_in_a_parent_of_this_users(base, victim, tmp_path):

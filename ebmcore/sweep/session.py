@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -217,19 +218,31 @@ def join_sweep(
     source = overridden(sweep, sweep.space.example(), sweep.name)
     prepare_source(source, plugins)  # a base that can't be trained here fails no trial
     folder, homes = _folders(facts, runs_dir)
-    parent = Path(facts.run_dir)
-    if not facts.own:
-        parent = runs_folder(folder).absolute() / parent.name
     return Worker(
         found,
         sweep,
         name=name,
-        parent=WorkersParent(parent, facts.token),
+        parent=_workers_parent(facts, runs_folder(folder).absolute()),
         plugins=plugins,
         runs_dir=folder,
         homes=homes,
         say=say,
     ).work()
+
+
+def _workers_parent(facts: Facts, folder: Path) -> WorkersParent | None:
+    """Return the sweep's run, None when the database alone says that another run is it."""
+    place = Path(facts.run_dir)
+    if not facts.own:
+        place = folder / place.name
+        if os.path.lexists(place) and not _is_sweeps(place):
+            return None
+    return WorkersParent(place, facts.token)
+
+
+def _is_sweeps(place: Path) -> bool:
+    facts = read_account(place).facts
+    return is_parent(facts) and facts["group"] == GROUP and not place.is_symlink()
 
 
 def _folders(facts: Facts, runs_dir: str | Path | None) -> tuple[str | Path | None, list[Path]]:
@@ -258,9 +271,7 @@ def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Paren
     if ATTRIBUTE in study.user_attrs:
         facts = known_sweep(study)[1]
         place = Path(facts.run_dir) if facts.own else runs_dir / Path(facts.run_dir).name
-        account = read_account(place)
-        is_sweeps = is_parent(account.facts) and account.facts["group"] == GROUP
-        if is_sweeps and not place.is_symlink():
+        if _is_sweeps(place):
             try:
                 return Parent.resume(place, tracking)
             except EbmError as error:

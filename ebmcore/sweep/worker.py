@@ -97,7 +97,7 @@ class Worker:
         study: The study.
         sweep: Its sweep.
         name: The worker's.
-        parent: The sweep's run.
+        parent: The sweep's run; None leaves the trials' runs without one.
         plugins: Names and local files, as any run takes them.
         runs_dir: Where run directories go, as of any run.
         homes: Further folders in which runs may be gone on with that another worker left.
@@ -110,7 +110,7 @@ class Worker:
         sweep: Sweep,
         *,
         name: str,
-        parent: Parent,
+        parent: Parent | None,
         plugins: Sequence[str],
         runs_dir: str | Path | None,
         homes: Sequence[Path] = (),
@@ -245,7 +245,8 @@ class Worker:
         if not (place / "run.json").is_file():
             return None
         told = recorded_parent(read_account(place).facts)
-        if told is None or (told.name, told.key) != (self.parent.run_dir.name, key):
+        name = None if self.parent is None else self.parent.run_dir.name
+        if told is None or (told.name, told.key) != (name, key):
             self.say(f"trial {trial.number}: {place} is another trial's run; it begins anew")
             return None
         return place
@@ -306,9 +307,11 @@ def _confused(what: str, error: Exception) -> StorageError:
 
 
 @contextmanager
-def _child(parent: Parent, key: str) -> Iterator[None]:
+def _child(parent: Parent | None, key: str) -> Iterator[None]:
     """Make what runs here a child of the sweep's parent run."""
-    told = {PARENT: str(parent.run_dir), KEY: key, RUN: parent.token}
+    told: dict[str, str | None] = dict.fromkeys((PARENT, KEY, RUN))
+    if parent is not None:
+        told = {PARENT: str(parent.run_dir), KEY: key, RUN: parent.token}
     before = {name: os.environ.get(name) for name in told}
     _set(told)
     try:
