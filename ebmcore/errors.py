@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ebmcore.masking import mask
+
 if TYPE_CHECKING:
     from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
 
 
 class EbmError(Exception):
-    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints."""
+    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints.
+
+    A password in a URI is masked in it, whoever wrote the message.
+    """
+
+    def __str__(self) -> str:
+        return mask(super().__str__())
 
 
 class Problem(NamedTuple):
@@ -30,7 +38,7 @@ class ConfigError(EbmError):
     """A config that can't be run; holds every problem that was found, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(Problem(*map(mask, problem)) for problem in problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

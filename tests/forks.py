@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 SERVER = Path(__file__).with_name("fork_server.py")
 
@@ -65,3 +66,37 @@ class Forks:
         """End the server."""
         if self.server:
             self.server.communicate()
+
+
+class Launcher:
+    """A launcher whose tasks are forks of one warm process, each done before the next begins."""
+
+    def __init__(self, forks: Forks) -> None:
+        self.forks = forks
+        self.tasks: list[Any] = []
+
+    def start(self, task: Any) -> Ended:
+        """Run a task to its end."""
+        self.tasks.append(task)
+        environment = {**os.environ, **task.env}
+        done = self.forks.run(*task.argv[1:], cwd=Path.cwd(), env=environment)
+        task.log.parent.mkdir(exist_ok=True)
+        task.log.write_text(done.stdout + done.stderr)
+        return Ended(done.returncode)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class Ended:
+    """A task that has ended."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def poll(self) -> int:
+        """Return its exit code."""
+        return self.code
+
+    def stop(self) -> None:
+        """There is nothing to stop."""

@@ -19,7 +19,7 @@ CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 
 # imports point one way: each floor may import those below it, and itself
 FLOORS = [
-    {"errors", "types", "contracts", "hooks", "kinds", "decorators", "local"},
+    {"errors", "masking", "types", "contracts", "hooks", "kinds", "decorators", "local"},
     {"plugins"},
     {"config", "sampling", "blocks", "drawer", "graphs", "linked", "narrow", "noise", "together"},
     {"tracking"},

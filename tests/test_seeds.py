@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import signal
 import statistics
@@ -25,41 +24,6 @@ servers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(servers)
 
 FORKING = Path(__file__).with_name("forking.py")
-
-
-class Forked:
-    """A launcher whose tasks are forks of one warm process, each done before the next begins."""
-
-    def __init__(self, forks):
-        self.forks = forks
-        self.tasks = []
-
-    def start(self, task):
-        self.tasks.append(task)
-        environment = {**os.environ, **task.env}
-        done = self.forks.run(*task.argv[1:], cwd=Path.cwd(), env=environment)
-        task.log.parent.mkdir(exist_ok=True)
-        task.log.write_text(done.stdout + done.stderr)
-        return Ended(done.returncode)
-
-    def close(self):
-        pass
-
-
-class Ended:
-    def __init__(self, code):
-        self.code = code
-
-    def poll(self):
-        return self.code
-
-    def stop(self):
-        pass
-
-
-@pytest.fixture
-def forked(forks):
-    return Forked(forks)
 
 
 def numbers(run_dir):

@@ -292,7 +292,7 @@ def test_resume_sends_no_credentials_where_the_directory_says(run_dir, files, mo
         assert resumed.status == "FINISHED"
         assert handler.heard == []
     (warning,) = resumed.warnings
-    assert f"nothing is sent to MLflow: your MLflow credentials would be sent to {uri}" in warning
+    assert f"nothing is sent to MLflow: {uri} is named by the directory alone" in warning
     if place == "run.json":
         assert read_account(run_dir).mlflow == "behind"
 

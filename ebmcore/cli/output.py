@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
+from ebmcore.masking import mask
 
 P = ParamSpec("P")
 
@@ -61,7 +62,7 @@ def document(value: Any) -> None:
 
 def say(text: str) -> None:
     """Tell the user something beside the result."""
-    typer.echo(text, err=True)
+    typer.echo(mask(text), err=True)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -72,7 +73,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     drawn = Table(*columns, box=box.SIMPLE_HEAD)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(mask, row))
     width = None if sys.stdout.isatty() else 160
     Console(width=width, highlight=False, markup=False, emoji=False).print(drawn)
 
@@ -156,9 +157,11 @@ def _speaks() -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {mask(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, str):
+        return mask(value)
     return value

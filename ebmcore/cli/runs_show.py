@@ -28,7 +28,7 @@ def command(
     account = read_account(run_dir)
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
-    from ebmcore.tracking.target import recorded_target, shown
+    from ebmcore.tracking.target import recorded_target
 
     facts, target = account.facts, recorded_target(account.facts)
     mlflow = None if target is None else target.record(account.mlflow or "")
@@ -37,7 +37,7 @@ def command(
         **family(account),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
-        "mlflow": mlflow and {**mlflow, "uri": shown(mlflow["uri"])},
+        "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
         "pictures": len(list(account.path.glob("figures/*/*.png"))),
     }
     children = by_key(read_children(account.path))

@@ -16,6 +16,7 @@ from ebmcore.errors import (
     RunError,
     RunInterrupted,
 )
+from ebmcore.masking import mask
 from ebmcore.runner.best import Best
 from ebmcore.runner.checkpoint import (
     Checkpoint,
@@ -362,6 +363,8 @@ class Execution:
             patience = _AT_ONCE if self.at_once else patience
             mirror.finish(self.status, timeout=patience, leaves=self.interrupts.number != 0)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
+            for note in mirror.notes:
+                self.warn(note)
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
@@ -369,6 +372,7 @@ class Execution:
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""
+        text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
         self.show.say(f"warning: {text}")

@@ -15,6 +15,7 @@ from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
+from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
@@ -166,6 +167,7 @@ class Recorded:
 
     def node(self, kind: str, path: str | None = None) -> Node:
         """Read one node of the config. Raises EbmError that names local files it may lie in."""
+        refuse_masked(self.source, path or kind)
         return self.told_of_files(lambda: read_config_node(self.source, self.host, kind, path))
 
     def told_of_files(self, read: Callable[[], T]) -> T:
@@ -176,6 +178,20 @@ class Recorded:
             if not self.files:
                 raise
             raise EbmError(trust(error, self.source, self.files)) from error
+
+
+def refuse_masked(source: Source, only: str | None = None) -> None:
+    """Raise ConfigError when a password in a config was masked, as a run records it.
+
+    That of the tracking server may come from the environment, and is asked for when it's needed.
+    """
+    problems = [
+        source.problem(place, "its password was masked when it was recorded; write it in again")
+        for place in masked_places(source.tree)
+        if place != "tracking.uri" and (only is None or place.partition(".")[0] == only)
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def without_files(source: Source) -> list[str]:

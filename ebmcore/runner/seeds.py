@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from ebmcore.config import Tracking
 from ebmcore.contracts import Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
 from ebmcore.plugins import Host
@@ -31,7 +32,16 @@ from ebmcore.runner.crew import (
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
-from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
+from ebmcore.tracking import (
+    Account,
+    DestinationError,
+    Parent,
+    RunDirectory,
+    distrust,
+    is_parent,
+    same_place,
+    tracking_uri,
+)
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
@@ -134,11 +144,28 @@ def resume_seeds(
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []
-        target = recorded_target(facts)
-        if target is not None and distrust(target.uri) is not None:
+        if (doubt := _children_doubt(parent, prepared.config.tracking)) is not None:
+            parent.warn(f"runs that are begun now send nothing to MLflow: {doubt}")
             settings.append("tracking=off")
         crew = _Crew(parent, asked, progress=progress, settings=settings)
         return crew.run(choose_seeds(seeds, 0), starter, many, shared_threads(_name(named), many))
+
+
+def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
+    """Say why children aren't begun with the recorded config's `tracking`; None when they may be.
+
+    run.json and config.yaml may name different places, and each may be anybody's word.
+    """
+    if tracking is None:
+        return None
+    try:
+        there = tracking_uri(tracking)
+    except DestinationError as error:
+        return str(error)
+    mirror = parent.mirror
+    if mirror is not None and same_place(there, mirror.remote.target.uri):
+        return None
+    return distrust(there)
 
 
 def choose_seeds(seeds: int | Sequence[int], first: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from ebmcore.tracking.children import (
     recorded_parent,
     told_parent,
 )
+from ebmcore.tracking.destination.uris import DestinationError, same_place
 from ebmcore.tracking.directory import (
     RunDirectory,
     read_metrics,
@@ -30,6 +31,7 @@ from ebmcore.tracking.trust import distrust
 
 __all__ = [
     "Account",
+    "DestinationError",
     "Mirror",
     "Parent",
     "RunDirectory",
@@ -53,6 +55,7 @@ __all__ = [
     "refuse_links",
     "run_tags",
     "runs_folder",
+    "same_place",
     "sync",
     "to_disk",
     "told_parent",

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from ebmcore.errors import ConfigError, EbmError, Problem
+from ebmcore.masking import mask, mask_all
 from ebmcore.tracking.lock import RunLock
 
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
@@ -45,7 +46,9 @@ class RunDirectory:
         """
         root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
+        slug = (
+            "".join(c if c.isalnum() or c in "-." else "-" for c in mask(name)).strip("-.") or "run"
+        )
         path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
         try:
             path.mkdir(parents=True)
@@ -115,7 +118,7 @@ class RunDirectory:
 
     def write_config(self, record: Mapping[str, Any]) -> None:
         """Write the resolved config, which `ebmcore run` takes again."""
-        text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
+        text = yaml.safe_dump(mask_all(record), sort_keys=False, default_flow_style=None, width=100)
         _replace(self.config_file, text)
 
     def read_config(self) -> dict[str, Any]:
@@ -139,7 +142,7 @@ class RunDirectory:
         with self._lock:
             file = self.path / "run.json"
             facts = {**(json.loads(file.read_text()) if file.exists() else {}), **fields}
-            text = json.dumps(facts, indent=2, default=str) + "\n"
+            text = json.dumps(mask_all(facts), indent=2, default=_masked) + "\n"
             try:
                 _replace(file, text)
             except OSError:
@@ -163,7 +166,7 @@ class RunDirectory:
         """Add one line to events.jsonl: what happened to the run beside its steps."""
         self._append(
             self.events_file,
-            {"step": step, "time": round(time.time(), 3), "event": event, **facts},
+            {"step": step, "time": round(time.time(), 3), "event": event, **mask_all(facts)},
         )
 
     def sync_metrics(self) -> None:
@@ -223,7 +226,7 @@ class RunDirectory:
                 "a", encoding="utf-8", errors="backslashreplace"
             ) as file,
         ):
-            file.write(f"{stamp} {level} {text.rstrip()}\n")
+            file.write(f"{stamp} {level} {mask(text).rstrip()}\n")
 
 
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
@@ -253,6 +256,10 @@ def to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _masked(value: object) -> str:
+    return mask(str(value))
 
 
 def _replace(file: Path, text: str) -> None:
