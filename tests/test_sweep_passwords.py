@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ebmcore.errors import EbmError
+from ebmcore.errors import ConfigError, EbmError
 from ebmcore.sweep import join_sweep
 from ebmcore.sweep.definition import read_sweep
 from ebmcore.sweep.store import join_hint, named_url, variables
+from ebmcore.sweep.study import secrets_of, with_secrets
 
 PASSWORD = "hunter2-of-nobody"
 URL = f"postgresql://me:{PASSWORD}@host:5432/sweeps"
@@ -86,6 +87,31 @@ def test_what_stands_in_the_storage_has_no_password(config):
     assert PASSWORD not in json.dumps(sweep.definition())
     assert sweep.definition()["base"]["tracking"] == {"uri": "http://***@mlflow"}
     assert read_sweep(sweep.definition()).question() == sweep.question()
+
+
+def test_a_worker_that_is_started_has_the_base_as_it_was(config, monkeypatch):
+    config["tracking"] = {"uri": f"http://me:{PASSWORD}@mlflow"}
+    config["monitors"][0]["of"] = f"https://host/?token={PASSWORD}"
+    sweep = read_sweep(
+        {"base": config, "space": {"seed": [1]}, "objective": {"metric": "x"},
+         "budget": {"trials": 1}}
+    )  # fmt: skip
+    read = read_sweep(sweep.definition())
+    assert with_secrets(read) is read
+    for name, value in secrets_of(sweep).items():
+        monkeypatch.setenv(name, value)
+    assert with_secrets(read).base.tree == sweep.base.tree
+    other = read_sweep({**sweep.definition(), "base": {"tracking": {"uri": "http://***@other"}}})
+    assert with_secrets(other) is other  # another place gets none of it
+    monkeypatch.setenv("EBMCORE_SWEEP_SECRETS", "[")
+    assert with_secrets(read) is read
+
+
+def test_a_choice_with_a_password_is_refused(config):
+    choices = [f"http://me:{PASSWORD}@host/a.csv", "b.csv"]
+    with pytest.raises(ConfigError, match="holds a password, which every trial would record"):
+        read_sweep({"base": config, "space": {"data.path": choices},
+                    "objective": {"metric": "x"}, "budget": {"trials": 1}})  # fmt: skip
 
 
 def test_a_driver_does_not_tell_it(capsys):

@@ -136,11 +136,11 @@ def resume_seeds(
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
     _check_workers(many)
-    recorded, doubt = recorded_launcher(facts) if launcher is None else ("local", "")
+    recorded, warning = recorded_launcher(facts) if launcher is None else ("local", "")
     named = recorded if launcher is None else launcher
     starter = _launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
-        for text in [*changed, doubt] if doubt else changed:
+        for text in filter(None, (*changed, warning)):
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []

@@ -136,6 +136,9 @@ def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
         if key.partition(".")[0] in _FIXED:
             message = "can't be varied: it says which code is run and where a run is sent"
             problems.append(source.problem(f"space.{key}", message))
+        elif mask_all(keys.space[key]) != keys.space[key]:
+            message = "holds a password, which every trial would record; put it into the base"
+            problems.append(source.problem(f"space.{key}", message))
     if keys.seeds > 1 and keys.pruner is not None:
         message = "can't judge trials of several seeds, which have no value before all have ended"
         problems.append(source.problem("pruner", message))

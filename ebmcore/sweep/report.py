@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ebmcore.masking import mask_all
 from ebmcore.runner.api import prepare_source
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
@@ -91,7 +92,7 @@ def write_report(
     if best is None:
         return
     record = best_config(sweep, best, plugins)
-    text = yaml.safe_dump(record, sort_keys=False, default_flow_style=None, width=100)
+    text = yaml.safe_dump(mask_all(record), sort_keys=False, default_flow_style=None, width=100)
     (parent.path / BEST).write_text(text, encoding="utf-8")
     for name, draw in _pictures(study, sweep.objective.metric, len(found.complete)).items():
         try:

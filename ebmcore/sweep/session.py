@@ -47,6 +47,8 @@ from ebmcore.sweep.study import (
     open_study,
     own_tracking,
     remember,
+    secrets_of,
+    with_secrets,
 )
 from ebmcore.sweep.tally import RUN_DIR, Tally
 from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verify
@@ -172,7 +174,7 @@ def run_sweep(
             url=url,
             workers=workers or sweep.keys.workers,
             options=("--runs-dir", str(folder), *files),
-            variables={**vouched, **variables(url), **_tracking_variables(prepared)},
+            variables={**vouched, **variables(url), **secrets_of(sweep)},
             logs=parent.path / "logs",
             say=say,
         )
@@ -212,7 +214,7 @@ def join_sweep(
             f"the sweep {sweep.name!r:.80} uses local plugin files, which are code: name them by "
             + " ".join(f"-p {shlex.quote(file)}" for file in missing)
         )
-    sweep, text = own_tracking(sweep, facts)
+    sweep, text = own_tracking(with_secrets(sweep), facts)
     if text:
         say(text)
     source = overridden(sweep, sweep.space.example(), sweep.name)
@@ -280,14 +282,6 @@ def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Paren
     return Parent.begin(
         GROUP, prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir
     )
-
-
-def _tracking_variables(prepared: Prepared) -> dict[str, str]:
-    """Return the tracking server with its password, which the study doesn't hold."""
-    tracking = prepared.config.tracking
-    if tracking is None or tracking.uri is None or mask(tracking.uri) == tracking.uri:
-        return {}
-    return {"MLFLOW_TRACKING_URI": tracking.uri}
 
 
 def _token(parent: Parent) -> str | None:

@@ -11,20 +11,22 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ebmcore.config.sections import Tracking
+from ebmcore.config import apply_overrides
 from ebmcore.errors import ConfigError, EbmError
-from ebmcore.masking import is_masked, mask
+from ebmcore.masking import mask, mask_all, masked_places
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import make_pruner, make_sampler
 from ebmcore.sweep.guarded import StorageError, trial_check
 from ebmcore.sweep.sampler_state import refuse_foreign, refuse_foreign_state
 from ebmcore.sweep.store import file_of, open_storage, watch
 from ebmcore.sweep.verify import optuna_faults
+from ebmcore.tracking import DestinationError
 from ebmcore.tracking.seal import is_sealed, seal
-from ebmcore.tracking.target import tracking_uri, whole_uri
+from ebmcore.tracking.trust import distrust, typed, with_password
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
 VOUCHED_VARIABLE = "EBMCORE_SWEEP_VOUCHED"  # the hash of what a coordinator wrote there
+SECRETS_VARIABLE = "EBMCORE_SWEEP_SECRETS"  # passwords of the base, which are masked there
 _SEALED = "sweep"
 _SHOWN = 20  # names of sweeps in a message
 
@@ -219,6 +222,40 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def secrets_of(sweep: Sweep) -> dict[str, str]:
+    """Return the variables with the passwords of a base, which the study does not hold."""
+    found = {
+        place: value
+        for place in masked_places(mask_all(sweep.base.tree))
+        if isinstance(value := _at(sweep.base.tree, place), str)
+    }
+    return {SECRETS_VARIABLE: json.dumps(found)} if found else {}
+
+
+def with_secrets(sweep: Sweep) -> Sweep:
+    """Put the passwords that a coordinator handed over back where the study has them masked."""
+    try:
+        told = json.loads(os.environ.get(SECRETS_VARIABLE, "{}"))
+    except ValueError:
+        return sweep
+    values = {
+        place: told[place]
+        for place in masked_places(sweep.base.tree)
+        if isinstance(told, dict) and mask(str(told.get(place))) == _at(sweep.base.tree, place)
+    }
+    return replace(sweep, base=apply_overrides(sweep.base, values)) if values else sweep
+
+
+def _at(tree: Any, place: str) -> Any:
+    """Return what stands at a dotted place, None where there is no such place."""
+    for key in place.split("."):
+        if isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
+            tree = tree[int(key)]
+        else:
+            tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
 def own_tracking(sweep: Sweep, facts: Facts) -> tuple[Sweep, str]:
     """Take out of a base the MLflow that this user neither recorded nor names now.
 
@@ -229,21 +266,20 @@ def own_tracking(sweep: Sweep, facts: Facts) -> tuple[Sweep, str]:
     if not isinstance(uri, str):
         return sweep, ""
     assert isinstance(tracking, dict)
-    mine = tracking_uri(Tracking())
-    if uri == mask(mine) or whole_uri(uri) == mine:  # with its password, if it has one
+    if distrust(uri) is None:  # then the user's own word for it, which has its password
         others = {key: value for key, value in tracking.items() if key != "uri"}
         return _with_tracking(sweep, others), ""
-    if facts.own and not is_masked(uri):
-        return sweep, ""
-    why = "its password is kept in no database" if facts.own else "the database alone names it"
-    return _with_tracking(sweep, "off"), (
-        f"no trial is sent to MLflow at {mask(uri)!r:.200}, since {why}; set MLFLOW_TRACKING_URI "
-        "to it to send them there"
-    )
+    try:
+        if not facts.own:
+            raise DestinationError(
+                f"the database alone names {typed(uri)}; if you trust it, set "
+                f"MLFLOW_TRACKING_URI={typed(uri)}"
+            )
+        return _with_tracking(sweep, {**tracking, "uri": with_password(uri)}), ""
+    except DestinationError as error:
+        return _with_tracking(sweep, "off"), f"no trial is sent to MLflow: {error}"
 
 
 def _with_tracking(sweep: Sweep, tracking: Any) -> Sweep:
-    import dataclasses
-
     base = sweep.base._replace(tree={**sweep.base.tree, "tracking": tracking})
-    return dataclasses.replace(sweep, base=base)
+    return replace(sweep, base=base)
