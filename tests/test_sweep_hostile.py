@@ -20,8 +20,9 @@ import pytest
 from ebmcore.errors import EbmError
 from ebmcore.sweep import Swept, check_sweep
 from ebmcore.sweep.report import headline, markdown, rows
+from ebmcore.sweep.session import make_worker
 from ebmcore.sweep.store import file_of
-from ebmcore.sweep.study import join_study, open_study, own_tracking
+from ebmcore.sweep.study import open_study
 from ebmcore.sweep.tally import first_number, is_surplus, tally
 
 
@@ -211,9 +212,9 @@ def change_bytes(file, rng):
 
 
 def read(url, own):
-    """Read a storage as `sweep --join` and `sweep` do, up to the first worker."""
-    study, sweep, facts = join_study(url, None, "worker-1")
-    own_tracking(sweep, facts)
+    """Read a storage as `sweep --join` and `sweep` do, up to the first trial."""
+    worker = make_worker(url, [str(sweeping.PARTS)], worker="worker-1", say=[].append)
+    study, sweep = worker.study, worker.sweep
     found = tally(study)
     found.to_begin(sweep.budget)
     swept = Swept(sweep, found, Path("runs"), url, "FINISHED")

@@ -55,6 +55,7 @@ from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verif
 from ebmcore.sweep.worker import Parent as WorkersParent
 from ebmcore.sweep.worker import Worker
 from ebmcore.tracking import Parent, is_parent, read_account, runs_folder
+from ebmcore.tracking.lock import is_held
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -204,6 +205,22 @@ def join_sweep(
     the database says. Raises EbmError when there is no such sweep, a file isn't named, or what the
     database holds is none of a sweep's; KeyboardInterrupt after a signal.
     """
+    return make_worker(url, plugins, study=study, worker=worker, runs_dir=runs_dir, say=say).work()
+
+
+def make_worker(
+    url: str,
+    plugins: Sequence[str] = (),
+    *,
+    study: str | None = None,
+    worker: str | None = None,
+    runs_dir: str | Path | None = None,
+    say: Callable[[str], None],
+) -> Worker:
+    """Read all that a worker of `join_sweep` needs, and hold it against what is here.
+
+    Nothing is written or started. Raises EbmError as `join_sweep` does.
+    """
     Place.refuse_several("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
@@ -229,7 +246,7 @@ def join_sweep(
         runs_dir=folder,
         homes=homes,
         say=say,
-    ).work()
+    )
 
 
 def _workers_parent(facts: Facts, folder: Path) -> WorkersParent | None:
@@ -277,6 +294,8 @@ def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Paren
             try:
                 return Parent.resume(place, tracking)
             except EbmError as error:
+                if not is_held(place):
+                    raise
                 raise EbmError(f"{error}; {join_hint(url)}") from error
     host: Host = prepared.host
     return Parent.begin(
