@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore.contracts import Chains, Energy, Job, Kernel, Launcher, RunView, Sample, Task
+    from ebmcore.data import refuse_lost_digits
     from ebmcore.decorators import chains, dataset, energy, launcher, loss, monitor, sampler
     from ebmcore.errors import (
         ComponentError,
@@ -57,6 +58,7 @@ _HOME = {
         "Sample",
         "Task",
     ),
+    "data": ("refuse_lost_digits",),
     "decorators": ("chains", "dataset", "energy", "launcher", "loss", "monitor", "sampler"),
     "errors": (
         "ComponentError",
@@ -138,6 +140,7 @@ __all__ = [
     "loss",
     "monitor",
     "open_log",
+    "refuse_lost_digits",
     "resume",
     "resume_seeds",
     "run",

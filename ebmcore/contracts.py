@@ -188,7 +188,7 @@ class Launcher(Protocol):
     """Starts tasks: on this machine, or on whatever machines it knows.
 
     How many run at once is the business of whoever starts them. A task's program, its folder (the
-    current one) and its log's have the same paths where it runs.
+    current one) and its log's have the same paths where it runs. `ebmcore.open_log` opens a log.
     """
 
     def start(self, task: Task) -> Job:

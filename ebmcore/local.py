@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
-import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -14,6 +12,7 @@ from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
+from ebmcore.runs.inside import Inside
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end
@@ -29,18 +28,9 @@ def open_log(log: Path) -> BinaryIO:
         >>> with open_log(task.log) as log:
         ...     subprocess.Popen(task.argv, stdout=log, stderr=subprocess.STDOUT)
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(log.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        # a FIFO in its place is not waited for
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        handle = os.open(log.name, flags, 0o666, dir_fd=folder)
-    finally:
-        os.close(folder)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "is no plain file", str(log))
-    return open(handle, "ab")
+    folder = log.absolute().parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Inside(folder.parent).open_log(f"{folder.name}/{log.name}")
 
 
 class LocalJob:
@@ -95,7 +85,7 @@ class Local:
         self._jobs: list[LocalJob] = []
 
     def start(self, task: Task) -> LocalJob:
-        """Start a process. Raises EbmError when there is no such program, or no such log."""
+        """Start a process. Raises EbmError when there is no such program, or no log can be."""
         try:
             with open_log(task.log) as log:
                 process = subprocess.Popen(

@@ -41,8 +41,13 @@ class Forks:
         env: dict[str, str],
         path: Iterable[Path] = (),
         timeout: int = 300,
+        broken: dict[int, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would."""
+        """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would.
+
+        `broken` says of the descriptors 1 and 2 how they are broken: closed, gone,
+        hung up, or a file such as /dev/full to write to in place of them.
+        """
         self.server = self.server or self.start()
         assert self.server.stdin
         assert self.server.stdout
@@ -55,6 +60,7 @@ class Forks:
                 "stdout": out.name,
                 "stderr": error.name,
                 "timeout": timeout,
+                "broken": broken or {},
             }
             print(json.dumps(request), file=self.server.stdin, flush=True)
             answer = self.server.stdout.readline()

@@ -163,7 +163,7 @@ def test_no_link_leads_a_log_elsewhere(local, tmp_path, place):
     link = tmp_path / place
     link.parent.mkdir(exist_ok=True)
     link.symlink_to(tmp_path / "elsewhere" / Path(place).relative_to("logs"))
-    with pytest.raises(EbmError, match=r"can't be started: .*one\.txt|can't be started: .*logs"):
+    with pytest.raises(EbmError, match=r"is a link"):
         local.start(python("print('mine')", tmp_path / "logs" / "one.txt"))
     assert (tmp_path / "elsewhere" / "one.txt").read_text() == "somebody's"
     assert sorted(file.name for file in (tmp_path / "elsewhere").iterdir()) == ["one.txt"]

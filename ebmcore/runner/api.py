@@ -26,7 +26,7 @@ from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.recorded import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.result import Listener, Run
-from ebmcore.tracking import RunDirectory, changes_since, is_parent
+from ebmcore.tracking import RunDirectory, changes_since, is_parent, read_recorded
 
 
 class Prepared(NamedTuple):
@@ -189,7 +189,7 @@ def prepare_again(
     These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
     EbmError when a part may be missing for that reason.
     """
-    source = read_config(directory.config_file)
+    source = read_recorded(directory.path)
     files = without_files(source)
     try:
         return prepare_source(source, plugins), files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,7 @@ def begin_record(
         implied_temperature=experiment.sampler
         and getattr(experiment.sampler.kernel, "implied_temperature", None),
         hooks={} if experiment.origin.host is None else listeners(experiment.origin.host),
-        started=time.time(),
+        started=directory.clock(),
         pid=os.getpid(),
         host=socket.gethostname(),
         **provenance(experiment.origin.host),
@@ -68,8 +67,9 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     directory.end_events()
     directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
     directory.update(
-        status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
-    )
+        status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None,
+        seconds=None,
+    )  # fmt: skip
     return directory.read_config()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_config
+from ebmcore.config import Node, Source, apply_overrides, plugin_selection
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
@@ -23,7 +22,7 @@ from ebmcore.runner.data import Data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
-from ebmcore.tracking import is_parent, refuse_links
+from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded
 
 T = TypeVar("T")
 
@@ -47,15 +46,15 @@ class Facts(NamedTuple):
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
         folder = Path(run_dir)
-        refuse_links(folder)
         try:
-            facts = json.loads((folder / "run.json").read_text())
+            check_plain(folder)
+            facts = read_facts(Inside(folder))
             _ = int(facts["seed"]), facts["status"], facts["from_config"]
             metrics = facts.get("metrics") or {}
             facts["metrics"] = {name: float(value) for name, value in metrics.items()}
             facts["warnings"] = list(facts.get("warnings") or ())
             facts["mlflow"] = dict(facts.get("mlflow") or {})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
         if is_parent(facts):
             raise EbmError(
@@ -115,9 +114,7 @@ class Recorded:
     ) -> None:
         self.facts = facts
         self.overrides = dict(overrides or {})
-        self.source: Source = apply_overrides(
-            read_config(facts.folder / "config.yaml"), self.overrides
-        )
+        self.source: Source = apply_overrides(read_recorded(facts.folder), self.overrides)
         self.files = without_files(self.source)
         recorded = plugin_selection(self.source)
         selection = recorded.merged(Selection.from_options(plugins))

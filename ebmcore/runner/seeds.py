@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +31,9 @@ from ebmcore.runner.crew import (
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
+from ebmcore.runner.threads import processors
+from ebmcore.runs.layout import LOGS
+from ebmcore.terminal import say
 from ebmcore.tracking import (
     Account,
     DestinationError,
@@ -42,9 +44,12 @@ from ebmcore.tracking import (
     same_place,
     tracking_uri,
 )
+from ebmcore.tracking.lines import last_lines
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
+_MOST_SEEDS = 100_000
+_MOST_WORKERS = 16  # processes of the local launcher on one processor, each of which imports torch
 _ORPHANS = 0.5  # seconds between two looks at children of a parent that was killed
 Versions = Literal["warn", "refuse", "ignore"]
 
@@ -88,7 +93,7 @@ def run_seeds(
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
-    _check_workers(workers)
+    _check_workers(min(workers, len(chosen)), workers, launcher)
     changed = changes(prepared, versions)
     starter = _launcher(prepared.host, launcher)
     _check(prepared)
@@ -135,9 +140,9 @@ def resume_seeds(
     prepared, files = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
-    _check_workers(many)
     recorded, warning = recorded_launcher(facts) if launcher is None else ("local", "")
     named = recorded if launcher is None else launcher
+    _check_workers(min(many, len(seeds)), many, named)
     starter = _launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
         for text in filter(None, (*changed, warning)):
@@ -171,8 +176,10 @@ def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
 def choose_seeds(seeds: int | Sequence[int], first: int) -> tuple[int, ...]:
     """Return the seeds: so many from the first on, or those given.
 
-    Raises ConfigError when they are fewer than two, repeat, or are negative.
+    Raises ConfigError when they are fewer than two, repeat, are negative, or are absurdly many.
     """
+    if isinstance(seeds, int) and seeds > _MOST_SEEDS:
+        _refuse("seeds", f"should be at most {_MOST_SEEDS:,}, each a run of its own; got {seeds}")
     found = tuple(range(first, first + seeds)) if isinstance(seeds, int) else tuple(seeds)
     if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in found):
         _refuse("seeds", f"should be whole numbers from 0 on; got {list(found)}")
@@ -190,9 +197,17 @@ def _refuse(key: str, message: str) -> None:
     raise ConfigError([Problem(key, message)])
 
 
-def _check_workers(workers: int) -> None:
+def _check_workers(
+    at_once: int, workers: int, launcher: str | Mapping[str, Any] | Launcher
+) -> None:
     if workers < 1:
         _refuse("workers", f"should be at least 1; got {workers}")
+    most = _MOST_WORKERS * processors()
+    if _name(launcher) == "local" and at_once > most:
+        _refuse(
+            "workers",
+            f"should be at most {most} on the {processors()} processors here; got {workers}",
+        )
 
 
 def _recorded_workers(facts: Mapping[str, Any]) -> int:
@@ -343,8 +358,9 @@ class _Crew:
             ]
         else:
             command += ["resume", str(there.path.absolute())]
-        log = self.parent.path.absolute() / "logs" / f"{key}.txt"
-        log.parent.mkdir(exist_ok=True)
+        log = self.parent.path.absolute() / LOGS / f"{key}.txt"
+        with self.parent.directory.inside.folder(LOGS, make=True):
+            pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _is_beside(self, child: Account) -> bool:
@@ -371,15 +387,17 @@ class _Crew:
         self._tell(f"{key}: {status}")
 
     def _why(self, key: str, child: Account | None) -> str:
-        log = self.parent.path / "logs" / f"{key}.txt"
+        log = self.parent.path / LOGS / f"{key}.txt"
         if child is not None:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"
-        with suppress(OSError):
-            said = log.read_text(errors="replace").strip().splitlines()
-            if said:
-                return f"was not begun: {said[-1][:300]} ({log})"
-        return "was not begun"
+        try:
+            said = [line for line in last_lines(log) if line.strip()]
+        except FileNotFoundError:
+            return "was not begun"
+        except (OSError, EbmError) as error:
+            return f"was not begun: {error}"
+        return f"was not begun: {said[-1][:300]} ({log})" if said else "was not begun"
 
     def _tell_how_far(self) -> None:
         if time.monotonic() < self._next or not self.progress:
@@ -392,4 +410,4 @@ class _Crew:
 
     def _tell(self, text: str) -> None:
         if self.progress:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+            say(text)

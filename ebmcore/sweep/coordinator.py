@@ -19,6 +19,7 @@ from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.tally import WORKER, Tally, give_back, tally
+from ebmcore.tracking.lines import last_lines
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -213,7 +214,7 @@ def _lives(pid: int) -> bool:
 
 def _tail(log: Path) -> str:
     try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError as error:
-        return f"(no log: {error.strerror})"
+        lines = last_lines(log)
+    except (OSError, EbmError) as error:
+        return f"(no log: {error})"
     return "\n".join(lines[-_TAIL:])

@@ -10,6 +10,7 @@ import yaml
 
 from ebmcore.masking import mask_all
 from ebmcore.runner.api import prepare_source
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
 from ebmcore.sweep.tally import ERROR, RUN_DIR, Tally
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST = "best.yaml"
-SUMMARY = "summary.md"
 _LOST = "each worker that was at it died"
 _TEXT = 2000  # letters of why a trial failed, which stands in the database
 
@@ -87,13 +86,13 @@ def write_report(
 ) -> None:
     """Write all of it; a picture that can't be drawn is a warning of the parent."""
     _write_metrics(parent, sweep, found)
-    (parent.path / SUMMARY).write_text(markdown(sweep, found), encoding="utf-8")
+    parent.directory.write(SUMMARY, markdown(sweep, found).encode())
     best = best_trial(sweep, found)
     if best is None:
         return
     record = best_config(sweep, best, plugins)
     text = yaml.safe_dump(mask_all(record), sort_keys=False, default_flow_style=None, width=100)
-    (parent.path / BEST).write_text(text, encoding="utf-8")
+    parent.directory.write(BEST, text.encode())
     for name, draw in _pictures(study, sweep.objective.metric, len(found.complete)).items():
         try:
             with quiet():

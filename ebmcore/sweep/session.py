@@ -18,12 +18,11 @@ from ebmcore.masking import mask
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, prepare_source
 from ebmcore.runner.place import Place
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
 from ebmcore.sweep.report import (
-    BEST,
-    SUMMARY,
     best_trial,
     columns,
     failures,

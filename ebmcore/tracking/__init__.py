@@ -1,5 +1,6 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
+from ebmcore.runs.inside import Inside
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.children import (
     announce,
@@ -14,11 +15,13 @@ from ebmcore.tracking.children import (
 from ebmcore.tracking.destination.uris import DestinationError, same_place
 from ebmcore.tracking.directory import (
     RunDirectory,
+    check_plain,
     read_metrics,
-    refuse_links,
+    read_recorded,
     runs_folder,
-    to_disk,
 )
+from ebmcore.tracking.facts import read_facts
+from ebmcore.tracking.files import pictures
 from ebmcore.tracking.lock import RunLock, is_held
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.parent import Parent
@@ -32,6 +35,7 @@ from ebmcore.tracking.trust import distrust
 __all__ = [
     "Account",
     "DestinationError",
+    "Inside",
     "Mirror",
     "Parent",
     "RunDirectory",
@@ -40,24 +44,26 @@ __all__ = [
     "announce",
     "by_key",
     "changes_since",
+    "check_plain",
     "child_folders",
     "distrust",
     "family",
     "flatten",
     "is_held",
     "is_parent",
+    "pictures",
     "provenance",
     "read_account",
     "read_children",
+    "read_facts",
     "read_metrics",
+    "read_recorded",
     "recorded_parent",
     "recorded_target",
-    "refuse_links",
     "run_tags",
     "runs_folder",
     "same_place",
     "sync",
-    "to_disk",
     "told_parent",
     "tracking_uri",
 ]

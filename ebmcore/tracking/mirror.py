@@ -96,7 +96,7 @@ class Mirror:
         Takes at most `timeout` seconds while MLflow answers, some five when it doesn't, and three
         for a run that was KILLED and whose process is to leave.
         """
-        self._ended = time.time()
+        self._ended = self.directory.clock()
         self._status = status
         self._failures = 0
         began = time.monotonic()

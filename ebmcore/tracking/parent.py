@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError, RunInterrupted
 from ebmcore.masking import mask
+from ebmcore.runs.layout import FIGURES
+from ebmcore.terminal import say
 from ebmcore.tracking.account import Account
 from ebmcore.tracking.children import (
     KEY,
@@ -29,6 +31,7 @@ from ebmcore.tracking.children import (
 )
 from ebmcore.tracking.destination.uris import DestinationError
 from ebmcore.tracking.directory import RunDirectory
+from ebmcore.tracking.lines import as_number
 from ebmcore.tracking.mirror import Mirror, first_record
 from ebmcore.tracking.provenance import provenance
 from ebmcore.tracking.remote import fit_name
@@ -58,6 +61,8 @@ class Parent:
         self.status = "FINISHED"  # how it is to end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
+        self._began = time.monotonic()
+        self._before = 0.0  # seconds of the sessions before this one
 
     @property
     def path(self) -> Path:
@@ -105,7 +110,7 @@ class Parent:
             group=group,
             parent=None if told is None else told._asdict(),
             from_config=True,
-            started=time.time(),
+            started=directory.clock(),
             pid=os.getpid(),
             host=socket.gethostname(),
             params=dict(params or {}),
@@ -146,6 +151,8 @@ class Parent:
             status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
         )
         parent = cls(directory)
+        before = as_number(facts.get("seconds"))
+        parent._before = before if before is not None and 0 <= before < math.inf else 0.0
         if tracking is not None:
             parent._start_mirror(tracking, named=named)
         return parent
@@ -201,12 +208,9 @@ class Parent:
         """
         folder, _, last = fit_name(name).rpartition("/")
         folder, last = (p.replace("/", "_").lstrip(".") or "_" for p in (folder or last, last))
-        place = self.directory.figures / folder / f"{last}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_suffix(".part")
-        figure.savefig(beside, format="png")
-        beside.replace(place)
-        return place
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        return self.directory.write(f"{FIGURES}/{folder}/{last}.png", png.getvalue())
 
     def update(self, **facts: Any) -> None:
         """Set fields of run.json."""
@@ -217,7 +221,7 @@ class Parent:
         text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
-        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+        say(f"warning: {text}")
 
     @property
     def mlflow(self) -> dict[str, Any]:
@@ -247,11 +251,10 @@ class Parent:
     def _close(self, failure: BaseException | None) -> None:
         with suppress(OSError):
             self.children()
-        ended = time.time()
         self.directory.update(
             status=self.status,
-            ended=ended,
-            seconds=round(ended - float(self.directory.read()["started"]), 3),
+            ended=self.directory.clock(),
+            seconds=round(self._before + time.monotonic() - self._began, 3),
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             error=None if failure is None else str(failure),
         )

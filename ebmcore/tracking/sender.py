@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.masking import mask
 from ebmcore.tracking.children import parent_token
 from ebmcore.tracking.destination.artifacts import MisplacedError
-from ebmcore.tracking.files import Pictures, last_files
+from ebmcore.tracking.files import Pictures, last_files, opened_path
 from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
 from ebmcore.tracking.remote import Remote, fit_name, is_refusal
 
@@ -219,7 +219,8 @@ class Sender:
                     self._there[place] = self.remote.sizes_in(place)
                 if self._there[place].get(file.name) == file.stat().st_size:
                     return
-            self.remote.upload(file, place)
+            with opened_path(self.run_dir, file) as path:
+                self.remote.upload(path, place)
         except MisplacedError as error:
             self.kept = str(error)
         except FileNotFoundError:

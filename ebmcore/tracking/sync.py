@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ebmcore.config import Tracking, read_config
+from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
-from ebmcore.tracking.directory import RunDirectory
-from ebmcore.tracking.lines import is_plain
+from ebmcore.tracking.directory import RunDirectory, read_recorded
 from ebmcore.tracking.lock import is_held
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
@@ -28,7 +27,6 @@ from ebmcore.tracking.target import (
 )
 from ebmcore.tracking.trust import destination, with_password
 
-_CONFIG = 1_000_000  # bytes of a config that somebody wrote
 _PARAMS = 2000  # parameters of one
 
 
@@ -96,7 +94,7 @@ def _synced(
     again: bool,
 ) -> Synced:
     path = account.path
-    ended = account.last_seen or account.started or time.time()
+    ended = max(account.last_seen or account.started or time.time(), account.started or 0.0)
     if account.recorded == "RUNNING":
         directory.update(status="KILLED", ended=ended, error="its process is gone")
     recorded = recorded_target(account.facts)
@@ -186,10 +184,7 @@ def _params(path: Path) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     """Return the recorded config, empty when it can't be read."""
-    file = path / "config.yaml"
-    if not is_plain(file) or file.stat().st_size > _CONFIG:
-        return {}
     try:
-        return dict(read_config(file).tree)
-    except (EbmError, OSError, ValueError, RecursionError):
+        return read_recorded(path).tree
+    except (EbmError, ValueError, RecursionError):
         return {}

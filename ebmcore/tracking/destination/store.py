@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.directory import to_disk
 from ebmcore.tracking.seal import give_name
 from ebmcore.tracking.trust import typed
 
@@ -143,9 +142,9 @@ def _make(file: Path) -> None:
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         _make_tables(f"sqlite:///{beside}")
-        to_disk(beside)
+        _to_disk(beside)
         give_name(beside, file)
-        to_disk(file.parent)
+        _to_disk(file.parent)
     finally:
         for place in [*_there(beside)]:
             place.unlink(missing_ok=True)
@@ -163,3 +162,12 @@ def _make_tables(uri: str) -> None:
 
 def _escaped(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

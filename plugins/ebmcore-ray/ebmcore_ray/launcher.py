@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task, open_log
+from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
 from ebmcore_ray.task import run
 
 _POLL = 0.1  # seconds between two looks at tasks that are to end
@@ -103,13 +103,13 @@ class Ray:
 
     def start(self, task: Task) -> RayJob:
         """Hand a task to Ray. Raises EbmError when Ray doesn't take it."""
+        task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
-            open_log(task.log).close()  # a log that can't be written is told here
             reference = self._remote.remote(
                 tuple(task.argv), str(task.log), dict(task.env), here, grace
             )
-        except (RayError, OSError) as error:
+        except RayError as error:
             raise EbmError(f"Ray doesn't take the task: {error}") from error
         self._jobs.append(RayJob(reference))
         return self._jobs[-1]

@@ -21,7 +21,7 @@ def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, gr
 
     Its output is added to the log. Cancelling the task ends the command first: SIGTERM, and SIGKILL
     after the grace, in seconds; then KeyboardInterrupt is raised, as Ray expects of a task that was
-    cancelled. Raises OSError when it can't be started.
+    cancelled. Raises OSError when it can't be started, EbmError when its log is a link.
     """
     with _cancelling() as cancelled:
         with open_log(Path(log)) as output:

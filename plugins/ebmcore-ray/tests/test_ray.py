@@ -13,6 +13,8 @@ import yaml
 from ebmcore_ray.plugin import ebmcore_launchers
 from ebmcore_ray.task import run
 
+from ebmcore import EbmError
+
 PATIENCE = 240.0  # seconds after which what was waited for won't come
 SMALL = """
 import torch
@@ -58,7 +60,7 @@ import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 from pathlib import Path
 import ray as ray_module
-from ebmcore import Task
+from ebmcore import EbmError, Task
 from ebmcore_ray import Ray
 
 def task(code, log, **env):
@@ -180,3 +182,13 @@ def test_a_sweep_runs_on_a_cluster():
     found, log = swept("ray")
     assert (found["complete"], found["failed"]) == (3, 0)
     assert "3 trials were done here" in log
+
+
+def test_a_log_that_is_a_link_is_not_written_to(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "x.txt"
+    log.symlink_to(tmp_path / "mine")
+    with pytest.raises(EbmError, match="is a link to another place"):
+        run((sys.executable, "-c", "print('theirs')"), str(log), {}, str(tmp_path), 1.0)
+    assert (tmp_path / "mine").read_text() == "mine"

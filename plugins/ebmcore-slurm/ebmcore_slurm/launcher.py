@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import submitit
 
-from ebmcore import EbmError, PositiveFloat, PositiveInt, Task, open_log
+from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
 from ebmcore_slurm.task import run, write_variables
 
 _POLL = 0.5  # seconds between two looks at jobs that are to end
@@ -114,9 +114,9 @@ class Slurm:
 
     def start(self, task: Task) -> SlurmJob:
         """Submit a task. Raises EbmError when Slurm doesn't take it."""
+        task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
-            open_log(task.log).close()  # a log that can't be written is told here
             variables = write_variables(self._folder, task.env)
             job = self._executor.submit(
                 run, tuple(task.argv), str(task.log), str(variables), here, grace

@@ -29,7 +29,7 @@ def run(argv: tuple[str, ...], log: str, variables: str, folder: str, grace: flo
 
     Its variables stand in a file of `write_variables`. Its output is added to the log. A signal
     that ends this process ends the command first: SIGTERM, and SIGKILL after the grace, in seconds.
-    Raises OSError when it can't be started.
+    Raises OSError when it can't be started, EbmError when its log is a link.
     """
     env: dict[str, str] = json.loads(Path(variables).read_text())
     process: subprocess.Popen[bytes] | None = None

@@ -17,7 +17,7 @@ from ebmcore_slurm import Slurm
 from ebmcore_slurm.plugin import ebmcore_launchers
 from ebmcore_slurm.task import run
 
-from ebmcore import Task
+from ebmcore import EbmError, Task
 
 PATIENCE = 120.0  # seconds after which what was waited for won't come
 SMALL = """
@@ -137,7 +137,7 @@ def test_without_slurm_it_says_so(monkeypatch):
 def test_the_debug_executor_runs_a_task_when_it_is_asked_for():
     launcher = Slurm(cluster="debug")
     job = launcher.start(python("import os, sys; print(os.environ['A']); sys.exit(4)", A="b"))
-    assert Path("log.txt").read_text() == ""
+    assert not Path("log.txt").exists()
     assert job.poll() == 4
     assert Path("log.txt").read_text() == "b\n"
     stopped = launcher.start(python("print('never')"))
@@ -211,3 +211,14 @@ def test_a_sweep_runs_on_the_local_executor():
     assert (found["complete"], found["failed"]) == (3, 0)
     assert "3 trials were done here" in log
     assert list(Path("slurm").glob("*_submitted.pkl")), "no job was submitted"
+
+
+def test_a_log_that_is_a_link_is_not_written_to(tmp_path):
+    Path("variables").write_text("{}")
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "x.txt"
+    log.symlink_to(tmp_path / "mine")
+    with pytest.raises(EbmError, match="is a link to another place"):
+        run((sys.executable, "-c", "print('theirs')"), str(log), "variables", str(tmp_path), 1.0)
+    assert (tmp_path / "mine").read_text() == "mine"
