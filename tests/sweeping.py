@@ -1,4 +1,4 @@
-"""What tests of sweeps share: a sweep's file, its study without a worker, and commands."""
+"""Shared by tests of sweeps: a sweep's file, its study without a worker, and commands."""
 
 from __future__ import annotations
 

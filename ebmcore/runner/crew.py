@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
-from ebmcore.errors import EbmError
+from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.local import open_log
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.threads import processors
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _LOOK = 0.1  # seconds between two looks at the jobs
 _LOCAL = "local"
 _SEALED = "launcher"
+_MOST_WORKERS = 16  # processes of the local launcher on one processor, each of which imports torch
 
 
 def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
@@ -36,9 +37,34 @@ def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
     return made
 
 
-def record_launcher(launcher: str | Mapping[str, Any]) -> dict[str, Any]:
+def as_launcher(host: Host, launcher: str | Mapping[str, Any] | Launcher) -> Launcher:
+    """Return the object, or make it of its name or its mapping."""
+    return open_launcher(host, launcher) if isinstance(launcher, (str, Mapping)) else launcher
+
+
+def launcher_name(launcher: str | Mapping[str, Any] | Launcher) -> str:
+    """Return its type, or the class of an object."""
+    if isinstance(launcher, Mapping):
+        return str(launcher.get("type"))
+    return launcher if isinstance(launcher, str) else type(launcher).__name__
+
+
+def check_workers(at_once: int, workers: int, launcher: str | Mapping[str, Any] | Launcher) -> None:
+    """Raise ConfigError when there are none, or more than this machine can start."""
+    most = _MOST_WORKERS * processors()
+    if workers < 1:
+        message = f"should be at least 1; got {workers}"
+    elif launcher_name(launcher) == _LOCAL and at_once > most:
+        message = f"should be at most {most} on the {processors()} processors here; got {workers}"
+    else:
+        return
+    raise ConfigError([Problem("workers", message)])
+
+
+def record_launcher(launcher: str | Mapping[str, Any] | Launcher) -> dict[str, Any]:
     """Return the fields of run.json that name a launcher, under this user's seal."""
-    return {"launcher": launcher, "launcher_seal": seal(_SEALED, _text(launcher))}
+    named = launcher if isinstance(launcher, (str, Mapping)) else launcher_name(launcher)
+    return {"launcher": named, "launcher_seal": seal(_SEALED, _text(named))}
 
 
 def recorded_launcher(facts: Mapping[str, Any]) -> tuple[str | Mapping[str, Any], str]:

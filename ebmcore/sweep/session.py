@@ -17,6 +17,7 @@ from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, prepare_source
+from ebmcore.runner.crew import check_workers
 from ebmcore.runner.place import Place
 from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.coordinator import Coordinator
@@ -147,6 +148,8 @@ def run_sweep(
     when workers die in vain; after a signal it returns, and the same call goes on.
     """
     sweep, prepared, node = checked
+    many = workers or sweep.keys.workers
+    check_workers(min(many, sweep.budget.trials or many), many, node.type)
     folder = runs_folder(runs_dir).absolute()
     url = whole_url(named_url(sweep.keys.storage or default_url(folder, sweep.name)))
     if sweep.keys.storage is None and (file := file_of(url)) is not None and file.is_symlink():
@@ -172,7 +175,7 @@ def run_sweep(
             sweep,
             launcher,
             url=url,
-            workers=workers or sweep.keys.workers,
+            workers=many,
             options=("--runs-dir", str(folder), *files),
             variables={**vouched, **variables(url), **secrets_of(sweep)},
             logs=parent.path / "logs",

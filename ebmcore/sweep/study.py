@@ -40,7 +40,7 @@ _SHOWN = 20  # names of sweeps in a message
 
 
 class Facts(NamedTuple):
-    """What a study says of its sweep, each of it of the right type."""
+    """The words of a study about its sweep, each of the right type."""
 
     definition: dict[str, Any]
     files: tuple[str, ...]  # local plugin files of the base
