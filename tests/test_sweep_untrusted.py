@@ -50,12 +50,16 @@ def base(config):
     return sweeping.plain(config)
 
 
-CMA = [("cma", {}), ("sepcma", {"use_separable_cma": True}), ("cmawm", {"with_margin": True})]
+DOORS = [
+    ("cma", {}, door, kind)
+    for door in ("join", "join a stranger's", "go on")
+    for kind in ("sqlite", "journal")
+]
+DOORS += [("sepcma", {"use_separable_cma": True}, "join", "sqlite")]
+DOORS += [("cmawm", {"with_margin": True}, "go on", "journal")]
 
 
-@pytest.mark.parametrize(("prefix", "options"), CMA)
-@pytest.mark.parametrize("door", ["join", "join a stranger's", "go on"])
-@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+@pytest.mark.parametrize(("prefix", "options", "door", "kind"), DOORS)
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_pickle_in_a_study_is_not_opened(base, stranger, prefix, options, door, kind, tmp_path):
     url = f"{kind}:///{tmp_path}/study.db"
