@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RunInterrupted,
     )
     from ebmcore.hooks import hookimpl
+    from ebmcore.local import open_log
     from ebmcore.plugins import Host
     from ebmcore.runner import (
         Evaluation,

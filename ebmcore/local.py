@@ -49,12 +49,15 @@ class LocalJob:
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal's; None while it runs.
 
-        A process that was asked to end and has used up its grace is killed.
+        A process that was asked to end and has used up its grace is killed. The code of one that
+        was stopped is never 0, whatever it did about SIGTERM.
         """
         code = self.process.poll()
-        if code is None and self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._deadline is None:
+            return code
+        if code is None and time.monotonic() >= self._deadline:
             self._send(signal.SIGKILL)
-        return code
+        return -signal.SIGTERM if code == 0 else code
 
     def stop(self) -> None:
         """Send SIGTERM to the group, once; `poll` sends SIGKILL after the grace."""

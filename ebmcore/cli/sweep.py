@@ -38,7 +38,9 @@ def command(
     join: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Help the sweep in this Optuna storage, in place of SWEEP."
+            metavar="URL",
+            help="Help the sweep in this Optuna storage, in place of SWEEP; a masked password is "
+            "that of EBMCORE_SWEEP_STORAGE.",
         ),
     ] = None,
     study: Annotated[

@@ -16,16 +16,22 @@ from typing import Any, Literal
 from ebmcore.config import Tracking
 from ebmcore.contracts import Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
-from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
-from ebmcore.runner.crew import open_launcher, shared_threads, work
+from ebmcore.runner.crew import (
+    as_launcher,
+    check_workers,
+    launcher_name,
+    record_launcher,
+    recorded_launcher,
+    shared_threads,
+    work,
+)
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
-from ebmcore.runner.threads import processors
 from ebmcore.runs.layout import LOGS
 from ebmcore.terminal import say
 from ebmcore.tracking import (
@@ -43,7 +49,6 @@ from ebmcore.tracking.lines import last_lines
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
 _MOST_SEEDS = 100_000
-_MOST_WORKERS = 16  # processes of the local launcher on one processor, each of which imports torch
 _ORPHANS = 0.5  # seconds between two looks at children of a parent that was killed
 Versions = Literal["warn", "refuse", "ignore"]
 
@@ -87,9 +92,9 @@ def run_seeds(
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
-    _check_workers(min(workers, len(chosen)), workers, launcher)
+    check_workers(min(workers, len(chosen)), workers, launcher)
     changed = changes(prepared, versions)
-    starter = _launcher(prepared.host, launcher)
+    starter = as_launcher(prepared.host, launcher)
     _check(prepared)
     with _begin(prepared, chosen, workers, launcher, runs_dir) as parent:
         if began is not None:
@@ -98,7 +103,7 @@ def run_seeds(
             parent.warn(text)
         asked = ["--strict-plugins"] if strict_plugins else []  # config.yaml names the plugins
         crew = _Crew(parent, asked, progress=progress)
-        return crew.run(chosen, starter, workers, shared_threads(_name(launcher), workers))
+        return crew.run(chosen, starter, workers, shared_threads(launcher_name(launcher), workers))
 
 
 def resume_seeds(
@@ -116,7 +121,8 @@ def resume_seeds(
     outlived the parent's is waited for; one that was never begun is begun. A parent that has
     FINISHED is returned as it is. Once its metrics were being written, its children stand.
 
-    Workers and launcher are by default those it was begun with. No code from the directory is run:
+    Workers and launcher are by default those it was begun with, the launcher only where this user's
+    installation recorded it. No code from the directory is run:
     local plugin files are imported only when they are named in `plugins`. Raises EbmError when the
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
@@ -133,11 +139,12 @@ def resume_seeds(
     prepared, files = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
-    named = launcher if launcher is not None else str(facts.get("launcher") or "local")
-    _check_workers(min(many, len(seeds)), many, named)
-    starter = _launcher(prepared.host, named)
+    recorded, warning = recorded_launcher(facts) if launcher is None else ("local", "")
+    named = recorded if launcher is None else launcher
+    check_workers(min(many, len(seeds)), many, named)
+    starter = as_launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
-        for text in changed:
+        for text in filter(None, (*changed, warning)):
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []
@@ -145,7 +152,9 @@ def resume_seeds(
             parent.warn(f"runs that are begun now send nothing to MLflow: {doubt}")
             settings.append("tracking=off")
         crew = _Crew(parent, asked, progress=progress, settings=settings)
-        return crew.run(choose_seeds(seeds, 0), starter, many, shared_threads(_name(named), many))
+        return crew.run(
+            choose_seeds(seeds, 0), starter, many, shared_threads(launcher_name(named), many)
+        )
 
 
 def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
@@ -189,32 +198,9 @@ def _refuse(key: str, message: str) -> None:
     raise ConfigError([Problem(key, message)])
 
 
-def _check_workers(
-    at_once: int, workers: int, launcher: str | Mapping[str, Any] | Launcher
-) -> None:
-    if workers < 1:
-        _refuse("workers", f"should be at least 1; got {workers}")
-    most = _MOST_WORKERS * processors()
-    if _name(launcher) == "local" and at_once > most:
-        _refuse(
-            "workers",
-            f"should be at most {most} on the {processors()} processors here; got {workers}",
-        )
-
-
 def _recorded_workers(facts: Mapping[str, Any]) -> int:
     found = facts.get("workers")
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
-
-
-def _launcher(host: Host, launcher: str | Mapping[str, Any] | Launcher) -> Launcher:
-    return open_launcher(host, launcher) if isinstance(launcher, (str, Mapping)) else launcher
-
-
-def _name(launcher: str | Mapping[str, Any] | Launcher) -> str:
-    if isinstance(launcher, Mapping):
-        return str(launcher.get("type"))
-    return launcher if isinstance(launcher, str) else type(launcher).__name__
 
 
 def _plugin_words(plugins: Iterable[str]) -> list[str]:
@@ -235,7 +221,6 @@ def _begin(
     launcher: str | Mapping[str, Any] | Launcher,
     runs_dir: str | Path | None,
 ) -> Parent:
-    recorded: Any = launcher if isinstance(launcher, (str, Mapping)) else _name(launcher)
     return Parent.begin(
         GROUP,
         prepared.config.record,
@@ -245,7 +230,7 @@ def _begin(
         params={"seeds": ",".join(map(str, seeds))},
         seeds=list(seeds),
         workers=workers,
-        launcher=recorded,
+        **record_launcher(launcher),
     )
 
 
@@ -337,7 +322,7 @@ class _Crew:
         self, key: str, seed: int, there: Account | None, variables: Mapping[str, str]
     ) -> Task:
         command = [sys.executable, "-m", "ebmcore"]
-        if there is None or there.status == "BROKEN":
+        if there is None or there.status == "BROKEN" or not self._is_beside(there):
             config = self.parent.directory.config_file.absolute()
             folder = self.parent.path.absolute().parent
             command += [
@@ -354,6 +339,10 @@ class _Crew:
         with self.parent.directory.inside.folder(LOGS, make=True):
             pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
+
+    def _is_beside(self, child: Account) -> bool:
+        """Whether a child lies where this parent's are put, and not where somebody's note says."""
+        return child.path.absolute().parent == self.parent.path.absolute().parent
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
         """Wait for children whose processes outlived their parent's, until they have ended."""
