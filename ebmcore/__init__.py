@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore.contracts import Chains, Energy, Job, Kernel, Launcher, RunView, Sample, Task
+    from ebmcore.data import refuse_lost_digits
     from ebmcore.decorators import chains, dataset, energy, launcher, loss, monitor, sampler
     from ebmcore.errors import (
         ComponentError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         RunInterrupted,
     )
     from ebmcore.hooks import hookimpl
+    from ebmcore.local import open_log
     from ebmcore.plugins import Host
     from ebmcore.runner import (
         Evaluation,
@@ -56,6 +58,7 @@ _HOME = {
         "Sample",
         "Task",
     ),
+    "data": ("refuse_lost_digits",),
     "decorators": ("chains", "dataset", "energy", "launcher", "loss", "monitor", "sampler"),
     "errors": (
         "ComponentError",
@@ -69,6 +72,7 @@ _HOME = {
         "RunInterrupted",
     ),
     "hooks": ("hookimpl",),
+    "local": ("open_log",),
     "plugins": ("Host",),
     "runner": (
         "Evaluation",
@@ -135,6 +139,8 @@ __all__ = [
     "load",
     "loss",
     "monitor",
+    "open_log",
+    "refuse_lost_digits",
     "resume",
     "resume_seeds",
     "run",

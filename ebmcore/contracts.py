@@ -167,7 +167,7 @@ class Task(NamedTuple):
     """A command line for a launcher to start, somewhere, once."""
 
     argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # where its output is added, standard error with it
+    log: Path  # where its output is added, standard error with it; `open_log` opens it
     env: Mapping[str, str] = {}  # variables over those that there are
 
 
@@ -175,7 +175,10 @@ class Job(Protocol):
     """A task that was started, or waits to be."""
 
     def poll(self) -> int | None:
-        """Return its exit code, negative for a signal's; None while it waits or runs."""
+        """Return its exit code, negative for a signal's; None while it waits or runs.
+
+        The code of a task that was asked to stop is never 0, unless it had ended by then.
+        """
 
     def stop(self) -> None:
         """Ask it to end, as SIGTERM does, and return at once; asking again changes nothing."""
@@ -185,7 +188,7 @@ class Launcher(Protocol):
     """Starts tasks: on this machine, or on whatever machines it knows.
 
     How many run at once is the business of whoever starts them. A task's program, its folder (the
-    current one) and its log's have the same paths where it runs.
+    current one) and its log's have the same paths where it runs. `ebmcore.open_log` opens a log.
     """
 
     def start(self, task: Task) -> Job:

@@ -1,13 +1,14 @@
 """The process that draws a run's figures beside it: `python -m ebmcore.drawer`, as `Artist` does.
 
-It reads jobs from its standard input, each a line of JSON and then as many bytes as that says, and
-answers each with a line: the seconds that it took, or `-` when it can't be drawn here. It ends with
-its input. The bytes are pickle, from the run that started it; nothing from a file is unpickled.
+It reads jobs from its standard input, each a line with a number and then as many bytes, and answers
+each with a line, the seconds that it took and the size of the picture, and then the picture, a PNG:
+of 0 bytes when it can't be drawn here. It ends with its input. The bytes of a job are pickle, from
+the run that started it; nothing from a file is unpickled, and no file is written.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import pickle
 import signal
@@ -20,27 +21,26 @@ from typing import Any, BinaryIO
 def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """Draw until there are no more jobs."""
     while line := jobs.readline():
-        job = json.loads(line)
-        body = jobs.read(job["bytes"])
-        began, answer = time.perf_counter(), "-"
+        body = jobs.read(int(line))
+        began, png = time.perf_counter(), b""
         with suppress(Exception):  # the run draws it itself, and hears then what is wrong with it
             figure, settings = pickle.loads(body)
-            draw(figure, settings, job["file"])
-            answer = f"{time.perf_counter() - began:.4f}"
-        answers.write(f"{answer}\n".encode())
+            png = draw(figure, settings)
+        answers.write(f"{time.perf_counter() - began:.4f} {len(png)}\n".encode() + png)
         answers.flush()
 
 
-def draw(figure: Any, settings: Any, file: str) -> None:
-    """Write a figure as a PNG, by Matplotlib's settings; the file is there when it is whole."""
+def draw(figure: Any, settings: Any) -> bytes:
+    """Draw a figure as a PNG, by Matplotlib's settings."""
     import matplotlib as mpl
 
+    png = io.BytesIO()
     with mpl.rc_context(settings):
-        figure.savefig(f"{file}.part", format="png")
-    os.replace(f"{file}.part", file)
+        figure.savefig(png, format="png")
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:  # a figure that pyplot made is in its hands again
         pyplot.close("all")
+    return png.getvalue()
 
 
 def main() -> None:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ebmcore.masking import mask
+from ebmcore.terminal.clean import one_line
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ebmcore.runner.group import Group
     from ebmcore.runner.result import Run
 
 
 class EbmError(Exception):
-    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints."""
+    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints.
+
+    A password in a URI is masked in it, whoever wrote the message.
+    """
+
+    def __str__(self) -> str:
+        return mask(super().__str__())
 
 
 class Problem(NamedTuple):
@@ -22,7 +33,7 @@ class Problem(NamedTuple):
     where: str = ""  # file and line, or the override that set it
 
     def __str__(self) -> str:
-        place = f"{self.where} {self.path}".strip()
+        place = one_line(f"{self.where} {self.path}".strip())
         return f"{place}: {self.message}" if place else self.message
 
 
@@ -30,7 +41,7 @@ class ConfigError(EbmError):
     """A config that can't be run; holds every problem that was found, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(Problem(*map(mask, problem)) for problem in problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -64,6 +75,15 @@ class CheckpointError(EbmError):
     """A checkpoint that could not be written; the one before it is whole."""
 
 
+class DirectoryError(EbmError):
+    """A run's directory is gone, or holds a link, a FIFO, a device or too large a file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self.file = file
+        self.text = text  # what is wrong with it
+        super().__init__(f"{file}: {text}")
+
+
 class RankError(EbmError):
     """The processes that train a run together can't reach each other, or disagree."""
 
@@ -90,6 +110,35 @@ class RunInterrupted(KeyboardInterrupt):
         self.signal_number = signal_number
         self.run = run
         super().__init__(f"interrupted by signal {signal_number}; the run is in {run.dir}")
+
+
+def too_large(error: BaseException) -> bool:
+    """Whether an error says that a number is too large for the memory, or for the machine."""
+    if isinstance(error, MemoryError) or type(error).__name__ in _OF_MEMORY:
+        return True
+    text = str(error)
+    return isinstance(error, (RuntimeError, TypeError, ValueError, OverflowError)) and any(
+        words in text for words in _TOO_LARGE
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of its text."""
+    return _text(error).partition("\n")[0]
+
+
+_OF_MEMORY = ("OutOfMemoryError", "_ArrayMemoryError")  # torch's and NumPy's own
+_TOO_LARGE = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "overflowed",  # torch of a tensor's size
+    "Overflow when unpacking",
+    "too large to convert",
+    "index-sized",
+    "array is too big",
+    "Maximum allowed dimension exceeded",
+)
 
 
 def raised_at(error: BaseException) -> str:

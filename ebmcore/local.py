@@ -7,12 +7,30 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
+from ebmcore.runs.inside import Inside
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end
+
+
+def open_log(log: Path) -> BinaryIO:
+    """Open a task's log, in its folder, to be added to; the caller closes it.
+
+    Neither may be a link: a run directory, in which logs lie, may be somebody else's. Raises
+    EbmError when one is, or stands for another file than a plain one, and OSError.
+
+    Example:
+        >>> with open_log(task.log) as log:
+        ...     subprocess.Popen(task.argv, stdout=log, stderr=subprocess.STDOUT)
+    """
+    folder = log.absolute().parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return Inside(folder.parent).open_log(f"{folder.name}/{log.name}")
 
 
 class LocalJob:
@@ -31,12 +49,15 @@ class LocalJob:
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal's; None while it runs.
 
-        A process that was asked to end and has used up its grace is killed.
+        A process that was asked to end and has used up its grace is killed. The code of one that
+        was stopped is never 0, whatever it did about SIGTERM.
         """
         code = self.process.poll()
-        if code is None and self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._deadline is None:
+            return code
+        if code is None and time.monotonic() >= self._deadline:
             self._send(signal.SIGKILL)
-        return code
+        return -signal.SIGTERM if code == 0 else code
 
     def stop(self) -> None:
         """Send SIGTERM to the group, once; `poll` sends SIGKILL after the grace."""
@@ -64,10 +85,9 @@ class Local:
         self._jobs: list[LocalJob] = []
 
     def start(self, task: Task) -> LocalJob:
-        """Start a process. Raises EbmError when there is no such program, or no such log."""
+        """Start a process. Raises EbmError when there is no such program, or no log can be."""
         try:
-            task.log.parent.mkdir(parents=True, exist_ok=True)
-            with task.log.open("ab") as log:
+            with open_log(task.log) as log:
                 process = subprocess.Popen(
                     task.argv,
                     stdin=subprocess.DEVNULL,

@@ -62,10 +62,13 @@ def elsewhere(tmp_path, monkeypatch, own_settings):
     monkeypatch.setenv("EBMCORE_CONFIG_DIR", str(own_settings))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def own_settings(tmp_path_factory):
-    """The user's configuration folder, of this session's tests."""
-    return tmp_path_factory.mktemp("settings")
+    """The user's configuration folder, of this session's tests and of what they share."""
+    folder = tmp_path_factory.mktemp("settings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EBMCORE_CONFIG_DIR", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -94,8 +97,15 @@ def forks():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     made = module.Forks()
+    made.launcher = lambda: module.Launcher(made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def forked(forks):
+    """A launcher whose tasks are such forks, one after the other."""
+    return forks.launcher()
 
 
 @pytest.fixture

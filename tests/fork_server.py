@@ -1,11 +1,12 @@
 """Runs Python commands for the price of one start: each in a fork of this process, which is warm.
 
 Reads lines of JSON from standard input: what stands after `python` on a command line, the folder,
-the variables, what comes first on the path, the files that take the two streams, and the seconds
-after which it is ended. Answers each with a line, the exit code. A fork ends as an interpreter
-does, its threads joined and its exit functions called, but tears down no modules: that would copy
-all that it shares with this process. So exit codes, messages and files are a fresh process's own;
-what is imported is not, and modules are named here that most commands import.
+the variables, what comes first on the path, the files that take the two streams, how a stream is
+broken, and the seconds after which it is ended. Answers each with a line, the exit code. A fork
+ends as an interpreter does, its threads joined and its exit functions called, but tears down no
+modules: that would copy all that it shares with this process. So exit codes, messages and files are
+a fresh process's own; what is imported is not, and modules are named here that most commands
+import.
 """
 
 import atexit
@@ -44,6 +45,15 @@ def serve() -> dict | None:
     return None
 
 
+def broken(how: str) -> int:
+    """Return a descriptor of a file, or one that nobody reads any more."""
+    if how.startswith("/"):
+        return os.open(how, os.O_WRONLY | os.O_NOCTTY)
+    reader, writer = os.pipe() if how == "gone" else os.openpty()
+    os.close(reader)
+    return writer
+
+
 def obey(request: dict) -> None:
     """Do what Python does with these arguments."""
     signal.alarm(request["timeout"])
@@ -55,6 +65,14 @@ def obey(request: dict) -> None:
         ((os.devnull, os.O_RDONLY), (request["stdout"], written), (request["stderr"], written))
     ):
         os.dup2(os.open(file, flags), descriptor)
+    for descriptor, how in request["broken"].items():
+        if how != "closed":
+            os.dup2(broken(how), int(descriptor))
+    for descriptor in (d for d, how in request["broken"].items() if how == "closed"):
+        os.close(int(descriptor))
+        name = {"1": "stdout", "2": "stderr"}[descriptor]
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
     sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 (as long as the process)
     sys.path[:1] = [*request["path"], request["cwd"]]
     importlib.invalidate_caches()
@@ -82,6 +100,17 @@ def code(request: dict) -> int:
     return 0
 
 
+def flushed(code: int) -> int:
+    """Write what the streams hold; return the code, or 120 as Python does where that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            code = 120
+    return code
+
+
 gc.collect()
 gc.freeze()  # no collection in a fork walks, and thereby copies, what was there before it
 asked = serve()
@@ -89,6 +118,4 @@ if asked is not None:
     ended = code(asked)
     threading._shutdown()
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(ended)
+    os._exit(flushed(ended))

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 SERVER = Path(__file__).with_name("fork_server.py")
 
@@ -40,8 +41,13 @@ class Forks:
         env: dict[str, str],
         path: Iterable[Path] = (),
         timeout: int = 300,
+        broken: dict[int, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would."""
+        """Run Python with these arguments, `-m` or `-c` first, as `subprocess.run` would.
+
+        `broken` says of the descriptors 1 and 2 how they are broken: closed, gone,
+        hung up, or a file such as /dev/full to write to in place of them.
+        """
         self.server = self.server or self.start()
         assert self.server.stdin
         assert self.server.stdout
@@ -54,6 +60,7 @@ class Forks:
                 "stdout": out.name,
                 "stderr": error.name,
                 "timeout": timeout,
+                "broken": broken or {},
             }
             print(json.dumps(request), file=self.server.stdin, flush=True)
             answer = self.server.stdout.readline()
@@ -65,3 +72,37 @@ class Forks:
         """End the server."""
         if self.server:
             self.server.communicate()
+
+
+class Launcher:
+    """A launcher whose tasks are forks of one warm process, each done before the next begins."""
+
+    def __init__(self, forks: Forks) -> None:
+        self.forks = forks
+        self.tasks: list[Any] = []
+
+    def start(self, task: Any) -> Ended:
+        """Run a task to its end."""
+        self.tasks.append(task)
+        environment = {**os.environ, **task.env}
+        done = self.forks.run(*task.argv[1:], cwd=Path.cwd(), env=environment)
+        task.log.parent.mkdir(exist_ok=True)
+        task.log.write_text(done.stdout + done.stderr)
+        return Ended(done.returncode)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+
+class Ended:
+    """A task that has ended."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+    def poll(self) -> int:
+        """Return its exit code."""
+        return self.code
+
+    def stop(self) -> None:
+        """There is nothing to stop."""

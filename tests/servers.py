@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -119,10 +120,49 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Keeps(http.server.BaseHTTPRequestHandler):
+    """A tracking server of one run, which keeps what it was sent and says where files are to go."""
+
+    protocol_version = "HTTP/1.1"
+    heard: list[tuple[str, str | None, bytes]]  # the path, the Authorization, the body
+    place = "mlflow-artifacts:/1/{run}/artifacts"
+    redirect = ""  # where every call is led on to
+    run = "a" * 32
+
+    def _answer(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.heard.append((self.path, self.headers.get("Authorization"), body))
+        found = json.dumps(self._found(urllib.parse.urlsplit(self.path).path)).encode()
+        self.send_response(307 if self.redirect else 200)
+        if self.redirect:
+            self.send_header("Location", f"{self.redirect}{self.path}")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(found)))
+        self.end_headers()
+        self.wfile.write(found)
+
+    def _found(self, path):
+        place = self.place.replace("{run}", self.run)
+        if "/experiments/" in path:
+            top = place.removesuffix(f"/{self.run}/artifacts")
+            inner = {"experiment_id": "1", "name": "bare", "artifact_location": top}
+            return {"experiment": {**inner, "lifecycle_stage": "active"}}
+        if path.endswith(("/runs/create", "/runs/get")):
+            info = {"run_id": self.run, "run_uuid": self.run, "experiment_id": "1"}
+            info |= {"status": "RUNNING", "artifact_uri": place, "lifecycle_stage": "active"}
+            return {"run": {"info": info, "data": {}}}
+        return {}
+
+    do_GET = do_POST = do_PUT = do_PATCH = _answer  # noqa: N815
+
+    def log_message(self, *arguments):
+        pass
+
+
 @contextlib.contextmanager
 def serving(handler, **fields):
     """Serve with a handler; yield the address and the handler's class."""
-    handler = type(handler.__name__, (handler,), fields)
+    handler = type(handler.__name__, (handler,), {"heard": [], **fields})
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)
     thread.start()

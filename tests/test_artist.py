@@ -17,7 +17,7 @@ import ebmcore
 from ebmcore.runner import artist as artists
 from ebmcore.runner.artist import Artist
 from ebmcore.runner.threads import processors
-from ebmcore.runner.watch import draw_whole
+from ebmcore.runner.watch import picture
 
 pytestmark = pytest.mark.skipif(processors() < 2, reason="with one processor all is drawn here")
 
@@ -35,9 +35,9 @@ def drawn(artist, made, file):
 
     def draw():
         here.append(file)
-        draw_whole(made, "figure", file)
+        return picture(made, "figure")
 
-    artist(made, file, draw)
+    artist(made, file.name, draw, file.write_bytes)
     return here
 
 
@@ -63,7 +63,7 @@ def test_the_pictures_are_those_that_are_drawn_here(tmp_path):
     plotted, axes = plt.subplots(figsize=(2, 2))
     axes.plot([1, 0])
     with mpl.rc_context({"savefig.dpi": 57, "savefig.facecolor": "yellow"}):
-        draw_whole(figure(), "figure", here)
+        here.write_bytes(picture(figure(), "figure"))
         assert drawn(artist, figure(), there) == []
         assert drawn(artist, plotted, tmp_path / "pyplot.png") == []
     assert artist.close() == []
@@ -112,9 +112,9 @@ def test_a_picture_that_nobody_can_draw_is_told(tmp_path):
     broken = figure()
     broken.axes[0].set_title("$\\frac{1$")  # no mathematics
     artist, file = Artist(after=0), tmp_path / "broken.png"
-    artist(broken, file, partial(draw_whole, broken, "figure", file))
+    artist(broken, file.name, partial(picture, broken, "figure"), file.write_bytes)
     ((failed, error),) = artist.close()
-    assert failed == file
+    assert failed == file.name
     assert isinstance(error, ValueError)
     assert not file.exists()
 

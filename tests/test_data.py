@@ -70,6 +70,7 @@ class Endless(IterableDataset):
         (torch.tensor([[1.0, 2.0], [float("inf"), 1.0]]), "row 1 of the data .* 1 of 2 rows"),
         ((torch.zeros(3, 1), torch.zeros(2)), r"x has shape \(3, 1\), its labels \(2,\)"),
         (Endless(), "IterableDataset"),
+        (torch.ones(2, 1) * 1j, "complex numbers"),
         ("words", "got str"),
         (lambda: object(), "got object"),
     ],

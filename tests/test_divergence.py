@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore import RunError
 
-HARD = Path(__file__).with_name("hard_parts.py")
+HARD, SKIPS = (Path(__file__).with_name(f"{name}_parts.py") for name in ("hard", "skip"))
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"] += [str(HARD), str(SKIPS)]
     config["monitors"] = [{"type": "parts:looks", "every": "10 steps"}]
     config["train"] = {
         "steps": 40,
@@ -153,6 +153,53 @@ def test_skip_looks_at_energies_too(config):
         energy=wild,
         **{"train.on_divergence": "skip", "train.max_energy": 50.0, "train.max_skips": 2},
     )
+
+
+def test_skip_stops_at_max_skips_and_no_earlier_where_an_update_passes_the_bound(config):
+    config["train"] |= {"log_every": 1, "on_divergence": "skip", "max_energy": 50.0}
+    config["train"] |= {"max_skips": 7, "steps": 40}
+    run = fails(
+        config,
+        r"an energy of (data|samples), .* train.max_energy is 50; 7 steps in a row were skipped",
+        loss=[{"type": "gap", "weight": 0}, {"type": "grows"}],
+        data="ones",
+        optimizer={"type": "SGD", "lr": 1.0},
+        sampler="adapts",
+    )
+    found = events(run)
+    assert [event["in_a_row"] for event in found[-7:]] == [1, 2, 3, 4, 5, 6, 7]
+    assert found[-7]["step"] > 4  # some were applied, and each was looked at again at once
+    assert json.loads((run.dir / "run.json").read_text())["skipped"] == len(found)
+
+
+@pytest.mark.parametrize("log_every", [1, 3])
+def test_skip_leaves_out_the_batches_beyond_the_bound_and_goes_on(config, log_every):
+    config["train"] |= {"on_divergence": "skip", "max_energy": 50.0, "max_skips": 30}
+    config["train"] |= {"batch_size": 1, "steps": 120, "log_every": log_every}
+    run = go(config, data="some_far", loss=[{"type": "gap", "weight": 0.0}, {"type": "grows"}],
+             optimizer={"type": "SGD", "lr": 0.01}, sampler="adapts")  # fmt: skip
+    found = events(run)
+    assert (run.status, run.step) == ("FINISHED", 120)
+    assert 10 < len(found) < 60
+    assert len({event["step"] for event in found}) == len(found)
+    in_a_row = 0
+    for before, event in zip([{"step": -1}, *found], found, strict=False):
+        in_a_row = in_a_row + 1 if event["step"] == before["step"] + 1 else 1
+        assert event["in_a_row"] == in_a_row
+    assert run.metrics["train/skipped"] == len(found)
+
+
+def test_without_a_bound_skip_stops_at_energies_that_are_no_numbers(config):
+    config["train"] |= {"log_every": 4, "on_divergence": "skip", "max_skips": 6}
+    run = fails(
+        config,
+        r"the energy of data, by energy 'skip_parts:steep' .* is inf; 6 steps in a row",
+        energy="steep",
+        loss=[{"type": "only_samples"}, {"type": "grows"}],
+        optimizer={"type": "SGD", "lr": 1.0},
+        sampler="adapts",
+    )
+    assert [event["in_a_row"] for event in events(run)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_rollback_returns_to_the_last_good_checkpoint(config):

@@ -12,7 +12,7 @@ from ebmcore.config import build, read_config, read_node
 from ebmcore.local import Local
 from ebmcore.plugins import Selection
 
-PATIENCE = 20.0  # seconds after which what was waited for won't come
+PATIENCE = 240.0  # seconds after which what was waited for won't come
 
 OURS = """
 from ebmcore import PositiveInt, hookimpl, launcher
@@ -57,6 +57,14 @@ def local():
     launcher.close()
 
 
+@pytest.fixture
+def patient():
+    """Of a launcher that kills nothing within a test."""
+    launcher = Local(grace=PATIENCE)
+    yield launcher
+    launcher.close()
+
+
 def test_a_launcher_is_made_of_its_options_as_other_parts_are():
     assert made("local").grace == 30.0
     assert made({"type": "local", "grace": 2}).grace == 2.0
@@ -91,13 +99,13 @@ def test_what_can_not_be_started_says_why(local, tmp_path):
         local.start(Task(("no-such-program",), tmp_path / "log"))
 
 
-def test_a_stopped_task_may_end_in_order(local, tmp_path):
+def test_a_stopped_task_may_end_in_order(patient, tmp_path):
     code = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
         "open('ready', 'w'); time.sleep(60)"
     )
-    job = local.start(python(code, tmp_path / "log"))
+    job = patient.start(python(code, tmp_path / "log"))
     wait((tmp_path / "ready").exists)
     assert job.poll() is None
     job.stop()
@@ -132,8 +140,43 @@ def test_one_that_does_not_hear_is_killed_after_its_grace_with_what_it_started(l
     wait(gone)
 
 
+def test_a_stopped_task_never_reads_as_done(patient, tmp_path):
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "open('ready', 'w'); time.sleep(60)"
+    )
+    job = patient.start(python(code, tmp_path / "log"))
+    wait((tmp_path / "ready").exists)
+    job.stop()
+    assert ends(job) == -15
+    done = patient.start(python("", tmp_path / "log"))
+    assert done.process.wait(PATIENCE) == 0  # it has ended, and nobody has asked yet
+    done.stop()
+    assert done.poll() == 0
+
+
+@pytest.mark.parametrize("place", ["logs/one.txt", "logs"])
+def test_no_link_leads_a_log_elsewhere(local, tmp_path, place):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "one.txt").write_text("somebody's")
+    link = tmp_path / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere" / Path(place).relative_to("logs"))
+    with pytest.raises(EbmError, match=r"is a link"):
+        local.start(python("print('mine')", tmp_path / "logs" / "one.txt"))
+    assert (tmp_path / "elsewhere" / "one.txt").read_text() == "somebody's"
+    assert sorted(file.name for file in (tmp_path / "elsewhere").iterdir()) == ["one.txt"]
+
+
+def test_a_fifo_in_a_logs_place_is_not_waited_for(local, tmp_path):
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(EbmError, match="is a FIFO"):
+        local.start(python("print('mine')", tmp_path / "log"))
+
+
 def test_close_ends_all(tmp_path):
-    launcher = Local(grace=5)
+    launcher = Local(grace=PATIENCE)
     jobs = [launcher.start(python("import time; time.sleep(60)", tmp_path / "log")) for _ in "ab"]
     launcher.close()
     assert [job.poll() for job in jobs] == [-15, -15]

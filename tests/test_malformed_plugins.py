@@ -183,7 +183,10 @@ def test_a_path_that_is_no_path(tmp_path, config, ebmcore_command):
     done = ebmcore_command("run", "c.json", "--dry-run")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "is no path to a file: embedded null byte" in done.stderr
+    assert "holds the control character U+0000 (NUL)" in done.stderr
+    assert Selection.from_options(["a\0.py"]).files
+    (found,) = [plugin for plugin in find(["a\0.py"]) if plugin.is_file]
+    assert found.fault == "'a\\x00.py' is no path to a file: embedded null byte"
 
 
 def test_a_files_module_can_be_imported_by_its_name(tmp_path, monkeypatch):

@@ -19,7 +19,19 @@ CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 
 # imports point one way: each floor may import those below it, and itself
 FLOORS = [
-    {"errors", "types", "contracts", "hooks", "kinds", "decorators", "local"},
+    {
+        "errors",
+        "masking",
+        "types",
+        "contracts",
+        "data",
+        "hooks",
+        "kinds",
+        "decorators",
+        "local",
+        "runs",
+        "terminal",
+    },
     {"plugins"},
     {"config", "sampling", "blocks", "drawer", "graphs", "linked", "narrow", "noise", "together"},
     {"tracking"},

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import re
 import signal
 import statistics
@@ -25,41 +24,6 @@ servers = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(servers)
 
 FORKING = Path(__file__).with_name("forking.py")
-
-
-class Forked:
-    """A launcher whose tasks are forks of one warm process, each done before the next begins."""
-
-    def __init__(self, forks):
-        self.forks = forks
-        self.tasks = []
-
-    def start(self, task):
-        self.tasks.append(task)
-        environment = {**os.environ, **task.env}
-        done = self.forks.run(*task.argv[1:], cwd=Path.cwd(), env=environment)
-        task.log.parent.mkdir(exist_ok=True)
-        task.log.write_text(done.stdout + done.stderr)
-        return Ended(done.returncode)
-
-    def close(self):
-        pass
-
-
-class Ended:
-    def __init__(self, code):
-        self.code = code
-
-    def poll(self):
-        return self.code
-
-    def stop(self):
-        pass
-
-
-@pytest.fixture
-def forked(forks):
-    return Forked(forks)
 
 
 def numbers(run_dir):
@@ -179,15 +143,35 @@ def test_the_command_line_reads_seeds_and_refuses_what_is_none(config):
     assert not Path("runs").exists()
 
 
+HELD = """
+import signal
+import time
+from pathlib import Path
+
+from ebmcore import loss
+
+@loss
+def held(energy, x, step):
+    # as long as there is a file `hold`, no run comes further, unless it is asked to end
+    interrupts = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    while step >= 10 and Path("hold").exists() and interrupts.number is None:
+        time.sleep(0.02)
+    return energy(x).mean()
+"""
+
+
 @pytest.fixture
-def slow_group(config):
-    """Start `run --seeds 3` of runs that go on long enough to be stopped; return the process."""
+def held_group(config):
+    """Start `run --seeds 3,4` of runs that wait at step 10 to be stopped; return the process."""
     started = []
 
     def start():
-        config["loss"] = {"type": "parts:dawdles"}
+        Path("held.py").write_text(HELD)
+        Path("hold").touch()
+        config["plugins"]["files"].append("held.py")
+        config["loss"] = {"type": "held:held"}
         config["train"] = {
-            "steps": 150, "batch_size": 20, "log_every": 5, "checkpoint_every": "5 steps",
+            "steps": 20, "batch_size": 20, "log_every": 5, "checkpoint_every": "5 steps",
         }  # fmt: skip
         Path("c.yaml").write_text(yaml.safe_dump(config))
         command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--seeds", "3,4", "--json"]
@@ -211,11 +195,11 @@ def begun(key):
 
 
 @pytest.mark.slow
-def test_a_group_that_was_interrupted_goes_on_to_the_same_end(slow_group, config, forked):
-    process = slow_group()
-    servers.wait_until(lambda: begun("seed-3"), seconds=120, what="a checkpoint")
+def test_a_group_that_was_interrupted_goes_on_to_the_same_end(held_group, config, forked):
+    process = held_group()
+    servers.wait_until(lambda: begun("seed-3"), seconds=240, what="a checkpoint")
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=240)
     assert process.returncode == 130
     found = json.loads(out)
     parent = Path(found["run_dir"])
@@ -228,7 +212,8 @@ def test_a_group_that_was_interrupted_goes_on_to_the_same_end(slow_group, config
         ebmcore.resume(parent)
     with pytest.raises(EbmError, match="If you trust them, add -p"):
         ebmcore.resume_seeds(parent, launcher=forked, progress=False)
-    files = [str(parent / "plugins/parts.py")]
+    Path("hold").unlink()
+    files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
     group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
     assert (group.status, list(group.children)) == ("FINISHED", ["seed-3", "seed-4"])
     assert group.children["seed-3"] == child.path  # it went on, rather than anew
@@ -241,16 +226,17 @@ def test_a_group_that_was_interrupted_goes_on_to_the_same_end(slow_group, config
 
 
 @pytest.mark.slow
-def test_a_group_that_was_killed_waits_for_its_runs_that_outlived_it(slow_group, forked):
-    process = slow_group()
-    servers.wait_until(lambda: begun("seed-3"), seconds=120, what="a checkpoint")
+def test_a_group_that_was_killed_waits_for_its_runs_that_outlived_it(held_group, forked):
+    process = held_group()
+    servers.wait_until(lambda: begun("seed-3"), seconds=240, what="a checkpoint")
     process.kill()
     process.wait()
     child = begun("seed-3")
     (parent,) = (p.parent for p in Path("runs").glob("*/children"))
     assert read_account(parent).process_gone
     outlived = read_account(child.path).status == "RUNNING"
-    files = [str(parent / "plugins/parts.py")]
+    Path("hold").unlink()
+    files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
     group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
     assert (group.status, len(group.children)) == ("FINISHED", 2)
     assert outlived
@@ -282,7 +268,7 @@ from ebmcore import loss
 @loss
 def meets(energy, x, step):
     Path(f"here-{os.getpid()}").touch()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while len(list(Path().glob("here-*"))) < 2:
         if time.monotonic() > until:
             raise TimeoutError("nobody else came")

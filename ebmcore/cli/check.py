@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, table
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, table
 
 if TYPE_CHECKING:
     from ebmcore.testing import Outcome
@@ -38,12 +38,15 @@ def command(
 
 
 def _show(found: list[Outcome], counts: Counter[str]) -> None:
-    rows = [(f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason) for o in found]
+    rows = [
+        (f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason.split("\n"))
+        for o in found
+    ]
     table(("component", "check", "result", "why"), rows)
     for outcome in found:
         if outcome.failure and outcome.result == "failed":
-            typer.echo(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
-    typer.echo(", ".join(f"{count} {result}" for result, count in counts.items()))
+            out(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
+    out(", ".join(f"{count} {result}" for result, count in counts.items()))
 
 
 def _keys(outcome: Outcome) -> str:

@@ -89,7 +89,11 @@ def _problems(seen: dict[str, Any]) -> list[str]:
 
 def _show(findings: list[dict[str, Any]]) -> None:
     rows = [
-        (f["name"], f["origin"], f["status"], "\n".join(f["problems"]) or "nothing wrong")
+        (f["name"], f["origin"], f["status"], _lines(f["problems"]) or "nothing wrong")
         for f in findings
     ]
     table(("plugin", "from", "status", "found"), rows)
+
+
+def _lines(texts: list[str]) -> list[str]:
+    return [line for text in texts for line in text.split("\n")]

@@ -13,6 +13,7 @@ from ebmcore.cli.output import (
     Checkpoints,
     PluginOptions,
     answering,
+    out,
     say,
     table,
 )
@@ -52,13 +53,13 @@ def command(
         checkpoint=checkpoint,
     )
     code = RUN_FAILED if found.failed else 0
-    return Answer(found.document(), lambda: _show(found), code)
+    return Answer(found.document(), lambda: _show(found), code, stays=True)
 
 
 def _show(found: Evaluation) -> None:
     table(("metric", "value"), [(k, f"{v:.6g}") for k, v in sorted(found.metrics.items())])
     for figure in found.figures:
-        typer.echo(f"picture: {figure}")
+        out(f"picture: {figure}")
     for name, reason in found.left_out.items():
         say(f"left out: {name}: {reason}")
     for text in (*found.warnings, *found.failed.values()):

@@ -16,6 +16,7 @@ from ebmcore.plugins.find import Found
 from ebmcore.plugins.host import Host
 from ebmcore.plugins.load import load
 from ebmcore.plugins.status import Loaded
+from ebmcore.terminal import out
 from ebmcore.testing.declarations import unusable_keys
 
 HEAVY = ("torch", "mlflow", "matplotlib", "sklearn", "scipy", "pandas", "jax", "tensorflow")
@@ -59,7 +60,7 @@ def main() -> None:
     """Read the plugin, examine it, write the finding."""
     fields = json.load(sys.stdin)
     finding = examine(Found(**{**fields, "requires": tuple(fields["requires"])}))
-    sys.stdout.write("\n" + json.dumps(finding) + "\n")
+    out("\n" + json.dumps(finding))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from ebmcore import terminal
 from ebmcore.cli import (
     check,
     components,
@@ -26,8 +29,37 @@ from ebmcore.cli import (
     show,
     sweep,
 )
+from ebmcore.cli.output import lost_code, out
+
+
+@contextmanager
+def _clean_usage_errors() -> Iterator[None]:
+    """See to it that a message of typer's, which repeats what was typed, is safe to show."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            text = terminal.clean(error.format_message())
+            error.format_message = lambda: text
+        raise
+
+
+class Commands(TyperGroup):
+    """All commands."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the words up to the command's name."""
+        with _clean_usage_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the command's own words, and run it."""
+        with _clean_usage_errors():
+            return super().invoke(*args, **kwargs)
+
 
 app = typer.Typer(
+    cls=Commands,
     name="ebmcore",
     help="Train energy-based models out of plugins, from one config, tracked in MLflow.",
     no_args_is_help=True,
@@ -43,8 +75,8 @@ def _version(wanted: bool) -> None:
     if wanted:
         import ebmcore
 
-        typer.echo(f"ebmcore {ebmcore.__version__}")
-        raise typer.Exit
+        out(f"ebmcore {ebmcore.__version__}")
+        raise typer.Exit(lost_code())
 
 
 @app.callback()
@@ -77,8 +109,11 @@ app.add_typer(run_commands, name="runs")
 
 
 def main() -> None:
-    """Run the command line; a letter that a stream can't hold is written as a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    app()
+    """Run the command line; no stream's trouble ends it, nor a letter that a stream can't hold."""
+    terminal.protect()
+    terminal.show_warnings()
+    try:
+        app()
+    except Exception:  # a mistake of ours
+        terminal.show_traceback()
+        sys.exit(1)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering
+from ebmcore.cli.output import Answer, AsJson, answering, out
 from ebmcore.errors import EbmError
 from ebmcore.kinds import KINDS
 
@@ -47,18 +47,18 @@ def command(
         ),
     ],
     into: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the new folder goes.", show_default=False)
-    ] = Path(),
+        str, typer.Option(metavar="FOLDER", help="Where the new folder goes.", show_default=False)
+    ] = ".",
     as_json: AsJson = False,
 ) -> Answer:
     """Write a plugin that installs and passes its tests, to build your own on."""
     names = name_all(name, kind)
-    folder = into / name
+    folder = Path(into) / name
     check_place(folder)
     check_free(names)
     written = write(render(names), folder)
     found = {"folder": str(folder), "files": written}
-    return Answer(found, lambda: _show(found, name))
+    return Answer(found, lambda: _show(found, name), stays=True)
 
 
 def name_all(name: str, kind: str) -> Names:
@@ -149,6 +149,6 @@ def write(texts: dict[str, str], folder: Path) -> list[str]:
 
 def _show(found: dict[str, Any], name: str) -> None:
     folder = shlex.quote(found["folder"])
-    typer.echo(f"{found['folder']} is written. Next:\n")
+    out(f"{found['folder']} is written. Next:\n")
     for line in (f"pip install -e {folder}", f"pytest {folder}", f"ebmcore check {name}"):
-        typer.echo(f"    {line}")
+        out(f"    {line}")

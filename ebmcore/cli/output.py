@@ -1,26 +1,33 @@
-"""How commands speak: results on standard output, all else on standard error; and exit codes."""
+"""How commands answer: results on standard output, all else on standard error; and exit codes."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 
 import typer
 
+from ebmcore import terminal
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
+from ebmcore.masking import mask
+from ebmcore.terminal import out, say, table
+
+__all__ = ["Answer", "AsJson", "answering", "document", "out", "say", "table"]
 
 P = ParamSpec("P")
 
 WRONG_INPUT = 2
 RUN_FAILED = 1
 INTERRUPTED = 128  # and the signal's number
+ANSWER_LOST = 74  # EX_IOERR of sysexits.h: all is well but standard output
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 PluginOptions = Annotated[
@@ -50,31 +57,14 @@ class Answer(NamedTuple):
     document: Any
     show: Callable[[], None]
     code: int = 0  # what the command exits with
+    stays: bool = False  # whether it is on the disk too, so that losing the table loses nothing
 
 
 def document(value: Any) -> None:
     """Print a JSON document; what isn't a finite number is written as text."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     escape = not encoding.startswith("utf")  # what the stream can't hold stays readable as JSON
-    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=escape, default=str))
-
-
-def say(text: str) -> None:
-    """Tell the user something beside the result."""
-    typer.echo(text, err=True)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    drawn = Table(*columns, box=box.SIMPLE_HEAD)
-    for row in rows:
-        drawn.add_row(*row)
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width, highlight=False, markup=False, emoji=False).print(drawn)
+    terminal.document(json.dumps(_plain(value), indent=2, ensure_ascii=escape, default=str))
 
 
 def answering(command: Callable[P, Answer]) -> Callable[P, None]:
@@ -94,21 +84,42 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             problems = error.problems if isinstance(error, ConfigError) else ()
             found = {"error": str(error), "problems": [p._asdict() for p in problems]}
             _end(error, as_json, found, WRONG_INPUT)
+        except OSError as error:  # a path that is too long, a folder that may not be read
+            text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+            _end(EbmError(text), as_json, {"error": text}, WRONG_INPUT)
+        except MemoryError as error:
+            text = f"there is not enough memory ({raised_at(error)})"
+            _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
         except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
             text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
             _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
         except KeyboardInterrupt as error:
             _end(error, as_json, {"error": "interrupted"}, INTERRUPTED + signal.SIGINT)
-        if not _speaks():
-            pass
-        elif as_json:
-            document(answer.document)
-        else:
-            answer.show()
-        if answer.code:
-            raise typer.Exit(answer.code)
+        if _speaks():
+            if as_json:
+                document(answer.document)
+            else:
+                answer.show()
+        code = answer.code
+        if as_json or not answer.stays:
+            code = code or lost_code()
+        if code:
+            raise typer.Exit(code)
 
     return call
+
+
+def lost_code() -> int:
+    """Return the exit code of an answer that is nowhere but on standard output, and say why.
+
+    It is 0 when all of it was written. A reader that left wanted no more, and is told nothing.
+    """
+    lost = terminal.lost()
+    if lost is None:
+        return 0
+    if lost.errno != errno.EPIPE:
+        say(f"the answer can't be written to standard output: {lost.strerror}")
+    return ANSWER_LOST
 
 
 @contextlib.contextmanager
@@ -156,9 +167,11 @@ def _speaks() -> bool:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {mask(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, str):
+        return mask(value)
     return value

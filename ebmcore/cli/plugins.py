@@ -42,5 +42,5 @@ def _show(found: list[dict[str, Any]]) -> None:
     for plugin in found:
         offers = "; ".join(f"{kind}: {', '.join(n)}" for kind, n in plugin["offers"].items())
         about = (plugin["name"], plugin["distribution"], plugin["version"] or "-")
-        rows.append((*about, plugin["status"], plugin["reason"] or offers))
+        rows.append((*about, plugin["status"], (plugin["reason"] or offers).split("\n")))
     table(("plugin", "distribution", "version", "status", "offers"), rows)

@@ -39,7 +39,7 @@ def command(
             launcher=launcher,
             versions=versions.value,
         )
-        return Answer(group.summary(), lambda: show_group(group))
+        return Answer(group.summary(), lambda: show_group(group), stays=True)
     refuse_without_seeds(workers=workers, launcher=launcher)
     from ebmcore.runner.interrupts import save_only_while_training
 
@@ -47,4 +47,4 @@ def command(
         from ebmcore.runner import resume
 
         done = resume(run_dir, plugins=plugins or (), versions=versions.value)
-    return Answer(done.summary(), lambda: show_run(done))
+    return Answer(done.summary(), lambda: show_run(done), stays=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, table
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, out, table
 from ebmcore.cli.seeds import (
     Launchers,
     Seeds,
@@ -79,7 +79,7 @@ def command(
         lines += [f"warning: {text}" for text in changed]
         return Answer(
             {"status": "FITS", **size, "config": prepared.config.record, "warnings": changed},
-            lambda: typer.echo("\n".join(["all parts fit each other", *lines])),
+            lambda: out("\n".join(["all parts fit each other", *lines])),
         )
     if chosen is not None:
         group = run_seeds(
@@ -93,7 +93,7 @@ def command(
             strict_plugins=strict,
             versions=versions.value,
         )
-        return Answer(group.summary(), lambda: show_group(group))
+        return Answer(group.summary(), lambda: show_group(group), stays=True)
     with save_only_while_training():
         done = run(
             config,
@@ -104,27 +104,28 @@ def command(
             versions=versions.value,
             profile=profile,
         )
-    return Answer(done.summary(), lambda: show_run(done))
+    return Answer(done.summary(), lambda: show_run(done), stays=True)
 
 
 def show_run(run: Run) -> None:
     """Print a run's last metrics, and where all else of it is."""
+    from ebmcore.tracking import pictures
+
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
     if run.seconds_by_part:
         whole = sum(run.seconds_by_part.values()) or 1.0
         spent = [(k, f"{v:.2f}", f"{v / whole:.0%}") for k, v in run.seconds_by_part.items()]
         table(("where the time went", "seconds", "share"), spent)
-    typer.echo(f"run {run.status}: {run.dir}")
+    out(f"run {run.status}: {run.dir}")
     if (run.dir / "profile.json").exists():
-        typer.echo(f"profile: {run.dir / 'profile.json'} (open it at ui.perfetto.dev)")
-    pictures = sorted(run.dir.glob("figures/*/*.png"))
-    if pictures:
-        typer.echo(f"pictures: {run.dir / 'figures'} ({len(pictures)})")
+        out(f"profile: {run.dir / 'profile.json'} (open it at ui.perfetto.dev)")
+    if found := pictures(run.dir):
+        out(f"pictures: {run.dir / 'figures'} ({len(found)})")
     if run.mlflow_run_id is not None:
         facts = run.mlflow
-        typer.echo(f"MLflow:   {_mlflow()} ui --backend-store-uri {facts['uri']} --port 5000")
+        out(f"MLflow:   {_mlflow()} ui --backend-store-uri {facts['uri']} --port 5000")
         page = f"experiments/{facts['experiment_id']}/runs/{facts['run_id']}"
-        typer.echo(f"          then open http://127.0.0.1:5000/#/{page}")
+        out(f"          then open http://127.0.0.1:5000/#/{page}")
 
 
 def _mlflow() -> str:

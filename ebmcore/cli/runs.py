@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering, table
+from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.errors import EbmError
 
 
@@ -41,17 +40,16 @@ def diff_command(
 
 def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     """Return what can differ of a run. Raises EbmError when the directory is no run."""
-    from ebmcore.config import read_config
-    from ebmcore.tracking import flatten
+    from ebmcore.tracking import Inside, flatten, read_facts, read_recorded
 
     folder = Path(run_dir)
     try:
-        facts = json.loads((folder / "run.json").read_text())
+        facts = read_facts(Inside(folder))
         versions = {**facts["versions"], **dict(map(_version, facts["plugins"]))}
         metrics = {**facts.get("metrics", {})}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
-    config = dict(flatten(read_config(folder / "config.yaml").tree))
+    config = dict(flatten(read_recorded(folder).tree))
     return {"config": config, "versions": versions, "metrics": metrics}
 
 
@@ -77,7 +75,7 @@ def _show(found: dict[str, dict[str, dict[str, Any]]]) -> None:
         for key, values in differences.items()
     ]
     if not rows:
-        typer.echo("nothing differs")
+        out("nothing differs")
         return
     table(("", "key", "A", "B"), rows)
 

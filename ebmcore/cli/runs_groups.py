@@ -6,9 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from ebmcore.cli.output import table
+from ebmcore.cli.output import out, table
 from ebmcore.errors import EbmError
 
 _LEVEL = 0.05  # p below which two groups are said to differ
@@ -39,7 +37,7 @@ def has_group(*run_dirs: str) -> bool:
 def show_groups(found: dict[str, dict[str, Any]]) -> None:
     """Print a comparison, and what its words rest on."""
     if not found:
-        typer.echo("they have no metric in common")
+        out("they have no metric in common")
     elif all("p" in row for row in found.values()):
         _show_two(found)
     else:
@@ -123,7 +121,7 @@ def _show_two(found: dict[str, dict[str, Any]]) -> None:
     table(columns, rows)
     some = next(iter(found.values()))
     n, m, least = some["a"]["n"], some["b"]["n"], some["least_p"]
-    typer.echo(
+    out(
         "A and B: the median and its 95 % bootstrap interval, which is the range for fewer than 6 "
         "runs.\nB - A: of the medians, with its bootstrap interval. p: the exact two-sided "
         f"Mann-Whitney test; {n} v {m} runs can give {least:.3g} at least.\n"
@@ -131,7 +129,7 @@ def _show_two(found: dict[str, dict[str, Any]]) -> None:
         "alike one is expected to."
     )
     if least >= _LEVEL:
-        typer.echo(f"{n} v {m} runs are too few for any p < {_LEVEL:g}: 4 v 4 are enough.")
+        out(f"{n} v {m} runs are too few for any p < {_LEVEL:g}: 4 v 4 are enough.")
 
 
 def _show_among(found: dict[str, dict[str, Any]]) -> None:
@@ -145,7 +143,7 @@ def _show_among(found: dict[str, dict[str, Any]]) -> None:
         for name, row in found.items()
     ]  # fmt: skip
     table(("last value of", which, f"median of {n}", f"range of {n}", f"{which} is"), rows)
-    typer.echo(
+    out(
         f"A further run of the same kind lies outside the range of {n} in "
         f"{some['by_chance_outside']:.0%} of cases."
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering, say, table
+from ebmcore.cli.output import Answer, AsJson, answering, out, say, table
 from ebmcore.errors import EbmError
+from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
     from ebmcore.tracking import Account
@@ -43,11 +44,11 @@ def run_dirs(runs_dir: str | None) -> list[Path]:
 
 def _show(accounts: list[Account], found: list[dict[str, Any]]) -> None:
     if not accounts:
-        typer.echo("no runs")
+        out("no runs")
         return
     rows = [
         (
-            printable(account.path.name) + _of(document),
+            _named(account, document),
             account.status,
             counted(document["children"]) or steps(account),
             moment(account.started),
@@ -60,12 +61,12 @@ def _show(accounts: list[Account], found: list[dict[str, Any]]) -> None:
     table(("run", "status", "step", "started", "took", "loss", "MLflow"), rows)
     for account in accounts:
         for text in remarks(account):
-            say(f"{printable(account.path.name)}: {text}")
+            say(f"{one_line(account.path.name)}: {text}")
 
 
-def _of(document: dict[str, Any]) -> str:
+def _named(account: Account, document: dict[str, Any]) -> list[str]:
     parent = document["parent"]
-    return "" if parent is None else f"\n  child of {printable(parent['name'])}"
+    return [account.path.name, *(() if parent is None else (f"  child of {parent['name']}",))]
 
 
 def counted(children: dict[str, int] | None) -> str:
@@ -80,7 +81,7 @@ def counted(children: dict[str, int] | None) -> str:
 
 def remarks(account: Account) -> list[str]:
     """Return what a person should know of a run beside its facts."""
-    found = [] if account.problem is None else [printable(account.problem)]
+    found = [] if account.problem is None else [one_line(account.problem)]
     if account.process_gone:
         found.append(f"its process is gone; `ebmcore runs sync {account.path}` records that")
     elif account.mlflow == "behind":
@@ -114,8 +115,3 @@ def duration(seconds: float | None) -> str:
     if hours == 0:
         return f"{minutes} min {int(seconds % 60)} s"
     return f"{hours} h {minutes % 60} min"
-
-
-def printable(text: str) -> str:
-    """Return text that moves no terminal's cursor, whoever wrote it."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
-from ebmcore.cli.runs_list import counted, duration, moment, printable, remarks, steps
+from ebmcore.cli.runs_list import counted, duration, moment, remarks, steps
 from ebmcore.cli.seeds import interval_name
 from ebmcore.errors import EbmError
 
@@ -23,12 +23,12 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
-    from ebmcore.tracking import by_key, family, read_account, read_children
+    from ebmcore.tracking import by_key, family, pictures, read_account, read_children
 
     account = read_account(run_dir)
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
-    from ebmcore.tracking.target import recorded_target, shown
+    from ebmcore.tracking.target import recorded_target
 
     facts, target = account.facts, recorded_target(account.facts)
     mlflow = None if target is None else target.record(account.mlflow or "")
@@ -37,8 +37,8 @@ def command(
         **family(account),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
-        "mlflow": mlflow and {**mlflow, "uri": shown(mlflow["uri"])},
-        "pictures": len(list(account.path.glob("figures/*/*.png"))),
+        "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
+        "pictures": len(pictures(account.path)),
     }
     children = by_key(read_children(account.path))
     return Answer(found, lambda: _show(account, found, children))
@@ -58,13 +58,13 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
         ("pictures", str(found["pictures"])),
         ("MLflow", _text(found["mlflow"] or "-")),
     ]
-    table(("", ""), [(name, printable(text)) for name, text in rows])
+    table(("", ""), rows)
     metrics = found["metrics"]
     if _is(metrics):
         _show_metrics(metrics, n=len(children))
     if children:
         rows = [
-            (printable(key), child.status, steps(child), duration(child.seconds), str(child.path))
+            (key, child.status, steps(child), duration(child.seconds), str(child.path))
             for key, child in children.items()
         ]
         table(("child", "status", "step", "took", "run"), rows)
@@ -76,7 +76,7 @@ def _show_metrics(metrics: dict[str, Any], *, n: int) -> None:
     """Print the last metrics; an interval, NAME.low and NAME.high, stands beside its median."""
     ends = {name for name in metrics if _is_end(name, metrics)}
     rows = [
-        (printable(name), _text(value), _interval(name, metrics))
+        (name, _text(value), _interval(name, metrics))
         for name, value in sorted(metrics.items())
         if name not in ends
     ]
@@ -103,11 +103,11 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value))
     if isinstance(value, dict) and "component" in value:
-        return printable(str(value["component"]))
+        return str(value["component"])
     if isinstance(value, dict):
         kept = {k: v for k, v in value.items() if not isinstance(v, (dict, list)) and v is not None}
         return ", ".join(f"{k} {v}" for k, v in kept.items())
-    return printable(str(value))
+    return str(value)
 
 
 def _is(value: Any) -> bool:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, say
-from ebmcore.cli.runs_list import RunsDir, printable, run_dirs
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, say
+from ebmcore.cli.runs_list import RunsDir, run_dirs
 from ebmcore.errors import EbmError
+from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
     from ebmcore.tracking import Synced
@@ -49,7 +50,7 @@ def command(
         if not as_json:
             _tell(synced)
     code = RUN_FAILED if any(synced.outcome == "behind" for synced in found) else 0
-    return Answer([synced.document() for synced in found], lambda: _sum_up(found), code)
+    return Answer([synced.document() for synced in found], lambda: _sum_up(found), code, stays=True)
 
 
 def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
@@ -60,11 +61,11 @@ def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
 def _tell(synced: Synced) -> None:
     """Tell of a run as soon as it is done, since the next may take long."""
     if synced.outcome != "already there":
-        note = f": {printable(synced.note)}" if synced.note else ""
-        say(f"{printable(str(synced.path))}: {synced.outcome}{note}")
+        note = f": {one_line(synced.note)}" if synced.note else ""
+        say(f"{one_line(str(synced.path))}: {synced.outcome}{note}")
 
 
 def _sum_up(found: list[Synced]) -> None:
     counts = {word: sum(s.outcome == word for s in found) for word in ("sent", "already there")}
     counts |= {word: sum(s.outcome == word for s in found) for word in ("skipped", "behind")}
-    typer.echo(", ".join(f"{n} {word}" for word, n in counts.items() if n) or "no runs")
+    out(", ".join(f"{n} {word}" for word, n in counts.items() if n) or "no runs")

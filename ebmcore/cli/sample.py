@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, say
+from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
 from ebmcore.errors import EbmError
 
 
@@ -45,7 +45,8 @@ def command(
     except OSError as error:  # a full disk
         raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
     found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}
-    return Answer(found, lambda: typer.echo(f"{n} events of shape {tuple(x.shape[1:])} in {file}"))
+    text = f"{n} events of shape {tuple(x.shape[1:])} in {file}"
+    return Answer(found, lambda: out(text), stays=True)
 
 
 def check_writable(file: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import say, table
+from ebmcore.cli.output import out, say, table
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def refuse_without_seeds(*, workers: int | None, launcher: str | None) -> None:
 
 def show_group(group: Group) -> None:
     """Print the medians with their intervals, which runs there are, and where all of it is."""
+    from ebmcore.tracking import pictures
+
     spreads = group.spreads()
     n = len(group.children)
     rows = [(name, f"{s.median:.6g}", interval(s.low, s.high)) for name, s in spreads.items()]
@@ -56,10 +58,9 @@ def show_group(group: Group) -> None:
     for key, why in group.failed.items():
         say(f"{key}: {why}")
     of = n + len(group.failed)
-    typer.echo(f"run {group.status}, {n} of {of} seeds finished: {group.dir}")
-    pictures = sorted(group.dir.glob("figures/*/*.png"))
-    if pictures:
-        typer.echo(f"pictures: {group.dir / 'figures'} ({len(pictures)})")
+    out(f"run {group.status}, {n} of {of} seeds finished: {group.dir}")
+    if found := pictures(group.dir):
+        out(f"pictures: {group.dir / 'figures'} ({len(found)})")
 
 
 def interval(low: float, high: float) -> str:

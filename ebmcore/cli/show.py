@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
 
 
 @answering
@@ -30,8 +30,8 @@ def command(
 
 
 def _show(found: dict[str, Any]) -> None:
-    typer.echo(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
-    typer.echo(found["doc"])
+    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
+    out(found["doc"])
     rows = [
         (key["name"], key["type"], "required" if key["required"] else str(key["default"]),
          key["description"])

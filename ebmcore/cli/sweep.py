@@ -14,6 +14,7 @@ from ebmcore.cli.output import (
     PluginOptions,
     Strict,
     answering,
+    out,
     say,
     table,
 )
@@ -37,7 +38,9 @@ def command(
     join: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Help the sweep in this Optuna storage, in place of SWEEP."
+            metavar="URL",
+            help="Help the sweep in this Optuna storage, in place of SWEEP; a masked password is "
+            "that of EBMCORE_SWEEP_STORAGE.",
         ),
     ] = None,
     study: Annotated[
@@ -66,20 +69,20 @@ def command(
     given = tuple(plugins or ())
     if join is not None:
         done = join_sweep(join, given, study=study, worker=worker, runs_dir=runs_dir, say=say)
-        return Answer({"trials": done}, lambda: typer.echo(f"{done} trials were done here"))
+        return Answer({"trials": done}, lambda: out(f"{done} trials were done here"), stays=True)
     assert file is not None
     checked = check_sweep(file, given, launcher=launcher, strict_plugins=strict)
     if dry_run:
         keys = list(checked.sweep.space.ranges)
         found = {"status": "FITS", "name": checked.sweep.name, "space": keys}
-        return Answer(found, lambda: typer.echo(f"the sweep is good; it varies {', '.join(keys)}"))
+        return Answer(found, lambda: out(f"the sweep is good; it varies {', '.join(keys)}"))
     swept = run_sweep(checked, given, workers=workers, runs_dir=runs_dir, say=say)
     code = 0 if swept.status == "FINISHED" else RUN_FAILED
     if swept.signal is not None:
         code = INTERRUPTED + swept.signal
-    return Answer(swept.document(), lambda: _show(swept), code)
+    return Answer(swept.document(), lambda: _show(swept), code, stays=True)
 
 
 def _show(swept: Swept) -> None:
     table(*swept.table())
-    typer.echo("\n".join(swept.lines()))
+    out("\n".join(swept.lines()))

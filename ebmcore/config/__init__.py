@@ -9,7 +9,13 @@ from ebmcore.config.reserved import clashes, reserved
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.signature import component_parameters, describe
-from ebmcore.config.source import Source, apply_overrides, parse_assignments, read_config
+from ebmcore.config.source import (
+    Source,
+    apply_overrides,
+    parse_assignments,
+    parse_config,
+    read_config,
+)
 from ebmcore.config.tree import Config, Node
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
 
@@ -30,6 +36,7 @@ __all__ = [
     "loss_slots",
     "nested",
     "parse_assignments",
+    "parse_config",
     "plugin_selection",
     "read_config",
     "read_node",

@@ -10,7 +10,15 @@ from typing import Any
 from ebmcore.config.signature import asked_for, is_part, positional
 from ebmcore.config.tree import Node
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
-from ebmcore.errors import ConfigError, DataError, PluginError, Problem, raised_at
+from ebmcore.errors import (
+    ConfigError,
+    DataError,
+    PluginError,
+    Problem,
+    first_line,
+    raised_at,
+    too_large,
+)
 
 
 def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = None) -> Any:
@@ -40,13 +48,23 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
         return partial(target, **values)
     try:
         return target(**values)
-    except (ValueError, TypeError, DataError) as error:
-        raise ConfigError([Problem(node.path, f"{node.type}: {error}", node.where)]) from error
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{node.path}: {node.label} can't be built: {type(error).__name__}: {error} "
-            f"({raised_at(error)})"
-        ) from error
+        if too_large(error):
+            raise ConfigError([Problem(node.path, too_much(node, error), node.where)]) from error
+        if not isinstance(error, (ValueError, TypeError, DataError)):
+            raise PluginError(
+                f"{node.path}: {node.label} can't be built: {type(error).__name__}: {error} "
+                f"({raised_at(error)})"
+            ) from error
+        raise ConfigError([Problem(node.path, f"{node.type}: {error}", node.where)]) from error
+
+
+def too_much(node: Node, error: BaseException) -> str:
+    """Say that a node asks for more than the machine has, and which of its keys may be why."""
+    sizes = {k: v for k, v in node.values.items() if isinstance(v, int) and not isinstance(v, bool)}
+    largest = max(sizes, key=lambda key: sizes[key], default=None)
+    hint = "" if largest is None else f"; its largest number is {largest}: {sizes[largest]}"
+    return f"{node.label} needs more than this machine has{hint} ({first_line(error)})"
 
 
 def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from pydantic_core import to_jsonable_python
 
 from ebmcore.config.extra import ClosedJsonSchema, dropped
 from ebmcore.config.signature import REQUIRED, Parameter
+from ebmcore.config.yaml_text import control_in
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
@@ -73,11 +74,21 @@ def _check(parameters: tuple[Parameter, ...], given: dict[str, Any]) -> Checked:
 def _no_yaml(value: Any) -> Iterable[str]:
     """Say what is wrong with a value, from Python, that no YAML could hold."""
     try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        yield "holds half a character (a lone surrogate); write the whole one"
+        json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         yield f"should be what YAML can hold: {error}"
+    else:
+        yield from list(dict.fromkeys(filter(None, map(control_in, _texts(value)))))[:1]
+
+
+def _texts(value: Any) -> Iterable[str]:
+    """Yield every text in a plain value, keys too."""
+    if isinstance(value, str):
+        yield value
+    for item in (*value, *value.values()) if isinstance(value, dict) else ():
+        yield from _texts(item)
+    for item in value if isinstance(value, (list, tuple)) else ():
+        yield from _texts(item)
 
 
 def _is_default(value: Any, parameter: Parameter) -> bool:

@@ -10,6 +10,10 @@ from annotated_types import Ge, Gt, Le, Lt
 from ebmcore.config.cadence import Cadence
 from ebmcore.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+# more than the processors of any machine that a run is for; OpenMP ends a process that can't start
+# as many as were asked for
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -23,7 +27,7 @@ class Settings:
         compile: Whether training steps are compiled, which takes 10 to 60 s and makes each quicker:
             auto does where that clearly pays, as the config tells.
         threads: Of the processor, for this run: auto is 1 where an energy is so small that more
-            would only wait for each other, and what torch has otherwise.
+            would only wait for each other, and what torch has otherwise. At most 1024.
     """
 
     name: str = "experiment"
@@ -31,7 +35,7 @@ class Settings:
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     compile: Literal["auto"] | bool = "auto"
-    threads: Literal["auto"] | PositiveInt = "auto"
+    threads: Literal["auto"] | Annotated[int, Gt(0), Le(MOST_THREADS)] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

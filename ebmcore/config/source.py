@@ -54,14 +54,19 @@ def read_config(config: str | Path | Mapping[str, Any]) -> Source:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError([Problem("", "no such config file", str(config))]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no UTF-8, or a null byte in the path
         raise ConfigError([Problem("", f"can't be read: {error}", str(config))]) from None
-    document = yaml_text.parse(text, str(config))
+    return parse_config(text, str(config))
+
+
+def parse_config(text: str, name: str) -> Source:
+    """Read the text of a config that stands in the file `name`. Raises ConfigError."""
+    document = yaml_text.parse(text, name)
     if not isinstance(document.value, dict):
         found = "nothing" if document.value is None else type(document.value).__name__
         message = f"a config is a mapping of keys such as data, energy and loss; found {found}"
-        raise ConfigError([Problem("", message, str(config))])
-    return Source(document.value, str(config), document.lines)
+        raise ConfigError([Problem("", message, name)])
+    return Source(document.value, name, document.lines)
 
 
 def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
@@ -84,6 +89,7 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
     """Read `KEY=VALUE` arguments; the values are YAML."""
     overrides = {}
     for text in texts:
+        yaml_text.refuse_control(text, "override")
         key, equals, value = text.partition("=")
         if not equals or not key:
             message = "should be KEY=VALUE, such as train.epochs=5"

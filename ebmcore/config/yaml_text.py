@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ebmcore.errors import ConfigError, Problem
+from ebmcore.terminal import is_control, named
 
 Path = tuple[str | int, ...]
 DEPTH = 50  # levels of nesting
@@ -19,6 +20,7 @@ _MOST = 100_000  # values in a document, each counted wherever an alias repeats 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null")}
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_UNREADABLE = re.compile(f"{yaml.reader.Reader.NON_PRINTABLE.pattern}|[\x85\u2028\u2029]")
 
 
 class Document(NamedTuple):
@@ -63,6 +65,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["
 
 def parse(text: str, name: str) -> Document:
     """Read one YAML document. Raises ConfigError with line and column when it is broken."""
+    refuse_control(text, name)
     loader = _Loader(text)
     lines: dict[Path, int] = {}
     try:
@@ -85,6 +88,31 @@ def parse_value(text: str, name: str) -> Any:
     return parse(text, name).value
 
 
+def refuse_control(text: str, name: str) -> None:
+    """Raise ConfigError with line and column when text holds what no YAML may hold as it is."""
+    if (found := _UNREADABLE.search(text)) is not None:
+        line = text.count("\n", 0, found.start()) + 1
+        column = found.start() - text.rfind("\n", 0, found.start())
+        where = f"{name}:{line}:{column}"
+        raise ConfigError([Problem("", _fault(found[0]), where)])
+
+
+def control_in(value: str) -> str:
+    """Say which character of a text no value of a config should hold; else return nothing.
+
+    A text that is one control character is meant, as a delimiter is; NUL never is.
+    """
+    found = next((c for c in value if is_control(c)), None)
+    meant = found is not None and len(value) == 1 and found != "\0" and not _SURROGATE.match(found)
+    return "" if found is None or meant else _fault(found)
+
+
+def _fault(character: str) -> str:
+    if _SURROGATE.match(character):
+        return "holds half a character (a lone surrogate); write the whole one"
+    return f"holds the control character {named(character)}; take it out"
+
+
 def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
     if len(lines) > _MOST:
@@ -96,7 +124,7 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int],
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
-        _refuse_surrogates(node)
+        _refuse_control(node)
         try:
             return loader.construct_object(node)
         except (ValueError, LookupError, TypeError) as error:
@@ -127,13 +155,13 @@ def _key(node: yaml.Node) -> str:
     """Return a key as it was written. Raises MarkedYAMLError when it is no word."""
     if not isinstance(node, yaml.ScalarNode):
         raise _refused("a key should be a word", node)
-    _refuse_surrogates(node)
+    _refuse_control(node)
     return str(node.value)
 
 
-def _refuse_surrogates(node: yaml.ScalarNode) -> None:
-    if _SURROGATE.search(node.value):
-        raise _refused("half a character (a lone surrogate); write the whole one", node)
+def _refuse_control(node: yaml.ScalarNode) -> None:
+    if fault := control_in(node.value):
+        raise _refused(fault, node)
 
 
 def _refused(message: str, node: yaml.Node) -> yaml.MarkedYAMLError:

@@ -132,7 +132,8 @@ def find_file(file: str | Path) -> Found:
         fault = f"{str(file)!r} is no path to a file: {error}"
         return Found(name=Path(file).stem, target=str(file), is_file=True, fault=fault)
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        # what is no file, such as a FIFO, fails at its import
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     except OSError:
         digest = ""
     return Found(name=path.stem, target=str(path), sha256=digest, is_file=True)

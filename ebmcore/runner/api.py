@@ -24,9 +24,9 @@ from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.ranks import Ranks, joined
-from ebmcore.runner.recorded import Facts, Recorded, trust, without_files
+from ebmcore.runner.recorded import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.result import Listener, Run
-from ebmcore.tracking import RunDirectory, changes_since, is_parent
+from ebmcore.tracking import RunDirectory, changes_since, is_parent, read_recorded
 
 
 class Prepared(NamedTuple):
@@ -54,7 +54,12 @@ def prepare(
 def prepare_source(
     source: Source, plugins: Sequence[str] = (), *, strict_plugins: bool = False
 ) -> Prepared:
-    """Load the plugins of a config that was read, and validate it."""
+    """Load the plugins of a config that was read, and validate it.
+
+    Raises ConfigError when a password in it was masked, as a run records it; that of the tracking
+    server may come from the environment.
+    """
+    refuse_masked(source)
     selection = plugin_selection(source).merged(Selection.from_options(plugins))
     host = Host.discover(selection)
     host.check(selection, strict=strict_plugins)
@@ -184,7 +189,7 @@ def prepare_again(
     These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
     EbmError when a part may be missing for that reason.
     """
-    source = read_config(directory.config_file)
+    source = read_recorded(directory.path)
     files = without_files(source)
     try:
         return prepare_source(source, plugins), files

@@ -6,7 +6,6 @@ is handed over as pickle, which takes some 10 ms where drawing it takes half a s
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import queue
@@ -16,9 +15,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmcore.errors import EbmError
 from ebmcore.runner.threads import processors
 
 AFTER = 15.0  # seconds of a run from which on its figures are drawn beside it
@@ -28,9 +27,10 @@ _PATIENCE = 60.0  # seconds at the end for what is still to be drawn
 class Job(NamedTuple):
     """A figure that was handed over, and what draws it here if nothing else does."""
 
-    file: Path
+    name: str
     body: bytes
-    here: Callable[[], None]
+    here: Callable[[], bytes]  # draws it
+    write: Callable[[bytes], object]  # puts the picture in its place
 
 
 class Artist:
@@ -52,20 +52,29 @@ class Artist:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
 
-    def __call__(self, figure: Any, file: Path, here: Callable[[], None]) -> None:
-        """Draw a figure to a file, by `here` or beside the run; raises what `here` raises."""
+    def __call__(
+        self,
+        figure: Any,
+        name: str,
+        here: Callable[[], bytes],
+        write: Callable[[bytes], object],
+    ) -> None:
+        """Draw a figure, by `here` or beside the run, and `write` the picture.
+
+        Raises what these raise, when it is drawn here.
+        """
         body = self._packed(figure)
         if body is None:
-            here()
+            write(here())
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._hand_over, name="figures", daemon=True)
             self._thread.start()
-        job = Job(file, body, here)
+        job = Job(name, body, here, write)
         self._waiting.append(job)
         self._jobs.put(job)
 
-    def close(self, *, wait: bool = True) -> list[tuple[Path, Exception]]:
+    def close(self, *, wait: bool = True) -> list[tuple[str, Exception]]:
         """Wait for what is still to be drawn, or leave it; return what can't be, and why."""
         if self._thread is None:
             return []
@@ -75,12 +84,12 @@ class Artist:
             if self._process is not None:
                 self._process.kill()
             self._thread.join()
-        failed: list[tuple[Path, Exception]] = []
+        failed: list[tuple[str, Exception]] = []
         for job in self._waiting if wait else ():
             try:
-                job.here()
+                job.write(job.here())
             except Exception as error:
-                failed.append((job.file, error))
+                failed.append((job.name, error))
         self._waiting, self._thread = [], None
         return failed
 
@@ -105,7 +114,7 @@ class Artist:
         environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
         with (
-            suppress(OSError, ValueError),  # it can't be started, or it died
+            suppress(OSError, ValueError, EbmError),  # it can't be started, it died, a full disk
             subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=none, env=environment
             ) as self._process,
@@ -114,10 +123,10 @@ class Artist:
             assert to is not None
             assert answers is not None
             while (job := self._jobs.get()) is not None:
-                head = json.dumps({"bytes": len(job.body), "file": str(job.file)})
-                to.write(head.encode() + b"\n" + job.body)
+                to.write(f"{len(job.body)}\n".encode() + job.body)
                 to.flush()
-                answer = answers.readline().strip()
-                if answer != b"-":
-                    self.seconds += float(answer)  # ValueError when there is none
+                seconds, size = answers.readline().split()  # ValueError when there is no answer
+                if png := answers.read(int(size)):
+                    job.write(png)
+                    self.seconds += float(seconds)
                     self._waiting.remove(job)

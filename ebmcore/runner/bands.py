@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from ebmcore.errors import EbmError
 from ebmcore.runner.spread import LEVEL, Numbers, intervals
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LARGEST_LINE, METRICS
 from ebmcore.tracking.lines import as_number, read_object
 
 if TYPE_CHECKING:
@@ -45,11 +48,10 @@ class Curves(NamedTuple):
 def read_curves(run_dir: Path) -> Curves:
     """Read a run's metrics.jsonl. Raises EbmError when a line of it can't be read."""
     curves = Curves({}, {})
-    file = run_dir / "metrics.jsonl"
-    if not file.exists():
-        return curves
-    with file.open("rb") as opened:
-        for number, line in enumerate(opened, 1):
+    file = run_dir / METRICS
+    with suppress(FileNotFoundError), Inside(run_dir).open(METRICS) as opened:
+        pieces = iter(lambda: opened.readline(LARGEST_LINE), b"")
+        for number, line in enumerate(pieces, 1):
             fields = read_object(line) or {}
             step, epoch = fields.pop("step", None), as_number(fields.pop("epoch", None))
             if not isinstance(step, int) or epoch is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -25,6 +25,18 @@ class Best:
             return False
         self.value, self.step = value, step
         return True
+
+    def missed(self, history: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+        """Say why no checkpoint is the best, by the values (step, value) of all metrics."""
+        values = history.get(self.name, ())
+        if not values:
+            there = ", ".join(sorted(history)) or "none"
+            return f"no metric {self.name!r} was recorded; there are: {there}"
+        times = "once" if len(values) == 1 else f"{len(values)} times"
+        return (
+            f"{self.name!r} was recorded {times} and was never a finite number (last: "
+            f"{values[-1][1]} at step {values[-1][0]}), so no checkpoint is the best"
+        )
 
     def state(self) -> dict[str, Any] | None:
         """Return what run.json says of it; None when there is none."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,13 +18,18 @@ from torch import Tensor
 
 import ebmcore
 from ebmcore.contracts import Chains
-from ebmcore.errors import CheckpointError, EbmError
+from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runner.dealing import shares
 from ebmcore.runner.place import Place
 from ebmcore.runner.state import unpack
-from ebmcore.tracking import to_disk
+from ebmcore.runs.inside import Inside, for_libraries
+from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
+from ebmcore.runs.opened import Opened
 
 _STATE = "state.json"
+_LARGEST_SIZE = 2**31  # of an axis of an event
+_MANIFEST = "manifest.json"
+_PIECE = 256 * 1024  # bytes that are hashed at a time
 
 
 class Contents(NamedTuple):
@@ -40,45 +46,76 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
     """Write a checkpoint so that it is there whole or not at all; return its place.
 
     One of the same step that is there and whole stays. Raises CheckpointError when the disk does
-    not take it; what was there before is untouched.
+    not take it, DirectoryError when a link is in the way; what was there before is untouched.
     """
-    place = folder / f"step-{contents.step:08d}"
-    if place.exists() and _is_whole(place):
+    place = folder / _folder_name(contents.step)
+    beside = f".{place.name}.part"
+    if _says_whole(place):
         return place
-    beside = folder / f".{place.name}.part"
-    shutil.rmtree(beside, ignore_errors=True)
     try:
-        beside.mkdir(parents=True)
-        for name, tensors in contents.tensors.items():
-            if tensors:
-                held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-                save_file(held, beside / f"{name}.safetensors")
-        (beside / _STATE).write_text(json.dumps(contents.state) + "\n")
-        manifest = {
-            "step": contents.step,
-            "whole": contents.whole,
-            "versions": {"ebmcore": ebmcore.__version__, "torch": str(torch.__version__)},
-            "event_shape": list(contents.event_shape),
-            "sha256": {file.name: _hash(file) for file in sorted(beside.iterdir())},
-        }
-        (beside / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-        for file in (*beside.iterdir(), beside):
-            to_disk(file)
-        shutil.rmtree(place, ignore_errors=True)
-        beside.rename(place)
-        to_disk(folder)
+        with Inside(folder.parent).folder(folder.name, make=True) as opened:
+            opened.remove(beside)
+            try:
+                with opened.new_folder(beside) as part, part.private():
+                    _fill(part, contents)
+                opened.remove(place.name)
+                opened.rename(beside, place.name)
+                opened.sync()
+            except BaseException:
+                opened.remove(beside)
+                raise
     except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by its own error
-        shutil.rmtree(beside, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or str(error).partition(' at path "')[0]
         before = newest(folder)
         rest = "there is none before it" if before is None else f"{before.name} is whole"
         raise CheckpointError(f"{place}: can't be written: {reason}; {rest}") from error
     return place
 
 
+def _fill(part: Opened, contents: Contents) -> None:
+    """Write the files of a checkpoint into its folder, and see to it that the disk has them."""
+    for name, tensors in contents.tensors.items():
+        if tensors:
+            held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+            # by the open folder: safetensors takes a path, and writes a file of its own beside it
+            save_file(held, f"{part.for_libraries()}/{name}.safetensors")
+    state = json.dumps(contents.state) + "\n"
+    if len(state) > LARGEST_STATE:
+        raise CheckpointError(
+            f"{_STATE} would have {len(state)} bytes, and {LARGEST_STATE} are read again; a part's "
+            "state_dict should hold what is large as tensors"
+        )
+    _write(part, _STATE, state)
+    hashes: dict[str, str] = {}
+    for name in part.names():
+        with _read(part, name) as file:
+            hashes[name] = _digest(file)
+    manifest = {
+        "step": contents.step,
+        "whole": contents.whole,
+        "versions": {"ebmcore": ebmcore.__version__, "torch": str(torch.__version__)},
+        "event_shape": list(contents.event_shape),
+        "sha256": hashes,
+    }
+    _write(part, _MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    for name in part.names():
+        with _read(part, name) as file:
+            os.fsync(file.fileno())
+    part.sync()
+
+
+def _write(part: Opened, name: str, text: str) -> None:
+    with os.fdopen(part.file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+        file.write(text.encode())
+
+
+def _read(part: Opened, name: str) -> BufferedReader:
+    return os.fdopen(part.file(name, os.O_RDONLY), "rb")
+
+
 def newest(folder: Path) -> Path | None:
     """Return the last checkpoint from which a run goes on exactly, unread; None of none."""
-    return next((place for place in _places(folder) if _is_whole(place)), None)
+    return next((place for place in _places(folder) if _says_whole(place)), None)
 
 
 def has_good(folder: Path) -> bool:
@@ -91,19 +128,22 @@ def has_good(folder: Path) -> bool:
 
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
     """Delete all but the last `keep` checkpoints and those of the steps named besides."""
-    kept = {f"step-{step:08d}" for step in besides if step is not None}
-    for place in _places(folder)[keep:]:
-        if place.name not in kept:
-            shutil.rmtree(place, ignore_errors=True)
+    kept = {_folder_name(step) for step in besides if step is not None}
+    _delete(folder, [place.name for place in _places(folder)[keep:] if place.name not in kept])
 
 
 def drop_after(folder: Path, step: int) -> None:
     """Delete checkpoints of later steps, which are written again, and half-written ones."""
-    for place in _places(folder):
-        if int(place.name[5:]) > step:
-            shutil.rmtree(place, ignore_errors=True)
-    for torn in folder.glob(".step-*.part"):
-        shutil.rmtree(torn, ignore_errors=True)
+    later = [place.name for place in _places(folder) if int(place.name[5:]) > step]
+    torn = [n for n in _names(folder) if n.startswith(".step-") and n.endswith(".part")]
+    _delete(folder, later + torn)
+
+
+def _delete(folder: Path, names: Sequence[str]) -> None:
+    if names:
+        with suppress(OSError), Inside(folder.parent).folder(folder.name) as opened:
+            for name in names:
+                opened.remove(name)
 
 
 class Checkpoint:
@@ -112,20 +152,38 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         """Read the manifest. Raises EbmError when a file is missing or was altered."""
         self.path = path
+        self._inside = Inside(path.parent.parent)  # the run directory
+        self._name = f"{path.parent.name}/{path.name}"
         try:
-            self.manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+            self.manifest = _manifest(path)
             hashes = {str(name): digest for name, digest in dict(self.manifest["sha256"]).items()}
             hashes[_STATE] = hashes.get(_STATE)  # which is always read
             self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
             self.step = int(self.manifest["step"])
             self.whole = bool(self.manifest["whole"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise EbmError(f"{path}: no readable manifest.json ({error!r})") from error
+            if path.name != _folder_name(self.step):
+                raise ValueError(f"step: should be that of {path.name}")
+            if not all(0 <= size < _LARGEST_SIZE for size in self.event_shape):
+                raise ValueError("event_shape: should hold sizes of events")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            raise EbmError(f"{path}: no readable manifest.json ({error!r:.200})") from error
         for name, digest in hashes.items():
-            file = path / name
-            inside = Path(name).name == name and file.is_file() and not file.is_symlink()
-            if path.is_symlink() or not inside or _hash(file) != digest:
-                raise EbmError(f"{file}: missing, or not what was written (its hash differs)")
+            if why := self._differs(name, digest):
+                raise EbmError(f"{path / name}: missing, or not what was written ({why})")
+
+    def _differs(self, name: str, digest: Any) -> str:
+        """Say why what stands there isn't the file of that name and hash; nothing when it is."""
+        if Path(name).name != name:
+            return "it lies elsewhere"
+        try:
+            with self._inside.open(f"{self._name}/{name}") as file:
+                if name == _STATE and os.fstat(file.fileno()).st_size > LARGEST_STATE:
+                    return f"it has more than {LARGEST_STATE} bytes"
+                return "" if _digest(file) == digest else "its hash differs"
+        except DirectoryError as error:
+            return error.text
+        except OSError as error:
+            return str(error.strerror or error)
 
     @classmethod
     def last(
@@ -154,8 +212,8 @@ class Checkpoint:
     @classmethod
     def of(cls, folder: Path, step: int) -> Checkpoint:
         """Return that of a step. Raises EbmError when there is none, or it was altered."""
-        place = folder / f"step-{step:08d}"
-        if not place.is_dir():
+        place = folder / _folder_name(step)
+        if place.name not in _names(folder):
             there = ", ".join(str(int(p.name[5:])) for p in reversed(_places(folder))) or "none"
             raise EbmError(f"{folder.parent}: no checkpoint of step {step}; there are: {there}")
         return cls(place)
@@ -166,14 +224,18 @@ class Checkpoint:
         if file not in self.manifest["sha256"]:
             return {}
         try:
-            return load_file(self.path / file)
+            with (
+                self._inside.open(f"{self._name}/{file}") as opened,
+                for_libraries(opened, self.path / file) as path,
+            ):
+                return load_file(path)
         except (SafetensorError, ValueError, OSError, MemoryError) as error:
             raise EbmError(f"{self.path / file}: no safetensors file: {error}") from error
 
     def state(self) -> dict[str, Any]:
         """Return all else that the next step depends on. Raises EbmError when it isn't readable."""
         try:
-            packed = json.loads((self.path / _STATE).read_text())
+            packed = json.loads(self._inside.read(f"{self._name}/{_STATE}", LARGEST_STATE))
             state = unpack(packed, self.tensors("state"))
         except (OSError, ValueError, RecursionError) as error:
             raise EbmError(f"{self.path / _STATE}: can't be read: {error}") from error
@@ -223,25 +285,45 @@ def fill_chains(
             chains.deal(held, place.rank, place.size)
 
 
+def _names(folder: Path) -> list[str]:
+    try:
+        return Inside(folder.parent).names(folder.name)
+    except OSError as error:
+        raise EbmError(f"{folder}: can't be read: {error.strerror or error}") from error
+
+
+def _folder_name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
 def _places(folder: Path) -> Sequence[Path]:
     """List the checkpoints, the newest first."""
-    found = [p for p in folder.glob("step-*") if p.name[5:].isdecimal()]
-    return sorted(found, key=lambda place: int(place.name[5:]), reverse=True)
+    found = [n for n in _names(folder) if n.startswith("step-") and n[5:].isdecimal()]
+    return [folder / name for name in sorted(found, key=lambda n: int(n[5:]), reverse=True)]
 
 
-def _is_whole(place: Path) -> bool:
-    return bool(_says_whole(place))
+def _manifest(place: Path) -> dict[str, Any]:
+    inside = Inside(place.parent.parent)
+    name = f"{place.parent.name}/{place.name}/{_MANIFEST}"
+    found: dict[str, Any] = json.loads(inside.read(name, LARGEST_MANIFEST))
+    return found
 
 
 def _says_whole(place: Path) -> bool | None:
     """Return what the manifest says, None when it isn't readable."""
     try:
-        whole = json.loads((place / "manifest.json").read_text())["whole"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = _manifest(place)["whole"]
+    except (OSError, EbmError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return whole if isinstance(whole, bool) else None
 
 
-def _hash(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _digest(file: BufferedReader) -> str:
+    """Return the SHA-256 of an open file as it is now; one that grows meanwhile has an end, too."""
+    found = hashlib.sha256()
+    buffer = memoryview(bytearray(_PIECE))
+    rest = os.fstat(file.fileno()).st_size
+    while rest and (count := file.readinto(buffer[: min(rest, _PIECE)])):
+        found.update(buffer[:count])
+        rest -= count
+    return found.hexdigest()

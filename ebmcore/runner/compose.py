@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from ebmcore.config import Cadence, Config, Node, Source, build
-from ebmcore.errors import ConfigError, DataError, Problem, raised_at
+from ebmcore.config.build import too_much
+from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.data import Data, default_dtype, load_data
 from ebmcore.runner.device import choose_device
@@ -161,6 +162,9 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
         except DataError as error:
             raise ConfigError([Problem(node.path, str(error), node.where)]) from error
         except (Exception, SystemExit) as error:
+            if too_large(error):
+                problem = Problem(node.path, too_much(node, error), node.where)
+                raise ConfigError([problem]) from error
             what = f"{type(error).__name__}: {error} ({raised_at(error)})"
             message = f"{node.label} can't give its data: {what}"
             raise ConfigError([Problem(node.path, message, node.where)]) from error

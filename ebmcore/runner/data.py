@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, default_collate
 
+from ebmcore.data import name_of, refuse_lost_digits, row_and_column
 from ebmcore.errors import DataError
 
 
@@ -50,19 +52,24 @@ def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch
     """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
 
     The held-out points are a random share, drawn by the generator. Raises DataError when there are
-    no points, they hold NaN or inf, or are of no kind named above.
+    no points, they hold NaN or inf, the dtype would lose their digits, or they are of no kind named
+    above.
     """
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
         with default_dtype(dtype):
             found = found()
-    x, y = _tensors(found)
+    x, y = _tensors(found, dtype)
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"the dataset has no points: shape {tuple(x.shape)}")
     if x.ndim == 1:  # numbers, each an event of one value
         x = x[:, None]
-    x = x.to(dtype)
-    _refuse_non_finite(x)
+    if x.is_complex():
+        raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
+    given, x = x, x.to(dtype)
+    if given.is_floating_point():
+        _refuse_non_finite(x, given)
+    refuse_lost_digits(given, dtype, _in_the_data)
     if not 0 <= holdout < 1:
         raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
     kept_out = round(len(x) * holdout)
@@ -79,36 +86,67 @@ def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch
     )
 
 
-def _tensors(found: Any) -> tuple[Tensor, Tensor | None]:
+def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
     if isinstance(found, TorchDataset):
         if isinstance(found, IterableDataset):
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
         found = default_collate([found[i] for i in range(len(found))])  # type: ignore[arg-type] # map-style ones have a length
         found = tuple(found) if isinstance(found, list) else found
     if isinstance(found, tuple) and len(found) == 2:
-        x, y = (_tensor(part) for part in found)
+        x, y = (_tensor(part, dtype) for part in found)
         if x.shape[:1] != y.shape[:1]:
             raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
         return x, y
     if isinstance(found, tuple) and len(found) == 1:
         found = found[0]
-    return _tensor(found), None
+    return _tensor(found, dtype), None
 
 
-def _tensor(found: Any) -> Tensor:
-    try:
+def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
+    """Return a tensor or an array as it is; numbers in lists in the run's dtype, or as integers."""
+    if isinstance(found, (Tensor, np.ndarray)):
         return torch.as_tensor(found)
-    except (TypeError, ValueError, RuntimeError) as error:
+    try:
+        with default_dtype(torch.float64):  # as wide as Python's own
+            listed = torch.as_tensor(found)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if isinstance(error, OverflowError) or "Overflow" in str(error):
+            raise DataError(
+                "the dataset holds whole numbers of more than 64 bits; subtract an offset or divide"
+            ) from error
         raise DataError(
             "a dataset returns a tensor (n, *event), a pair (x, y) or a torch Dataset; "
             f"got {type(found).__name__}"
         ) from error
+    if listed.dtype != torch.float64:
+        return listed
+    _refuse_wide_integers(found, listed)
+    refuse_lost_digits(listed, dtype, _in_the_data)
+    return listed.to(dtype)
 
 
-def _refuse_non_finite(x: Tensor) -> None:
+def _refuse_wide_integers(found: Any, listed: Tensor) -> None:
+    """Refuse whole numbers among others in lists that are beyond what float64 holds."""
+    if not listed.numel() or listed.abs().max() <= 2**53:
+        return
+    for index, value in np.ndenumerate(np.array(found, dtype=object)):
+        if isinstance(value, int) and int(float(value)) != value:
+            raise DataError(f"{_in_the_data(index)} is {value}, beyond what a float holds exactly")
+
+
+def _in_the_data(index: tuple[int, ...]) -> str:
+    return f"the data's {row_and_column(index)}"
+
+
+def _refuse_non_finite(x: Tensor, given: Tensor) -> None:
     bad = ~torch.isfinite(x.flatten(1)).all(1)
     if bad.any():
         row = int(bad.nonzero()[0])
+        if torch.isfinite(given[row]).all():
+            raise DataError(
+                f"row {row} of the data (counted from 0) holds numbers too large for "
+                f"{name_of(x.dtype)}; divide them, or set dtype: float64"
+            )
         raise DataError(
             f"row {row} of the data (counted from 0) holds NaN or inf, "
             f"as do {int(bad.sum())} of {len(x)} rows in all; remove or mend them"

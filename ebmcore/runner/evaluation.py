@@ -5,14 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.config import Node, read_nodes, read_train
-from ebmcore.errors import ComponentError, ConfigError, EbmError, PluginError, Problem
+from ebmcore.errors import (
+    ComponentError,
+    ConfigError,
+    DirectoryError,
+    EbmError,
+    PluginError,
+    Problem,
+)
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.data import Data
@@ -21,9 +27,10 @@ from ebmcore.runner.recorded import Facts, Recorded
 from ebmcore.runner.streams import derive, own_global_stream
 from ebmcore.runner.view import make_view
 from ebmcore.runner.watch import keep
+from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
+from ebmcore.tracking import RunDirectory
 
-FOLDER = "evaluation"
 _KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded config
 
 
@@ -83,15 +90,24 @@ def evaluate(
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
-    place = facts.folder / FOLDER
+    place = facts.folder / EVALUATION
     if place.exists() and not place.is_dir():
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
-    beside = facts.folder / f".{FOLDER}.part"
-    shutil.rmtree(beside, ignore_errors=True)
+    directory = RunDirectory(facts.folder)
+    inside = directory.inside
     try:
-        beside.mkdir()
+        with inside.folder() as opened:
+            opened.remove(EVALUATION_PART)
+            opened.new_folder(EVALUATION_PART).close()
     except OSError as error:
+        beside = facts.folder / EVALUATION_PART
         raise EbmError(f"{beside}: can't be made: {error.strerror or error}") from error
+    figures: list[str] = []
+
+    def write(name: str, png: bytes) -> None:
+        inside.replace(f"{EVALUATION_PART}/{name}", png)
+        figures.append(name)
+
     metrics: dict[str, float] = {}
     warnings = list(facts.doubts)
     failed: dict[str, str] = {}
@@ -111,16 +127,20 @@ def evaluate(
                 own_global_stream(derive(seed, entry.name), facts.device),
                 evaluating(energy),
             ):
-                metrics |= keep(entry, entry.function(view), step, beside)
+                metrics |= keep(entry, entry.function(view), step, write)
+        except DirectoryError:  # no fault of the monitor's
+            raise
         except (Exception, SystemExit) as error:
             failed[entry.name] = str(ComponentError(entry.label, step, error))
-            with (beside / "log.txt").open("a", encoding="utf-8") as log:
-                log.write(f"{failed[entry.name]}\n{traceback.format_exc()}\n")
-    figures = [place / file.relative_to(beside) for file in sorted(beside.glob("*/*.png"))]
-    found = Evaluation(facts.folder, step, metrics, figures, warnings, failed, left_out)
-    (beside / "evaluation.json").write_text(json.dumps(found.document(), indent=2) + "\n")
-    shutil.rmtree(place, ignore_errors=True)
-    beside.rename(place)
+            text = f"{failed[entry.name]}\n{traceback.format_exc()}\n"
+            inside.append(f"{EVALUATION_PART}/{LOG}", text.encode(errors="backslashreplace"))
+    paths = [place / name for name in sorted(figures)]
+    found = Evaluation(facts.folder, step, metrics, paths, warnings, failed, left_out)
+    text = json.dumps(found.document(), indent=2) + "\n"
+    directory.write(f"{EVALUATION_PART}/evaluation.json", text.encode())
+    with inside.folder() as opened:
+        opened.remove(EVALUATION)
+        opened.rename(EVALUATION_PART, EVALUATION)
     return found
 
 

@@ -6,16 +6,20 @@ import math
 import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
 from ebmcore.errors import (
     CheckpointError,
+    DirectoryError,
     DivergenceError,
+    EbmError,
     RankError,
     RunError,
     RunInterrupted,
 )
+from ebmcore.masking import mask
 from ebmcore.runner.best import Best
 from ebmcore.runner.checkpoint import (
     Checkpoint,
@@ -42,6 +46,8 @@ from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
+from ebmcore.runs.layout import FIGURES, PROFILE
+from ebmcore.terminal import protected
 from ebmcore.tracking import Mirror, RunDirectory
 
 if TYPE_CHECKING:
@@ -91,7 +97,7 @@ class Execution:
         self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
         self.show = progress(self.loop.steps, show=show)
         self.watch = Watch(
-            parts, experiment.streams, self.directory.figures, self.warn, self.directory.log
+            parts, experiment.streams, self._write_picture, self.warn, self.directory.log
         )
         self.result = Run.of(self.directory.path, self.loop.energy, parts, experiment.seed)
         if resumes:
@@ -129,7 +135,7 @@ class Execution:
         """
         mirror: Mirror | None = None
         failure: BaseException | None = None
-        with self.interrupts:
+        with protected(), self.interrupts:
             try:
                 mirror = self._begin()
                 self._train()
@@ -151,8 +157,7 @@ class Execution:
                 self._close(mirror, failure)
             except Exception as error:
                 failure = failure or self._failed(error)
-                with suppress(OSError):
-                    self.directory.update(status=self.status, error=str(failure))
+                self._close_anyway(mirror, failure)
             self._reveal()
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
@@ -205,10 +210,7 @@ class Execution:
             self.experiment.streams.restore_global()
             self.loop.run(self.watch, hands)
         if self.train.keep_best and self.best.step is None:
-            self.warn(
-                f"train.keep_best: no metric {self.best.name!r} was recorded; "
-                f"there are: {', '.join(sorted(self.metrics))}"
-            )
+            self.warn(f"train.keep_best: {self.best.missed(self.watch.history)}")
 
     def _write(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
@@ -224,6 +226,9 @@ class Execution:
         if self.best.hear(step, metrics):
             self.loop.save_wanted = f"the best {self.best.name} so far, {self.best.value:.6g}"
 
+    def _write_picture(self, name: str, png: bytes) -> None:
+        self.directory.write(f"{FIGURES}/{name}", png)
+
     def _event(self, step: int, event: str, **facts: Any) -> None:
         """Record what happened to the run beside its steps."""
         self.directory.append_event(step, event, **facts)
@@ -232,6 +237,7 @@ class Execution:
     def _failed(self, error: Exception) -> Exception:
         """Note a failure as far as the disk still lets us, and return it."""
         self.status = "FAILED"
+        self.directory.follow()
         self._reveal()
         self.directory.log("ERROR", traceback.format_exc())
         if isinstance(error, RankError):
@@ -259,7 +265,7 @@ class Execution:
         The step that failed has drawn from the streams, so a resumed run begins before it.
         """
         after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
-        if isinstance(failure, CheckpointError) or after_good:
+        if isinstance(failure, (CheckpointError, DirectoryError)) or after_good:
             return
         if isinstance(failure, RankError) and self.parts.device.type != "cpu":
             return  # the device may wait for the rank that is gone, and whoever asks it waits too
@@ -295,8 +301,8 @@ class Execution:
             return nullcontext()
         from ebmcore.runner.profiling import Profiler
 
-        file, steps = self.directory.path / "profile.json", self.loop.steps - self.loop.step
-        profiler = Profiler(file, steps, self.parts.device)
+        write, steps = partial(self.directory.write, PROFILE), self.loop.steps - self.loop.step
+        profiler = Profiler(write, steps, self.parts.device)
         self.loop.after_step = profiler.step
         return profiler
 
@@ -341,7 +347,7 @@ class Execution:
         self.directory.update(
             status=self.status,
             step=self.loop.step,
-            ended=time.time(),
+            ended=self.directory.clock(),
             seconds=self._seconds(),
             seconds_by_monitor={k: round(v, 3) for k, v in self.watch.seconds.items()},
             seconds_by_part=self._seconds_by_part(),
@@ -362,13 +368,26 @@ class Execution:
             patience = _AT_ONCE if self.at_once else patience
             mirror.finish(self.status, timeout=patience, leaves=self.interrupts.number != 0)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
+            for note in mirror.notes:
+                self.warn(note)
             if mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
 
+    def _close_anyway(self, mirror: Mirror | None, failure: BaseException) -> None:
+        """Write at least that it FAILED, where that can still be written: its end raised."""
+        with suppress(OSError, EbmError):
+            self.directory.update(
+                status=self.status, ended=self.directory.clock(), error=str(failure)
+            )
+        if mirror is not None:
+            with suppress(OSError, EbmError):
+                mirror.finish(self.status, timeout=_HURRIED)
+
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""
+        text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
         self.show.say(f"warning: {text}")

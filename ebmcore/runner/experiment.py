@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
-from ebmcore.errors import ConfigError, DataError, Problem
+from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.alike import begin_alike, share_out
 from ebmcore.runner.bare import without_compiler
@@ -309,7 +309,10 @@ class Experiment:
                 chains.start(data.x[: train.batch_size // ranks], probe)
                 pack(chains.state_dict(), "state_dict")
         except Exception as error:
-            self._refuse("chains", f"{parts.label('chains')}: {error}", error)
+            text = str(error)
+            if too_large(error):
+                text = f"needs more than this machine has ({first_line(error)})"
+            self._refuse("chains", f"{parts.label('chains')}: {text}", error)
         problem = refuse_unsaveable(parts)
         if problem is not None:
             place, why = problem

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from ebmcore.runner.snapshot import hand_over, put_back, roll_back
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Rota
+from ebmcore.terminal import protected
 from ebmcore.tracking import RunDirectory, sync
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Follower:
         Raises RunError when this rank or another failed, RunInterrupted after a signal.
         """
         status, failure = "KILLED", None
-        with self.interrupts:
+        with protected(), self.interrupts:
             try:
                 self._train()
                 status = "FINISHED" if self.loop.step >= self.loop.steps else "KILLED"
@@ -119,7 +119,7 @@ class Follower:
                     return
                 text = f"rank 0 is gone: {error}"
                 directory.log("ERROR", f"{text}\n{traceback.format_exc()}")
-                directory.update(status="FAILED", ended=time.time(), error=text)
+                directory.update(status="FAILED", ended=directory.clock(), error=text)
             sync(self.directory.path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +23,7 @@ from ebmcore.runner.parts import Parts, blame
 from ebmcore.runner.place import Place
 from ebmcore.runner.progress import Silent
 from ebmcore.runner.ranks import Ranks
-from ebmcore.runner.snapshot import infinite_buffers, is_finite
+from ebmcore.runner.snapshot import infinite_buffers, is_finite, stateful
 from ebmcore.runner.step import Stepped, TrainStep
 from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
 from ebmcore.runner.watch import Rota
@@ -184,12 +186,15 @@ class Loop:
             y = None if y is None else y[index]
         skips = self.train.on_divergence == "skip"
         buffers = self._buffers() if skips else []
+        states = self._states() if skips else []
         proposal = self.one_step.compute(x, y, self.step)
         if skips:
             found = self._wrong_in(proposal, self.step + 1)
             if found is not None:
                 for buffer, before in buffers:
                     buffer.copy_(before)
+                for part, before in states:
+                    part.load_state_dict(before)
                 self._skip(found, hands)
                 return None
             self.skipped_in_a_row = 0
@@ -204,6 +209,20 @@ class Loop:
         """
         return [(buffer, buffer.clone()) for buffer in self._all_buffers()]
 
+    def _states(self) -> list[tuple[Any, Any]]:
+        """Return the parts that remember something of a step before it is applied, and copies.
+
+        They are the sampler, losses that are no modules, and chains that a loss is handed.
+        """
+        found: list[Any] = [
+            part
+            for name, part in stateful(self.parts)
+            if not (name.startswith("monitor ") or isinstance(part, nn.Module))
+        ]
+        if self.one_step.keeps_early and self.parts.chains is not None:
+            found.append(self.parts.chains)
+        return [(part, copy.deepcopy(part.state_dict())) for part in found]
+
     def _all_buffers(self) -> list[Tensor]:
         modules = [self.parts.energy, *(term.function for term in self.parts.losses)]
         found = (b for m in modules if isinstance(m, nn.Module) for b in m.buffers())
@@ -213,7 +232,10 @@ class Loop:
         """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
         values = self._numbers([proposal.metrics])
         found = first_non_finite(self.parts, values, [step], self.finite)
-        if found is None and self.train.max_energy is not None:
+        # without a bound energies are looked at where a fetch may have seen that they went wrong
+        due = self.step == self.fetched or self.skipped_in_a_row > 0
+        bounded = self.train.max_energy is not None
+        if found is None and (bounded or (due and proposal.x_neg is not None)):
             _, largest = self._energies(proposal)
             found = beyond_bound(self.parts, largest, self.train.max_energy, step)
         return found
@@ -260,8 +282,9 @@ class Loop:
         gap = None
         if last is not None and (last.x_neg is not None or self.train.max_energy is not None):
             means, largest = self._energies(last)
-            found = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
-            if "samples" in means:
+            if self.train.on_divergence != "skip":  # which looks before the next step is applied
+                found = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
+            if "samples" in means and all(map(math.isfinite, means.values())):
                 gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
         if found is None:
             hands.write(self.step, metrics)

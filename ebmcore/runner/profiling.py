@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
@@ -15,13 +17,13 @@ class Profiler:
     """Watches ten steps after the first ten, or all of them in a shorter run.
 
     Args:
-        file: Where the trace is written, as Chrome's JSON.
+        write: Writes the trace, as Chrome's JSON.
         steps: The steps that the run is going to take.
         device: Where it takes them.
     """
 
-    def __init__(self, file: Path, steps: int, device: torch.device) -> None:
-        self.file = file
+    def __init__(self, write: Callable[[bytes], object], steps: int, device: torch.device) -> None:
+        self.write = write
         wait = _WAIT if steps > _WAIT + _ACTIVE else 0
         activities = [ProfilerActivity.CPU]
         if device.type == "cuda":
@@ -29,7 +31,7 @@ class Profiler:
         self._profile = profile(
             activities=activities,
             schedule=schedule(wait=wait, warmup=0, active=min(_ACTIVE, steps), repeat=1),
-            on_trace_ready=lambda found: found.export_chrome_trace(str(file)),
+            on_trace_ready=self._keep,
         )
 
     def __enter__(self) -> Profiler:
@@ -38,6 +40,12 @@ class Profiler:
 
     def __exit__(self, *error: object) -> None:
         self._profile.stop()
+
+    def _keep(self, found: profile) -> None:
+        with TemporaryDirectory() as folder:  # torch writes to a path, and follows links
+            file = Path(folder) / "trace.json"
+            found.export_chrome_trace(str(file))
+            self.write(file.read_bytes())
 
     def step(self) -> None:
         """Say that a training step is done."""

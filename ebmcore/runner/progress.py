@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from ebmcore import terminal
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -46,14 +48,13 @@ class Lines(Silent):
 
     def say(self, text: str) -> None:
         """Write a line."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+        terminal.say(text)
 
 
 class Bar(Silent):
     """A rich progress bar on standard error."""
 
     def __init__(self, steps: int) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -68,7 +69,7 @@ class Bar(Silent):
             MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=terminal.progress_console(),
         )
         self._task: TaskID = self._bar.add_task("training", total=steps, figures="")
 
@@ -85,14 +86,14 @@ class Bar(Silent):
 
     def say(self, text: str) -> None:
         """Write a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._bar.console.print(terminal.clean(text))
 
 
 def progress(steps: int, *, show: bool) -> Silent:
     """Return the display that fits standard error."""
     if not show:
         return Silent()
-    return Bar(steps) if sys.stderr.isatty() else Lines(steps)
+    return Bar(steps) if terminal.is_terminal(sys.stderr) else Lines(steps)
 
 
 def _figures(loss: float, gap: float | None, rate: float) -> str:

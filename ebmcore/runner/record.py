@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
+from ebmcore.masking import mask_all
 from ebmcore.runner.lifecycle import listeners
 from ebmcore.tracking import (
+    DestinationError,
     Mirror,
     RunDirectory,
     announce,
-    distrust,
     provenance,
     recorded_target,
     run_tags,
     told_parent,
-    tracking_uri,
 )
+from ebmcore.tracking.mirror import first_record
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
@@ -35,9 +35,10 @@ def begin_record(
     if experiment.origin.files:
         files = directory.keep_plugin_files(list(experiment.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
+    record = dict(mask_all(record))
     directory.write_config(record)
     told = told_parent()
-    directory.update(
+    facts = dict(
         status="RUNNING",
         name=experiment.name,
         seed=experiment.seed,
@@ -48,11 +49,13 @@ def begin_record(
         implied_temperature=experiment.sampler
         and getattr(experiment.sampler.kernel, "implied_temperature", None),
         hooks={} if experiment.origin.host is None else listeners(experiment.origin.host),
-        started=time.time(),
+        started=directory.clock(),
         pid=os.getpid(),
         host=socket.gethostname(),
         **provenance(experiment.origin.host),
     )
+    tags = run_tags(directory.path, facts)
+    directory.update(**facts, **first_record(directory, tracking, experiment.name, tags))
     if told is not None:
         announce(directory.path, told)
     return record
@@ -64,8 +67,9 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     directory.end_events()
     directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
     directory.update(
-        status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
-    )
+        status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None,
+        seconds=None,
+    )  # fmt: skip
     return directory.read_config()
 
 
@@ -97,26 +101,21 @@ def start_mirror(
 ) -> Mirror | None:
     """Begin to send the run to MLflow, unless tracking is off.
 
-    A run that goes on names its MLflow itself, and anybody may have written that: a place that
-    isn't trusted is not spoken to, and `warn` hears of it.
+    A run that goes on names its MLflow itself, and anybody may have written that, but for the
+    script that made it: a place that isn't the user's is not spoken to, and `warn` hears of it.
     """
     if tracking is None:
         return None
-    if resumes:
-        recorded = recorded_target(directory.read())
-        given = tracking_uri(tracking)
-        there = given if recorded is None else recorded.uri
-        is_users = experiment.origin.record is None and there == given  # by the user's own script
-        doubt = None if is_users else distrust(there)
-        if doubt is not None:
-            if recorded is not None:
-                directory.update(mlflow=recorded.record("behind"))
-            warn(
-                f"nothing is sent to MLflow: {doubt}. It can be sent by `ebmcore runs sync --uri`; "
-                "MLFLOW_TRACKING_URI trusts a place from the start"
-            )
-            return None
-    tags = run_tags(directory.path, directory.read())
-    mirror = Mirror(directory, tracking, experiment.name, params, tags)
+    facts = directory.read()
+    named = not resumes or experiment.origin.record is None
+    tags = run_tags(directory.path, facts)
+    try:
+        mirror = Mirror(directory, tracking, experiment.name, params, tags, named=named)
+    except DestinationError as error:
+        if (recorded := recorded_target(facts)) is not None:
+            directory.update(mlflow=recorded.record("behind"))
+        sends = f"`ebmcore runs sync {directory.path} --uri` sends it later"
+        warn(f"nothing is sent to MLflow: {error}. {sends}")
+        return None
     mirror.start()
     return mirror

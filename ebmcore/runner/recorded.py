@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_config
+from ebmcore.config import Node, Source, apply_overrides, plugin_selection
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.errors import ConfigError, EbmError
+from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
@@ -22,7 +22,7 @@ from ebmcore.runner.data import Data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
-from ebmcore.tracking import is_parent, refuse_links
+from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded
 
 T = TypeVar("T")
 
@@ -46,15 +46,15 @@ class Facts(NamedTuple):
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
         folder = Path(run_dir)
-        refuse_links(folder)
         try:
-            facts = json.loads((folder / "run.json").read_text())
+            check_plain(folder)
+            facts = read_facts(Inside(folder))
             _ = int(facts["seed"]), facts["status"], facts["from_config"]
             metrics = facts.get("metrics") or {}
             facts["metrics"] = {name: float(value) for name, value in metrics.items()}
             facts["warnings"] = list(facts.get("warnings") or ())
             facts["mlflow"] = dict(facts.get("mlflow") or {})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
         if is_parent(facts):
             raise EbmError(
@@ -114,9 +114,7 @@ class Recorded:
     ) -> None:
         self.facts = facts
         self.overrides = dict(overrides or {})
-        self.source: Source = apply_overrides(
-            read_config(facts.folder / "config.yaml"), self.overrides
-        )
+        self.source: Source = apply_overrides(read_recorded(facts.folder), self.overrides)
         self.files = without_files(self.source)
         recorded = plugin_selection(self.source)
         selection = recorded.merged(Selection.from_options(plugins))
@@ -166,6 +164,7 @@ class Recorded:
 
     def node(self, kind: str, path: str | None = None) -> Node:
         """Read one node of the config. Raises EbmError that names local files it may lie in."""
+        refuse_masked(self.source, path or kind)
         return self.told_of_files(lambda: read_config_node(self.source, self.host, kind, path))
 
     def told_of_files(self, read: Callable[[], T]) -> T:
@@ -176,6 +175,20 @@ class Recorded:
             if not self.files:
                 raise
             raise EbmError(trust(error, self.source, self.files)) from error
+
+
+def refuse_masked(source: Source, only: str | None = None) -> None:
+    """Raise ConfigError when a password in a config was masked, as a run records it.
+
+    That of the tracking server may come from the environment, and is asked for when it's needed.
+    """
+    problems = [
+        source.problem(place, "its password was masked when it was recorded; write it in again")
+        for place in masked_places(source.tree)
+        if place != "tracking.uri" and (only is None or place.partition(".")[0] == only)
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def without_files(source: Source) -> list[str]:

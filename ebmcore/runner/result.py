@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
-from ebmcore.errors import EbmError
+from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.runner.draw import Drawer
+from ebmcore.runner.memory import refuse_too_many
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import Sampler
@@ -62,7 +63,8 @@ class Run:
 
         Chains that remember go on from where training left them; others begin at their noise, or
         uniformly over the data's range. n_steps is ten times the training's by default. The same
-        seed draws the same events. Raises EbmError when the run has no sampler.
+        seed draws the same events. Raises EbmError when the run has no sampler, or there is too
+        little memory.
         """
         if self.sampler is None or self.chains is None:
             raise EbmError(
@@ -70,6 +72,7 @@ class Run:
                 "run.energy, event_shape=…)"
             )
         device = self.bounds.device
+        refuse_too_many("n", n, self.bounds[0].numel() * self.bounds.element_size())
         generator = Streams(self.seed, device)(f"samples {seed}")
 
         def begin(n: int) -> Tensor:
@@ -80,7 +83,12 @@ class Run:
         # a sampler may draw from torch's global generators, too
         with own_global_stream(derive(self.seed, f"samples {seed}"), device):
             drawer = Drawer(self.energy, self.sampler, self.chains, begin, generator)
-            return drawer.draw(n, n_steps)
+            try:
+                return drawer.draw(n, n_steps)
+            except Exception as error:
+                if not too_large(error):
+                    raise
+                raise EbmError(f"n: {n} events are too many: {first_line(error)}") from error
 
     @property
     def mlflow_run_id(self) -> str | None:

@@ -10,25 +10,45 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from ebmcore.config import Tracking
 from ebmcore.contracts import Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
-from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
 from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
-from ebmcore.runner.crew import open_launcher, shared_threads, work
+from ebmcore.runner.crew import (
+    as_launcher,
+    check_workers,
+    launcher_name,
+    record_launcher,
+    recorded_launcher,
+    shared_threads,
+    work,
+)
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.place import Place
-from ebmcore.tracking import Account, Parent, RunDirectory, distrust, is_parent, recorded_target
+from ebmcore.runs.layout import LOGS
+from ebmcore.terminal import say
+from ebmcore.tracking import (
+    Account,
+    DestinationError,
+    Parent,
+    RunDirectory,
+    distrust,
+    is_parent,
+    same_place,
+    tracking_uri,
+)
+from ebmcore.tracking.lines import last_lines
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are
+_MOST_SEEDS = 100_000
 _ORPHANS = 0.5  # seconds between two looks at children of a parent that was killed
 Versions = Literal["warn", "refuse", "ignore"]
 
@@ -72,9 +92,9 @@ def run_seeds(
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
-    _check_workers(workers)
+    check_workers(min(workers, len(chosen)), workers, launcher)
     changed = changes(prepared, versions)
-    starter = _launcher(prepared.host, launcher)
+    starter = as_launcher(prepared.host, launcher)
     _check(prepared)
     with _begin(prepared, chosen, workers, launcher, runs_dir) as parent:
         if began is not None:
@@ -83,7 +103,7 @@ def run_seeds(
             parent.warn(text)
         asked = ["--strict-plugins"] if strict_plugins else []  # config.yaml names the plugins
         crew = _Crew(parent, asked, progress=progress)
-        return crew.run(chosen, starter, workers, shared_threads(_name(launcher), workers))
+        return crew.run(chosen, starter, workers, shared_threads(launcher_name(launcher), workers))
 
 
 def resume_seeds(
@@ -101,7 +121,8 @@ def resume_seeds(
     outlived the parent's is waited for; one that was never begun is begun. A parent that has
     FINISHED is returned as it is. Once its metrics were being written, its children stand.
 
-    Workers and launcher are by default those it was begun with. No code from the directory is run:
+    Workers and launcher are by default those it was begun with, the launcher only where this user's
+    installation recorded it. No code from the directory is run:
     local plugin files are imported only when they are named in `plugins`. Raises EbmError when the
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
@@ -118,26 +139,48 @@ def resume_seeds(
     prepared, files = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
-    _check_workers(many)
-    named = launcher if launcher is not None else str(facts.get("launcher") or "local")
-    starter = _launcher(prepared.host, named)
+    recorded, warning = recorded_launcher(facts) if launcher is None else ("local", "")
+    named = recorded if launcher is None else launcher
+    check_workers(min(many, len(seeds)), many, named)
+    starter = as_launcher(prepared.host, named)
     with Parent.resume(run_dir, prepared.config.tracking) as parent:
-        for text in changed:
+        for text in filter(None, (*changed, warning)):
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []
-        target = recorded_target(facts)
-        if target is not None and distrust(target.uri) is not None:
+        if (doubt := _children_doubt(parent, prepared.config.tracking)) is not None:
+            parent.warn(f"runs that are begun now send nothing to MLflow: {doubt}")
             settings.append("tracking=off")
         crew = _Crew(parent, asked, progress=progress, settings=settings)
-        return crew.run(choose_seeds(seeds, 0), starter, many, shared_threads(_name(named), many))
+        return crew.run(
+            choose_seeds(seeds, 0), starter, many, shared_threads(launcher_name(named), many)
+        )
+
+
+def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
+    """Say why children aren't begun with the recorded config's `tracking`; None when they may be.
+
+    run.json and config.yaml may name different places, and each may be anybody's word.
+    """
+    if tracking is None:
+        return None
+    try:
+        there = tracking_uri(tracking)
+    except DestinationError as error:
+        return str(error)
+    mirror = parent.mirror
+    if mirror is not None and same_place(there, mirror.remote.target.uri):
+        return None
+    return distrust(there)
 
 
 def choose_seeds(seeds: int | Sequence[int], first: int) -> tuple[int, ...]:
     """Return the seeds: so many from the first on, or those given.
 
-    Raises ConfigError when they are fewer than two, repeat, or are negative.
+    Raises ConfigError when they are fewer than two, repeat, are negative, or are absurdly many.
     """
+    if isinstance(seeds, int) and seeds > _MOST_SEEDS:
+        _refuse("seeds", f"should be at most {_MOST_SEEDS:,}, each a run of its own; got {seeds}")
     found = tuple(range(first, first + seeds)) if isinstance(seeds, int) else tuple(seeds)
     if any(isinstance(s, bool) or not isinstance(s, int) or s < 0 for s in found):
         _refuse("seeds", f"should be whole numbers from 0 on; got {list(found)}")
@@ -155,24 +198,9 @@ def _refuse(key: str, message: str) -> None:
     raise ConfigError([Problem(key, message)])
 
 
-def _check_workers(workers: int) -> None:
-    if workers < 1:
-        _refuse("workers", f"should be at least 1; got {workers}")
-
-
 def _recorded_workers(facts: Mapping[str, Any]) -> int:
     found = facts.get("workers")
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 1
-
-
-def _launcher(host: Host, launcher: str | Mapping[str, Any] | Launcher) -> Launcher:
-    return open_launcher(host, launcher) if isinstance(launcher, (str, Mapping)) else launcher
-
-
-def _name(launcher: str | Mapping[str, Any] | Launcher) -> str:
-    if isinstance(launcher, Mapping):
-        return str(launcher.get("type"))
-    return launcher if isinstance(launcher, str) else type(launcher).__name__
 
 
 def _plugin_words(plugins: Iterable[str]) -> list[str]:
@@ -193,7 +221,6 @@ def _begin(
     launcher: str | Mapping[str, Any] | Launcher,
     runs_dir: str | Path | None,
 ) -> Parent:
-    recorded: Any = launcher if isinstance(launcher, (str, Mapping)) else _name(launcher)
     return Parent.begin(
         GROUP,
         prepared.config.record,
@@ -203,7 +230,7 @@ def _begin(
         params={"seeds": ",".join(map(str, seeds))},
         seeds=list(seeds),
         workers=workers,
-        launcher=recorded,
+        **record_launcher(launcher),
     )
 
 
@@ -295,7 +322,7 @@ class _Crew:
         self, key: str, seed: int, there: Account | None, variables: Mapping[str, str]
     ) -> Task:
         command = [sys.executable, "-m", "ebmcore"]
-        if there is None or there.status == "BROKEN":
+        if there is None or there.status == "BROKEN" or not self._is_beside(there):
             config = self.parent.directory.config_file.absolute()
             folder = self.parent.path.absolute().parent
             command += [
@@ -308,9 +335,14 @@ class _Crew:
             ]
         else:
             command += ["resume", str(there.path.absolute())]
-        log = self.parent.path.absolute() / "logs" / f"{key}.txt"
-        log.parent.mkdir(exist_ok=True)
+        log = self.parent.path.absolute() / LOGS / f"{key}.txt"
+        with self.parent.directory.inside.folder(LOGS, make=True):
+            pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
+
+    def _is_beside(self, child: Account) -> bool:
+        """Whether a child lies where this parent's are put, and not where somebody's note says."""
+        return child.path.absolute().parent == self.parent.path.absolute().parent
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
         """Wait for children whose processes outlived their parent's, until they have ended."""
@@ -332,15 +364,17 @@ class _Crew:
         self._tell(f"{key}: {status}")
 
     def _why(self, key: str, child: Account | None) -> str:
-        log = self.parent.path / "logs" / f"{key}.txt"
+        log = self.parent.path / LOGS / f"{key}.txt"
         if child is not None:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"
-        with suppress(OSError):
-            said = log.read_text(errors="replace").strip().splitlines()
-            if said:
-                return f"was not begun: {said[-1][:300]} ({log})"
-        return "was not begun"
+        try:
+            said = [line for line in last_lines(log) if line.strip()]
+        except FileNotFoundError:
+            return "was not begun"
+        except (OSError, EbmError) as error:
+            return f"was not begun: {error}"
+        return f"was not begun: {said[-1][:300]} ({log})" if said else "was not begun"
 
     def _tell_how_far(self) -> None:
         if time.monotonic() < self._next or not self.progress:
@@ -353,4 +387,4 @@ class _Crew:
 
     def _tell(self, text: str) -> None:
         if self.progress:
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+            say(text)

@@ -5,19 +5,19 @@ A monitor that raises is reported, switched off, and the run goes on.
 
 from __future__ import annotations
 
+import io
 import numbers
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
-from ebmcore.errors import ComponentError
+from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.runner.artist import Artist
 from ebmcore.runner.parts import MonitorEntry, Parts
 from ebmcore.runner.step import Stepped
@@ -59,13 +59,13 @@ class Watch(Rota):
         self,
         parts: Parts,
         streams: Streams,
-        figures: Path,
+        write: Callable[[str, bytes], object],
         warn: Callable[[str], None],
         log: Callable[[str, str], None],
     ) -> None:
         super().__init__(parts)
         self.streams = streams
-        self.figures = figures
+        self.write = write  # a picture by its name, MONITOR/step-N.png
         self.warn = warn
         self.log = log
         self.seconds = {entry.name: 0.0 for entry in parts.monitors}
@@ -93,7 +93,9 @@ class Watch(Rota):
                     before = self._marks(energy)
                     found = entry.function(view)
                     touched = self._marks(energy) != before
-                    metrics |= keep(entry, found, step, self.figures, self.artist)
+                    metrics |= keep(entry, found, step, self.write, self.artist)
+            except DirectoryError:  # no fault of the monitor's
+                raise
             except (Exception, SystemExit) as error:
                 touched = False
                 self._active.remove(entry)
@@ -107,9 +109,9 @@ class Watch(Rota):
 
     def close(self, *, wait: bool) -> None:
         """See the pictures that are still being drawn to their end, or leave them."""
-        for file, error in self.artist.close(wait=wait):
+        for name, error in self.artist.close(wait=wait):
             what = f"{type(error).__name__}: {error}"
-            self.warn(f"the picture {file.parent.name}/{file.name} can't be drawn: {what}")
+            self.warn(f"the picture {name} can't be drawn: {what}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return which monitors were switched off, and the seconds that each took."""
@@ -163,9 +165,13 @@ class Watch(Rota):
 
 
 def keep(
-    entry: MonitorEntry, found: Any, step: int, figures: Path, artist: Artist | None = None
+    entry: MonitorEntry,
+    found: Any,
+    step: int,
+    write: Callable[[str, bytes], object],
+    artist: Artist | None = None,
 ) -> dict[str, float]:
-    """Return a monitor's numbers, and write its pictures to its folder in `figures`.
+    """Return a monitor's numbers, and `write` its pictures, each by its name MONITOR/step-N.png.
 
     An artist may draw figures later.
     """
@@ -176,39 +182,31 @@ def keep(
         if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
             metrics[f"{entry.name}/{key}"] = float(value)
             continue
-        name = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
-        file = figures / entry.name / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        here = partial(draw_whole, value, key, file)
+        last = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
+        name = f"{entry.name}/{last}"
         if artist is not None and hasattr(value, "savefig"):
-            artist(value, file, here)
+            artist(value, name, partial(picture, value, key), partial(write, name))
             let_go(value)
         else:
-            here()
+            write(name, picture(value, key))
     return metrics
 
 
-def draw_whole(value: Any, key: str, file: Path) -> None:
-    """Write a picture; the file is there when it is whole."""
-    beside = file.with_suffix(".part")
-    draw_picture(value, key, beside)
-    beside.replace(file)
-
-
-def draw_picture(value: Any, key: str, file: Path) -> None:
-    """Write a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
+def picture(value: Any, key: str) -> bytes:
+    """Draw a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
+    png = io.BytesIO()
     if hasattr(value, "savefig"):
-        value.savefig(file, format="png")
+        value.savefig(png, format="png")
         let_go(value)
-        return
+        return png.getvalue()
     if isinstance(value, Tensor) and value.ndim in (2, 3):
         from matplotlib.image import imsave
 
         image = value.detach().clamp(0, 1).cpu()
         image = image.movedim(0, -1) if image.ndim == 3 else image
         image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
-        imsave(file, image.numpy(), cmap="gray", vmin=0, vmax=1, format="png")
-        return
+        imsave(png, image.numpy(), cmap="gray", vmin=0, vmax=1, format="png")
+        return png.getvalue()
     raise TypeError(f"{key!r} is neither a number, a figure nor an image; got {value!r:.80}")
 
 

@@ -6,23 +6,31 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
+from ebmcore.masking import mask
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
-from ebmcore.sweep.tally import Tally, tally
-from ebmcore.sweep.worker import WORKER, give_back
+from ebmcore.sweep.guarded import StorageError
+from ebmcore.sweep.tally import WORKER, Tally, give_back, tally
+from ebmcore.tracking.lines import last_lines
 
 if TYPE_CHECKING:
     from optuna import Study
 
 # of the environment, which a launcher may not hand on by itself
-_PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "OMP_NUM_THREADS")
+_PASSED_ON = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_EXPERIMENT_NAME",
+    "OMP_NUM_THREADS",
+    "EBMCORE_CONFIG_DIR",
+)
 _LOOK = 0.25  # seconds between two looks at the workers
 _COUNT = 1.0  # seconds between two looks at the trials
 _IN_VAIN = 3  # workers that die in a row while no trial ends, after which there is no use
@@ -49,6 +57,7 @@ class Coordinator:
         url: str,
         workers: int,
         options: Sequence[str],
+        variables: Mapping[str, str],
         logs: Path,
         say: Callable[[str], None],
     ) -> None:
@@ -58,6 +67,7 @@ class Coordinator:
         self.url = url
         self.workers = workers
         self.options = options  # of each worker's command line
+        self.variables = variables  # of each worker's environment, which may be secret
         self.logs = logs
         self.say = say
         self.interrupts = Interrupts()
@@ -104,10 +114,11 @@ class Coordinator:
         # its sampler's seed comes of it: another one when a sweep goes on, and never of chance
         name = f"worker-{self.begun}-{len(self.study.get_trials(deepcopy=False))}"
         self.begun += 1
-        command = [sys.executable, "-m", "ebmcore", "sweep", "--join", self.url]
+        command = [sys.executable, "-m", "ebmcore", "sweep", "--join", mask(self.url)]
         own = ["--study", self.sweep.name, "--worker", name]
         log = self.logs / f"{name}.txt"
         env = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        env |= self.variables
         job = self.launcher.start(Task((*command, *own, *self.options), log.absolute(), env))
         self.live.append(Started(name, job, log))
 
@@ -142,7 +153,7 @@ class Coordinator:
         """Queue what workers of this machine were at that died with the one who began them."""
         for trial in found.running:
             host, _, pid = str(trial.user_attrs.get(WORKER, "")).rpartition("@")[2].rpartition(":")
-            if host == socket.gethostname() and pid.isdecimal() and not _lives(int(pid)):
+            if host == socket.gethostname() and _is_pid(pid) and not _lives(int(pid)):
                 give_back(self.study, trial.number, retries=self.sweep.keys.retries)
 
     def _fail_stale(self) -> None:
@@ -151,6 +162,12 @@ class Coordinator:
 
         with quiet():
             optuna.storages.fail_stale_trials(self.study)
+        longest = timedelta(seconds=self.sweep.keys.patience)
+        for trial in tally(self.study).running:  # whose worker died before it took its name
+            began = trial.datetime_start
+            if WORKER in trial.user_attrs or began is None or datetime.now() - began < longest:
+                continue
+            give_back(self.study, trial.number, retries=self.sweep.keys.retries)
 
     def _tell(self, found: Tally) -> None:
         """Tell of the trials that ended since the last time."""
@@ -171,10 +188,18 @@ class Coordinator:
         for worker in self.live:
             worker.job.stop()
         self.launcher.close()
-        for worker in self.live:
-            worker.job.poll()
-            self._give_back(worker)
-        self.live.clear()
+        try:
+            for worker in self.live:
+                worker.job.poll()
+                self._give_back(worker)
+        except StorageError as error:  # which ended the sweep
+            self.say(str(error))
+        finally:
+            self.live.clear()
+
+
+def _is_pid(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _lives(pid: int) -> bool:
@@ -189,7 +214,7 @@ def _lives(pid: int) -> bool:
 
 def _tail(log: Path) -> str:
     try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError as error:
-        return f"(no log: {error.strerror})"
+        lines = last_lines(log)
+    except (OSError, EbmError) as error:
+        return f"(no log: {error})"
     return "\n".join(lines[-_TAIL:])

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Gt, Le
 
 from ebmcore.config import Source, read_config
 from ebmcore.config.schema import check
 from ebmcore.config.signature import parameters
 from ebmcore.errors import ConfigError, Problem
+from ebmcore.masking import mask_all
 from ebmcore.sweep.space import RANGES, Range, Space
 from ebmcore.types import NonNegativeInt, PositiveFloat, PositiveInt
+
+_FIXED = ("plugins", "tracking", "name")  # sections of a config that no trial varies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +82,8 @@ class Keys:
     launcher: str | dict[str, Any] = "local"
     storage: str | None = None
     retries: NonNegativeInt = 2
-    patience: PositiveInt = 60
-    seeds: PositiveInt = 1
+    patience: Annotated[int, Gt(0), Le(10_000_000)] = 60
+    seeds: Annotated[int, Gt(0), Le(1000)] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +103,12 @@ class Sweep:
     launcher: dict[str, Any] = field(default_factory=lambda: {"type": "local"})
 
     def definition(self) -> dict[str, Any]:
-        """Return what a worker needs to know, in the file's own form with the base inside it."""
-        return {**self.source.tree, "name": self.name, "base": self.base.tree}
+        """Return what a worker needs to know, in the file's own form with the base inside it.
+
+        It stands in the storage: passwords are masked, and where the workers run is left out.
+        """
+        tree = {k: v for k, v in self.source.tree.items() if k not in ("storage", "launcher")}
+        return {**tree, "name": self.name, "base": mask_all(self.base.tree)}
 
     def question(self) -> dict[str, Any]:
         """Return the part of it that can't change while the sweep goes on."""
@@ -123,6 +132,13 @@ def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
         given = getattr(keys, key)
         if isinstance(given, dict) and not isinstance(given.get("type"), str):
             problems.append(source.problem(key, f"should have a `type`, its name; got {given!r}"))
+    for key in keys.space:
+        if key.partition(".")[0] in _FIXED:
+            message = "can't be varied: it says which code is run and where a run is sent"
+            problems.append(source.problem(f"space.{key}", message))
+        elif mask_all(keys.space[key]) != keys.space[key]:
+            message = "holds a password, which every trial would record; put it into the base"
+            problems.append(source.problem(f"space.{key}", message))
     if keys.seeds > 1 and keys.pruner is not None:
         message = "can't judge trials of several seeds, which have no value before all have ended"
         problems.append(source.problem("pruner", message))
@@ -164,8 +180,11 @@ def _base(source: Source, given: str | dict[str, Any]) -> Source:
 def _without_files(base: Source) -> tuple[Source, tuple[str, ...]]:
     """Take the local plugin files out of a base, since who joins a sweep names them himself."""
     plugins = base.tree.get("plugins")
-    if not isinstance(plugins, dict) or not isinstance(plugins.get("files"), list):
+    if not isinstance(plugins, dict) or "files" not in plugins:
         return base, ()
+    if not isinstance(plugins["files"], list):
+        message = f"should be a list; got {plugins['files']!r:.60}"
+        raise ConfigError([base.problem("plugins.files", message)])
     files = tuple(str((base.folder / str(file)).absolute()) for file in plugins["files"])
     others = {key: value for key, value in plugins.items() if key != "files"}
     return base._replace(tree={**base.tree, "plugins": others}), files

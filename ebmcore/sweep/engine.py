@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from ebmcore.config.schema import check
 from ebmcore.config.signature import Parameter, parameters
 from ebmcore.errors import EbmError, PluginError, Problem
 from ebmcore.runner.streams import derive
+from ebmcore.sweep.sampler_state import with_checked_state
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -29,6 +31,7 @@ _OBJECTS = (
     "elite_population_selection_strategy", "child_generation_strategy", "after_trial_strategy",
     "independent_sampler", "reference_points",
 )  # fmt: skip
+_MOST = 1_000_000  # of an option's number, and of values that are listed beforehand
 _SAME_SEED = {"QMCSampler"}  # whose workers share one sequence
 
 
@@ -101,14 +104,34 @@ def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
         yield sweep.source.problem(f"{kind}.type", str(error))
         return
     checked = check(options_of(target), options)
-    yield from (sweep.source.problem(f"{kind}.{at}", text) for at, text in checked.faults)
-    if checked.faults:
+    wrong = [*checked.faults, *_too_large(sweep, given["type"], checked.values)]
+    yield from (sweep.source.problem(f"{kind}.{at}".strip("."), text) for at, text in wrong)
+    if wrong:
         return
     try:
         _make(kind, given)
     except Exception as error:  # a value that Optuna refuses, or a library that it needs
         what = str(error.args[0] if error.args else repr(error)).strip().splitlines()[0]
         yield sweep.source.problem(kind, f"{given['type']}: {what}")
+
+
+def _too_large(sweep: Sweep, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say which numbers would keep Optuna busy, or fill the memory, before the first trial."""
+    for key, value in options.items():
+        if isinstance(value, int) and abs(value) > _MOST and key != "seed":
+            yield key, f"should be at most {_MOST}; got {value!r:.40}"
+    if name == "GridSampler" and _grid(options.get("search_space")) > _MOST:
+        yield "search_space", f"should have at most {_MOST} points"
+    if name == "BruteForceSampler":
+        for key, range_ in sweep.space.ranges.items():
+            if range_.size() > _MOST:
+                yield "", f"tries all values, and {key} has more than {_MOST}"
+
+
+def _grid(axes: Any) -> int:
+    """Return how many points a grid has."""
+    sizes = [len(axis) for axis in axes.values() if isinstance(axis, (list, tuple))] if axes else []
+    return math.prod(sizes)
 
 
 def make_sampler(given: Mapping[str, Any], worker: str) -> BaseSampler:
@@ -131,5 +154,6 @@ def make_pruner(given: Mapping[str, Any] | None) -> BasePruner:
 def _make(kind: str, given: Mapping[str, Any]) -> Any:
     target = find(kind, given["type"])
     options = {key: value for key, value in given.items() if key != "type"}
+    values = check(options_of(target), options).values
     with quiet():
-        return target(**check(options_of(target), options).values)
+        return (with_checked_state(target) if kind == "sampler" else target)(**values)

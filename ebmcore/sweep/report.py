@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ebmcore.masking import mask_all
 from ebmcore.runner.api import prepare_source
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
-from ebmcore.sweep.tally import Tally
+from ebmcore.sweep.tally import ERROR, RUN_DIR, Tally
 from ebmcore.sweep.verify import overridden
-from ebmcore.sweep.worker import ERROR, RUN_DIR
 from ebmcore.tracking import Parent
 
 if TYPE_CHECKING:
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-BEST = "best.yaml"
-SUMMARY = "summary.md"
 _LOST = "each worker that was at it died"
+_TEXT = 2000  # letters of why a trial failed, which stands in the database
 
 
 def best_trial(sweep: Sweep, found: Tally) -> FrozenTrial | None:
@@ -65,8 +65,9 @@ def _text(value: Any) -> str:
 
 
 def failures(found: Tally) -> list[str]:
-    """Say of each trial that failed why it did."""
-    return [f"trial {t.number}: {t.user_attrs.get(ERROR, _LOST)}" for t in found.failed]
+    """Say of each trial that failed why it did, in so many letters at most."""
+    whys = [(t.number, t.user_attrs.get(ERROR, _LOST)) for t in found.failed]
+    return [f"trial {number}: {why[:_TEXT]}{'…' * (len(why) > _TEXT)}" for number, why in whys]
 
 
 def headline(sweep: Sweep, found: Tally) -> str:
@@ -85,13 +86,13 @@ def write_report(
 ) -> None:
     """Write all of it; a picture that can't be drawn is a warning of the parent."""
     _write_metrics(parent, sweep, found)
-    (parent.path / SUMMARY).write_text(markdown(sweep, found), encoding="utf-8")
+    parent.directory.write(SUMMARY, markdown(sweep, found).encode())
     best = best_trial(sweep, found)
     if best is None:
         return
     record = best_config(sweep, best, plugins)
-    text = yaml.safe_dump(record, sort_keys=False, default_flow_style=None, width=100)
-    (parent.path / BEST).write_text(text, encoding="utf-8")
+    text = yaml.safe_dump(mask_all(record), sort_keys=False, default_flow_style=None, width=100)
+    parent.directory.write(BEST, text.encode())
     for name, draw in _pictures(study, sweep.objective.metric, len(found.complete)).items():
         try:
             with quiet():
@@ -114,11 +115,16 @@ def markdown(sweep: Sweep, found: Tally) -> str:
     lines += [_line(names), _line(["---"] * len(names)), *map(_line, rows(sweep, found))]
     if failed := failures(found):
         lines += ["", "Failures:", "", *(f"- {text.splitlines()[0]}" for text in failed)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(_plain, lines)) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(line: str) -> str:
+    """Return a line without what a terminal would obey; names and reasons come of the storage."""
+    return "".join(c if c.isprintable() else " " for c in line)
 
 
 def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:

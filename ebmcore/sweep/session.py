@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from filelock import FileLock, Timeout
+
 from ebmcore.config import Node
 from ebmcore.errors import EbmError
+from ebmcore.masking import mask
 from ebmcore.plugins import Host
-from ebmcore.runner.api import Prepared
+from ebmcore.runner.api import Prepared, prepare_source
+from ebmcore.runner.crew import check_workers
 from ebmcore.runner.place import Place
+from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
 from ebmcore.sweep.report import (
-    BEST,
-    SUMMARY,
     best_trial,
     columns,
     failures,
@@ -26,22 +32,36 @@ from ebmcore.sweep.report import (
     write_report,
 )
 from ebmcore.sweep.store import (
-    ATTRIBUTE,
-    begin_study,
     default_url,
-    join_study,
-    open_storage,
-    remember,
-    shown,
+    file_of,
+    join_hint,
+    named_url,
+    variables,
     whole_url,
 )
-from ebmcore.sweep.tally import Tally
-from ebmcore.sweep.verify import launcher_node, make_launcher, verify
-from ebmcore.sweep.worker import RUN_DIR, Worker
-from ebmcore.tracking import Parent, runs_folder
+from ebmcore.sweep.study import (
+    ATTRIBUTE,
+    Facts,
+    join_study,
+    known_sweep,
+    open_study,
+    own_tracking,
+    remember,
+    secrets_of,
+    with_secrets,
+)
+from ebmcore.sweep.tally import RUN_DIR, Tally
+from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verify
+from ebmcore.sweep.worker import Parent as WorkersParent
+from ebmcore.sweep.worker import Worker
+from ebmcore.tracking import Parent, is_parent, read_account, runs_folder
+from ebmcore.tracking.lock import is_held
 
 if TYPE_CHECKING:
     from optuna import Study
+
+GROUP = "sweep"
+_BEGINS = 120.0  # seconds that another process may take to begin the same sweep
 
 
 class Swept(NamedTuple):
@@ -61,7 +81,7 @@ class Swept(NamedTuple):
             "status": self.status,
             "name": self.sweep.name,
             "run_dir": str(self.parent),
-            "storage": shown(self.url),
+            "storage": mask(self.url),
             "complete": len(self.found.complete),
             "pruned": len(self.found.pruned),
             "failed": len(self.found.failed),
@@ -128,24 +148,36 @@ def run_sweep(
     when workers die in vain; after a signal it returns, and the same call goes on.
     """
     sweep, prepared, node = checked
-    launcher = make_launcher(node)
+    many = workers or sweep.keys.workers
+    check_workers(min(many, sweep.budget.trials or many), many, node.type)
     folder = runs_folder(runs_dir).absolute()
-    url = whole_url(sweep.keys.storage or default_url(folder, sweep.name))
+    url = whole_url(named_url(sweep.keys.storage or default_url(folder, sweep.name)))
+    if sweep.keys.storage is None and (file := file_of(url)) is not None and file.is_symlink():
+        raise EbmError(f"{file}: is a link to another place; name it as `storage` if it is yours")
     folder.mkdir(parents=True, exist_ok=True)
-    storage = open_storage(url, patience=sweep.keys.patience, retries=sweep.keys.retries)
-    study = begin_study(sweep, storage)
-    with _parent(study, prepared, folder) as parent:
-        facts = {"run_dir": str(parent.path), "token": _token(parent)}
-        remember(study, sweep, files=list(sweep.files), runs_dir=str(folder), parent=facts)
-        say(f"sweep {sweep.name}: {parent.path}; to help: ebmcore sweep --join '{shown(url)}'")
+    with contextlib.ExitStack() as stack:
+        launcher = make_launcher(node)
+        stack.callback(launcher.close)
+        with _one_at_a_time(folder, sweep.name):
+            study = open_study(sweep, url)
+            parent = stack.enter_context(_parent(study, prepared, folder, url))
+            vouched = remember(
+                study,
+                sweep,
+                files=list(sweep.files),
+                runs_dir=str(folder),
+                parent={"run_dir": str(parent.path), "token": _token(parent)},
+            )
+        say(f"sweep {sweep.name}: {parent.path}; {join_hint(url)}")
         files = [option for file in (*plugins, *sweep.files) for option in ("-p", file)]
         coordinator = Coordinator(
             study,
             sweep,
             launcher,
             url=url,
-            workers=workers or sweep.keys.workers,
+            workers=many,
             options=("--runs-dir", str(folder), *files),
+            variables={**vouched, **variables(url), **secrets_of(sweep)},
             logs=parent.path / "logs",
             say=say,
         )
@@ -170,42 +202,106 @@ def join_sweep(
 ) -> int:
     """Take trials of a sweep until there are none; return how many were ended here.
 
-    Its local plugin files are code, and only imported when they are named in `plugins`. Raises
-    EbmError when there is no such sweep, or a file isn't named; KeyboardInterrupt after a signal.
+    Its local plugin files are code, and only imported when they are named in `plugins`. Where its
+    runs go and are sent is the caller's own setting, unless this user's installation recorded what
+    the database says. Raises EbmError when there is no such sweep, a file isn't named, or what the
+    database holds is none of a sweep's; KeyboardInterrupt after a signal.
+    """
+    return make_worker(url, plugins, study=study, worker=worker, runs_dir=runs_dir, say=say).work()
+
+
+def make_worker(
+    url: str,
+    plugins: Sequence[str] = (),
+    *,
+    study: str | None = None,
+    worker: str | None = None,
+    runs_dir: str | Path | None = None,
+    say: Callable[[str], None],
+) -> Worker:
+    """Read all that a worker of `join_sweep` needs, and hold it against what is here.
+
+    Nothing is written or started. Raises EbmError as `join_sweep` does.
     """
     Place.refuse_several("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
-    found, sweep, facts = join_study(whole_url(url), study, name)
+    found, sweep, facts = join_study(whole_url(named_url(url)), study, name)
     given = {Path(plugin).name for plugin in plugins}
-    if missing := [file for file in facts["files"] if Path(file).name not in given]:
+    if missing := [file for file in facts.files if Path(file).name not in given]:
         raise EbmError(
-            f"the sweep {sweep.name!r} uses local plugin files, which are code: name them by "
-            + " ".join(f"-p {file}" for file in missing)
+            f"the sweep {sweep.name!r:.80} uses local plugin files, which are code: name them by "
+            + " ".join(f"-p {shlex.quote(file)}" for file in missing)
         )
-    folder = runs_dir
-    if folder is None and Path(facts["runs_dir"]).is_dir():
-        folder = facts["runs_dir"]
+    sweep, text = own_tracking(with_secrets(sweep), facts)
+    if text:
+        say(text)
+    source = overridden(sweep, sweep.space.example(), sweep.name)
+    prepare_source(source, plugins)  # a base that can't be trained here fails no trial
+    folder, homes = _folders(facts, runs_dir)
     return Worker(
         found,
         sweep,
         name=name,
-        parent=facts["parent"],
+        parent=_workers_parent(facts, runs_folder(folder).absolute()),
         plugins=plugins,
         runs_dir=folder,
+        homes=homes,
         say=say,
-    ).work()
+    )
 
 
-def _parent(study: Study, prepared: Prepared, runs_dir: Path) -> Parent:
-    """Begin the parent run, or take up the one that the study names."""
-    known = study.user_attrs.get(ATTRIBUTE)
+def _workers_parent(facts: Facts, folder: Path) -> WorkersParent | None:
+    """Return the sweep's run, None when the database alone says that another run is it."""
+    place = Path(facts.run_dir)
+    if not facts.own:
+        place = folder / place.name
+        if os.path.lexists(place) and not _is_sweeps(place):
+            return None
+    return WorkersParent(place, facts.token)
+
+
+def _is_sweeps(place: Path) -> bool:
+    facts = read_account(place).facts
+    return is_parent(facts) and facts["group"] == GROUP and not place.is_symlink()
+
+
+def _folders(facts: Facts, runs_dir: str | Path | None) -> tuple[str | Path | None, list[Path]]:
+    """Return where a worker's runs go, and further folders in which it may go on with runs."""
+    if not facts.own:
+        return runs_dir, []
+    known = Path(facts.runs_dir)
+    return (known if runs_dir is None and known.is_dir() else runs_dir), [known]
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
+    """Let nobody else begin this sweep from this folder meanwhile. Raises EbmError."""
+    slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:100]
+    lock = FileLock(folder / f".{slug}.sweep.lock", timeout=_BEGINS)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise EbmError(f"{folder}: another process is beginning the sweep {name!r}") from error
+
+
+def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Parent:
+    """Begin the parent run, or take up the one that the study names, if it is this user's."""
     tracking = prepared.config.tracking
-    if known is not None and (Path(known["parent"]["run_dir"]) / "run.json").is_file():
-        return Parent.resume(known["parent"]["run_dir"], tracking)
+    if ATTRIBUTE in study.user_attrs:
+        facts = known_sweep(study)[1]
+        place = Path(facts.run_dir) if facts.own else runs_dir / Path(facts.run_dir).name
+        if _is_sweeps(place):
+            try:
+                return Parent.resume(place, tracking)
+            except EbmError as error:
+                if not is_held(place):
+                    raise
+                raise EbmError(f"{error}; {join_hint(url)}") from error
     host: Host = prepared.host
     return Parent.begin(
-        "sweep", prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir
+        GROUP, prepared.config.record, tracking=tracking, host=host, runs_dir=runs_dir
     )
 
 

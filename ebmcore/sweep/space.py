@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.types import PositiveFloat, PositiveInt
@@ -12,6 +13,10 @@ from ebmcore.types import PositiveFloat, PositiveInt
 if TYPE_CHECKING:
     from optuna import Trial
     from optuna.distributions import BaseDistribution
+
+
+class OutsideError(ValueError):
+    """A value that a study holds and the space doesn't."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,14 @@ class Float:
     def ends(self) -> tuple[Any, ...]:
         """Return the extreme values."""
         return (self.low, self.high)
+
+    def size(self) -> float:
+        """Return how many values there are; 1 without a grid, of which nobody makes a list."""
+        return 1 if self.step is None else (self.high - self.low) / self.step + 1
+
+    def holds(self, suggested: Any) -> bool:
+        """Whether what a study says was suggested lies in the range."""
+        return _is_number(suggested, float, int) and self.low <= suggested <= self.high
 
     def suggest(self, key: str, trial: Trial) -> Any:
         """Ask a trial for a value."""
@@ -80,6 +93,14 @@ class Int:
     def ends(self) -> tuple[Any, ...]:
         """Return the extreme values."""
         return (self.low, self.high)
+
+    def size(self) -> float:
+        """Return how many values there are."""
+        return (self.high - self.low) // self.step + 1
+
+    def holds(self, suggested: Any) -> bool:
+        """Whether what a study says was suggested lies in the range."""
+        return _is_number(suggested, int) and self.low <= suggested <= self.high
 
     def suggest(self, key: str, trial: Trial) -> Any:
         """Ask a trial for a value."""
@@ -120,13 +141,21 @@ class Categorical:
         """Return all values."""
         return tuple(self.choices)
 
+    def size(self) -> float:
+        """Return how many values there are."""
+        return len(self.choices)
+
+    def holds(self, suggested: Any) -> bool:
+        """Whether what a study says was suggested is one of the choices."""
+        return any(_same(_label(choice), suggested) for choice in self.choices)
+
     def suggest(self, key: str, trial: Trial) -> Any:
-        """Ask a trial for a value."""
-        return self.value(trial.suggest_categorical(key, [_label(c) for c in self.choices]))
+        """Ask a trial for a value, as Optuna knows it."""
+        return trial.suggest_categorical(key, [_label(c) for c in self.choices])
 
     def value(self, suggested: Any) -> Any:
         """Return what the config gets of what was suggested: a label means its choice."""
-        return next(c for c in self.choices if _label(c) == suggested)
+        return next(c for c in self.choices if _same(_label(c), suggested))
 
 
 Range = Float | Int | Categorical
@@ -139,12 +168,26 @@ class Space:
 
     ranges: Mapping[str, Range]
 
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The same for Optuna. Raises ValueError when a range is none."""
+        return {key: range_.distribution() for key, range_ in self.ranges.items()}
+
     def suggest(self, trial: Trial) -> dict[str, Any]:
-        """Ask a trial for the value of every key that applies to it."""
+        """Ask a trial for the value of every key that applies to it.
+
+        Raises OutsideError for a value outside the space, which a study may hold for a trial that
+        was put into its queue.
+        """
         found: dict[str, Any] = {}
         for key, range_ in self.ranges.items():
             if _applies(range_.when, found):
-                found[key] = range_.suggest(key, trial)
+                suggested = range_.suggest(key, trial)
+                if not range_.holds(suggested):
+                    raise OutsideError(
+                        f"{key} is {str(suggested)[:80]!r}, which is not in the space"
+                    )
+                found[key] = range_.value(suggested)
         return in_order(found)
 
     def of(self, suggested: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +215,15 @@ class Space:
         for other, wanted in (self.ranges[key].when or {}).items():
             found |= {**self._conditions(other), other: allowed(wanted)[0]}
         return found
+
+
+def _is_number(value: Any, *types: type) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool)
+
+
+def _same(label: Any, suggested: Any) -> bool:
+    """Whether two labels are one; True is not 1 here."""
+    return type(label) is type(suggested) and label == suggested
 
 
 def in_order(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,24 +1,29 @@
-"""Where a sweep's trials are: an Optuna storage, and the study in it that knows its definition."""
+"""Optuna's storages: which one a url means, and how it is opened, whatever it may hold."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.errors import EbmError
-from ebmcore.sweep.definition import Sweep, read_sweep
-from ebmcore.sweep.engine import make_pruner, make_sampler, quiet
+from ebmcore.masking import is_masked, mask
+from ebmcore.sweep.database import JournalLock, connect, examine, make_database
+from ebmcore.sweep.engine import quiet
+from ebmcore.sweep.guarded import StorageError, guarded, told
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
-_ATTEMPTS = 5  # to open a database that another process is making
-_LOCKED = 60.0  # seconds that sqlite waits for another process that writes
+    from ebmcore.sweep.definition import Sweep
+
+STORAGE_VARIABLE = "EBMCORE_SWEEP_STORAGE"  # the url with its password, which no command line has
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+_ATTEMPTS = 6  # to make tables that another process is making
 
 
 def default_url(folder: Path, name: str) -> str:
@@ -29,55 +34,123 @@ def default_url(folder: Path, name: str) -> str:
     return f"sqlite:///{(folder / f'{name}.sweep.db').absolute()}"
 
 
+def named_url(given: str) -> str:
+    """Return the url that is meant: a masked one is that of EBMCORE_SWEEP_STORAGE.
+
+    Raises EbmError when its password isn't there.
+    """
+    whole = os.environ.get(STORAGE_VARIABLE)
+    if whole and mask(whole) == given:
+        return whole
+    if is_masked(given):
+        raise EbmError(
+            f"storage {given}: its password is masked; set {STORAGE_VARIABLE} to the whole url"
+        )
+    return given
+
+
 def whole_url(url: str) -> str:
     """Return the same storage with a file named by its whole path, for processes elsewhere."""
-    scheme, slashes, path = url.partition(":///")
-    return f"{scheme}{slashes}{Path(path).absolute()}" if scheme in ("sqlite", "journal") else url
+    file = file_of(url)
+    if file is None:
+        return url
+    return f"{'journal' if url.startswith('journal') else 'sqlite'}:///{file}"
 
 
-def open_storage(url: str, *, patience: int, retries: int) -> BaseStorage:
-    """Open an Optuna storage. Raises EbmError when it can't be.
+def file_of(url: str) -> Path | None:
+    """Return the file that a url names, None when it is a server. Raises EbmError for no url."""
+    scheme, slashes, path = url.partition("://")
+    if not slashes or not url.isprintable():
+        raise EbmError(f"storage {mask(url)!r}: is no url, such as sqlite:////data/sweep.db")
+    if scheme not in (*_SQLITE, "journal"):
+        return None
+    if "?" in path or not path.startswith("/") or path == "/" or path.endswith("/:memory:"):
+        raise EbmError(
+            f"storage {mask(url)}: should be {scheme}:/// and the path of a file whose name holds "
+            "no `?`, since several processes open it"
+        )
+    return Path(path[1:]).absolute()
+
+
+def variables(url: str) -> dict[str, str]:
+    """Return what a process must have in its environment to join by the masked url."""
+    return {} if mask(url) == url else {STORAGE_VARIABLE: url}
+
+
+def join_hint(url: str) -> str:
+    """Say what to type in order to help; a command that can be pasted into a shell ends it."""
+    secret = f", with {STORAGE_VARIABLE} set to the storage's whole url" if variables(url) else ""
+    quoted = "'" + mask(url).replace("'", "'\\''") + "'"
+    return f"to help{secret}: ebmcore sweep --join {quoted}"
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Open an Optuna storage; whatever it raises from then on is a StorageError.
 
     Beside what Optuna takes there is journal:///PATH, a file for file systems without locks; there
-    a joined worker that dies is not noticed, since a journal holds no signs of life.
+    a joined worker that dies is not noticed, since a journal holds no signs of life. Raises
+    EbmError when it can't be opened.
     """
-    import optuna
-
+    file = file_of(url)
     try:
         with quiet():
-            if url.startswith("journal:///"):
-                from optuna.storages.journal import JournalFileBackend
-
-                file = url.removeprefix("journal://")
-                return optuna.storages.JournalStorage(JournalFileBackend(file))
             if url.startswith("redis"):
-                return optuna.storages.get_storage(url)
-            return _database(url, patience, retries)
+                raise EbmError(
+                    f"storage {mask(url)}: Optuna keeps pickles in redis, which are code that "
+                    "others may write; use a database, such as postgresql://…"
+                )
+            if file is not None and url.startswith("journal"):
+                return _journal(file, url)
+            return _database(url, file)
+    except EbmError:
+        raise
     except Exception as error:  # of a driver, of a network, of a url that is none
-        what = str(error).strip().splitlines()
-        raise EbmError(
-            f"storage {shown(url)}: can't be opened: {type(error).__name__}: {what[:1] and what[0]}"
-        ) from error
+        raise StorageError(told(url, error, "can't be opened")) from error
 
 
-def _database(url: str, patience: int, retries: int) -> BaseStorage:
+def watch(storage: BaseStorage, sweep: Sweep, check: Callable[[FrozenTrial], None]) -> None:
+    """Have an open storage watch a sweep's workers as it says, and look at each trial it reads."""
+    watched: Any = storage
+    watched.check = check
+    if hasattr(watched, "heartbeat_interval"):
+        watched.heartbeat_interval = max(1, sweep.keys.patience // 6)
+        watched.grace_period = sweep.keys.patience
+        watched.heartbeat_stale_trial_callback = try_again(sweep.keys.retries)
+
+
+def _journal(file: Path, url: str) -> BaseStorage:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if file.exists() and not file.is_file():
+        raise StorageError(f"storage {mask(url)}: is no plain file")
+    lock: Any = JournalLock(file)  # it has what Optuna calls
+    made: BaseStorage = guarded(JournalStorage, url)(JournalFileBackend(str(file), lock))
+    return made
+
+
+def _database(url: str, file: Path | None) -> BaseStorage:
     from optuna.storages import RDBStorage
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
 
-    waits = {"connect_args": {"timeout": _LOCKED}} if url.startswith("sqlite") else {}
+    settings: dict[str, Any] = {}
+    if file is not None:
+        make_database(file)
+        examine(file)
+        # a connection that is kept would go on with the pages that it knows of a damaged file
+        settings = {"creator": lambda: connect(file), "poolclass": NullPool}
+    template = url.replace("{", "{{").replace("}", "}}")  # which Optuna formats
     for attempt in range(_ATTEMPTS):
         try:
-            return RDBStorage(
-                url,
-                engine_kwargs=waits,
-                heartbeat_interval=max(1, patience // 6),
-                grace_period=patience,
-                heartbeat_stale_trial_callback=try_again(retries),
-            )
-        except OperationalError as error:  # another process makes the tables right now
-            if "already exists" not in str(error) or attempt + 1 == _ATTEMPTS:
+            made: BaseStorage = guarded(RDBStorage, url)(template, engine_kwargs=settings)
+        except SQLAlchemyError as error:  # another process makes the tables right now
+            made_now = any(words in str(error).lower() for words in ("already exists", "duplicate"))
+            if not made_now or attempt + 1 == _ATTEMPTS:
                 raise
             time.sleep(0.2 * 2**attempt)
+        else:
+            return made
     raise AssertionError
 
 
@@ -87,77 +160,3 @@ def try_again(retries: int | None) -> Callable[[Study, FrozenTrial], None]:
 
     with quiet():
         return optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=retries)
-
-
-def shown(url: str) -> str:
-    """Return a url without the password that may stand in it."""
-    head, at, tail = url.rpartition("@")
-    scheme = head.partition("://")[0]
-    return f"{scheme}://***@{tail}" if at else url
-
-
-def begin_study(sweep: Sweep, storage: BaseStorage) -> Study:
-    """Make a sweep's study, or return the one that was begun.
-
-    Raises EbmError when it was begun with another base, space or objective.
-    """
-    import optuna
-
-    study = optuna.create_study(
-        study_name=sweep.name,
-        storage=storage,
-        direction=sweep.objective.direction,
-        load_if_exists=True,
-    )
-    known = study.user_attrs.get(ATTRIBUTE)
-    if known is None:
-        if study.get_trials(deepcopy=False):
-            raise EbmError(
-                f"the study {sweep.name!r} is no sweep of ebmcore's; choose another name"
-            )
-        return study
-    before, now = read_sweep(known["definition"]).question(), sweep.question()
-    if changed := [key for key in now if before[key] != now[key]]:
-        raise EbmError(
-            f"the sweep {sweep.name!r} was begun with another {' and '.join(changed)}, and its "
-            "trials can't be compared with new ones; give this sweep a `name` of its own"
-        )
-    return study
-
-
-def remember(study: Study, sweep: Sweep, **facts: Any) -> None:
-    """Write what workers need to know into the study, in place of what was there."""
-    study.set_user_attr(ATTRIBUTE, {"definition": sweep.definition(), **facts})
-
-
-def join_study(url: str, name: str | None, worker: str) -> tuple[Study, Sweep, dict[str, Any]]:
-    """Open a sweep that somebody has begun: its study, its definition, where its runs are.
-
-    Raises EbmError when there is none, or there are several and none is named.
-    """
-    import optuna
-
-    file = Path(url.partition(":///")[2])
-    if url.startswith(("sqlite:///", "journal:///")) and not file.is_file():
-        raise EbmError(f"storage {url}: there is no such file, so there is no sweep to join")
-    storage = open_storage(url, patience=60, retries=0)
-    found = {}
-    for summary in optuna.get_all_study_summaries(storage):
-        if ATTRIBUTE in summary.user_attrs:
-            found[summary.study_name] = summary.user_attrs[ATTRIBUTE]
-    if name is None and len(found) == 1:
-        (name,) = found
-    if name is None or name not in found:
-        there = ", ".join(sorted(found)) or "none"
-        wanted = "say which by --study" if name is None and found else f"there is no {name!r}"
-        wanted = "there is no sweep" if not found else wanted
-        raise EbmError(f"storage {shown(url)}: {wanted}; sweeps there: {there}")
-    facts = found[name]
-    sweep = read_sweep(facts["definition"])
-    study = optuna.load_study(
-        study_name=name,
-        storage=open_storage(url, patience=sweep.keys.patience, retries=sweep.keys.retries),
-        sampler=make_sampler(sweep.sampler, worker),
-        pruner=make_pruner(sweep.pruner),
-    )
-    return study, sweep, facts

@@ -1,4 +1,4 @@
-"""Which of a study's trials count, and whether another may begin."""
+"""A study's trials: which of them count, whether another may begin, and one that is tried again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from ebmcore.sweep.definition import Budget
+from ebmcore.sweep.guarded import FAILED_TRIAL, RETRY_HISTORY
+from ebmcore.sweep.store import try_again
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
 EXHAUSTED = "ebmcore.exhausted"  # of a study: its sampler has nothing more to try
+WORKER = "worker"  # of a trial: who is at it
+RUN_DIR = "run_dir"  # of a trial: where its run is
+ERROR = "error"  # of a trial: why it failed
 SURPLUS = "surplus"  # of a trial: another worker began the last one at the same moment
 
 
@@ -67,7 +72,7 @@ class Tally(NamedTuple):
 def tally(study: Study) -> Tally:
     """Count a study's trials: one that is tried again counts once, and a surplus one not at all."""
     everything = study.get_trials(deepcopy=False)
-    again = {number for t in everything for number in t.system_attrs.get("retry_history", ())}
+    again = {number for t in everything for number in t.system_attrs.get(RETRY_HISTORY, ())}
     counting = (
         t for t in everything if t.number not in again and not t.user_attrs.get(SURPLUS, False)
     )
@@ -77,8 +82,7 @@ def tally(study: Study) -> Tally:
 def is_surplus(study: Study, number: int, budget: Budget) -> bool:
     """Whether a trial was begun beyond the budget, as two workers may at the same moment."""
     before = [t for t in tally(study).trials if t.number <= number]
-    (own,) = (t for t in before if t.number == number)
-    tried_again = "retry_history" in own.system_attrs
+    tried_again = any(RETRY_HISTORY in t.system_attrs for t in before if t.number == number)
     return budget.trials is not None and len(before) > budget.trials and not tried_again
 
 
@@ -93,3 +97,32 @@ def _minutes(trials: Iterable[FrozenTrial]) -> float:
         seconds += max(0.0, (end - max(begin, until)).total_seconds())
         until = max(until, end)
     return seconds / 60
+
+
+def give_back(study: Study, number: int, *, retries: int) -> None:
+    """End a trial whose worker died, and have it tried again, so many times at most."""
+    from optuna.exceptions import UpdateFinishedTrialError
+    from optuna.trial import TrialState
+
+    try:
+        study.tell(number, state=TrialState.FAIL)
+    except (ValueError, UpdateFinishedTrialError):  # somebody else did
+        return
+    queue_again(study, number, retries=retries)
+
+
+def queue_again(study: Study, number: int, *, retries: int | None) -> None:
+    """Put a trial that has ended back in the queue, so many times at most."""
+    if (trial := trial_of(study, number)) is not None:
+        try_again(retries)(study, trial)
+
+
+def trial_of(study: Study, number: int) -> FrozenTrial | None:
+    """Return a copy of the trial with this number."""
+    return next((t for t in study.get_trials() if t.number == number), None)
+
+
+def first_number(study: Study, number: int) -> int:
+    """Return the number that a trial had when it was first tried."""
+    trial = trial_of(study, number)
+    return number if trial is None else int(trial.system_attrs.get(FAILED_TRIAL, number))

@@ -25,13 +25,7 @@ def verify(sweep: Sweep, plugins: Sequence[str] = (), *, strict_plugins: bool = 
     The base is validated with the values at each end of each range, one range at a time. Raises
     ConfigError with every problem that was found, PluginError when a plugin didn't load.
     """
-    problems = [p for kind in ("sampler", "pruner") for p in faults(sweep, kind)]
-    for key, range_ in sweep.space.ranges.items():
-        try:
-            range_.distribution()
-        except ValueError as error:
-            problems.append(sweep.source.problem(f"space.{key}", str(error)))
-    if problems:
+    if problems := optuna_faults(sweep):
         raise ConfigError(problems)
     prepared = _first(sweep, plugins, strict_plugins)
     problems += _ends(sweep, prepared.host)
@@ -39,6 +33,17 @@ def verify(sweep: Sweep, plugins: Sequence[str] = (), *, strict_plugins: bool = 
     if problems:
         raise ConfigError(problems)
     return prepared
+
+
+def optuna_faults(sweep: Sweep) -> list[Problem]:
+    """Say what Optuna does not take: the sampler, the pruner, a range."""
+    problems = [p for kind in ("sampler", "pruner") for p in faults(sweep, kind)]
+    for key, range_ in sweep.space.ranges.items():
+        try:
+            range_.distribution()
+        except (ValueError, ArithmeticError) as error:
+            problems.append(sweep.source.problem(f"space.{key}", str(error)))
+    return problems
 
 
 def overridden(sweep: Sweep, values: dict[str, Any], name: str) -> Source:

@@ -9,24 +9,34 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmcore.errors import EbmError, RunError, RunInterrupted
 from ebmcore.runner import Group, Run, resume, resume_seeds, run, run_seeds
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.sweep.definition import Sweep
-from ebmcore.sweep.store import try_again
-from ebmcore.sweep.tally import EXHAUSTED, SURPLUS, is_surplus, tally
+from ebmcore.sweep.guarded import StorageError
+from ebmcore.sweep.space import OutsideError
+from ebmcore.sweep.tally import (
+    ERROR,
+    EXHAUSTED,
+    RUN_DIR,
+    SURPLUS,
+    WORKER,
+    first_number,
+    is_surplus,
+    queue_again,
+    tally,
+    trial_of,
+)
 from ebmcore.sweep.verify import overridden
-from ebmcore.tracking.children import KEY, PARENT, RUN
+from ebmcore.tracking import read_account, runs_folder
+from ebmcore.tracking.children import KEY, PARENT, RUN, recorded_parent
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
-WORKER = "worker"  # of a trial: who is at it
-RUN_DIR = "run_dir"  # of a trial: where its run is
-ERROR = "error"  # of a trial: why it failed
 _LOST = "another worker has this trial now, since this one was taken for dead"
 
 
@@ -66,11 +76,33 @@ class Listening:
             prune = self.trial.should_prune()
         except UpdateFinishedTrialError:
             return _LOST
+        except EbmError:
+            raise
+        except Exception as error:  # of the pruner's, by what it finds in other trials
+            raise _confused("pruner", error) from error
         return f"pruned at step {step}: {self.metric} was {value:.6g}" if prune else ""
 
 
+class Parent(NamedTuple):
+    """The sweep's own run, whose children the trials' runs are."""
+
+    run_dir: Path
+    token: str | None  # of its MLflow run
+
+
 class Worker:
-    """Works on a study until its budget is used up, or a signal comes."""
+    """Works on a study until its budget is used up, or a signal comes.
+
+    Args:
+        study: The study.
+        sweep: Its sweep.
+        name: The worker's.
+        parent: The sweep's run; None leaves the trials' runs without one.
+        plugins: Names and local files, as any run takes them.
+        runs_dir: Where run directories go, as of any run.
+        homes: Further folders in which runs may be gone on with that another worker left.
+        say: Hears what the worker has to say.
+    """
 
     def __init__(
         self,
@@ -78,9 +110,10 @@ class Worker:
         sweep: Sweep,
         *,
         name: str,
-        parent: Mapping[str, Any],
+        parent: Parent | None,
         plugins: Sequence[str],
         runs_dir: str | Path | None,
+        homes: Sequence[Path] = (),
         say: Callable[[str], None],
     ) -> None:
         self.study = study
@@ -89,7 +122,9 @@ class Worker:
         self.parent = parent
         self.plugins = plugins
         self.runs_dir = runs_dir
+        self.homes = (runs_folder(runs_dir).absolute(), *homes)
         self.say = say
+        self.confused: EbmError | None = None  # why no other trial can be begun
         self.done = 0  # trials that this worker ended
         self.trial: int | None = None  # the one it is at, or was at last
         self.leaves = False  # whether a signal ended a run of this worker's
@@ -99,7 +134,8 @@ class Worker:
     def work(self) -> int:
         """Take trials until none may begin; return how many were ended here.
 
-        Raises RunInterrupted after a signal, its trial back in the queue.
+        Raises RunInterrupted after a signal, its trial back in the queue; StorageError when the
+        storage can't be used, or holds what Optuna can't go on from.
         """
         with self.interrupts:
             while self._may_begin() and self._optimize():
@@ -117,21 +153,30 @@ class Worker:
             self.study.optimize(self._try, callbacks=[self._after], catch=(Exception,))
         except RunInterrupted:
             if self.trial is not None:  # which Optuna has ended as failed
-                try_again(None)(self.study, self.study.get_trials()[self.trial])
+                queue_again(self.study, self.trial, retries=None)
                 self.say(f"trial {self.trial} goes back to the queue")
             raise
-        except (UpdateFinishedTrialError, ValueError):
-            if self.trial is None or not self.study.get_trials()[self.trial].state.is_finished():
-                raise
+        except EbmError:
+            raise
+        except Exception as error:
+            lost = isinstance(error, (UpdateFinishedTrialError, ValueError)) and self._has_ended()
+            if not lost:
+                raise _behind(error) or _confused("sampler", error) from error
             self.say(f"trial {self.trial}: {_LOST}")
             return True
+        if self.confused is not None:
+            raise self.confused
         if not self.stopped:  # then the sampler did
             self.study.set_user_attr(EXHAUSTED, True)
         return False
 
+    def _has_ended(self) -> bool:
+        trial = None if self.trial is None else trial_of(self.study, self.trial)
+        return trial is not None and trial.state.is_finished()
+
     def _after(self, study: Study, trial: FrozenTrial) -> None:
         self.done += 1
-        if not self._may_begin():
+        if self.confused is not None or not self._may_begin():
             self.stopped = True
             study.stop()
 
@@ -151,8 +196,9 @@ class Worker:
             raise NoValueError("the budget was used up by another worker at the same moment")
         try:
             key = f"trial-{first_number(self.study, trial.number)}"
+            values = self._suggest(trial)
             with _child(self.parent, key):
-                done = self._train(trial, self.sweep.space.suggest(trial), key)
+                done = self._train(trial, values, key)
             if isinstance(done, Run) and done.ended_early.startswith("pruned"):
                 self.say(f"trial {trial.number} {done.ended_early}")
                 raise TrialPruned(done.ended_early)
@@ -161,6 +207,9 @@ class Worker:
             raise
         except RunInterrupted:
             self.leaves = True
+            raise
+        except StorageError as error:
+            self.confused = error
             raise
         except Exception as error:
             trial.set_user_attr(ERROR, str(error) or repr(error))
@@ -171,12 +220,43 @@ class Worker:
         self.say(f"trial {trial.number}: {self.sweep.objective.metric} {value:.6g}")
         return value
 
+    def _suggest(self, trial: Trial) -> dict[str, Any]:
+        """Ask the sampler for values. Raises NoValueError when a queued trial has others."""
+        try:
+            return self.sweep.space.suggest(trial)
+        except EbmError:
+            raise
+        except OutsideError as error:
+            raise NoValueError(str(error)) from error
+        except Exception as error:
+            raise _confused("sampler", error) from error
+
+    def _left(self, trial: Trial, key: str) -> Path | None:
+        """Return the run of a worker that died, when it is one of this trial's and lies here.
+
+        Where it was is only what the database says.
+        """
+        said = trial.user_attrs.get(RUN_DIR)
+        if not isinstance(said, str) or not said.isprintable() or ".." in Path(said).parts:
+            return None
+        place = Path(said)
+        if place.parent not in self.homes or place.is_symlink():
+            return None
+        if not (place / "run.json").is_file():
+            return None
+        told = recorded_parent(read_account(place).facts)
+        name = None if self.parent is None else self.parent.run_dir.name
+        if told is None or (told.name, told.key) != (name, key):
+            self.say(f"trial {trial.number}: {place} is another trial's run; it begins anew")
+            return None
+        return place
+
     def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run | Group:
         """Go on with the run of a worker that died, if there is one here, or begin a new one."""
         listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
         seeds = self.sweep.keys.seeds
-        before = trial.user_attrs.get(RUN_DIR)
-        if before is not None and (Path(before) / "run.json").is_file():
+        before = self._left(trial, key)
+        if before is not None:
             try:
                 if seeds > 1:
                     return resume_seeds(
@@ -212,27 +292,26 @@ class Worker:
         return value
 
 
-def give_back(study: Study, number: int, *, retries: int) -> None:
-    """End a trial whose worker died, and have it tried again, so many times at most."""
-    from optuna.exceptions import UpdateFinishedTrialError
-    from optuna.trial import TrialState
-
-    try:
-        study.tell(number, state=TrialState.FAIL)
-    except (ValueError, UpdateFinishedTrialError):  # somebody else did
-        return
-    try_again(retries)(study, study.get_trials(deepcopy=True)[number])
+def _behind(error: BaseException | None) -> StorageError | None:
+    """Return what the storage raised first, where Optuna stumbled over it."""
+    while error is not None and not isinstance(error, StorageError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
-def first_number(study: Study, number: int) -> int:
-    """Return the number that a trial had when it was first tried."""
-    return int(study.get_trials(deepcopy=False)[number].system_attrs.get("failed_trial", number))
+def _confused(what: str, error: Exception) -> StorageError:
+    return StorageError(
+        f"Optuna's {what} can't go on from what the storage holds: {type(error).__name__}: "
+        f"{' '.join(str(error).split())[:300]}; begin the sweep anew under another `name`"
+    )
 
 
 @contextmanager
-def _child(parent: Mapping[str, Any], key: str) -> Iterator[None]:
+def _child(parent: Parent | None, key: str) -> Iterator[None]:
     """Make what runs here a child of the sweep's parent run."""
-    told = {PARENT: str(parent["run_dir"]), KEY: key, RUN: parent.get("token")}
+    told: dict[str, str | None] = dict.fromkeys((PARENT, KEY, RUN))
+    if parent is not None:
+        told = {PARENT: str(parent.run_dir), KEY: key, RUN: parent.token}
     before = {name: os.environ.get(name) for name in told}
     _set(told)
     try:

@@ -1,5 +1,6 @@
 """The run directory, which is the truth, and its MLflow mirror."""
 
+from ebmcore.runs.inside import Inside
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.children import (
     announce,
@@ -11,13 +12,16 @@ from ebmcore.tracking.children import (
     recorded_parent,
     told_parent,
 )
+from ebmcore.tracking.destination.uris import DestinationError, same_place
 from ebmcore.tracking.directory import (
     RunDirectory,
+    check_plain,
     read_metrics,
-    refuse_links,
+    read_recorded,
     runs_folder,
-    to_disk,
 )
+from ebmcore.tracking.facts import read_facts
+from ebmcore.tracking.files import pictures
 from ebmcore.tracking.lock import RunLock, is_held
 from ebmcore.tracking.mirror import Mirror
 from ebmcore.tracking.parent import Parent
@@ -30,6 +34,8 @@ from ebmcore.tracking.trust import distrust
 
 __all__ = [
     "Account",
+    "DestinationError",
+    "Inside",
     "Mirror",
     "Parent",
     "RunDirectory",
@@ -38,23 +44,26 @@ __all__ = [
     "announce",
     "by_key",
     "changes_since",
+    "check_plain",
     "child_folders",
     "distrust",
     "family",
     "flatten",
     "is_held",
     "is_parent",
+    "pictures",
     "provenance",
     "read_account",
     "read_children",
+    "read_facts",
     "read_metrics",
+    "read_recorded",
     "recorded_parent",
     "recorded_target",
-    "refuse_links",
     "run_tags",
     "runs_folder",
+    "same_place",
     "sync",
-    "to_disk",
     "told_parent",
     "tracking_uri",
 ]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ebmcore.tracking.lines import as_number, is_plain, read_object
+from ebmcore.errors import DirectoryError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LOCK, METRICS, WRITTEN
+from ebmcore.tracking.facts import read_facts
+from ebmcore.tracking.lines import as_number, read_object
 from ebmcore.tracking.lock import is_held
 
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 STATES = ("sending", "complete", "behind")
-_LARGEST = 16 * 1024**2  # bytes of a run.json that ebmcore wrote
 _TAIL = 64 * 1024  # bytes at the end of metrics.jsonl that hold the last values
-_WRITTEN = ("run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock")
 
 
 class Account(NamedTuple):
@@ -30,6 +33,7 @@ class Account(NamedTuple):
     steps: int | None = None  # how many there are to be
     started: float | None = None  # seconds since 1970
     last_seen: float | None = None  # when it ended, or last wrote a line
+    took: float | None = None  # seconds that it ran, by a clock that nobody sets; once it ended
     loss: float | None = None  # the last one
     mlflow: str | None = None  # sending, complete, behind; None when MLflow was never told of it
 
@@ -43,6 +47,8 @@ class Account(NamedTuple):
     @property
     def seconds(self) -> float | None:
         """How long it took, or has been going on for."""
+        if self.took is not None and not self.process_gone:
+            return self.took
         if self.started is None:
             return None
         end = time.time() if self.status == "RUNNING" else self.last_seen
@@ -69,17 +75,23 @@ class Account(NamedTuple):
 def read_account(path: str | Path) -> Account:
     """Read what a run directory says; one that can't be read says why in `problem`."""
     folder = Path(path)
+    inside = Inside(folder)
     try:
-        facts = _facts(folder)
-        last = _last_lines(folder / "metrics.jsonl")
-    except (OSError, ValueError, RecursionError) as error:
+        inside.check(WRITTEN, (LOCK,))
+        facts, last = read_facts(inside), _last_lines(inside)
+    except FileNotFoundError:
+        return Account(folder, {}, "there is no run.json")
+    except DirectoryError as error:
+        return Account(folder, {}, f"{error.file.name} {error.text}")
+    except (OSError, ValueError) as error:
         return Account(folder, {}, str(error))
     recorded = facts.get("status")
     if recorded not in STATUSES:
         return Account(folder, facts, f"run.json: status should be one of {', '.join(STATUSES)}")
     gone = recorded == "RUNNING" and not is_held(folder)
     if gone:  # it may have ended between the two looks
-        facts = _facts(folder)
+        with suppress(OSError, ValueError, DirectoryError):
+            facts = read_facts(inside)
         recorded = facts.get("status")
         gone = recorded == "RUNNING"
     mlflow = facts.get("mlflow")
@@ -95,38 +107,18 @@ def read_account(path: str | Path) -> Account:
         steps=_whole(facts.get("steps")),
         started=_seconds(facts.get("started")),
         last_seen=_seconds(facts.get("ended")) or _seconds(last.get("time")),
+        took=None if recorded == "RUNNING" else _seconds(facts.get("seconds")),
         loss=as_number(loss),
         mlflow=state if state in STATES else None,
     )
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """Return run.json. Raises ValueError when the folder is no run, or has links in it."""
-    for name in _WRITTEN:
-        if (folder / name).is_symlink():
-            raise ValueError(f"{name} is a link to another place; a run has plain files")
-    file = folder / "run.json"
-    if not is_plain(file):
-        raise ValueError("there is no run.json")
-    if file.stat().st_size > _LARGEST:
-        raise ValueError(f"run.json is larger than any run's, {file.stat().st_size} bytes")
-    try:
-        found = json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError("run.json isn't JSON") from error
-    if not isinstance(found, dict):
-        raise ValueError("run.json should hold an object")
-    return found
-
-
-def _last_lines(file: Path) -> dict[str, Any]:
+def _last_lines(inside: Inside) -> dict[str, Any]:
     """Return the last values that stand in the end of metrics.jsonl."""
     found: dict[str, Any] = {}
-    if not is_plain(file):
-        return found
-    with file.open("rb") as opened:
-        opened.seek(max(0, file.stat().st_size - _TAIL))
-        for line in opened.read().splitlines(keepends=True):
+    with suppress(FileNotFoundError), inside.open(METRICS) as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _TAIL))
+        for line in opened.read(_TAIL).splitlines(keepends=True):
             if line.endswith(b"\n"):
                 found |= read_object(line) or {}
     return found

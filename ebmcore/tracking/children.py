@@ -19,16 +19,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmcore.errors import DirectoryError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
 from ebmcore.tracking.account import Account, read_account
-from ebmcore.tracking.lines import is_plain
 from ebmcore.tracking.target import fitting_token, recorded_target
 
 PARENT = "EBMCORE_PARENT"
 KEY = "EBMCORE_PARENT_KEY"
 RUN = "EBMCORE_PARENT_RUN"
-FOLDER = "children"
 _TEXT = 500  # characters of a name or a key
-_NOTE = 10_000  # bytes of a file in `children`
 
 
 class Told(NamedTuple):
@@ -51,17 +51,17 @@ def told_parent() -> Told | None:
 
 
 def announce(run_dir: Path, told: Told) -> None:
-    """Write a child's name into its parent's folder, where that is one of this machine's."""
+    """Write a child's name into its parent's folder, where that is one of this machine's.
+
+    Raises DirectoryError when a link or the like is in the way there.
+    """
     parent = Path(told.run_dir)
-    if not (parent / "run.json").is_file():
+    if not (parent / FACTS).is_file():
         return
     note = {"run_dir": str(run_dir.absolute()), "key": told.key}
     with suppress(OSError):
-        (parent / FOLDER).mkdir(exist_ok=True)
-        file = parent / FOLDER / f"{run_dir.name}.json"
-        beside = file.with_suffix(".part")
-        beside.write_text(json.dumps(note) + "\n")
-        beside.replace(file)
+        text = json.dumps(note) + "\n"
+        Inside(parent).replace(f"{CHILDREN}/{run_dir.name}.json", text.encode())
 
 
 def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
@@ -91,14 +91,16 @@ def child_folders(parent: str | Path) -> list[Path]:
 
     One that isn't where it ran is looked for beside the parent.
     """
-    folder = Path(parent) / FOLDER
-    if not folder.is_dir() or folder.is_symlink():
-        return []
+    inside = Inside(parent)
     found: list[Path] = []
-    for note in sorted(folder.glob("*.json")):
-        beside = Path(parent).parent / note.stem
-        places = (beside, *_noted(note))
-        there = (place for place in places if (place / "run.json").is_file())
+    try:
+        notes = [name for name in inside.names(CHILDREN) if name.endswith(".json")]
+    except (OSError, DirectoryError):
+        return []
+    for note in notes:
+        stem = note.removesuffix(".json")
+        places = (Path(parent).parent / stem, *_noted(inside, stem))
+        there = (place for place in places if (place / FACTS).is_file())
         found += [place for place in there if _is_child(place, Path(parent))][:1]
     return found
 
@@ -139,14 +141,14 @@ def family(account: Account) -> dict[str, Any]:
     return {"parent": parent, "children": children}
 
 
-def _noted(note: Path) -> Iterable[Path]:
-    if not is_plain(note) or note.stat().st_size > _NOTE:
-        return ()
+def _noted(inside: Inside, stem: str) -> Iterable[Path]:
+    """Return where a child says that it is, if its folder has that name."""
     try:
-        place = Path(json.loads(note.read_text())["run_dir"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        note = json.loads(inside.read(f"{CHILDREN}/{stem}.json", LARGEST_NOTE))
+        place = Path(note["run_dir"])
+    except (OSError, DirectoryError, ValueError, KeyError, TypeError, RecursionError):
         return ()
-    return (place,) if place.name == note.stem else ()
+    return (place,) if place.name == stem else ()
 
 
 def _is_child(place: Path, parent: Path) -> bool:

@@ -6,36 +6,53 @@ import json
 import math
 import os
 import secrets
-import shutil
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ebmcore.errors import ConfigError, EbmError, Problem
+from ebmcore.errors import ConfigError, DirectoryError, EbmError, Problem
+from ebmcore.masking import mask, mask_all
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import (
+    CHECKPOINTS,
+    CONFIG,
+    EVENTS,
+    FACTS,
+    FIGURES,
+    FILES,
+    FOLDERS,
+    LARGEST_CONFIG,
+    LARGEST_LINE,
+    LOCK,
+    LOG,
+    METRICS,
+    PLUGINS,
+)
+from ebmcore.tracking.clock import Clock
+from ebmcore.tracking.facts import give_back, read_facts, reserve, write_facts
 from ebmcore.tracking.lock import RunLock
 
+if TYPE_CHECKING:
+    from ebmcore.config import Source
+
 RUNS_DIR_VARIABLE = "EBMCORE_RUNS_DIR"
-_RESERVE = ".reserve"
-_OWN = (
-    "run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", ".lock", _RESERVE,
-    "checkpoints", "figures", "plugins", "evaluation", ".evaluation.part", "children", "logs",
-)  # fmt: skip
-_RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 
 
 class RunDirectory:
-    """The folder of one run; every write leaves it whole."""
+    """The folder of one run; every write leaves it whole, and follows no link below it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = RunLock(path)  # which whoever writes the run holds
+        self.inside = Inside(path)
+        self.lock = RunLock(path, self.inside)  # which whoever writes the run holds
+        self.clock = Clock()  # of all times that are recorded
         self._lock = threading.Lock()
+        self._begun = False  # whether there was a run.json
 
     @classmethod
     def create(cls, name: str, runs_dir: str | Path | None = None) -> RunDirectory:
@@ -45,7 +62,9 @@ class RunDirectory:
         """
         root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name).strip("-.") or "run"
+        slug = (
+            "".join(c if c.isalnum() or c in "-." else "-" for c in mask(name)).strip("-.") or "run"
+        )
         path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
         try:
             path.mkdir(parents=True)
@@ -59,25 +78,30 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
-        """Return the directory of a run that was begun. Raises EbmError when it is none."""
+        """Return the directory of a run that was begun.
+
+        Raises EbmError when it is none, or what a run writes is no plain file or a link.
+        """
         directory = cls(Path(path))
-        refuse_links(directory.path)
         try:
-            facts = directory.read()
-        except (OSError, ValueError, RecursionError) as error:
+            check_plain(directory.path, below=True)
+            directory.clock.not_before(directory.read().get("started"))
+        except (OSError, ValueError) as error:
             raise EbmError(f"{path}: no run directory (no readable run.json)") from error
-        if not isinstance(facts, dict):
-            raise EbmError(f"{path}: run.json should hold an object")
         return directory
 
     def reserve(self) -> None:
         """Set a little room aside, so that even on a full disk a run can say how it ended."""
         with suppress(OSError):
-            (self.path / _RESERVE).write_bytes(bytes(_RESERVED))
+            reserve(self.inside)
 
     def release(self) -> None:
         """Give the room that was set aside back."""
-        (self.path / _RESERVE).unlink(missing_ok=True)
+        give_back(self.inside)
+
+    def follow(self) -> None:
+        """Write on where the directory is now, when somebody moved it: how its run ended."""
+        self.inside.follow()
 
     def __enter__(self) -> RunDirectory:
         """Hold the directory against other processes. Raises EbmError when one has it."""
@@ -91,85 +115,106 @@ class RunDirectory:
     @property
     def config_file(self) -> Path:
         """The resolved config."""
-        return self.path / "config.yaml"
+        return self.path / CONFIG
 
     @property
     def metrics_file(self) -> Path:
         """One JSON object a line."""
-        return self.path / "metrics.jsonl"
+        return self.path / METRICS
 
     @property
     def events_file(self) -> Path:
         """One JSON object a line: what happened to the run besides its steps."""
-        return self.path / "events.jsonl"
+        return self.path / EVENTS
 
     @property
     def figures(self) -> Path:
         """One folder for each monitor."""
-        return self.path / "figures"
+        return self.path / FIGURES
 
     @property
     def checkpoints(self) -> Path:
         """One folder for each checkpoint, named by its step."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     def write_config(self, record: Mapping[str, Any]) -> None:
         """Write the resolved config, which `ebmcore run` takes again."""
-        text = yaml.safe_dump(dict(record), sort_keys=False, default_flow_style=None, width=100)
-        _replace(self.config_file, text)
+        text = yaml.safe_dump(mask_all(record), sort_keys=False, default_flow_style=None, width=100)
+        if len(data := text.encode()) > LARGEST_CONFIG:
+            raise EbmError(
+                f"{self.config_file}: would have {len(data)} bytes, and {LARGEST_CONFIG} are read "
+                "again; move what is large to a file that a part reads"
+            )
+        self.write(CONFIG, data, sync=True)
 
     def read_config(self) -> dict[str, Any]:
-        """Return the resolved config as plain values."""
-        record: dict[str, Any] = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        return record
+        """Return the resolved config as plain values; raises as `read_recorded` does."""
+        return read_recorded(self.path).tree
+
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> Path:
+        """Write a file of the run whole, such as `figures/MONITOR/step-N.png`; return its place.
+
+        With `sync` the disk has it then. Raises EbmError when it can't be written.
+        """
+        try:
+            self.inside.replace(name, data, sync=sync)
+        except OSError as error:
+            raise _unwritable(self.path / name, error) from error
+        return self.path / name
 
     def keep_plugin_files(self, files: list[str]) -> list[str]:
         """Copy local plugin files into `plugins/`; return their names, relative to the config."""
         kept: list[str] = []
         for number, file in enumerate(files):
-            name = Path(file).name
-            folder = "plugins" if f"plugins/{name}" not in kept else f"plugins/{number}"
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, self.path / folder / name)
-            kept.append(f"{folder}/{name}")
+            name = f"{PLUGINS}/{Path(file).name}"
+            if name in kept:
+                name = f"{PLUGINS}/{number}/{Path(file).name}"
+            self.write(name, Path(file).read_bytes())
+            kept.append(name)
         return kept
 
     def update(self, **fields: Any) -> None:
-        """Set fields of run.json; the file is replaced whole, so a reader never sees a part."""
+        """Set fields of run.json; the file is replaced whole, so a reader never sees a part.
+
+        No run ends before it `started`. Raises DirectoryError when run.json was taken away.
+        """
         with self._lock:
-            file = self.path / "run.json"
-            facts = {**(json.loads(file.read_text()) if file.exists() else {}), **fields}
-            text = json.dumps(facts, indent=2, default=str) + "\n"
             try:
-                _replace(file, text)
-            except OSError:
-                if not (self.path / _RESERVE).exists():
-                    raise
-                self.release()
-                _replace(file, text)
+                facts = {**self.read(), **fields}
+            except FileNotFoundError as error:
+                if self._begun:
+                    text = "was removed while the run went on"
+                    raise DirectoryError(self.path / FACTS, text) from error
+                facts = fields
+            except ValueError as error:
+                text = "was changed while the run went on, and is no JSON object"
+                raise DirectoryError(self.path / FACTS, text) from error
+            if isinstance(fields.get("ended"), float) and isinstance(facts.get("started"), float):
+                facts["ended"] = max(facts["started"], fields["ended"])
+            write_facts(self.inside, facts)
+            self._begun = True
 
     def read(self) -> dict[str, Any]:
-        """Return what run.json says."""
-        facts: dict[str, Any] = json.loads((self.path / "run.json").read_text())
+        """Return what run.json says; raises as `read_facts` does."""
+        facts = read_facts(self.inside)
+        self._begun = True
         return facts
 
     def append_metrics(self, step: int, epoch: float, metrics: Mapping[str, float]) -> None:
         """Add one line of metrics; what isn't finite is written as the text nan, inf or -inf."""
-        line = {"step": step, "epoch": round(epoch, 6), "time": round(time.time(), 3)}
+        line = {"step": step, "epoch": round(epoch, 6), "time": round(self.clock(), 3)}
         values = {k: v if math.isfinite(v) else str(v) for k, v in metrics.items()}
-        self._append(self.metrics_file, {**line, **values})
+        self._append(METRICS, {**line, **values})
 
     def append_event(self, step: int, event: str, **facts: Any) -> None:
         """Add one line to events.jsonl: what happened to the run beside its steps."""
-        self._append(
-            self.events_file,
-            {"step": step, "time": round(time.time(), 3), "event": event, **facts},
-        )
+        stamp = round(self.clock(), 3)
+        self._append(EVENTS, {"step": step, "time": stamp, "event": event, **mask_all(facts)})
 
     def sync_metrics(self) -> None:
         """See to it that the lines written so far outlive a loss of power."""
-        if self.metrics_file.exists():
-            to_disk(self.metrics_file)
+        with suppress(FileNotFoundError), self.inside.open(METRICS) as file:
+            os.fsync(file.fileno())
 
     def rewind_metrics(self, step: int) -> list[tuple[int, dict[str, float]]]:
         """Cut metrics.jsonl off after a step, where a resumed run goes on; return what is left.
@@ -178,52 +223,45 @@ class RunDirectory:
         EbmError when a line before it can't be read.
         """
         kept: list[tuple[int, dict[str, float]]] = []
-        if not self.metrics_file.exists():
-            return kept
-        end = 0
-        with self.metrics_file.open("rb+") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
+        end, number = 0, 0
+        with suppress(FileNotFoundError), self.inside.open_to_change(METRICS) as file:
+            while line := file.readline(LARGEST_LINE):
+                number += 1
+                if not line.endswith(b"\n") and len(line) < LARGEST_LINE:
                     break
                 try:
-                    at, _, values = read_metrics(line.decode())
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    at, stamp, values = read_metrics(line.decode())
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     place = f"{self.metrics_file}:{number}"
-                    raise EbmError(f"{place}: no line of metrics: {error!r}") from error
+                    raise EbmError(f"{place}: no line of metrics: {error!r:.300}") from error
                 if at > step:
                     break
                 kept.append((at, values))
+                self.clock.not_before(stamp)
                 end += len(line)
             file.truncate(end)
         return kept
 
     def end_events(self) -> None:
         """End a last line of events.jsonl that was torn, so that the next one is whole."""
-        if self.events_file.exists() and self.events_file.stat().st_size:
-            with self.events_file.open("rb+") as file:
+        with suppress(FileNotFoundError), self.inside.open_to_change(EVENTS) as file:
+            if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 if file.read() != b"\n":
                     file.write(b"\n")
 
-    def _append(self, file: Path, line: Mapping[str, Any]) -> None:
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
         try:
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(line) + "\n")
+            self.inside.append(name, (json.dumps(line) + "\n").encode())
         except OSError as error:
-            raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
+            raise _unwritable(self.path / name, error) from error
 
     def log(self, level: str, text: str) -> None:
-        """Add an entry to log.txt."""
+        """Add an entry to log.txt, if that can be done: what failed is raised, too."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        file_ = self.path / "log.txt"
-        with (
-            self._lock,
-            suppress(OSError),
-            file_.open(  # a full disk: what failed is raised, too
-                "a", encoding="utf-8", errors="backslashreplace"
-            ) as file,
-        ):
-            file.write(f"{stamp} {level} {text.rstrip()}\n")
+        entry = f"{stamp} {level} {mask(text).rstrip()}\n".encode(errors="backslashreplace")
+        with self._lock, suppress(OSError, DirectoryError):
+            self.inside.append(LOG, entry, anew=True)
 
 
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
@@ -231,11 +269,28 @@ def runs_folder(runs_dir: str | Path | None = None) -> Path:
     return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
 
 
-def refuse_links(run_dir: Path) -> None:
-    """Raise EbmError when what a run reads and writes is a link to a place outside it."""
-    for name in _OWN:
-        if (run_dir / name).is_symlink():
-            raise EbmError(f"{run_dir / name}: is a link to another place; a run's own is plain")
+def check_plain(run_dir: Path, *, below: bool = False) -> None:
+    """Raise DirectoryError when what a run reads or writes is no plain file or folder.
+
+    With `below`, as whoever writes it asks, also when there is a link anywhere in its folders.
+    """
+    Inside(run_dir).check(FILES, (*FOLDERS, LOCK), below=below)
+
+
+def read_recorded(run_dir: Path) -> Source:
+    """Read the config that a run directory holds, which somebody else may have written.
+
+    Raises ConfigError when there is none or it isn't one; DirectoryError when it is no plain file.
+    """
+    from ebmcore.config import parse_config
+
+    file = run_dir / CONFIG
+    try:
+        return parse_config(Inside(run_dir).read(CONFIG, LARGEST_CONFIG).decode(), str(file))
+    except FileNotFoundError:
+        raise ConfigError([Problem("", "no such config file", str(file))]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem("", f"can't be read: {error}", str(file))]) from None
 
 
 def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
@@ -246,19 +301,5 @@ def read_metrics(line: str) -> tuple[int, float, dict[str, float]]:
     return step, stamp, {name: float(value) for name, value in fields.items()}
 
 
-def to_disk(path: Path) -> None:
-    """Wait until the disk has a file, or a folder's names."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _replace(file: Path, text: str) -> None:
-    beside = file.with_name(file.name + ".part")
-    beside.unlink(missing_ok=True)
-    with beside.open("x", encoding="utf-8") as opened:  # "x" follows no link to another place
-        opened.write(text)
-    to_disk(beside)
-    beside.replace(file)
+def _unwritable(file: Path, error: OSError) -> EbmError:
+    return EbmError(f"{file}: can't be written: {error.strerror or error}")

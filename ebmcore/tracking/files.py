@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ebmcore.runs.inside import Inside, for_libraries
+from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
 from ebmcore.tracking.lines import is_plain
 
-_PICTURES = "figures"
 _CHECKPOINT = re.compile(r"step-\d+")
 
 
@@ -16,7 +19,7 @@ class Pictures:
     """The pictures of the monitors; a folder is only looked through again when it changed."""
 
     def __init__(self, run_dir: Path) -> None:
-        self.folder = run_dir / _PICTURES
+        self.folder = run_dir / FIGURES
         self._changed: dict[Path, int] = {}
         self._sent: dict[Path, set[str]] = {}
 
@@ -38,15 +41,39 @@ class Pictures:
         self._sent.setdefault(picture.parent, set()).add(picture.name)
 
 
+def pictures(run_dir: Path) -> list[Path]:
+    """Return all pictures of a run."""
+    folders = _folders(run_dir / FIGURES)
+    return [file for folder in folders for file in _plain_files(folder, "*.png")]
+
+
 def last_files(run_dir: Path) -> Iterator[Path]:
     """Yield what is sent when a run has ended: last weights, local plugin files, the log."""
-    checkpoints = [f for f in _folders(run_dir / "checkpoints") if _CHECKPOINT.fullmatch(f.name)]
-    for folder in [*checkpoints[-1:], *_folders(run_dir, "plugins")]:
+    checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
+    for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS)]:
         yield from _plain_files(folder)
         for inner in _folders(folder):
             yield from _plain_files(inner)
-    if is_plain(run_dir / "log.txt"):
-        yield run_dir / "log.txt"
+    if is_plain(run_dir / LOG):
+        yield run_dir / LOG
+
+
+@contextmanager
+def opened_path(run_dir: Path, file: Path) -> Iterator[Path]:
+    """Give a path of that name to a plain file of a run, whatever is put in its place meanwhile.
+
+    MLflow sends what a path leads to. Raises DirectoryError when the file is no plain one now, and
+    OSError when it isn't there.
+    """
+    name = file.relative_to(run_dir).as_posix()
+    with Inside(run_dir).open(name) as opened, for_libraries(opened, file) as path:
+        if path == file:
+            yield file
+            return
+        with TemporaryDirectory() as folder:
+            link = Path(folder) / file.name
+            link.symlink_to(path)
+            yield link
 
 
 def _folders(parent: Path, pattern: str = "*") -> list[Path]:

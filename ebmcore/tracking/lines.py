@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ebmcore.errors import DirectoryError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LARGEST_LINE
+
 PIECE = 256 * 1024  # bytes
-_LINE = 16 * 1024**2  # bytes of a line that anybody wrote on purpose
+_LOG = 64 * 1024  # bytes at the end of a log
 _STEPS = 2**63  # what a step must be below
 _SECONDS = 1e12  # what a time must be below
 
@@ -26,15 +32,14 @@ class Point(NamedTuple):
 def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], int]:
     """Return whole lines from byte `start` on, about `size` bytes of them, and where they end.
 
-    A last line without an end, which is just being written or was torn, is left out.
+    A last line without an end, which is just being written or was torn, is left out, and so is
+    whatever stands in place of a plain file.
     """
-    if not is_plain(file):
-        return [], start
     lines: list[bytes] = []
     end = start
-    with file.open("rb") as opened:
+    with suppress(FileNotFoundError, DirectoryError), Inside(file.parent).open(file.name) as opened:
         opened.seek(start)
-        while line := opened.readline(_LINE):
+        while line := opened.readline(LARGEST_LINE):
             if not line.endswith(b"\n"):
                 break
             lines.append(line)
@@ -66,6 +71,14 @@ def read_points(line: bytes) -> list[Point]:
     return [Point(name, step, stamp, value) for name, value in values if value is not None]
 
 
+def last_lines(log: Path) -> list[str]:
+    """Return the last lines of a log in its folder; raises OSError and DirectoryError."""
+    folder = log.absolute().parent
+    with Inside(folder.parent).open(f"{folder.name}/{log.name}") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _LOG))
+        return opened.read(_LOG).decode(errors="replace").splitlines()
+
+
 def as_number(value: Any) -> float | None:
     """Return a number as the run directory writes numbers, None for whatever else stands there."""
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
@@ -84,8 +97,9 @@ def count_points(file: Path, start: int) -> int:
 
 
 def all_points(file: Path, start: int = 0) -> Iterator[Point]:
-    """Yield the values from byte `start` on, holding no more than a piece of them."""
-    while True:
+    """Yield the values from byte `start` to where the file ends now, a piece at a time."""
+    whole = file.lstat().st_size if is_plain(file) else 0
+    while start < whole:
         lines, end = read_piece(file, start)
         if not lines:
             return

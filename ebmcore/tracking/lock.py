@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ebmcore.errors import EbmError
+from ebmcore.errors import DirectoryError, EbmError
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.layout import LOCK as NAME
+from ebmcore.tracking.facts import read_facts
 
-NAME = ".lock"
 _PATIENCE = 0.5  # seconds; another process that only looks holds the lock for less
+_PAUSE = 0.02  # seconds between two attempts
+_HELD = (errno.EAGAIN, errno.EACCES)  # by another process
 
 
 class RunLock:
     """The right to write a run directory.
 
     The lock belongs to the open file, so it ends with the process however that ends, `kill -9`
-    included; the empty file `.lock` stays and means nothing by itself.
+    included; the empty file `.lock` stays and means nothing by itself. While it is held, the folder
+    is open as well. A file system that knows no locks is written without.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, inside: Inside | None = None) -> None:
         self.path = Path(path)
-        self._lock = FileLock(self.path / NAME, thread_local=False)
+        self._inside = inside or Inside(path)
+        self._file: int | None = None  # open and locked
+        self._windows = FileLock(self.path / NAME, thread_local=False)
 
     def acquire(self) -> None:
         """Take the lock, and keep it until `release` or the end of the process.
 
         Raises EbmError when another process writes the run, or the folder can't be written.
         """
+        if self._file is not None:
+            return
         try:
-            self._lock.acquire(timeout=_PATIENCE, poll_interval=0.02)
-        except Timeout as error:
-            raise EbmError(
-                f"{self.path}: {_writer(self.path)} is writing this run; wait for it to end, or "
-                "stop it (SIGTERM writes a checkpoint first)"
-            ) from error
-        except OSError as error:
-            raise EbmError(f"{self.path}: can't be locked: {error.strerror or error}") from error
+            self._inside.hold()
+            self._lock()
+        except BaseException as error:
+            self._inside.let_go()
+            if isinstance(error, Timeout):
+                raise EbmError(
+                    f"{self.path}: {_writer(self._inside)} is writing this run; wait for it to "
+                    "end, or stop it (SIGTERM writes a checkpoint first)"
+                ) from error
+            if isinstance(error, OSError):
+                reason = error.strerror or error
+                raise EbmError(f"{self.path}: can't be locked: {reason}") from error
+            raise
+
+    def _lock(self) -> None:
+        """Open the file and lock it. Raises Timeout when another process has it."""
+        if sys.platform == "win32":
+            self._windows.acquire(timeout=_PATIENCE, poll_interval=_PAUSE)
+            return
+        with self._inside.folder() as opened:
+            file = opened.file(NAME, os.O_RDWR | os.O_CREAT)
+        until = time.monotonic() + _PATIENCE
+        try:
+            while not _try_lock(file):
+                if time.monotonic() >= until:
+                    raise Timeout(str(self.path / NAME))
+                time.sleep(_PAUSE)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
 
     def release(self) -> None:
         """Give the lock back; what isn't held is left alone."""
-        self._lock.release(force=True)
+        if self._file is not None:
+            _unlock(self._file)
+            self._file = None
+        if sys.platform == "win32":
+            self._windows.release(force=True)
+        self._inside.let_go()
 
 
 def is_held(path: str | Path) -> bool:
@@ -51,36 +90,53 @@ def is_held(path: str | Path) -> bool:
 
     Where the file system can't tell, the answer is True: nobody's run is called dead on a guess.
     """
-    file = Path(path) / NAME
-    if not file.is_file() or file.is_symlink():
+    try:
+        with Inside(path).folder() as opened:
+            file = opened.file(NAME, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError, DirectoryError):
         return False
-    if sys.platform == "win32":
-        try:
-            FileLock(file).acquire(timeout=0).lock.release()
-        except (Timeout, OSError):
-            return True
-        return False
+    except OSError:
+        return True
+    try:
+        if sys.platform == "win32":
+            FileLock(Path(path) / NAME).acquire(timeout=0).lock.release()
+            return False
+        return not _try_lock(file, share=True)  # two who only look don't meet
+    except (Timeout, OSError):
+        return True
+    finally:
+        os.close(file)
+
+
+def _try_lock(file: int, *, share: bool = False) -> bool:
+    """Lock an open file, if no other process has; raises OSError where that can't be told."""
     import fcntl
 
     try:
-        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two who only look don't meet
-    except OSError:
-        return True
-    finally:
-        os.close(opened)
-    return False
+        fcntl.flock(file, (fcntl.LOCK_SH if share else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _HELD:
+            return False
+        if share or error.errno != errno.ENOSYS:
+            raise
+    return True
 
 
-def _writer(path: Path) -> str:
+def _unlock(file: int) -> None:
+    """Free the lock, also where a process that was forked has the file open, too."""
+    import fcntl
+
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
+    os.close(file)
+
+
+def _writer(inside: Inside) -> str:
     """Name the process that run.json names, as far as that can be read."""
     try:
-        facts = json.loads((path / "run.json").read_text())
+        facts = read_facts(inside)
         pid, host, status = facts["pid"], facts["host"], facts["status"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, EbmError, KeyError):
         return "another process"
     if status != "RUNNING":  # whose process is gone: it is sent to MLflow, or begins to be resumed
         return "another process"

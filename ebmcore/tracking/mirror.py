@@ -6,17 +6,20 @@ could not be sent is still in the run directory. An outage is waited out, with g
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ebmcore.config.sections import Tracking
+from ebmcore.masking import mask
+from ebmcore.tracking.destination.uris import DestinationError
 from ebmcore.tracking.directory import RunDirectory
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
-from ebmcore.tracking.target import Target, new_token, recorded_target, shown, tracking_uri
+from ebmcore.tracking.target import new_target, new_token, recorded_target, tracking_uri
+from ebmcore.tracking.trust import destination
 
 _INTERVAL = 1.0  # seconds between two looks at the run directory
 _SHARE = 20  # the thread rests this many times as long as it computed
@@ -27,8 +30,27 @@ _KILLED = 3.0  # seconds in which a run that was told to end leaves
 _ATTEMPTS = 2  # failed attempts after the run's end that show that MLflow is down
 
 
+def first_record(
+    directory: RunDirectory, tracking: Tracking | None, name: str, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what a run's first run.json says of MLflow, so that it is this user's from the start.
+
+    It is empty when tracking is off, and when the mirror can't begin, which says why.
+    """
+    if tracking is not None:
+        with suppress(DestinationError):
+            target = new_target(tracking, name, directory.path.name, tags)
+            return {"mlflow": target.sealed().record("sending")}
+    return {}
+
+
 class Mirror:
-    """Sends one run to MLflow in the background; whatever goes wrong there stays there."""
+    """Sends one run to MLflow in the background; whatever goes wrong there stays there.
+
+    `named` says that the user names this tracking section now, rather than a file that anybody may
+    have written. Raises DestinationError, which says what to type, when nothing may be sent where
+    the run was to go.
+    """
 
     def __init__(
         self,
@@ -38,16 +60,16 @@ class Mirror:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         *,
+        named: bool = False,
         wait: bool = True,
     ) -> None:
         self.directory = directory
         self._waits = wait  # for the run's first line, before MLflow is imported
         facts = directory.read()
-        uri = tracking_uri(tracking)
-        experiment = tracking.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
-        recorded = recorded_target(facts)
-        target = recorded or Target(uri, experiment, "", {**tags, **tracking.tags})
-        target = target._replace(token=target.token or new_token(directory.path.name))
+        target = recorded_target(facts) or new_target(tracking, name, directory.path.name, tags)
+        uri = destination(target, [tracking_uri(tracking)] if named else ())
+        token = target.token or new_token(directory.path.name)
+        target = target._replace(uri=uri, token=token).sealed()
         started = facts.get("started", time.time())
         self.remote = Remote(target, directory.path.name, started)
         self.sender = Sender(directory.path, self.remote, dict(flatten(params)), live=True)
@@ -74,7 +96,7 @@ class Mirror:
         Takes at most `timeout` seconds while MLflow answers, some five when it doesn't, and three
         for a run that was KILLED and whose process is to leave.
         """
-        self._ended = time.time()
+        self._ended = self.directory.clock()
         self._status = status
         self._failures = 0
         began = time.monotonic()
@@ -87,10 +109,13 @@ class Mirror:
             self._left.set()
         if not self._complete:
             self.problem = self._what_is_missing(time.monotonic() - began)
+        elif self.sender.kept is not None:
+            self.problem = self.sender.kept
         elif self.sender.refused:
             count, one = len(self.sender.refused), self.sender.refused[0]
             self.problem = f"MLflow refused {count} of what it was sent, such as {one}"
-        self._record("complete" if self._complete else "behind")
+        whole = self._complete and self.sender.kept is None
+        self._record("complete" if whole else "behind")
 
     def _is_hopeless(self, began: float, limit: float) -> bool:
         now = time.monotonic()
@@ -102,7 +127,7 @@ class Mirror:
         points, pictures = self.sender.unsent()
         why = self._outage or f"no answer within {waited:.0f} s"
         return (
-            f"{shown(self.remote.target.uri)}: {why}; {points} points and {pictures} pictures were "
+            f"{mask(self.remote.target.uri)}: {why}; {points} points and {pictures} pictures were "
             "not sent. They are kept in the run directory, and "
             f"`ebmcore runs sync {self.directory.path}` sends them"
         )
@@ -166,6 +191,11 @@ class Mirror:
             self._wake.wait(pause)
         else:
             self._left.wait(min(pause, 1.0))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the place, though nothing is missing there."""
+        return self.remote.notes
 
     def _worked(self) -> None:
         if self._outage is not None and not self._left.is_set():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError, RunInterrupted
+from ebmcore.masking import mask
+from ebmcore.runs.layout import FIGURES
+from ebmcore.terminal import say
 from ebmcore.tracking.account import Account
 from ebmcore.tracking.children import (
     KEY,
@@ -26,13 +29,14 @@ from ebmcore.tracking.children import (
     read_children,
     told_parent,
 )
+from ebmcore.tracking.destination.uris import DestinationError
 from ebmcore.tracking.directory import RunDirectory
-from ebmcore.tracking.mirror import Mirror
+from ebmcore.tracking.lines import as_number
+from ebmcore.tracking.mirror import Mirror, first_record
 from ebmcore.tracking.provenance import provenance
 from ebmcore.tracking.remote import fit_name
 from ebmcore.tracking.tags import run_tags
 from ebmcore.tracking.target import recorded_target
-from ebmcore.tracking.trust import distrust
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +61,8 @@ class Parent:
         self.status = "FINISHED"  # how it is to end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
+        self._began = time.monotonic()
+        self._before = 0.0  # seconds of the sessions before this one
 
     @property
     def path(self) -> Path:
@@ -97,14 +103,14 @@ class Parent:
             record["plugins"] = {**plugins, "files": files}
         directory.write_config(record)
         told = told_parent()  # a parent may be a child itself
-        directory.update(
+        first = dict(
             status="RUNNING",
             name=record["name"],
             seed=record.get("seed", 0),
             group=group,
             parent=None if told is None else told._asdict(),
             from_config=True,
-            started=time.time(),
+            started=directory.clock(),
             pid=os.getpid(),
             host=socket.gethostname(),
             params=dict(params or {}),
@@ -112,17 +118,24 @@ class Parent:
             **facts,
             **provenance(host),
         )
+        mlflow = first_record(directory, tracking, str(record["name"]), _tags(directory, first))
+        directory.update(**first, **mlflow)
         if told is not None:
             announce(directory.path, told)
         parent = cls(directory)
-        parent._start_mirror(tracking)
+        if tracking is not None:
+            parent._start_mirror(tracking, named=True)
         return parent
 
     @classmethod
-    def resume(cls, run_dir: str | Path, tracking: Tracking | None) -> Parent:
+    def resume(
+        cls, run_dir: str | Path, tracking: Tracking | None, *, named: bool = False
+    ) -> Parent:
         """Take up a parent whose process has ended, where its children stand.
 
-        The metrics that it wrote are cut away, since whoever goes on writes them again. Raises
+        The metrics that it wrote are cut away, since whoever goes on writes them again. Nothing is
+        sent unless this user's installation recorded the place, or the user names it now: in the
+        environment or, where `named` is true, by `tracking`, which else may be anybody's. Raises
         EbmError when the directory is no parent's, or another process is writing it.
         """
         directory = RunDirectory.open(run_dir)
@@ -138,29 +151,36 @@ class Parent:
             status="RUNNING", pid=os.getpid(), host=socket.gethostname(), ended=None, error=None
         )
         parent = cls(directory)
-        recorded = recorded_target(facts)
-        doubt = None if tracking is None or recorded is None else distrust(recorded.uri)
-        if doubt is not None and recorded is not None:
-            directory.update(mlflow=recorded.record("behind"))
-            parent.warn(f"nothing is sent to MLflow: {doubt}")
-        else:
-            parent._start_mirror(tracking)
+        before = as_number(facts.get("seconds"))
+        parent._before = before if before is not None and 0 <= before < math.inf else 0.0
+        if tracking is not None:
+            parent._start_mirror(tracking, named=named)
         return parent
 
-    def _start_mirror(self, tracking: Tracking | None) -> None:
-        if tracking is None:
-            return
+    def _start_mirror(self, tracking: Tracking, *, named: bool) -> None:
         facts = self.directory.read()
         params = {**self.directory.read_config(), **facts["params"]}
-        tags = {**run_tags(self.path, facts), "ebmcore.group": str(facts["group"])}
-        self.mirror = Mirror(self.directory, tracking, str(facts["name"]), params, tags, wait=False)
-        self.mirror.start()
+        tags = _tags(self.directory, facts)
+        try:
+            self.mirror = Mirror(
+                self.directory, tracking, str(facts["name"]), params, tags, named=named, wait=False
+            )
+        except DestinationError as error:
+            self.warn(f"nothing is sent to MLflow: {error}")
+            if (recorded := recorded_target(facts)) is not None:
+                self.directory.update(mlflow=recorded.record("behind"))
+        else:
+            self.mirror.start()
 
     def environment(self, key: str) -> dict[str, str]:
         """Return the variables that make `ebmcore run`, or any run, the child of that name."""
         found = {PARENT: str(self.path.absolute()), KEY: key}
-        token = None if self.mirror is None else self.mirror.remote.target.token
-        return found if token is None else {**found, RUN: token}
+        if self.mirror is None:
+            return found
+        target = self.mirror.remote.target
+        if mask(target.uri) != target.uri:  # which no file has, and no command line
+            found["MLFLOW_TRACKING_URI"] = target.uri
+        return {**found, RUN: target.token}
 
     def children(self) -> dict[str, Account]:
         """Read how the children are: for each key the one that FINISHED, else the last to start.
@@ -188,12 +208,9 @@ class Parent:
         """
         folder, _, last = fit_name(name).rpartition("/")
         folder, last = (p.replace("/", "_").lstrip(".") or "_" for p in (folder or last, last))
-        place = self.directory.figures / folder / f"{last}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_suffix(".part")
-        figure.savefig(beside, format="png")
-        beside.replace(place)
-        return place
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        return self.directory.write(f"{FIGURES}/{folder}/{last}.png", png.getvalue())
 
     def update(self, **facts: Any) -> None:
         """Set fields of run.json."""
@@ -201,9 +218,10 @@ class Parent:
 
     def warn(self, text: str) -> None:
         """Record a warning and show it."""
+        text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
-        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201 (this is the output)
+        say(f"warning: {text}")
 
     @property
     def mlflow(self) -> dict[str, Any]:
@@ -233,17 +251,22 @@ class Parent:
     def _close(self, failure: BaseException | None) -> None:
         with suppress(OSError):
             self.children()
-        ended = time.time()
         self.directory.update(
             status=self.status,
-            ended=ended,
-            seconds=round(ended - float(self.directory.read()["started"]), 3),
+            ended=self.directory.clock(),
+            seconds=round(self._before + time.monotonic() - self._began, 3),
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             error=None if failure is None else str(failure),
         )
         if self.mirror is not None:
             self.mirror.finish(self.status, timeout=_PATIENT)
+            for note in self.mirror.notes:
+                self.warn(note)
             if self.mirror.problem:
                 self.warn(f"the MLflow mirror is not complete: {self.mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
+
+
+def _tags(directory: RunDirectory, facts: Mapping[str, Any]) -> dict[str, str]:
+    return {**run_tags(directory.path, facts), "ebmcore.group": str(facts["group"])}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import importlib.util
-import json
 import platform
 import subprocess
 import sys
@@ -13,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import ebmcore
+from ebmcore.errors import DirectoryError
 from ebmcore.plugins import Host, Status
+from ebmcore.runs.inside import Inside
+from ebmcore.tracking.facts import read_facts
 
 
 def provenance(host: Host | None) -> dict[str, Any]:
@@ -77,20 +79,20 @@ def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[s
     """
     file = Path(config).parent / "run.json"
     try:
-        then = json.loads(file.read_text())
+        then = read_facts(Inside(file.parent))
         recorded = {_label(p): p for p in then["plugins"]}
         versions = dict(then["versions"])
     except FileNotFoundError:
         unknown = f"there is no {file} to tell which versions it was made with"
         return [unknown] if must_know else []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, DirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return [f"{file} can't be read, so it isn't known which versions it was made with"]
     now = provenance(host)
     today = {_label(p): p for p in now["plugins"]}
     found = [
-        f"{name} was {versions[name]} when this run was made, and is {now['versions'][name]}"
-        for name in versions
-        if versions[name] != now["versions"].get(name)
+        f"{name} was {version!s:.50} when this run was made, and is {now['versions'][name]}"
+        for name, version in versions.items()
+        if name in now["versions"] and version != now["versions"][name]
     ]
     for name, plugin in recorded.items():
         other = today.get(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import posixpath
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,12 +11,18 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from ebmcore.masking import mask
+from ebmcore.tracking.destination.artifacts import Artifacts, is_default
+from ebmcore.tracking.destination.redirects import refused
+from ebmcore.tracking.destination.store import ready
+from ebmcore.tracking.destination.uris import DestinationError, is_sqlite, is_web, sqlite_file
 from ebmcore.tracking.lines import Point
+from ebmcore.tracking.seal import is_sealed, seal
 from ebmcore.tracking.target import RUN_TAG, Target
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +34,10 @@ _SETTINGS = {  # where the user set nothing
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # retrying is done here
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to standard output
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # no part of a file goes past the server
 }
+_PLACE_TAG = "ebmcore.artifacts"  # of an experiment that was made here: the seal of its place
+_PLACE = "artifacts"  # what that seal is of
 _BATCH = 100  # parameters or tags in one call, MLflow's limit
 _TEXT = 6000  # characters of a parameter's value, MLflow's limit
 _NAME = 250  # characters of a name, MLflow's limit
@@ -58,7 +66,9 @@ class Remote:
         self.started = started  # seconds since 1970
         self.heard = time.monotonic()
         self.patience = _SLOW
+        self.notes: list[str] = []  # what a person should know of the place
         self._client: MlflowClient | None = None
+        self._files: Artifacts | None = None
         self.is_left: Callable[[], bool] = lambda: False  # whether nobody waits for it any more
 
     @property
@@ -81,13 +91,15 @@ class Remote:
                 number,
                 start_time=int(self.started * 1000),
                 tags={
-                    **{fit_name(key): value for key, value in self.target.tags.items()},
+                    **{fit_name(key): mask(value) for key, value in self.target.tags.items()},
                     RUN_TAG: self.target.token,
                 },
                 run_name=self.name,
             )
         if run.info.lifecycle_stage != "active":
             raise Gone(f"run {run.info.run_id} was deleted in MLflow; restore it there")
+        if run.info.run_id != self.target.run_id:
+            self._files = None
         self.target = self.target._replace(
             run_id=run.info.run_id, experiment_id=run.info.experiment_id
         )
@@ -103,11 +115,14 @@ class Remote:
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # told as an outage
-        with _database_lock(self.target.uri):
-            client = MlflowClient(tracking_uri=self.target.uri)
+        uri = self.target.uri
+        with _database_lock(uri), refused():
+            if is_sqlite(uri):
+                self.notes += ready(sqlite_file(uri))
+            client = MlflowClient(tracking_uri=uri)
             self.heard = time.monotonic()
-            self.patience = _SLOW if is_local(self.target.uri) else ANSWER
-            client.get_experiment_by_name(self.target.experiment)  # makes a database's tables
+            self.patience = _SLOW if is_sqlite(uri) else ANSWER
+            client.get_experiment_by_name(self.target.experiment)
         self.heard, self.patience = time.monotonic(), ANSWER
         self._client = client
         return client
@@ -120,7 +135,8 @@ class Remote:
         found = self._call(client.get_experiment_by_name, name)
         if found is None:
             try:
-                return self._call(client.create_experiment, name, tags=_TRAINING)
+                made = self._call(client.create_experiment, name, tags=_TRAINING)
+                return self._seal_place(client, made)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -128,6 +144,32 @@ class Remote:
         assert found is not None
         number: str = found.experiment_id
         return number
+
+    def _seal_place(self, client: MlflowClient, number: str) -> str:
+        """Note of a new experiment in a database that the place of its files is MLflow's default.
+
+        A run in another folder then knows it from one that somebody else wrote there.
+        """
+        if is_web(self.target.uri):
+            return number
+        place = self._call(client.get_experiment, number).artifact_location
+        sealed = seal(_PLACE, place) if is_default(place, self.target.uri) else None
+        if sealed is not None:
+            self._call(client.set_experiment_tag, number, _PLACE_TAG, sealed)
+        return number
+
+    def _artifacts(self) -> Artifacts:
+        """Return the run's files in MLflow. Raises MisplacedError when they would go elsewhere."""
+        assert self._client is not None
+        if self._files is None:
+            uri = self.target.uri
+            run = self._call(self._client.get_run, self.run_id)
+            known: list[str] = []
+            if not is_web(uri):
+                number = run.info.experiment_id
+                known = _sealed_place(self._call(self._client.get_experiment, number))
+            self._files = Artifacts(run.info.artifact_uri, uri, self.run_id, known)
+        return self._files
 
     def _named(self, client: MlflowClient) -> Run | None:
         """Return the run that run.json names, unless it is another one or isn't there."""
@@ -172,7 +214,7 @@ class Remote:
         from mlflow.entities import Param
 
         assert self._client is not None
-        fit = {fit_name(key): str(value)[:_TEXT] for key, value in params.items()}
+        fit = {fit_name(key): mask(str(value))[:_TEXT] for key, value in params.items()}
         found = [Param(key, value) for key, value in fit.items()]
         for start in range(0, len(found), _BATCH):
             part = found[start : start + _BATCH]
@@ -183,7 +225,7 @@ class Remote:
         from mlflow.entities import RunTag
 
         assert self._client is not None
-        found = [RunTag(key, value) for key, value in tags.items()]
+        found = [RunTag(key, mask(value)) for key, value in tags.items()]
         for start in range(0, len(found), _BATCH):
             self._call(self._client.log_batch, self.run_id, tags=found[start : start + _BATCH])
 
@@ -194,16 +236,17 @@ class Remote:
         return (value.step for value in history)
 
     def sizes_in(self, place: str) -> dict[str, int]:
-        """Return the files that MLflow has in a folder of artifacts, and their sizes in bytes."""
-        assert self._client is not None
-        found = self._call(self._client.list_artifacts, self.run_id, place or None)
-        return {posixpath.basename(f.path): f.file_size or 0 for f in found if not f.is_dir}
+        """Return the files that MLflow has in a folder of artifacts, and their sizes in bytes.
+
+        Raises MisplacedError, as `upload` does, when MLflow keeps files at a place of nobody's.
+        """
+        return self._call(self._artifacts().sizes, place)
 
     def upload(self, file: Path, place: str) -> None:
         """Send a file into a folder of artifacts."""
-        assert self._client is not None
+        files = self._artifacts()
         self.patience = ANSWER + file.stat().st_size / _UPLOAD
-        self._call(self._client.log_artifact, self.run_id, str(file), place or None)
+        self._call(files.upload, file, place)
 
     def set_running(self) -> None:
         """Say that the run goes on."""
@@ -218,7 +261,8 @@ class Remote:
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         if self.is_left():
             raise Left
-        found = function(*args, **kwargs)
+        with refused():
+            found = function(*args, **kwargs)
         self.heard, self.patience = time.monotonic(), ANSWER
         return found
 
@@ -234,16 +278,20 @@ def fit_name(name: str) -> str:
     return "/".join("_" if part in ("", ".", "..") else part for part in parts)
 
 
-def is_local(uri: str) -> bool:
-    """Say whether this is a file of this machine rather than a server."""
-    return uri.startswith("sqlite:")
+def _sealed_place(experiment: Experiment) -> list[str]:
+    """Return the place of an experiment's files where this user's installation chose it."""
+    place = experiment.artifact_location
+    return [place] if is_sealed(experiment.tags.get(_PLACE_TAG), _PLACE, place) else []
 
 
 def _database_lock(uri: str) -> AbstractContextManager[Any]:
     """Return a lock on a sqlite file: its first use by two processes at once breaks it."""
-    if not is_local(uri):
+    if not is_sqlite(uri):
         return nullcontext()
     from filelock import FileLock
 
-    file = Path(uri.partition(":///")[2])
-    return FileLock(file.with_name(f".{file.name}.lock"), timeout=_SLOW)
+    file = sqlite_file(uri)
+    lock = file.with_name(f".{file.name}.lock")
+    if lock.is_symlink():
+        raise DestinationError(f"{lock}: is a link to another place; remove it")
+    return FileLock(lock, timeout=_SLOW)

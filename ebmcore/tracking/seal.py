@@ -86,7 +86,7 @@ def _make_key() -> bytes | None:
         try:
             with open(handle, "wb") as opened:
                 opened.write(secrets.token_bytes(_BYTES))
-            _link(beside, file)
+            give_name(beside, file)
         finally:
             beside.unlink(missing_ok=True)
     except (OSError, ValueError, RuntimeError):
@@ -94,8 +94,8 @@ def _make_key() -> bytes | None:
     return _read_key()
 
 
-def _link(beside: Path, file: Path) -> None:
-    """Give the new file its name, unless another has it already."""
+def give_name(beside: Path, file: Path) -> None:
+    """Give a new file its name in one step, unless another file has it already."""
     try:
         os.link(beside, file)
     except FileExistsError:

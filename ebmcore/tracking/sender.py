@@ -16,8 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ebmcore.masking import mask
 from ebmcore.tracking.children import parent_token
-from ebmcore.tracking.files import Pictures, last_files
+from ebmcore.tracking.destination.artifacts import MisplacedError
+from ebmcore.tracking.files import Pictures, last_files, opened_path
 from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
 from ebmcore.tracking.remote import Remote, fit_name, is_refusal
 
@@ -68,6 +70,7 @@ class Sender:
         self.sent = 0  # bytes of metrics.jsonl
         self.taken = 0  # calls that MLflow took points by
         self.refused: list[str] = []  # what MLflow will never take
+        self.kept: str | None = None  # why files are not sent, as the place isn't the user's
         self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
         self._doubtful = False
@@ -203,7 +206,12 @@ class Sender:
         return True
 
     def _upload(self, file: Path) -> None:
-        """Send a file to its place, unless MLflow has it, or it was taken away meanwhile."""
+        """Send a file to its place, unless MLflow has it, or it was taken away meanwhile.
+
+        Where MLflow keeps files at a place that isn't the user's, none is sent.
+        """
+        if self.kept is not None:
+            return
         place = file.parent.relative_to(self.run_dir).as_posix().removeprefix(".")
         try:
             if self._ask_files:
@@ -211,7 +219,10 @@ class Sender:
                     self._there[place] = self.remote.sizes_in(place)
                 if self._there[place].get(file.name) == file.stat().st_size:
                     return
-            self.remote.upload(file, place)
+            with opened_path(self.run_dir, file) as path:
+                self.remote.upload(path, place)
+        except MisplacedError as error:
+            self.kept = str(error)
         except FileNotFoundError:
             if file.exists():
                 raise
@@ -244,5 +255,5 @@ def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
 
 def first_line(error: BaseException) -> str:
     """Return an error's name and the first line of what it says."""
-    lines = str(error).strip().splitlines()
+    lines = mask(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

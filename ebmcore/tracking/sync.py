@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ebmcore.config import Tracking, read_config
+from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
+from ebmcore.masking import mask
 from ebmcore.tracking.account import Account, read_account
-from ebmcore.tracking.directory import RunDirectory
-from ebmcore.tracking.lines import is_plain
+from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
+from ebmcore.tracking.directory import RunDirectory, read_recorded
 from ebmcore.tracking.lock import is_held
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
@@ -22,13 +23,10 @@ from ebmcore.tracking.target import (
     new_token,
     plain_tags,
     recorded_target,
-    shown,
     tracking_uri,
-    whole_uri,
 )
-from ebmcore.tracking.trust import distrust
+from ebmcore.tracking.trust import destination, with_password
 
-_CONFIG = 1_000_000  # bytes of a config that somebody wrote
 _PARAMS = 2000  # parameters of one
 
 
@@ -44,7 +42,7 @@ class Synced(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON types."""
-        uri = None if self.uri is None else shown(self.uri)
+        uri = None if self.uri is None else mask(self.uri)
         found = {**self._asdict(), "path": str(self.path), "uri": uri}
         del found["answered"]
         return found
@@ -61,14 +59,16 @@ def sync(
 
     Args:
         run_dir: The run's directory; nothing in it is trusted, and no link in it is followed.
-        uri: Where to send it; by default where the run says.
+        uri: Where to send it; by default where the run says, if the user's own installation wrote
+            that or the environment names the same place.
         again: Whether to ask MLflow too when the run says that all of it is there.
         silent: Places that are not tried, since they just gave no answer.
 
-    Raises EbmError when the directory is no run.
+    Raises EbmError when the directory is no run, or `uri` names no file that can be told.
     """
     account = read_account(run_dir)
     path = account.path
+    uri = None if uri is None else whole_uri(uri)
     if account.problem is not None:
         raise EbmError(f"{path}: {account.problem}")
     if is_held(path):
@@ -94,42 +94,48 @@ def _synced(
     again: bool,
 ) -> Synced:
     path = account.path
-    ended = account.last_seen or account.started or time.time()
+    ended = max(account.last_seen or account.started or time.time(), account.started or 0.0)
     if account.recorded == "RUNNING":
         directory.update(status="KILLED", ended=ended, error="its process is gone")
     recorded = recorded_target(account.facts)
-    target = recorded or _configured(account, anyway=uri is not None)
+    try:
+        target = recorded or _configured(account, anyway=uri is not None)
+    except DestinationError as error:
+        return Synced(path, "behind", f"nothing is sent: {error} (or name it by --uri)")
     if target is None:
         return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
-    there = whole_uri(uri) if uri is not None else target.uri
-    is_own = recorded is None or recorded.uri == there
+    is_own = recorded is None or uri is None or same_place(recorded.uri, uri)
     whole = account.mlflow == "complete" and account.recorded != "RUNNING"
     if whole and is_own and target.run_id is not None and not again:
-        return Synced(path, "already there", uri=there, run_id=target.run_id)
-    doubt = None if uri is not None else distrust(there)
-    if doubt is not None:
-        return Synced(path, "behind", doubt, there)
+        return Synced(path, "already there", uri=mask(target.uri), run_id=target.run_id)
+    try:
+        there = destination(target) if uri is None else with_password(uri)
+    except DestinationError as error:
+        return Synced(path, "behind", f"nothing is sent: {error} (or name it by --uri)")
     if there in silent:
-        return Synced(path, "behind", f"{shown(there)} gave no answer just now", there)
+        return Synced(path, "behind", f"{mask(there)} gave no answer just now", there)
     target = target._replace(uri=there)
     if not is_own:  # a copy elsewhere, which its tag finds again; run.json keeps naming the first
         target = target._replace(run_id=None, experiment_id=None)
     if not target.token:
         target = target._replace(token=new_token(path.name))
     if is_own:
+        target = target.sealed()
         directory.update(mlflow=target.record("behind"))
     remote = Remote(target, path.name, account.started or ended)
     sender = Sender(path, remote, _params(path), live=False)
     began = time.monotonic()
     problem = _send(sender, account.status, ended)
     if is_own:
-        directory.update(mlflow=remote.target.record("behind" if problem else "complete"))
+        state = "behind" if problem or sender.kept else "complete"
+        directory.update(mlflow=remote.target.record(state))
     run_id = remote.target.run_id
-    if problem is not None:
-        return Synced(path, "behind", problem, there, run_id, remote.heard > began)
     refused = sender.refused
     note = f"MLflow refused {len(refused)} of it, such as {refused[0]}" if refused else ""
-    return Synced(path, "sent", note, there, run_id)
+    told = "; ".join(filter(None, (*remote.notes, problem or sender.kept or note)))
+    if problem is not None:
+        return Synced(path, "behind", told, there, run_id, remote.heard > began)
+    return Synced(path, "behind" if sender.kept else "sent", told, there, run_id)
 
 
 def _send(sender: Sender, status: str, ended: float) -> str | None:
@@ -146,7 +152,7 @@ def _send(sender: Sender, status: str, ended: float) -> str | None:
             if sender.sent <= arrived or sender.remote.target.run_id is None:
                 points, pictures = sender.unsent()
                 what = f"{points} points and {pictures} pictures are left"
-                return f"{shown(sender.remote.target.uri)}: {first_line(error)}; {what}"
+                return f"{mask(sender.remote.target.uri)}: {first_line(error)}; {what}"
             arrived = sender.sent
         else:
             return None
@@ -178,10 +184,7 @@ def _params(path: Path) -> dict[str, Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     """Return the recorded config, empty when it can't be read."""
-    file = path / "config.yaml"
-    if not is_plain(file) or file.stat().st_size > _CONFIG:
-        return {}
     try:
-        return dict(read_config(file).tree)
-    except (EbmError, OSError, ValueError, RecursionError):
+        return read_recorded(path).tree
+    except (EbmError, ValueError, RecursionError):
         return {}

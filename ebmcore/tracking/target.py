@@ -6,10 +6,12 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.config.sections import Tracking
+from ebmcore.masking import mask, mask_all
+from ebmcore.tracking.destination.uris import whole_uri
+from ebmcore.tracking.seal import is_sealed, seal
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 RUN_TAG = "ebmcore.run"  # its value stands once in all of MLflow
@@ -18,19 +20,32 @@ _ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _TEXT = 5000  # characters of a tag's value that every MLflow takes
 
 
+_SEALED = "mlflow"  # what a seal is of, so that no other seal of ours stands for it
+
+
 class Target(NamedTuple):
     """A run's place in MLflow, as run.json keeps it under `mlflow`."""
 
-    uri: str
+    uri: str  # with its password as long as it is in memory; a file has it masked
     experiment: str
     token: str  # the value of the tag ebmcore.run
     tags: dict[str, str]
     run_id: str | None = None
     experiment_id: str | None = None
+    seal: str | None = None  # of uri and token, by the installation that recorded them
 
     def record(self, state: str) -> dict[str, Any]:
         """Return what run.json keeps; `state` is sending, complete or behind."""
-        return {**self._asdict(), "state": state}
+        return {**mask_all(self._asdict()), "state": state}
+
+    def sealed(self) -> Target:
+        """Return the same with this user's seal: they have named the place, or had sealed it."""
+        return self._replace(seal=seal(_SEALED, mask(self.uri), self.token))
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this user's own installation recorded the place, as it stands in the file."""
+        return is_sealed(self.seal, _SEALED, self.uri, self.token)
 
 
 def new_token(name: str) -> str:
@@ -56,7 +71,24 @@ def recorded_target(facts: Any) -> Target | None:
         plain_tags(tags),
         _fitting(_ID, found.get("run_id")),
         _fitting(_ID, found.get("experiment_id")),
+        found.get("seal") if isinstance(found.get("seal"), str) else None,
     )
+
+
+def new_target(tracking: Tracking, run: str, directory: str, tags: Mapping[str, str]) -> Target:
+    """Return the place of a run that begins, by its config and the environment.
+
+    Args:
+        tracking: The config's section.
+        run: The name in the run's config, which its experiment has where nothing else is said.
+        directory: The name of its directory.
+        tags: Of its MLflow run, beside those of the config.
+
+    Raises DestinationError when it can't be told which file is meant.
+    """
+    experiment = tracking.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or run
+    told = {**tags, **tracking.tags}
+    return Target(tracking_uri(tracking), mask(experiment), new_token(directory), mask_all(told))
 
 
 def fitting_token(token: Any) -> str | None:
@@ -75,19 +107,9 @@ def tracking_uri(tracking: Tracking) -> str:
     """Return where the mirror is: the config's word, else the environment's, else sqlite here.
 
     A sqlite file is named by its whole path: MLflow keeps open what a relative one once meant.
+    Raises DestinationError when SQLAlchemy would open another file.
     """
     return whole_uri(tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
-
-
-def whole_uri(uri: str) -> str:
-    """Return the same place with a sqlite file named by its whole path."""
-    scheme, slashes, path = uri.partition(":///")
-    return uri if scheme != "sqlite" else f"{scheme}{slashes}{Path(path).absolute()}"
-
-
-def shown(uri: str) -> str:
-    """Return a tracking uri without the password that may stand in it."""
-    return re.sub(r"://[^/@]*@", "://***@", uri)
 
 
 def _fitting(pattern: re.Pattern[str], value: Any) -> str | None:

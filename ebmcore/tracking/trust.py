@@ -1,47 +1,86 @@
-"""Whether MLflow may be spoken to where a run directory says, which anybody may have written."""
+"""Which MLflow may be spoken to: the user's own places, and nothing that a file alone names.
+
+A run directory, a sweep database or a config found in a run directory may come from anybody. A
+place that stands there is used when the user names it now (MLFLOW_TRACKING_URI, `--uri`, the config
+on the command line; sqlite:///mlflow.db of the current folder where nothing is set), or when this
+user's own installation recorded it, which its seal tells.
+"""
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
-from pathlib import Path
-from urllib.parse import quote
+import shlex
+from collections.abc import Iterable
 
 from ebmcore.config.sections import Tracking
-from ebmcore.tracking.target import shown, tracking_uri
+from ebmcore.masking import is_masked, mask, without_password
+from ebmcore.tracking.destination.uris import DestinationError, same_place
+from ebmcore.tracking.target import Target, tracking_uri
 
-_CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_AUTH")
-_TABLES = {"alembic_version", "experiments", "metrics", "runs"}
 
+def distrust(uri: str, named: Iterable[str] = ()) -> str | None:
+    """Say why a place that stands in a file isn't spoken to; None when the user names it now.
 
-def distrust(uri: str) -> str | None:
-    """Say why this place, which a run directory names, isn't spoken to; None when it may be.
-
-    What the user's own settings name is trusted. So is a database that is MLflow's already, and a
-    server, unless the user's credentials for another one would go there.
+    `named` are the places that the user named beside those of the environment.
     """
-    if uri == tracking_uri(Tracking()):
+    if _named(uri, named) is not None:
         return None
-    place = shown(uri)
-    scheme, _, path = uri.partition("://")
-    if scheme in ("http", "https"):
-        if any(name in os.environ for name in _CREDENTIALS):
-            return f"your MLflow credentials would be sent to {place}; name it by --uri to do so"
-        return None
-    if scheme == "sqlite" and _is_store(Path(path.removeprefix("/"))):
-        return None
-    return f"{place} is not your own setting and no MLflow database; name it by --uri to use it"
+    place = typed(uri)
+    return (
+        f"{place} is named by the directory alone, and it isn't known that you recorded it; "
+        f"if you trust it, set MLFLOW_TRACKING_URI={place}"
+    )
 
 
-def _is_store(file: Path) -> bool:
-    """Say whether a file is a sqlite database with MLflow's tables; it is not written to."""
-    if not file.is_file():
-        return False
+def destination(target: Target, named: Iterable[str] = ()) -> str:
+    """Return the URI to speak to for a target that a run.json holds, with its password.
+
+    Raises DestinationError, which says what to type, when neither the user names the place nor this
+    user's installation recorded it, or when its password was masked and isn't named now.
+    """
+    mine = _named(target.uri, named)
+    if mine is not None:
+        return with_password(mine)
+    if target.is_ours:
+        return with_password(target.uri)
+    raise DestinationError(distrust(target.uri, named) or "")
+
+
+def with_password(uri: str) -> str:
+    """Return a URI that can be spoken to. Raises DestinationError when its password is masked.
+
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token, stand for a masked one.
+    """
+    if not is_masked(uri):
+        return uri
+    own = _own()
+    if own is not None and not is_masked(own) and same_place(uri, own):
+        return own
+    bare, told = without_password(uri), os.environ.get
+    known = told("MLFLOW_TRACKING_USERNAME") and told("MLFLOW_TRACKING_PASSWORD")
+    is_web = bare.startswith(("http://", "https://"))
+    if is_web and uri.count("***") == 1 and (known or told("MLFLOW_TRACKING_TOKEN")):
+        return bare
+    way = " (or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD)" if is_web else ""
+    raise DestinationError(
+        f"the password of {typed(uri)} is not kept in files; set MLFLOW_TRACKING_URI to that "
+        f"address with its password{way}"
+    )
+
+
+def typed(uri: str) -> str:
+    """Return a URI as it is safe to show and to type in a shell, whoever wrote it."""
+    return shlex.quote("".join(c if c.isprintable() else "?" for c in mask(uri)))
+
+
+def _named(uri: str, named: Iterable[str]) -> str | None:
+    """Return the user's own word for a place, None when the user names another one."""
+    places = [*named, *filter(None, (_own(),))]
+    return next((place for place in places if same_place(uri, place)), None)
+
+
+def _own() -> str | None:
     try:
-        address = f"file:{quote(str(file))}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=5)) as database:
-            rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            return {name for (name,) in rows} >= _TABLES
-    except sqlite3.Error:
-        return False
+        return tracking_uri(Tracking())
+    except DestinationError:
+        return None

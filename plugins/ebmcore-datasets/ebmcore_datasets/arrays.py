@@ -18,6 +18,8 @@ from ebmcore import DataError
 
 Contents = Tensor | Mapping[str, Callable[[], Tensor]]  # one array, or several by name
 
+# torch computes with few unsigned numbers and no others' order of bytes
+_KNOWN = {"u2": "i4", "u4": "i8", "f12": "f8", "f16": "f8"}
 _PICKLED = "holds pickled objects, which could run code; save it as a plain array of numbers"
 
 
@@ -78,8 +80,10 @@ def _from_numpy(load: Callable[[], Any], place: str) -> Tensor:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         found = getattr(array, "dtype", "bytes")
         raise DataError(f"{place} should hold real numbers; its type is {found}")
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(np.float64)  # torch knows no big-endian and few unsigned numbers
+    native = array.dtype.newbyteorder("=")
+    array = array.astype(_KNOWN.get(native.str[1:], native), copy=False)
+    if array.dtype == np.uint64 and (not array.size or array.max() < 2**63):
+        array = array.view(np.int64)
     return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ebmcore import DataError
+from ebmcore import DataError, refuse_lost_digits
 
 
 def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None) -> Tensor:
-    """Return the rows in that dtype. Raises DataError when there are none, or one isn't finite.
+    """Return the rows in that dtype.
+
+    Raises DataError when there are none, one isn't finite, or the dtype would lose their digits.
 
     `lines` says where in the file each row stands, if it has lines.
     """
@@ -28,6 +30,7 @@ def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int
             f"{path}: {_place(first, lines)} is {_value(found[first], dtype)}; of {bad.numel()} "
             f"numbers {int(bad.sum())} are not finite. Remove or mend those rows"
         )
+    refuse_lost_digits(found, dtype, lambda index: f"{path}: {_place(index, lines)}")
     return x
 
 
@@ -38,6 +41,8 @@ def as_labels(found: Tensor, n: int, place: str) -> Tensor:
             f"{place} should hold one label for each of {n} rows, shape ({n},); "
             f"got {tuple(found.shape)}"
         )
+    if found.dtype == torch.uint64:
+        raise DataError(f"{place}: labels should be whole numbers below 2^63; one is beyond")
     labels = found.to(torch.int64)
     wrong = labels != found
     if wrong.any():

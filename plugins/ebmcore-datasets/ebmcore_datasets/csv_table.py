@@ -8,17 +8,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ebmcore import DataError
+from ebmcore import DataError, refuse_lost_digits
 
 
-def read_csv(path: Path, *, header: bool | None, delimiter: str) -> tuple[Tensor, list[int]]:
+def read_csv(
+    path: Path, *, header: bool | None, delimiter: str, dtype: torch.dtype
+) -> tuple[Tensor, list[int]]:
     """Return the table (rows, columns), float64, and each row's line in the file, counted from 1.
 
     Blank lines are passed over. Raises DataError at the first row of another length, the first cell
-    that is no number, or when there are no rows.
+    that is no number, a column of whole numbers that the dtype can't hold, or when there are no
+    rows.
     """
     rows: list[list[float]] = []
     lines: list[int] = []
+    texts: list[list[str]] = []
     columns, first_line = 0, 0  # of the header, or else of the first row
     for line, cells in _filled(path, delimiter):
         if not columns:
@@ -31,9 +35,35 @@ def read_csv(path: Path, *, header: bool | None, delimiter: str) -> tuple[Tensor
             )
         rows.append(_numbers(cells, line, path))
         lines.append(line)
+        texts.append(cells)
     if not rows:
         raise DataError(f"{path} has no rows" + (" below its header" if columns else ""))
-    return torch.tensor(rows, dtype=torch.float64), lines
+    table = torch.tensor(rows, dtype=torch.float64)
+    most = 2 / torch.finfo(dtype).eps  # up to there every whole number is held
+    largest = torch.maximum(table.amax(0), -table.amin(0))
+    for column in (largest > most).nonzero().flatten().tolist():
+        _refuse_lost_digits([row[column] for row in texts], column, lines, path, dtype)
+    return table, lines
+
+
+def _refuse_lost_digits(
+    cells: list[str], column: int, lines: list[int], path: Path, dtype: torch.dtype
+) -> None:
+    """Hold a column that is written in whole numbers to them, before they are any float's."""
+    if not all(map(_is_whole, cells)):
+        return
+
+    def place(index: tuple[int, ...]) -> str:
+        return f"{path}: line {lines[index[0]]}, column {column + 1} (counted from 1)"
+
+    whole = [int(cell) for cell in cells]
+    beyond = next((row for row, n in enumerate(whole) if not -(2**63) <= n < 2**63), None)
+    if beyond is not None:
+        raise DataError(
+            f"{place((beyond,))} is {whole[beyond]}, a whole number of more than 64 bits; "
+            "subtract an offset or divide the column first"
+        )
+    refuse_lost_digits(torch.tensor(whole), dtype, place)
 
 
 def _filled(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -67,6 +97,14 @@ def _number(cell: str) -> float:
     if "_" in cell:  # Python's own way to write 1_000, and nobody else's
         raise ValueError(cell)
     return float(cell)
+
+
+def _is_whole(cell: str) -> bool:
+    try:
+        int(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_number(cell: str) -> bool:

@@ -24,7 +24,8 @@ class File:
 
     All rows or none: raises DataError that names the file, and the row and line where there is one,
     when the file is missing, empty or of another kind, or holds NaN, infinity, words, rows of
-    different lengths, or no numbers at all.
+    different lengths, or no numbers at all; also when torch's default dtype can't hold a whole
+    number (float32 holds them to 2²⁴), or rounds away how a column varies.
 
     Args:
         path: The file, relative to the working directory.
@@ -59,12 +60,12 @@ class File:
     def __call__(self) -> Tensor | tuple[Tensor, Tensor]:
         """Return x, or (x, y). Raises DataError."""
         path = Path(self.path).expanduser()
+        dtype = torch.get_default_dtype()
         try:
             _refuse_missing(path)
-            contents, lines = self._reader(path)(path)
+            contents, lines = self._reader(path, dtype)(path)
         except OSError as error:
             raise DataError(f"{path} can't be read: {error.strerror or error}") from error
-        dtype = torch.get_default_dtype()
         x = as_points(self._named(contents, self.x_key, "x_key", path), path, dtype, lines)
         x = self._reshaped(x, path)
         if self.y_key is None:
@@ -72,9 +73,13 @@ class File:
         labels = self._named(contents, self.y_key, "y_key", path)
         return x, as_labels(labels, len(x), f"{path} [{self.y_key}]")
 
-    def _reader(self, path: Path) -> Callable[[Path], tuple[Contents, Sequence[int] | None]]:
+    def _reader(
+        self, path: Path, dtype: torch.dtype
+    ) -> Callable[[Path], tuple[Contents, Sequence[int] | None]]:
         readers: dict[str, Callable[[Path], tuple[Contents, Sequence[int] | None]]] = {
-            ".csv": lambda path: read_csv(path, header=self.header, delimiter=self.delimiter),
+            ".csv": lambda path: read_csv(
+                path, header=self.header, delimiter=self.delimiter, dtype=dtype
+            ),
             ".npy": lambda path: (read_npy(path), None),
             ".npz": lambda path: (read_npz(path), None),
             ".pt": lambda path: (read_pt(path), None),

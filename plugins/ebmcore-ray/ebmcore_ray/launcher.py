@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
 from ebmcore_ray.task import run
 
 _POLL = 0.1  # seconds between two looks at tasks that are to end
+_MORE = 10.0  # seconds that Ray has to cancel a task, beside its command's grace
+_AGAIN = 5.0  # seconds; Ray forgets a request that a task can't take while it is being prepared
 
 
 class RayJob:
@@ -22,22 +25,40 @@ class RayJob:
     def __init__(self, reference: Any) -> None:
         self.reference = reference
         self._code: int | None = None
-        self._stopped = False
+        self._cancelled: float | None = None  # when Ray was last asked to cancel it
 
     def poll(self) -> int | None:
-        """Return the command's exit code, 1 when Ray lost it; None while it waits or runs."""
-        if self._code is None and ray.wait([self.reference], timeout=0)[0]:
+        """Return the command's exit code, 1 when Ray lost it; None while it waits or runs.
+
+        The code of a task that was stopped is never 0, whatever its command did about SIGTERM.
+        """
+        if self._code is not None:
+            return self._code
+        if ray.wait([self.reference], timeout=0)[0]:
+            stopped = self._cancelled is not None
             try:
-                self._code = int(ray.get(self.reference))
+                code = int(ray.get(self.reference))
             except (RayError, OSError):
-                self._code = -15 if self._stopped else 1
+                code = -signal.SIGTERM if stopped else 1
+            self._code = -signal.SIGTERM if stopped and code == 0 else code
+        elif self._cancelled is not None and time.monotonic() - self._cancelled >= _AGAIN:
+            self._cancel()
         return self._code
 
     def stop(self) -> None:
-        """Cancel the task, once; its command gets SIGTERM, and SIGKILL after the grace."""
-        if not self._stopped and self._code is None:
-            self._stopped = True
-            ray.cancel(self.reference)
+        """Cancel a task that has not ended; its command gets SIGTERM, SIGKILL after the grace."""
+        if self._cancelled is None and self.poll() is None:
+            self._cancel()
+
+    def give_up(self) -> None:
+        """Have Ray kill the process that runs the task, if it has not ended."""
+        if self.poll() is None:
+            self._code = -signal.SIGKILL
+            ray.cancel(self.reference, force=True)
+
+    def _cancel(self) -> None:
+        self._cancelled = time.monotonic()
+        ray.cancel(self.reference)
 
 
 class Ray:
@@ -94,12 +115,14 @@ class Ray:
         return self._jobs[-1]
 
     def close(self) -> None:
-        """Cancel what still runs, wait for it no longer than the grace, and leave the cluster."""
+        """Cancel what still runs, wait the grace and a little more, and leave the cluster."""
         for job in self._jobs:
             job.stop()
-        until = time.monotonic() + self.grace + 5
+        until = time.monotonic() + self.grace + _MORE
         while any(job.poll() is None for job in self._jobs) and time.monotonic() < until:
             time.sleep(_POLL)
+        for job in self._jobs:
+            job.give_up()
         self._jobs.clear()
         if self._own and ray.is_initialized():
             ray.shutdown()

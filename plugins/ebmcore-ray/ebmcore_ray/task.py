@@ -5,45 +5,68 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_POLL = 0.1  # seconds; in between, Ray can interrupt
+from ebmcore import open_log
+
+_POLL = 0.1  # seconds between two looks at the command
 
 
 def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, grace: float) -> int:
     """Run a command line in a folder until it ends; return its exit code, or minus a signal's.
 
-    Its output is added to the log. Cancelling the task, which raises KeyboardInterrupt here, ends
-    the command first: SIGTERM, and SIGKILL after the grace, in seconds. Raises OSError when it
-    can't be started.
+    Its output is added to the log. Cancelling the task ends the command first: SIGTERM, and SIGKILL
+    after the grace, in seconds; then KeyboardInterrupt is raised, as Ray expects of a task that was
+    cancelled. Raises OSError when it can't be started, EbmError when its log is a link.
     """
-    with Path(log).open("ab") as output:
-        process = subprocess.Popen(
-            argv,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
-            start_new_session=True,
-        )
-    try:
+    with _cancelling() as cancelled:
+        with open_log(Path(log)) as output:
+            process = subprocess.Popen(
+                argv,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                start_new_session=True,
+            )
+        kill_at: float | None = None
         while process.poll() is None:
+            if cancelled() and kill_at is None:
+                kill_at = time.monotonic() + grace
+                _send(process, signal.SIGTERM)
+            elif kill_at is not None and time.monotonic() >= kill_at:
+                _send(process, signal.SIGKILL)
             time.sleep(_POLL)
-    except BaseException:
-        _end(process, grace)
-        raise
+        if kill_at is not None:  # what the command started may outlive it
+            _send(process, signal.SIGKILL)
+        if cancelled():
+            raise KeyboardInterrupt
     return process.returncode
 
 
-def _end(process: subprocess.Popen[bytes], grace: float) -> None:
-    until = time.monotonic() + grace
+@contextmanager
+def _cancelling() -> Iterator[Callable[[], bool]]:
+    """Take note of Ray's interrupts in place of raising them anywhere; yield what tells of them.
+
+    Ray interrupts the main thread as SIGINT does. That is lost where SIGINT is ignored, as it is in
+    all that a shell started with `&`, and may be swallowed where Python ignores exceptions.
+    """
+    heard = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield heard.is_set
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.set())
+    try:
+        yield heard.is_set
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        while process.poll() is None and time.monotonic() < until:
-            time.sleep(_POLL)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        os.killpg(process.pid, number)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+import stat
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +13,7 @@ from typing import Any, Literal
 import submitit
 
 from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
-from ebmcore_slurm.task import run
+from ebmcore_slurm.task import run, write_variables
 
 _POLL = 0.5  # seconds between two looks at jobs that are to end
 
@@ -17,28 +21,38 @@ _POLL = 0.5  # seconds between two looks at jobs that are to end
 class SlurmJob:
     """One job."""
 
-    def __init__(self, job: submitit.Job[int], *, waits: bool) -> None:
+    def __init__(self, job: submitit.Job[int], variables: Path, *, waits: bool) -> None:
         self.job = job
+        self._variables = variables  # which the job reads when it begins
         self._waits = waits  # whether asking for the end is what runs it
         self._code: int | None = None
         self._stopped = False
 
     def poll(self) -> int | None:
-        """Return the command's exit code, 1 for a job that never gave one; None until its end."""
+        """Return the command's exit code, 1 for a job that never gave one; None until its end.
+
+        The code of a job that was stopped is never 0, whatever its command did about SIGTERM.
+        """
         if self._code is None and self._stopped and self._waits:
-            self._code = -15
+            self._code = -signal.SIGTERM
         elif self._code is None and self.job.done():
             try:
-                self._code = int(self.job.results()[0])
+                code = int(self.job.results()[0])
             except Exception:  # cancelled, out of time, or its node is gone: its log tells
-                self._code = -15 if self._stopped else 1
+                code = -signal.SIGTERM if self._stopped else 1
+            self._code = -signal.SIGTERM if self._stopped and code == 0 else code
+        if self._code is not None:
+            self._variables.unlink(missing_ok=True)
         return self._code
 
     def stop(self) -> None:
-        """Cancel the job, once."""
-        if not self._stopped and self._code is None:
-            self._stopped = True
-            self.job.cancel()
+        """Cancel a job that has not ended, once."""
+        if self._stopped or self._code is not None:
+            return
+        if not self._waits and self.poll() is not None:
+            return
+        self._stopped = True
+        self.job.cancel()
 
 
 class Slurm:
@@ -50,7 +64,8 @@ class Slurm:
     Args:
         cluster: slurm, or to try things out without one: local, jobs as processes of this machine,
             and debug, in which a task runs in this process when it is first asked for.
-        folder: Where submitit keeps its files, on a file system that all nodes share.
+        folder: Where submitit keeps its files, on a file system that all nodes share; only you may
+            write there.
         partition: The partition; by default Slurm's own.
         minutes: How long a job may take.
         cpus: Processors of a job.
@@ -91,9 +106,10 @@ class Slurm:
         try:
             # a job whose time is up is not put back: the sweep's queue knows its trial
             limits = {"slurm_max_num_timeout": 0, "local_max_num_timeout": 0}
-            self._executor = submitit.AutoExecutor(Path(folder).absolute(), cluster, **limits)
+            self._folder = _private(Path(folder).absolute())
+            self._executor = submitit.AutoExecutor(self._folder, cluster, **limits)
             self._executor.update_parameters(**parameters, **(options or {}))
-        except (RuntimeError, NameError) as error:  # no sbatch here, or no such parameter
+        except (RuntimeError, NameError, OSError) as error:  # no sbatch here, no such parameter
             raise ValueError(str(error)) from error
 
     def start(self, task: Task) -> SlurmJob:
@@ -101,12 +117,13 @@ class Slurm:
         task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
+            variables = write_variables(self._folder, task.env)
             job = self._executor.submit(
-                run, tuple(task.argv), str(task.log), dict(task.env), here, grace
+                run, tuple(task.argv), str(task.log), str(variables), here, grace
             )
         except (submitit.core.utils.FailedJobError, OSError) as error:
             raise EbmError(f"the job can't be submitted: {error}") from error
-        self._jobs.append(SlurmJob(job, waits=self._waits))
+        self._jobs.append(SlurmJob(job, variables, waits=self._waits))
         return self._jobs[-1]
 
     def close(self) -> None:
@@ -117,3 +134,16 @@ class Slurm:
         while any(job.poll() is None for job in self._jobs) and time.monotonic() < until:
             time.sleep(_POLL)
         self._jobs.clear()
+
+
+def _private(folder: Path) -> Path:
+    """Make submitit's folder for this user alone, since submitit unpickles what lies there.
+
+    Raises OSError when somebody else made it or may write to it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    facts = folder.stat()
+    if facts.st_uid != os.getuid() or facts.st_mode & stat.S_IWOTH:
+        text = "others can write to it, and what submitit finds there is code; name another folder"
+        raise OSError(errno.EPERM, text, str(folder))
+    return folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -11,40 +13,61 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ebmcore import open_log
 
-def run(
-    argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, grace: float = 30.0
-) -> int:
+
+def write_variables(folder: Path, env: Mapping[str, str]) -> Path:
+    """Write a task's variables to a new file of mode 0600, since a password may be among them."""
+    file = folder / f"variables-{secrets.token_hex(8)}.json"
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        json.dump(dict(env), opened)
+    return file
+
+
+def run(argv: tuple[str, ...], log: str, variables: str, folder: str, grace: float = 30.0) -> int:
     """Run a command line in a folder until it ends; return its exit code.
 
-    Its output is added to the log. A signal that ends this process ends the command first: SIGTERM,
-    and SIGKILL after the grace, in seconds. Raises OSError when it can't be started.
+    Its variables stand in a file of `write_variables`. Its output is added to the log. A signal
+    that ends this process ends the command first: SIGTERM, and SIGKILL after the grace, in seconds.
+    Raises OSError when it can't be started, EbmError when its log is a link.
     """
-    with Path(log).open("ab") as output:
-        process = subprocess.Popen(
-            argv,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **env},
-            start_new_session=True,
-        )
+    env: dict[str, str] = json.loads(Path(variables).read_text())
+    process: subprocess.Popen[bytes] | None = None
+    heard = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        _send(process, signal.SIGTERM)
-        killer = threading.Timer(grace, _send, (process, signal.SIGKILL))
-        killer.daemon = True
-        killer.start()
+        nonlocal heard
+        heard = True
+        if process is not None:  # else it is just being started
+            _stop(process, grace)
 
     before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
+        with open_log(Path(log)) as output:
+            process = subprocess.Popen(
+                argv,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **env},
+                start_new_session=True,
+            )
+        if heard:
+            _stop(process, grace)
         return process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
+    _send(process, signal.SIGTERM)
+    killer = threading.Timer(grace, _send, (process, signal.SIGKILL))
+    killer.daemon = True
+    killer.start()
 
 
 def _send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -17,7 +17,7 @@ from ebmcore_slurm import Slurm
 from ebmcore_slurm.plugin import ebmcore_launchers
 from ebmcore_slurm.task import run
 
-from ebmcore import Task
+from ebmcore import EbmError, Task
 
 PATIENCE = 120.0  # seconds after which what was waited for won't come
 SMALL = """
@@ -63,6 +63,14 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def interrupts():
+    """Have processes that start here take SIGINT, by which submitit's stand-in cancels its jobs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def python(code, log="log.txt", **env):
     return Task((sys.executable, "-c", code), Path(log), env)
 
@@ -82,12 +90,27 @@ def swept(launcher):
     return found, log.read_text()
 
 
-def ends(job):
+def comes(ready):
     until = time.monotonic() + PATIENCE
-    while job.poll() is None:
-        assert time.monotonic() < until, "the job did not end"
+    while not (found := ready()):
+        assert time.monotonic() < until, "what was waited for did not come"
         time.sleep(0.05)
+    return found
+
+
+def ends(job):
+    comes(lambda: job.poll() is not None)
     return job.poll()
+
+
+def gone(*jobs):
+    """Wait for submitit's own processes, which outlive their result for a moment."""
+    for job in jobs:
+        job.job._process.wait(PATIENCE)
+
+
+def contents(file):
+    return file.read_bytes() if file.is_file() else b""
 
 
 def test_it_is_found_by_its_entry_point():
@@ -129,16 +152,57 @@ def test_a_signal_ends_the_command_before_the_job():
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('ready', flush=True); time.sleep(60)"
     )
-    call = f"run({python(code).argv!r}, 'log', {{}}, '.', 0.3)"
+    Path("variables").write_text("{}")
+    call = f"run({python(code).argv!r}, 'log', 'variables', '.', 0.3)"
     whole = f"import sys; from ebmcore_slurm.task import run; sys.exit({call} + 20)"
     process = subprocess.Popen([sys.executable, "-c", whole])
-    until = time.monotonic() + PATIENCE
-    while not (Path("log").exists() and Path("log").read_text()):
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    comes(lambda: Path("log").exists() and Path("log").read_text())
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 20 - signal.SIGKILL
-    assert run((sys.executable, "-c", "raise SystemExit(6)"), "log", {}, ".") == 6
+    assert run((sys.executable, "-c", "raise SystemExit(6)"), "log", "variables", ".") == 6
+
+
+def test_a_job_that_was_stopped_never_reads_as_done(interrupts):
+    """Its command ends in order, with exit code 0, when it is asked to."""
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    launcher = Slurm(cluster="local", grace=PATIENCE)
+    job = launcher.start(python(code))
+    comes(lambda: Path("log.txt").exists() and Path("log.txt").read_text())
+    job.stop()
+    assert ends(job) == -15
+    done = launcher.start(python("print('done')", log="done.txt"))
+    comes(done.job.done)  # it has ended, and nobody has asked yet
+    done.stop()
+    assert done.poll() == 0
+    launcher.close()
+    gone(job, done)
+
+
+def test_variables_are_kept_from_others_and_not_for_long():
+    launcher = Slurm(cluster="local")
+    code = "import os; print(os.environ['A']); open('go').read()"
+    os.mkfifo("go")
+    job = launcher.start(python(code, A="a secret"))
+    comes(lambda: Path("log.txt").exists() and Path("log.txt").read_text())
+    kept = [file for file in Path("slurm").rglob("*") if b"a secret" in contents(file)]
+    assert [file.stat().st_mode & 0o777 for file in kept] == [0o600]
+    assert Path("slurm").stat().st_mode & 0o777 == 0o700
+    Path("go").write_text("")
+    assert ends(job) == 0
+    assert not kept[0].exists()
+    launcher.close()
+    gone(job)
+
+
+def test_a_folder_that_others_can_write_is_refused():
+    Path("open").mkdir()
+    Path("open").chmod(0o777)
+    with pytest.raises(ValueError, match="others can write to it, and what submitit finds there"):
+        Slurm(cluster="debug", folder="open")
 
 
 @pytest.mark.slow
@@ -147,3 +211,14 @@ def test_a_sweep_runs_on_the_local_executor():
     assert (found["complete"], found["failed"]) == (3, 0)
     assert "3 trials were done here" in log
     assert list(Path("slurm").glob("*_submitted.pkl")), "no job was submitted"
+
+
+def test_a_log_that_is_a_link_is_not_written_to(tmp_path):
+    Path("variables").write_text("{}")
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "x.txt"
+    log.symlink_to(tmp_path / "mine")
+    with pytest.raises(EbmError, match="is a link to another place"):
+        run((sys.executable, "-c", "print('theirs')"), str(log), "variables", str(tmp_path), 1.0)
+    assert (tmp_path / "mine").read_text() == "mine"

@@ -1,0 +1,147 @@
+"""Data that a run's dtype can't hold are refused, rather than changed in silence.
+
+Whole numbers must be held exactly: a float of p bits holds them to 2^p (float32: 2^24, float64:
+2^53), and beyond that only multiples of 2, 4, 8, ... Other numbers are rounded as floats are, which
+is as it should be, unless little is left of a column: refused is one whose rounding is more than a
+thousandth of its spread, by either measure of both,
+
+    rms(rounding) > 1e-3 std(column)    or    median(|rounding|) > 0.5e-3 (q75 - q25),
+
+such as times of a day in seconds since 1970 in float32. The second is for columns whose spread is
+that of a few outliers. Both are taken of 16 to 4,096 rows, evenly spaced. A spread of less than
+2^-48 of the column's largest value is float64's own noise around a constant, and no spread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebmcore.errors import DataError
+
+Place = Callable[[tuple[int, ...]], str]
+
+_TOLERANCE = 1e-3  # rounding over spread
+_NARROW = 64  # the same in units of a dtype's own rounding, where that is coarser
+_NOISE = 2.0**-48  # of float64, as a part of a column's largest value
+_FEW, _MANY = 16, 4096  # rows that are looked at
+_LOOKED_AT = 2**18  # numbers, for which the more columns there are the fewer rows are taken
+_AT_ONCE = 2**20  # numbers
+
+
+def refuse_lost_digits(x: Tensor, dtype: torch.dtype, place: Place | None = None) -> None:
+    """Raise DataError when numbers, (n, *event), would lose their digits in a dtype.
+
+    Args:
+        x: The numbers, of any type of integers or floats.
+        dtype: The type of floats that they are about to become.
+        place: Says where an index is, as `row 3, column 0`.
+    """
+    place = place or row_and_column
+    if x.dtype.is_floating_point:
+        if torch.finfo(x.dtype).eps < torch.finfo(dtype).eps:
+            _refuse_rounded(x, dtype, place)
+    elif x.dtype != torch.bool and torch.iinfo(x.dtype).max > _most(dtype):
+        _refuse_inexact(x, dtype, place)
+
+
+def row_and_column(index: tuple[int, ...]) -> str:
+    """Say where a number stands."""
+    row, *rest = index
+    if len(rest) > 1:
+        return f"row {row}, element {rest} (counted from 0)"
+    return f"row {row}" + (f", column {rest[0]}" if rest else "") + " (counted from 0)"
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Return a dtype's name as a config has it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def whole_number_lost(value: int, became: float, dtype: torch.dtype) -> str:
+    """Say that a whole number would become another, and what to do."""
+    changed = f"{int(became)}" if math.isfinite(became) else f"{became}"
+    holds = abs(value) <= 2**53 or int(float(value)) == value
+    way = f"Set dtype: float64, which holds it, or {_SHIFT}" if holds else _SHIFT.capitalize()
+    return (
+        f"is {value}, which {name_of(dtype)} can't hold: it would become {changed}. {way}, so that "
+        f"whole numbers are at most {_most(dtype):,}"
+    )
+
+
+_SHIFT = "subtract an offset or divide the column first"
+
+
+def _most(dtype: torch.dtype) -> int:
+    """Return 2^p: up to there a type of floats holds every whole number."""
+    return min(round(2 / torch.finfo(dtype).eps), math.floor(torch.finfo(dtype).max))
+
+
+def _refuse_inexact(x: Tensor, dtype: torch.dtype, place: Place) -> None:
+    most = _most(dtype)
+    flat = x.reshape(-1)
+    for start in range(0, len(flat), _AT_ONCE):
+        part = flat[start : start + _AT_ONCE]
+        whole = part.cpu().numpy()  # which compares unsigned numbers, as torch doesn't
+        if -most <= int(whole.min()) and int(whole.max()) <= most:
+            continue
+        became = part.to(dtype).double().cpu().numpy()
+        limits = torch.iinfo(x.dtype)
+        inside = (became >= limits.min) & (became < float(limits.max + 1))
+        changed = ~inside | (np.where(inside, became, 0).astype(whole.dtype) != whole)
+        if changed.any():
+            at = int(changed.argmax())
+            text = whole_number_lost(int(whole[at]), float(became[at]), dtype)
+            raise DataError(f"{place(_index(start + at, x.shape))} {text}")
+
+
+def _refuse_rounded(x: Tensor, dtype: torch.dtype, place: Place) -> None:
+    if len(x) < 2:
+        return
+    columns = x[0].numel()
+    rows = min(_MANY, max(_FEW, _LOOKED_AT // columns))
+    stride = -(-len(x) // rows)
+    some = x[::stride].reshape(-1, columns)
+    at_once = max(1, _AT_ONCE // len(some))
+    for first in range(0, columns, at_once):
+        exact = some[:, first : first + at_once].double()
+        became = exact.to(dtype).double()
+        lost = _too_rounded(exact, became, dtype)
+        if lost.any():
+            column = int(lost.nonzero()[0])
+            row = int((became - exact)[:, column].abs().argmax())
+            index = _index(row * stride * columns + first + column, x.shape)
+            raise DataError(
+                f"{place(index)} {_rounded(exact[:, column], became[:, column], row, dtype)}"
+            )
+
+
+def _too_rounded(exact: Tensor, became: Tensor, dtype: torch.dtype) -> Tensor:
+    """Say of each column, (rows, columns) -> (columns,), whether its rounding hides its spread."""
+    tolerance = max(_TOLERANCE, _NARROW * torch.finfo(dtype).eps / 2)
+    rounding = (became - exact).abs()
+    ordered = exact.sort(0).values
+    n = len(ordered)
+    quartiles = ordered[3 * n // 4] - ordered[n // 4]
+    noise = _NOISE * exact.abs().amax(0)
+    by_std = rounding.square().mean(0).sqrt() > tolerance * exact.std(0, correction=0)
+    by_quartiles = rounding.median(0).values > tolerance / 2 * quartiles
+    varies = ordered[-1] - ordered[0] > noise
+    return (by_std & varies) | (by_quartiles & (quartiles > noise))
+
+
+def _rounded(exact: Tensor, became: Tensor, row: int, dtype: torch.dtype) -> str:
+    before, after = (len(torch.unique(values)) for values in (exact, became))
+    return (
+        f"is {float(exact[row])!r} and would be {float(became[row])!r} in {name_of(dtype)}, whose "
+        f"rounding is too coarse for how little that column varies: of {before} different values "
+        f"in {len(exact)} rows {after} would be left. Set dtype: float64, or {_SHIFT}"
+    )
+
+
+def _index(flat: int, shape: torch.Size) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(flat, shape))

@@ -1,0 +1,264 @@
+"""Access below a folder that somebody else may have made: plain files, and through no link.
+
+A run directory may come from anybody. Where a file of the run should stand there may be a link to
+one of the user's, a FIFO that nobody writes to or a device that never ends. So a name is walked
+folder by folder from an open one, no link is followed, and what was opened is looked at before it
+is used. The path of the folder itself is the user's own naming and may go through links.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import BufferedRandom, BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from ebmcore.errors import DirectoryError
+from ebmcore.runs.opened import BY_DESCRIPTOR, Opened
+
+_PART = ".part"  # after the name of a file that is being written
+_APART = frozenset("\0\\:" if os.name == "nt" else "\0")  # in no name of one file
+_DEEPEST = 8  # folders in folders
+
+
+class Inside:
+    """The files below one folder. Names are relative, with "/" between their parts.
+
+    All methods raise DirectoryError where something else than a plain file or folder stands in the
+    way, or the folder was moved while it was held, and OSError as the system does.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._there = self.path.absolute()
+        self._held: Opened | None = None
+        self._follows = False
+        self._mutex = threading.Lock()
+        self._appended: dict[str, tuple[int, int]] = {}  # device and inode
+
+    def hold(self) -> None:
+        """Keep the folder open: from now on it is noticed when it is moved or removed."""
+        with self._mutex:
+            if self._held is None:
+                self._held = Opened.at(self.path)
+
+    def let_go(self) -> None:
+        """Close it again."""
+        with self._mutex:
+            if self._held is not None:
+                self._held.close()
+            self._held, self._follows = None, False
+            self._appended.clear()
+
+    def follow(self) -> None:
+        """Go on where the held folder is now, so that a run says there how it ended."""
+        self._follows = True
+
+    @contextmanager
+    def folder(self, name: str = "", *, make: bool = False) -> Iterator[Opened]:
+        """Open a folder; `make` makes what is missing of it."""
+        opened = self._root()
+        try:
+            for part in self._parts(name):
+                inner = opened.folder(part, make=make)
+                opened.close()
+                opened = inner
+            yield opened
+        finally:
+            opened.close()
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BufferedReader]:
+        """Open a file to be read."""
+        folder, last = self._split(name)
+        with self.folder(folder) as opened:
+            handle = opened.file(last, os.O_RDONLY)
+        with os.fdopen(handle, "rb") as file:
+            yield file
+
+    @contextmanager
+    def open_to_change(self, name: str) -> Iterator[BufferedRandom]:
+        """Open a file to be read and written in place."""
+        folder, last = self._split(name)
+        with self.folder(folder) as opened:
+            handle = opened.file(last, os.O_RDWR)
+        with os.fdopen(handle, "r+b") as file:
+            self._refuse_second_name(name, handle)
+            yield file
+
+    def read(self, name: str, largest: int) -> bytes:
+        """Return what a file holds. Raises DirectoryError when it is larger, in bytes."""
+        most = f" of at most {_size(largest)}"
+        folder, last = self._split(name)
+        with self.folder(folder) as opened:
+            handle = opened.file(last, os.O_RDONLY, most)
+        with os.fdopen(handle, "rb") as file:
+            size = os.fstat(handle).st_size
+            found = file.read(largest + 1) if size <= largest else b""
+        if max(size, len(found)) > largest:
+            text = f"is {_size(max(size, len(found)))} large; a run's own is a plain file{most}"
+            raise DirectoryError(self.path / name, text)
+        return found
+
+    def append(self, name: str, data: bytes, *, anew: bool = False) -> None:
+        """Add to the end of a file, which is made when there is none.
+
+        One that was added to before and is gone is an error, unless `anew` makes it again. A file
+        that has a second name (a hard link) is refused, unless it was added to before, as a copy
+        of hard links (`cp -al`) of a run that goes on makes one.
+        """
+        folder, last = self._split(name)
+        known = self._appended.get(name)
+        flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if known is None or anew else 0)
+        with self.folder(folder, make=True) as opened:
+            try:
+                handle = opened.file(last, flags)
+            except FileNotFoundError as error:
+                if known is None:
+                    raise
+                raise DirectoryError(self.path / name, "was removed while it grew") from error
+        try:
+            found = os.fstat(handle)
+            if (found.st_dev, found.st_ino) != known:
+                self._refuse_second_name(name, handle)
+                self._appended[name] = found.st_dev, found.st_ino
+            write_all(handle, data)
+        finally:
+            os.close(handle)
+
+    def open_log(self, name: str) -> BinaryIO:
+        """Open a file that somebody else's output is to be added to; the caller closes it."""
+        folder, last = self._split(name)
+        with self.folder(folder, make=True) as opened:
+            handle = opened.file(last, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        file = os.fdopen(handle, "ab")
+        try:
+            self._refuse_second_name(name, handle)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    @contextmanager
+    def new(self, name: str, *, sync: bool = False) -> Iterator[BinaryIO]:
+        """Open a file to be written beside its place; it gets there when it is whole.
+
+        With `sync` it is on the disk before. Whatever raises leaves what was there untouched.
+        """
+        folder, last = self._split(name)
+        beside = last + _PART
+        with self.folder(folder, make=True) as opened:
+            opened.refuse_other_than_file(last)
+            opened.unlink(beside)
+            handle = opened.file(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    yield file
+                    file.flush()
+                    if sync:
+                        os.fsync(handle)
+                opened.rename(beside, last)
+            except BaseException:
+                with suppress(OSError):
+                    opened.unlink(beside)
+                raise
+
+    def replace(self, name: str, data: bytes, *, sync: bool = False) -> None:
+        """Write a file whole, in place of what was there."""
+        with self.new(name, sync=sync) as file:
+            file.write(data)
+
+    def names(self, folder: str = "") -> list[str]:
+        """List what stands in a folder, sorted; nothing when there is none."""
+        try:
+            with self.folder(folder) as opened:
+                return opened.names()
+        except FileNotFoundError:
+            return []
+
+    def check(self, files: Iterable[str], folders: Iterable[str], *, below: bool = False) -> None:
+        """Raise DirectoryError when one of the files is no plain one, or one of the folders a link.
+
+        With `below`, also when there is a link anywhere below the folders.
+        """
+        with self.folder() as opened:
+            for name in files:
+                opened.refuse_other_than_file(name)
+            for name in sorted({*folders}.intersection(opened.links())):
+                opened.refuse_other_than_file(name)
+            if below:
+                _refuse_below(opened, sorted({*folders}.intersection(opened.folders())))
+
+    def _root(self) -> Opened:
+        with self._mutex:
+            if self._held is None:
+                return Opened.at(self.path)
+            if not self._follows and not self._is_there(self._held):
+                text = "was moved or removed while it was being written"
+                raise DirectoryError(self.path, text)
+            return self._held.again()
+
+    def _is_there(self, held: Opened) -> bool:
+        try:
+            found = self._there.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return held.handle is None or os.path.samestat(found, os.fstat(held.handle))
+
+    def _refuse_second_name(self, name: str, handle: int) -> None:
+        if BY_DESCRIPTOR and os.fstat(handle).st_nlink > 1:
+            raise DirectoryError(
+                self.path / name,
+                "has a second name (a hard link), so a change would change that file too; put a "
+                "copy in its place",
+            )
+
+    def _split(self, name: str) -> tuple[str, str]:
+        parts = self._parts(name)
+        if not parts:
+            raise DirectoryError(self.path, "is a folder, where a file's name is wanted")
+        return "/".join(parts[:-1]), parts[-1]
+
+    def _parts(self, name: str) -> list[str]:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if any(part == ".." or not _APART.isdisjoint(part) for part in parts):
+            raise DirectoryError(self.path / name, "is no name below a run's directory")
+        return parts
+
+
+@contextmanager
+def for_libraries(file: BinaryIO, path: Path) -> Iterator[Path]:
+    """Give the path of an open file to a library that opens paths only.
+
+    The path leads to that very file while it is open, whatever stands at its own path now; where
+    the system has no such paths it is its own.
+    """
+    by_handle = Path(f"/proc/self/fd/{file.fileno()}")
+    yield by_handle if by_handle.exists() else path
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _refuse_below(opened: Opened, names: Sequence[str], depth: int = 0) -> None:
+    """Look through the folders of these names; nothing of a run's lies so deep as the deepest."""
+    for name in names:
+        with suppress(OSError), opened.folder(name) as inner:
+            for link in inner.links():
+                inner.refuse_other_than_file(link)
+            if depth < _DEEPEST:
+                _refuse_below(inner, inner.folders(), depth + 1)
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return f"{count} bytes"

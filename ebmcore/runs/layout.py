@@ -1,0 +1,33 @@
+"""The names of a run's own files and folders, and how large those that are read whole may be."""
+
+from __future__ import annotations
+
+FACTS = "run.json"
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+EVENTS = "events.jsonl"
+LOG = "log.txt"
+LOCK = ".lock"
+RESERVE = ".reserve"
+CHECKPOINTS = "checkpoints"
+FIGURES = "figures"
+PLUGINS = "plugins"
+EVALUATION = "evaluation"
+EVALUATION_PART = f".{EVALUATION}.part"
+CHILDREN = "children"
+LOGS = "logs"
+PROFILE = "profile.json"
+SUMMARY = "summary.md"  # of a sweep
+BEST = "best.yaml"  # of a sweep
+
+WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG)  # which any run has, or may have
+FILES = (*WRITTEN, RESERVE, PROFILE, SUMMARY, BEST)
+FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
+
+# bytes of a file that is read whole; far more than ebmcore writes
+LARGEST_FACTS = 16 * 1024**2
+LARGEST_CONFIG = 1024**2  # which takes half a minute to read
+LARGEST_MANIFEST = 16 * 1024**2
+LARGEST_STATE = 64 * 1024**2
+LARGEST_NOTE = 10_000  # of a file in `children`
+LARGEST_LINE = 16 * 1024**2  # of metrics.jsonl or events.jsonl

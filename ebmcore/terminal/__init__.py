@@ -1,0 +1,34 @@
+"""The terminal: what may be shown there, how, and what happens when it is gone."""
+
+from ebmcore.terminal.clean import clean, is_control, named, one_line
+from ebmcore.terminal.show import (
+    Cell,
+    document,
+    is_terminal,
+    out,
+    progress_console,
+    say,
+    show_traceback,
+    show_warnings,
+    table,
+)
+from ebmcore.terminal.streams import lost, protect, protected
+
+__all__ = [
+    "Cell",
+    "clean",
+    "document",
+    "is_control",
+    "is_terminal",
+    "lost",
+    "named",
+    "one_line",
+    "out",
+    "progress_console",
+    "protect",
+    "protected",
+    "say",
+    "show_traceback",
+    "show_warnings",
+    "table",
+]

@@ -1,0 +1,34 @@
+"""The time of day, which never goes back, also when somebody sets the machine's clock back."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from ebmcore.tracking.lines import as_number
+
+_LATEST = 1e11  # seconds since 1970 that a recorded time is taken for at most
+
+
+class Clock:
+    """Seconds since 1970, each no earlier than the one before.
+
+    When somebody sets the machine's clock back, seconds are counted on by its monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._read = time.monotonic()  # when
+
+    def __call__(self) -> float:
+        """Return the time."""
+        now = time.monotonic()
+        self._last = max(time.time(), self._last + now - self._read)
+        self._read = now
+        return self._last
+
+    def not_before(self, recorded: object) -> None:
+        """Go on from a time that was recorded, if it is one and later than the clock's."""
+        number = as_number(recorded)
+        if number is not None and math.isfinite(number):
+            self._last = max(self._last, min(number, _LATEST))

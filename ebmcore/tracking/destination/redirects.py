@@ -1,0 +1,74 @@
+"""A tracking server may not hand us on to another host, which nobody named.
+
+`requests`, by which MLflow speaks HTTP, follows a redirect anywhere, and gives the new host what
+`.netrc` holds for it, its `default` entry as well. While `refused` is entered, and in that thread
+alone, a redirect leads to the same host or ends as an error.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from ebmcore.tracking.destination.uris import DestinationError, origin
+from ebmcore.tracking.trust import typed
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+_entered: ContextVar[bool] = ContextVar("ebmcore_redirects_refused", default=False)
+_installing = threading.Lock()
+_MARK = "_ebmcore_guarded"
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Let no redirect of this thread's HTTP calls lead to another host, or from https to http."""
+    _install()
+    token = _entered.set(True)
+    try:
+        yield
+    finally:
+        _entered.reset(token)
+
+
+def _install() -> None:
+    """Put the check where requests asks for a redirect's target; it sleeps unless it is entered."""
+    from requests import Session
+
+    with _installing:
+        follow: Any = Session.get_redirect_target
+        if getattr(follow, _MARK, False):
+            return
+
+        def checked(self: Session, resp: Response) -> str | None:
+            target: str | None = follow(self, resp)
+            if target is not None and _entered.get():
+                _check(resp.url, urljoin(resp.url, target))
+            return target
+
+        setattr(checked, _MARK, True)
+        Session.get_redirect_target = checked  # type: ignore[method-assign,assignment]
+
+
+def _check(here: str, there: str) -> None:
+    one = origin(here)
+    try:
+        two = origin(there)
+    except ValueError:
+        two = ("", "", None)
+    upgrade = (("http", one[1], 80), ("https", one[1], 443))
+    if one != two and (one, two) != upgrade:
+        raise DestinationError(
+            f"{_shown(one)} redirects to {_shown(two)}, which you haven't named; "
+            "if that is yours, set MLFLOW_TRACKING_URI to it"
+        )
+
+
+def _shown(place: tuple[str, str, int | None]) -> str:
+    scheme, host, port = place
+    return typed(f"{scheme}://{host}:{port}") if host else "an address that is none"
