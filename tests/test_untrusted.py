@@ -173,9 +173,7 @@ def test_a_huge_tensor_is_not_made(run_dir, files, door, declared):
 def test_a_manifest_of_nonsense_is_refused_or_passed_over(run_dir, files, door, manifest):
     for place in run_dir.glob("checkpoints/step-*"):
         change(place / "manifest.json", **manifest)
-    if door == "resume" and "event_shape" in manifest and manifest["event_shape"] != "wide":
-        assert doors(run_dir, files)["resume"]().status == "FINISHED"  # its data say the shape
-    elif door != "resume" and manifest == {"whole": None}:
+    if door != "resume" and manifest == {"whole": None}:
         doors(run_dir, files)[door]()  # looking at it needs no exact end
     else:
         refused(run_dir, files, door, r".")

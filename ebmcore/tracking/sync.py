@@ -13,7 +13,7 @@ from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
-from ebmcore.tracking.directory import RunDirectory, read_recorded
+from ebmcore.tracking.directory import CONFIG, RunDirectory, read_recorded
 from ebmcore.tracking.lock import is_held
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
@@ -100,8 +100,9 @@ def _synced(
     recorded = recorded_target(account.facts)
     try:
         target = recorded or _configured(account, anyway=uri is not None)
-    except DestinationError as error:
-        return Synced(path, "behind", f"nothing is sent: {error} (or name it by --uri)")
+    except (EbmError, ValueError, RecursionError) as error:
+        why = mask(str(error)).partition("\n")[0]
+        return Synced(path, "behind", f"nothing is sent: {why} (or name it by --uri)")
     if target is None:
         return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
     is_own = recorded is None or uri is None or same_place(recorded.uri, uri)
@@ -159,8 +160,13 @@ def _send(sender: Sender, status: str, ended: float) -> str | None:
 
 
 def _configured(account: Account, *, anyway: bool) -> Target | None:
-    """Return where a run that never got so far as to say it was to go, by its config."""
-    found = _config(account.path).get("tracking", "off")
+    """Return where a run that never got so far as to say it was to go, by its config.
+
+    Raises ConfigError when its config can't be read, unless the user names a place `anyway`.
+    """
+    is_told = not anyway and (account.path / CONFIG).exists()
+    tree = read_recorded(account.path).tree if is_told else _config(account.path)
+    found = tree.get("tracking", "off")
     if not isinstance(found, dict):
         found = {}
         if not anyway:
