@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ebmcore.contracts import Chains, Energy, Job, Kernel, Launcher, RunView, Sample, Task
     from ebmcore.data import refuse_lost_digits
     from ebmcore.decorators import chains, dataset, energy, launcher, loss, monitor, sampler
+    from ebmcore.distributed.whole_batch import whole_batch
     from ebmcore.errors import (
         ComponentError,
         ConfigError,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         run_seeds,
     )
     from ebmcore.sampling import Differentiable, Sampler, Trace, energy_and_score, sample_chain
-    from ebmcore.together import whole_batch
     from ebmcore.types import (
         NonNegativeFloat,
         NonNegativeInt,

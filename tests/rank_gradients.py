@@ -14,12 +14,12 @@ from torch.overrides import TorchFunctionMode
 
 from ebmcore import Sampler
 from ebmcore.config import Train
+from ebmcore.distributed.comm import joined
+from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.runner.data import Data
 from ebmcore.runner.draws import HandedIn
 from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.meeting import Meeting
 from ebmcore.runner.parts import LossTerm, Parts
-from ebmcore.runner.ranks import joined
 from ebmcore.runner.step import TrainStep
 from ebmcore.runner.streams import Streams
 

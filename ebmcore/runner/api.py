@@ -18,12 +18,12 @@ from ebmcore.config import (
     read_config,
     validate,
 )
+from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.lifecycle import calls
-from ebmcore.runner.ranks import Ranks, joined
 from ebmcore.runner.recorded import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.result import Listener, Run
 from ebmcore.tracking import RunDirectory, changes_since, is_parent, read_recorded

@@ -18,9 +18,9 @@ from torch import Tensor
 
 import ebmcore
 from ebmcore.contracts import Chains
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runner.dealing import shares
-from ebmcore.runner.place import Place
 from ebmcore.runner.state import unpack
 from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, Problem
-from ebmcore.runner.place import Place
 
 
 def choose_device(device: str | torch.device) -> torch.device:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
+from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
     CheckpointError,
     DirectoryError,
@@ -39,7 +40,6 @@ from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.progress import progress
-from ebmcore.runner.ranks import Ranks
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Train
+from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.runner.checkpoint import Checkpoint
 from ebmcore.runner.choice import choose, training_step
@@ -15,7 +16,6 @@ from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.loop import Hands, Loop
 from ebmcore.runner.parts import Parts
 from ebmcore.runner.progress import Silent
-from ebmcore.runner.ranks import Ranks
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import hand_over, put_back, roll_back
 from ebmcore.runner.streams import own_global_stream

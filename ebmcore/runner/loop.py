@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.config import Cadence, Train
+from ebmcore.distributed.comm import Ranks
+from ebmcore.distributed.gather import gathered
+from ebmcore.distributed.gradient_sync import Meeting
+from ebmcore.distributed.rank import Place
 from ebmcore.runner.account import Account
 from ebmcore.runner.average import Average
 from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
-from ebmcore.runner.gathering import gathered
 from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.meeting import Meeting
 from ebmcore.runner.parts import Parts, blame
-from ebmcore.runner.place import Place
 from ebmcore.runner.progress import Silent
-from ebmcore.runner.ranks import Ranks
 from ebmcore.runner.snapshot import infinite_buffers, is_finite, stateful
 from ebmcore.runner.step import Stepped, TrainStep
 from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ebmcore.config import Tracking
 from ebmcore.contracts import Launcher, Task
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
@@ -31,7 +32,6 @@ from ebmcore.runner.crew import (
 )
 from ebmcore.runner.group import Group
 from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.place import Place
 from ebmcore.runs.layout import LOGS
 from ebmcore.terminal import say
 from ebmcore.tracking import (

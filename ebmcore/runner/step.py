@@ -13,10 +13,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
 from ebmcore.contracts import Sample
+from ebmcore.distributed.gradient_sync import Meeting, clip
 from ebmcore.runner.account import Account, Evaluations
 from ebmcore.runner.bare import bare_step
 from ebmcore.runner.fused import fuse
-from ebmcore.runner.meeting import Meeting, clip
 from ebmcore.runner.parts import LossTerm, Parts
 from ebmcore.runner.streams import Streams
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from ebmcore.config import Node
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, prepare_source
 from ebmcore.runner.crew import check_workers
-from ebmcore.runner.place import Place
 from ebmcore.runs.layout import BEST, SUMMARY
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep

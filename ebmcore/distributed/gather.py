@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Chains
-from ebmcore.runner.ranks import Ranks
+from ebmcore.distributed.comm import Ranks
 from ebmcore.runner.step import Stepped
 
 

@@ -18,8 +18,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, EbmError, Problem, RankError
-from ebmcore.runner.place import Place
 
 TIMEOUT_VARIABLE = "EBMCORE_RANKS_TIMEOUT"
 _TIMEOUT = 600.0  # seconds: compiling, a monitor or a slow disk may keep one rank for minutes

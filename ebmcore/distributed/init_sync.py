@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
+from ebmcore.distributed.comm import Ranks
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import RankError
 from ebmcore.runner.parts import Parts
-from ebmcore.runner.place import Place
-from ebmcore.runner.ranks import Ranks
 
 _ROWS = 1000  # of the data that are compared, evenly spread
 

@@ -1,0 +1,1 @@
+"""Training on several ranks: who they are, what they exchange."""
