@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from ebmcore import Sampler
 from ebmcore.config import Train
+from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.gradient_sync import Meeting
-from ebmcore.runner.data import Data
 from ebmcore.runner.draws import HandedIn
 from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.parts import LossTerm, Parts

@@ -5,7 +5,7 @@ import torch
 from torch.utils.data import IterableDataset, TensorDataset
 
 from ebmcore import DataError
-from ebmcore.runner.data import load_data
+from ebmcore.data.load import load_data
 
 
 def load(source, holdout=0.0, dtype=torch.float32):

@@ -9,7 +9,7 @@ from torch.utils.data import TensorDataset
 
 import ebmcore
 from ebmcore import ConfigError, DataError, refuse_lost_digits
-from ebmcore.runner.data import load_data
+from ebmcore.data.load import load_data
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 quick = settings(derandomize=True, max_examples=300, deadline=None, database=None)

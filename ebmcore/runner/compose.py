@@ -12,10 +12,10 @@ from torch import nn
 
 from ebmcore.config import Cadence, Config, Node, Source, build
 from ebmcore.config.build import too_much
+from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.data import Data, default_dtype, load_data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.experiment import Experiment, Origin
 from ebmcore.runner.parts import LossTerm, MonitorEntry

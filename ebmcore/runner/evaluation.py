@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.config import Node, read_nodes, read_train
+from ebmcore.data.load import Data
 from ebmcore.errors import (
     ComponentError,
     ConfigError,
@@ -21,7 +22,6 @@ from ebmcore.errors import (
 )
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.data import Data
 from ebmcore.runner.parts import MonitorEntry
 from ebmcore.runner.recorded import Facts, Recorded
 from ebmcore.runner.streams import derive, own_global_stream

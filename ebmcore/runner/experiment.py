@@ -16,13 +16,13 @@ from torch.optim import Optimizer
 
 from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
+from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import begin_alike, share_out
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.bare import without_compiler
-from ebmcore.runner.data import Data, load_data
 from ebmcore.runner.device import choose_device
 from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.runner.result import Listener, Run

@@ -14,8 +14,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ebmcore.config import Cadence, loss_slots
 from ebmcore.contracts import Chains, Monitor
+from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
-from ebmcore.runner.data import Data
 from ebmcore.sampling import Sampler
 
 

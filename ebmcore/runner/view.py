@@ -7,7 +7,7 @@ from typing import Any
 from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
-from ebmcore.runner.data import Data
+from ebmcore.data.load import Data
 from ebmcore.runner.draw import Drawer, choose
 from ebmcore.sampling import Sampler
 

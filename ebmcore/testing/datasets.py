@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.runner.data import Data, load_data
+from ebmcore.data.load import Data, load_data
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.testing.failures import NotApplicable, require
 from ebmcore.testing.observed import seeded, streams_untouched

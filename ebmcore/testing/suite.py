@@ -24,9 +24,9 @@ from torch import Tensor
 
 from ebmcore.config import Node, build, component_parameters
 from ebmcore.config.schema import check as check_values
+from ebmcore.data.load import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
-from ebmcore.runner.data import default_dtype
 from ebmcore.runner.streams import own_global_stream
 from ebmcore.testing.declarations import check_event_shapes, event_shapes
 from ebmcore.testing.failures import CheckFailed, NotApplicable
