@@ -18,10 +18,10 @@ from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.runner.draws import HandedIn
-from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.parts import LossTerm, Parts
-from ebmcore.runner.step import TrainStep
-from ebmcore.runner.streams import Streams
+from ebmcore.train.components import LossTerm, Parts
+from ebmcore.train.rng import Streams
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.step import TrainStep
 
 BATCH = 12  # no other size in a draw is a multiple of it
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ import torch
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, RunError
-from ebmcore.runner import memory
-from ebmcore.runner.threads import processors
 from ebmcore.sampling import Sampler, as_kernel
+from ebmcore.train import memory
+from ebmcore.train.threads import processors
 
 SKIPS = str(Path(__file__).with_name("skip_parts.py"))
 ABSURD = [2**31, 2**63, 2**64, 10**30]

@@ -8,8 +8,8 @@ import torch
 
 import ebmcore
 from ebmcore.errors import ComponentError
-from ebmcore.runner.account import Account
-from ebmcore.runner.threads import choose_threads, using
+from ebmcore.train.threads import choose_threads, using
+from ebmcore.train.timing import Account
 
 
 def facts_of(run):

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 import ebmcore
 from ebmcore.runner import artist as artists
 from ebmcore.runner.artist import Artist
-from ebmcore.runner.threads import processors
 from ebmcore.runner.watch import picture
+from ebmcore.train.threads import processors
 
 pytestmark = pytest.mark.skipif(processors() < 2, reason="with one processor all is drawn here")
 

@@ -20,10 +20,10 @@ from torch.profiler import ProfilerActivity, profile
 import ebmcore
 from ebmcore.config import read_train
 from ebmcore.graphs import Graph, unavailable
-from ebmcore.runner.average import Average
 from ebmcore.runner.choice import choose
 from ebmcore.runner.compiled import CompiledStep
-from ebmcore.runner.step import TrainStep
+from ebmcore.train.ema import Average
+from ebmcore.train.step import TrainStep
 
 _spec = importlib.util.spec_from_file_location(
     "compile_parts", Path(__file__).with_name("compile_parts.py")

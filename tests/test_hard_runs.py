@@ -144,7 +144,7 @@ def test_an_average_that_is_too_slow_is_told(config):
 
 
 def test_a_slow_monitor_is_told(config, monkeypatch):
-    from ebmcore.runner import doubts
+    from ebmcore.train import warnings as doubts
 
     monkeypatch.setattr(doubts, "_SLOW", 0.2)
     (warning,) = go(config, monitors=["dozes"]).warnings

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 import ebmcore
 from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, RunError
-from ebmcore.runner.streams import derive
 from ebmcore.tracking import Parent, by_key, read_account, read_children
+from ebmcore.train.rng import derive
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

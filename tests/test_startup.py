@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from ebmcore.runner.bare import bare_step, without_compiler
+from ebmcore.train.optim import bare_step, without_compiler
 
 HEAVY = ("torch._dynamo", "mlflow", "matplotlib.pyplot", "sklearn")
 

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from ebmcore.runner.streams import Streams, derive, own_global_stream
+from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
 def test_seeds_differ_by_seed_purpose_and_rank():

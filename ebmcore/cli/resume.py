@@ -41,7 +41,7 @@ def command(
         )
         return Answer(group.summary(), lambda: show_group(group), stays=True)
     refuse_without_seeds(workers=workers, launcher=launcher)
-    from ebmcore.runner.interrupts import save_only_while_training
+    from ebmcore.train.signals import save_only_while_training
 
     with save_only_while_training():
         from ebmcore.runner import resume

@@ -63,7 +63,7 @@ def command(
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
     from ebmcore.runner import changes, compose, prepare, run, run_seeds
-    from ebmcore.runner.interrupts import save_only_while_training
+    from ebmcore.train.signals import save_only_while_training
 
     given = parse_assignments(overrides or [])
     if seeds is None:

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from ebmcore.contracts import Chains
 from ebmcore.distributed.comm import Ranks
-from ebmcore.runner.step import Stepped
+from ebmcore.train.step import Stepped
 
 
 class AllChains(Chains):

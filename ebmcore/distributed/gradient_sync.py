@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.distributed.comm import Ranks
-from ebmcore.runner.interrupts import Interrupts
+from ebmcore.train.signals import Interrupts
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FLAGS = 4  # of the signals, of SIGUSR1, and of the clock of rank 0

@@ -11,7 +11,7 @@ from ebmcore.contracts import Chains
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import RankError
-from ebmcore.runner.parts import Parts
+from ebmcore.train.components import Parts
 
 _ROWS = 1000  # of the data that are compared, evenly spread
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ebmcore.errors import EbmError
-from ebmcore.runner.threads import processors
+from ebmcore.train.threads import processors
 
 AFTER = 15.0  # seconds of a run from which on its figures are drawn beside it
 _PATIENCE = 60.0  # seconds at the end for what is still to be drawn

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from ebmcore.graphs import LONGEST, unavailable
-from ebmcore.runner.parts import Parts
-from ebmcore.runner.step import TrainStep
+from ebmcore.train.components import Parts
+from ebmcore.train.step import TrainStep
 
 _LAYER = 0.15e-3  # seconds saved for each layer of the energy, each time that it is differentiated
 _COMPILING = 8.0  # seconds to compile a step, and for each layer that it differentiates, each time

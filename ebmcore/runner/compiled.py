@@ -17,14 +17,14 @@ from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.graphs import Graph
 from ebmcore.noise import Noise, Noises
-from ebmcore.runner.account import Account
 from ebmcore.runner.agreement import same
 from ebmcore.runner.draws import Script
-from ebmcore.runner.parts import Parts
 from ebmcore.runner.pieces import Handed, Judged, LongWalk, Ways
 from ebmcore.runner.search import Search, buffers_of
-from ebmcore.runner.step import Stepped, TrainStep, differentiable_twice
-from ebmcore.runner.streams import Streams
+from ebmcore.train.components import Parts
+from ebmcore.train.rng import Streams
+from ebmcore.train.step import Stepped, TrainStep, differentiable_twice
+from ebmcore.train.timing import Account
 
 COMPILED = "the compiled step"
 

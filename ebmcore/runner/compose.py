@@ -16,11 +16,11 @@ from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.device import choose_device
 from ebmcore.runner.experiment import Experiment, Origin
-from ebmcore.runner.parts import LossTerm, MonitorEntry
-from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import as_chains, as_kernel
+from ebmcore.train.components import LossTerm, MonitorEntry
+from ebmcore.train.device import choose_device
+from ebmcore.train.rng import Streams, derive, own_global_stream
 
 _CPU = torch.device("cpu")
 

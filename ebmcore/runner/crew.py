@@ -14,9 +14,9 @@ from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.local import open_log
-from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.threads import processors
 from ebmcore.tracking.seal import is_sealed, seal
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.threads import processors
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host

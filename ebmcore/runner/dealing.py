@@ -19,8 +19,8 @@ from ebmcore.runner.state import pack, unpack
 
 if TYPE_CHECKING:
     from ebmcore.runner.checkpoint import Checkpoint
-    from ebmcore.runner.loop import Loop
-    from ebmcore.runner.parts import Parts
+    from ebmcore.train.components import Parts
+    from ebmcore.train.loop import Loop
 
 OWN = ("chains", "parts", "loop", "streams", "device")  # of each rank's state
 

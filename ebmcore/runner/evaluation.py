@@ -22,14 +22,14 @@ from ebmcore.errors import (
 )
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.parts import MonitorEntry
 from ebmcore.runner.recorded import Facts, Recorded
-from ebmcore.runner.streams import derive, own_global_stream
 from ebmcore.runner.view import make_view
 from ebmcore.runner.watch import keep
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
 from ebmcore.tracking import RunDirectory
+from ebmcore.train.components import MonitorEntry
+from ebmcore.train.rng import derive, own_global_stream
 
 _KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded config
 

@@ -33,22 +33,22 @@ from ebmcore.runner.checkpoint import (
 )
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
-from ebmcore.runner.divergence import Found
-from ebmcore.runner.doubts import slow_average, slow_monitors
-from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runner.lifecycle import notify
-from ebmcore.runner.loop import Hands, Loop
-from ebmcore.runner.parts import Parts
-from ebmcore.runner.progress import progress
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
-from ebmcore.runner.streams import own_global_stream
-from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Watch
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.tracking import Mirror, RunDirectory
+from ebmcore.train.components import Parts
+from ebmcore.train.divergence import Found
+from ebmcore.train.loop import Hands, Loop
+from ebmcore.train.progress import progress
+from ebmcore.train.rng import own_global_stream
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.threads import choose_threads, using
+from ebmcore.train.warnings import slow_average, slow_monitors
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
@@ -299,7 +299,7 @@ class Execution:
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.experiment.profile:
             return nullcontext()
-        from ebmcore.runner.profiling import Profiler
+        from ebmcore.train.profiling import Profiler
 
         write, steps = partial(self.directory.write, PROFILE), self.loop.steps - self.loop.step
         profiler = Profiler(write, steps, self.parts.device)

@@ -22,16 +22,16 @@ from ebmcore.distributed.init_sync import begin_alike, share_out
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.bare import without_compiler
-from ebmcore.runner.device import choose_device
-from ebmcore.runner.parts import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.runner.result import Listener, Run
 from ebmcore.runner.snapshot import refuse_unsaveable
 from ebmcore.runner.state import pack
-from ebmcore.runner.step import TrainStep
-from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.tracking import RunDirectory
+from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
+from ebmcore.train.device import choose_device
+from ebmcore.train.optim import without_compiler
+from ebmcore.train.rng import Streams
+from ebmcore.train.step import TrainStep
 
 _FLAT = (
     "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "

@@ -11,18 +11,18 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.runner.checkpoint import Checkpoint
 from ebmcore.runner.choice import choose, training_step
-from ebmcore.runner.divergence import Found
-from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.loop import Hands, Loop
-from ebmcore.runner.parts import Parts
-from ebmcore.runner.progress import Silent
 from ebmcore.runner.result import Run
 from ebmcore.runner.snapshot import hand_over, put_back, roll_back
-from ebmcore.runner.streams import own_global_stream
-from ebmcore.runner.threads import choose_threads, using
 from ebmcore.runner.watch import Rota
 from ebmcore.terminal import protected
 from ebmcore.tracking import RunDirectory, sync
+from ebmcore.train.components import Parts
+from ebmcore.train.divergence import Found
+from ebmcore.train.loop import Hands, Loop
+from ebmcore.train.progress import Silent
+from ebmcore.train.rng import own_global_stream
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.threads import choose_threads, using
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment

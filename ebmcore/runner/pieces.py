@@ -17,9 +17,9 @@ from ebmcore.config import Train
 from ebmcore.graphs import Graph
 from ebmcore.noise import Noises
 from ebmcore.runner.draws import HandedIn, StandIn
-from ebmcore.runner.parts import LossTerm, Parts
-from ebmcore.runner.step import evaluate, numbers_of
 from ebmcore.sampling import evaluating
+from ebmcore.train.components import LossTerm, Parts
+from ebmcore.train.step import evaluate, numbers_of
 
 _SIZE = 10  # steps in a graph of a walk whose length has no divisor that serves
 _WORTH_A_GRAPH = 5

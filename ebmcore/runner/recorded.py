@@ -19,10 +19,10 @@ from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
-from ebmcore.runner.device import choose_device
-from ebmcore.runner.streams import Streams
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded
+from ebmcore.train.device import choose_device
+from ebmcore.train.rng import Streams
 
 T = TypeVar("T")
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.runner.draw import Drawer
-from ebmcore.runner.memory import refuse_too_many
-from ebmcore.runner.parts import Parts
-from ebmcore.runner.streams import Streams, derive, own_global_stream
 from ebmcore.sampling import Sampler
+from ebmcore.train.components import Parts
+from ebmcore.train.memory import refuse_too_many
+from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
 class Run:

@@ -17,7 +17,6 @@ from ebmcore.errors import GraphError
 from ebmcore.graphs import LONGEST, Graph
 from ebmcore.runner.agreement import check_judged, check_samples
 from ebmcore.runner.draws import HandedIn, Script, Watching
-from ebmcore.runner.parts import Parts
 from ebmcore.runner.pieces import (
     Handed,
     Judged,
@@ -28,7 +27,8 @@ from ebmcore.runner.pieces import (
     outside_of_graphs,
     whole_step,
 )
-from ebmcore.runner.step import stream_of
+from ebmcore.train.components import Parts
+from ebmcore.train.step import stream_of
 
 if TYPE_CHECKING:
     from ebmcore.runner.compiled import CompiledStep

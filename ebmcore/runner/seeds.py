@@ -19,7 +19,6 @@ from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
-from ebmcore.runner.bare import without_compiler
 from ebmcore.runner.compose import compose
 from ebmcore.runner.crew import (
     as_launcher,
@@ -31,7 +30,6 @@ from ebmcore.runner.crew import (
     work,
 )
 from ebmcore.runner.group import Group
-from ebmcore.runner.interrupts import Interrupts
 from ebmcore.runs.layout import LOGS
 from ebmcore.terminal import say
 from ebmcore.tracking import (
@@ -45,6 +43,8 @@ from ebmcore.tracking import (
     tracking_uri,
 )
 from ebmcore.tracking.lines import last_lines
+from ebmcore.train.optim import without_compiler
+from ebmcore.train.signals import Interrupts
 
 GROUP = "seeds"
 _TOLD = 10.0  # seconds between two lines that tell how far the children are

@@ -14,11 +14,11 @@ from ebmcore.distributed.rank import Place
 from ebmcore.errors import EbmError
 from ebmcore.runner.checkpoint import Checkpoint, Contents, fill_chains, fitting
 from ebmcore.runner.dealing import collect, mean_of_waiting, shares
-from ebmcore.runner.parts import Parts
 from ebmcore.runner.state import pack, unsaveable
+from ebmcore.train.components import Parts
 
 if TYPE_CHECKING:
-    from ebmcore.runner.loop import Loop
+    from ebmcore.train.loop import Loop
 
 _RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # of a group, for its schedule
 _RANKS = ("rank", "ranks")

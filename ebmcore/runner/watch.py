@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.runner.artist import Artist
-from ebmcore.runner.parts import MonitorEntry, Parts
-from ebmcore.runner.step import Stepped
-from ebmcore.runner.streams import Streams, own_global_stream
 from ebmcore.runner.view import make_view
 from ebmcore.sampling import evaluating
+from ebmcore.train.components import MonitorEntry, Parts
+from ebmcore.train.rng import Streams, own_global_stream
+from ebmcore.train.step import Stepped
 
 _TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
 

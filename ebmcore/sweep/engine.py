@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config.schema import check
 from ebmcore.config.signature import Parameter, parameters
 from ebmcore.errors import EbmError, PluginError, Problem
-from ebmcore.runner.streams import derive
 from ebmcore.sweep.sampler_state import with_checked_state
+from ebmcore.train.rng import derive
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmcore.errors import EbmError, RunError, RunInterrupted
 from ebmcore.runner import Group, Run, resume, resume_seeds, run, run_seeds
-from ebmcore.runner.interrupts import Interrupts
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.space import OutsideError
@@ -32,6 +31,7 @@ from ebmcore.sweep.tally import (
 from ebmcore.sweep.verify import overridden
 from ebmcore.tracking import read_account, runs_folder
 from ebmcore.tracking.children import KEY, PARENT, RUN, recorded_parent
+from ebmcore.train.signals import Interrupts
 
 if TYPE_CHECKING:
     from optuna import Study, Trial

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from ebmcore.data.load import Data, load_data
-from ebmcore.runner.streams import own_global_stream
 from ebmcore.testing.failures import NotApplicable, require
 from ebmcore.testing.observed import seeded, streams_untouched
 from ebmcore.testing.statistics import LEVEL, Z
 from ebmcore.testing.suite import Suite
+from ebmcore.train.rng import own_global_stream
 
 _CPU = torch.device("cpu")
 _CELLS = {1: 4000, 2: 400}  # in each dimension

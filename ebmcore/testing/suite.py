@@ -27,10 +27,10 @@ from ebmcore.config.schema import check as check_values
 from ebmcore.data.load import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
-from ebmcore.runner.streams import own_global_stream
 from ebmcore.testing.declarations import check_event_shapes, event_shapes
 from ebmcore.testing.failures import CheckFailed, NotApplicable
 from ebmcore.testing.observed import seeded
+from ebmcore.train.rng import own_global_stream
 
 _CPU = torch.device("cpu")
 _PREFIX = "test_"

@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel
 from ebmcore.config import Train
 from ebmcore.contracts import Sample
 from ebmcore.distributed.gradient_sync import Meeting, clip
-from ebmcore.runner.account import Account, Evaluations
-from ebmcore.runner.bare import bare_step
-from ebmcore.runner.fused import fuse
-from ebmcore.runner.parts import LossTerm, Parts
-from ebmcore.runner.streams import Streams
+from ebmcore.train.components import LossTerm, Parts
+from ebmcore.train.fused import fuse
+from ebmcore.train.optim import bare_step
+from ebmcore.train.rng import Streams
+from ebmcore.train.timing import Account, Evaluations
 
 GRADIENT = "the gradient of the losses"
 MEETING = "the average over the ranks, and waiting for it"

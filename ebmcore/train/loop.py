@@ -17,17 +17,17 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import gathered
 from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.distributed.rank import Place
-from ebmcore.runner.account import Account
-from ebmcore.runner.average import Average
-from ebmcore.runner.divergence import Found, beyond_bound, first_non_finite
-from ebmcore.runner.interrupts import Interrupts
-from ebmcore.runner.parts import Parts, blame
-from ebmcore.runner.progress import Silent
 from ebmcore.runner.snapshot import infinite_buffers, is_finite, stateful
-from ebmcore.runner.step import Stepped, TrainStep
-from ebmcore.runner.streams import DATA_ORDER, Streams, own_global_stream
 from ebmcore.runner.watch import Rota
 from ebmcore.sampling import evaluating
+from ebmcore.train.components import Parts, blame
+from ebmcore.train.divergence import Found, beyond_bound, first_non_finite
+from ebmcore.train.ema import Average
+from ebmcore.train.progress import Silent
+from ebmcore.train.rng import DATA_ORDER, Streams, own_global_stream
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.step import Stepped, TrainStep
+from ebmcore.train.timing import Account
 
 
 class Hands(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ebmcore.errors import DivergenceError
-from ebmcore.runner.parts import Parts
+from ebmcore.train.components import Parts
 
 # samples come before the losses of them, a loss before the sum, the sum before its gradient
 _ORDER = {"samples": 0, "loss": 2, "train/grad_norm": 3}
