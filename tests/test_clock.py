@@ -6,7 +6,7 @@ import time
 import pytest
 
 import ebmcore
-from ebmcore.runner.best import Best
+from ebmcore.checkpoint.best import Best
 from ebmcore.tracking import Parent, RunDirectory, read_account
 from ebmcore.tracking.clock import Clock
 

@@ -90,7 +90,7 @@ def test_a_full_disk_fails_the_run_and_keeps_its_checkpoints(config, tmp_path, s
         "done = subprocess.run([sys.executable, '-m', 'ebmcore', 'run', 'c.json', '--json',"
         f" '--runs-dir', {str(disk)!r}], capture_output=True, text=True)\n"
         f"(folder,) = pathlib.Path({str(disk)!r}).iterdir()\n"
-        "from ebmcore.runner.checkpoint import Checkpoint\n"
+        "from ebmcore.checkpoint.files import Checkpoint\n"
         "found = {'code': done.returncode, 'out': done.stdout, 'err': done.stderr,\n"
         "  'facts': json.loads((folder / 'run.json').read_text()),\n"
         "  'whole': [Checkpoint(p).step for p in sorted((folder / 'checkpoints').iterdir())]}\n"

@@ -11,9 +11,9 @@ import pytest
 
 import ebmcore
 from ebmcore import EbmError
+from ebmcore.checkpoint.files import Contents, write_checkpoint
 from ebmcore.errors import CheckpointError, DirectoryError
 from ebmcore.plugins.find import find_file
-from ebmcore.runner.checkpoint import Contents, write_checkpoint
 from ebmcore.runs.layout import LARGEST_CONFIG, LARGEST_STATE
 from ebmcore.tracking import Inside
 from ebmcore.tracking.lines import all_points

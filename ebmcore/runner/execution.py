@@ -9,6 +9,17 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ebmcore.checkpoint.best import Best
+from ebmcore.checkpoint.files import (
+    Checkpoint,
+    drop_after,
+    fitting,
+    has_good,
+    newest,
+    prune,
+    write_checkpoint,
+)
+from ebmcore.checkpoint.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.config import Tracking, Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
@@ -21,22 +32,11 @@ from ebmcore.errors import (
     RunInterrupted,
 )
 from ebmcore.masking import mask
-from ebmcore.runner.best import Best
-from ebmcore.runner.checkpoint import (
-    Checkpoint,
-    drop_after,
-    fitting,
-    has_good,
-    newest,
-    prune,
-    write_checkpoint,
-)
 from ebmcore.runner.choice import choose, record, training_step
 from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
-from ebmcore.runner.snapshot import is_finite, put_back, roll_back, take
 from ebmcore.runner.watch import Watch
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected

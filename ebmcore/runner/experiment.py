@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ebmcore.checkpoint.serialize import pack
+from ebmcore.checkpoint.snapshot import refuse_unsaveable
 from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
@@ -23,8 +25,6 @@ from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.result import Listener, Run
-from ebmcore.runner.snapshot import refuse_unsaveable
-from ebmcore.runner.state import pack
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.tracking import RunDirectory
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ebmcore.checkpoint.files import Checkpoint, fill_chains
 from ebmcore.config import Node, Source, apply_overrides, plugin_selection
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
@@ -17,7 +18,6 @@ from ebmcore.data.load import Data
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
-from ebmcore.runner.checkpoint import Checkpoint, fill_chains
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded

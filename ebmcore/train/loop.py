@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ebmcore.checkpoint.snapshot import infinite_buffers, is_finite, stateful
 from ebmcore.config import Cadence, Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import gathered
 from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.distributed.rank import Place
-from ebmcore.runner.snapshot import infinite_buffers, is_finite, stateful
 from ebmcore.runner.watch import Rota
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import Parts, blame

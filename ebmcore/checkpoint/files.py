@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ebmcore
+from ebmcore.checkpoint.rank_state import shares
+from ebmcore.checkpoint.serialize import unpack
 from ebmcore.contracts import Chains
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import CheckpointError, DirectoryError, EbmError
-from ebmcore.runner.dealing import shares
-from ebmcore.runner.state import unpack
 from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
 from ebmcore.runs.opened import Opened

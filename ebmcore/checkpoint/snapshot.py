@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ebmcore.checkpoint.files import Checkpoint, Contents, fill_chains, fitting
+from ebmcore.checkpoint.rank_state import collect, mean_of_waiting, shares
+from ebmcore.checkpoint.serialize import pack, unsaveable
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import EbmError
-from ebmcore.runner.checkpoint import Checkpoint, Contents, fill_chains, fitting
-from ebmcore.runner.dealing import collect, mean_of_waiting, shares
-from ebmcore.runner.state import pack, unsaveable
 from ebmcore.train.components import Parts
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ebmcore.checkpoint.serialize import pack, unpack
 from ebmcore.errors import EbmError, RankError
-from ebmcore.runner.state import pack, unpack
 
 if TYPE_CHECKING:
-    from ebmcore.runner.checkpoint import Checkpoint
+    from ebmcore.checkpoint.files import Checkpoint
     from ebmcore.train.components import Parts
     from ebmcore.train.loop import Loop
 
