@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 from ebmcore.contracts import Chains, Kernel, Sample
 
 if TYPE_CHECKING:
-    from ebmcore.blocks import Blocks
+    from ebmcore.compile.chains import Blocks
     from ebmcore.contracts import Energy
 
 
@@ -376,7 +376,7 @@ def _blocks(
 ) -> Blocks | None:
     if compile is False or hasattr(kernel, "sample"):
         return None
-    from ebmcore.blocks import blocks_of, pays
+    from ebmcore.compile.chains import blocks_of, pays
 
     if compile == "auto" and not pays(kernel, n_steps):
         return None

@@ -13,11 +13,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ebmcore import Sampler
+from ebmcore.compile.rng_replay import HandedIn
 from ebmcore.config import Train
 from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.gradient_sync import Meeting
-from ebmcore.runner.draws import HandedIn
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
@@ -145,7 +145,7 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
 
 def compiled(ranks) -> float:
     """Return how far three compiled steps of several ranks lead from three eager ones."""
-    from ebmcore.runner.compiled import CompiledStep
+    from ebmcore.compile.step import CompiledStep
 
     ends = []
     for kind in (TrainStep, CompiledStep):

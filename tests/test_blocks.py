@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import ebmcore
-from ebmcore import blocks
-from ebmcore.blocks import BLOCK, Blocks, pays
-from ebmcore.graphs import unavailable
+from ebmcore.compile import chains as blocks
+from ebmcore.compile.chains import BLOCK, Blocks, pays
+from ebmcore.compile.graph import unavailable
 from ebmcore.sampling import Walk
 
 _spec = importlib.util.spec_from_file_location(

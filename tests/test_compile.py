@@ -18,10 +18,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 import ebmcore
+from ebmcore.compile.graph import Graph, unavailable
+from ebmcore.compile.policy import choose
+from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
-from ebmcore.graphs import Graph, unavailable
-from ebmcore.runner.choice import choose
-from ebmcore.runner.compiled import CompiledStep
 from ebmcore.train.ema import Average
 from ebmcore.train.step import TrainStep
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ebmcore.compile.batched_noise import Noise
 from ebmcore.errors import GraphError
-from ebmcore.noise import Noise
 
 
 class Normal:

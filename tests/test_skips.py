@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 import ebmcore
-from ebmcore.graphs import unavailable
+from ebmcore.compile.graph import unavailable
+from ebmcore.compile.step import CompiledStep
 from ebmcore.runner import execution
-from ebmcore.runner.compiled import CompiledStep
 
 SKIPS = Path(__file__).with_name("skip_parts.py")
 

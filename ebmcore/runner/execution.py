@@ -20,6 +20,8 @@ from ebmcore.checkpoint.files import (
     write_checkpoint,
 )
 from ebmcore.checkpoint.snapshot import is_finite, put_back, roll_back, take
+from ebmcore.compile.policy import choose, record, training_step
+from ebmcore.compile.step import CompiledStep
 from ebmcore.config import Tracking, Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
@@ -32,8 +34,6 @@ from ebmcore.errors import (
     RunInterrupted,
 )
 from ebmcore.masking import mask
-from ebmcore.runner.choice import choose, record, training_step
-from ebmcore.runner.compiled import CompiledStep
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run

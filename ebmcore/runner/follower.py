@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.checkpoint.snapshot import hand_over, put_back, roll_back
+from ebmcore.compile.policy import choose, training_step
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
-from ebmcore.runner.choice import choose, training_step
 from ebmcore.runner.result import Run
 from ebmcore.runner.watch import Rota
 from ebmcore.terminal import protected

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ebmcore.compile.direct_call import Link
 from ebmcore.errors import GraphError
-from ebmcore.linked import Link
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
 MOST_TRACES = 3  # of one graph; what changes more often than that is better left as it is
@@ -152,7 +152,7 @@ class Graph:
             return lookup_backend(self.backend)(graph, list(inputs))
         from torch._inductor.compile_fx import compile_fx
 
-        from ebmcore.narrow import Narrow
+        from ebmcore.compile.passes import Narrow
 
         options = {
             **self._options,

@@ -13,14 +13,14 @@ from typing import Any
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from ebmcore.compile.batched_noise import Noise, Noises
+from ebmcore.compile.functions import Handed, Judged, LongWalk, Ways
+from ebmcore.compile.graph import Graph
+from ebmcore.compile.plan import Search, buffers_of
+from ebmcore.compile.rng_replay import Script
+from ebmcore.compile.verify import same
 from ebmcore.config import Train
 from ebmcore.errors import GraphError
-from ebmcore.graphs import Graph
-from ebmcore.noise import Noise, Noises
-from ebmcore.runner.agreement import same
-from ebmcore.runner.draws import Script
-from ebmcore.runner.pieces import Handed, Judged, LongWalk, Ways
-from ebmcore.runner.search import Search, buffers_of
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import Stepped, TrainStep, differentiable_twice

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ebmcore.compile.functions import Judged
+from ebmcore.compile.graph import alike
 from ebmcore.errors import GraphError
-from ebmcore.graphs import alike
-from ebmcore.runner.pieces import Judged
 
 _GRADIENT = 1e-2  # share of a gradient's norm by which it may differ
 

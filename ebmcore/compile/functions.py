@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ebmcore.compile.batched_noise import Noises
+from ebmcore.compile.graph import Graph
+from ebmcore.compile.rng_replay import HandedIn, StandIn
 from ebmcore.config import Train
-from ebmcore.graphs import Graph
-from ebmcore.noise import Noises
-from ebmcore.runner.draws import HandedIn, StandIn
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.step import evaluate, numbers_of

@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ebmcore.errors import GraphError
-from ebmcore.graphs import LONGEST, Graph
-from ebmcore.runner.agreement import check_judged, check_samples
-from ebmcore.runner.draws import HandedIn, Script, Watching
-from ebmcore.runner.pieces import (
+from ebmcore.compile.functions import (
     Handed,
     Judged,
     LongWalk,
@@ -27,11 +23,15 @@ from ebmcore.runner.pieces import (
     outside_of_graphs,
     whole_step,
 )
+from ebmcore.compile.graph import LONGEST, Graph
+from ebmcore.compile.rng_replay import HandedIn, Script, Watching
+from ebmcore.compile.verify import check_judged, check_samples
+from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.step import stream_of
 
 if TYPE_CHECKING:
-    from ebmcore.runner.compiled import CompiledStep
+    from ebmcore.compile.step import CompiledStep
 
 COMPILING = "compiling"
 _WHOLE = "the whole step"

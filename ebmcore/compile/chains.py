@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from ebmcore.compile.batched_noise import Noise, Noises, position, put_back
+from ebmcore.compile.graph import Graph, alike, unavailable
 from ebmcore.errors import GraphError
-from ebmcore.graphs import Graph, alike, unavailable
-from ebmcore.noise import Noise, Noises, position, put_back
 
 BLOCK = 20  # steps in a graph: more take longer to compile and are hardly any quicker
 _PAYS = 100_000  # steps: each is quicker by some 0.2 ms, and compiling takes 5 to 25 s

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from ebmcore.graphs import LONGEST, unavailable
+from ebmcore.compile.graph import LONGEST, unavailable
 from ebmcore.train.components import Parts
 from ebmcore.train.step import TrainStep
 
@@ -57,7 +57,7 @@ def training_step(choice: Choice, warn: Callable[[str], None]) -> Callable[..., 
     """Return what makes the training step of a run."""
     if not choice.compiled:
         return TrainStep
-    from ebmcore.runner.compiled import CompiledStep
+    from ebmcore.compile.step import CompiledStep
 
     return partial(CompiledStep, warn=warn)
 

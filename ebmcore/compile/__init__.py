@@ -1,0 +1,1 @@
+"""Compiled steps: traced, planned, verified, and called."""
