@@ -14,9 +14,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import ebmcore
-from ebmcore.runner import artist as artists
-from ebmcore.runner.artist import Artist
-from ebmcore.runner.watch import picture
+from ebmcore.monitoring import figure_writer as artists
+from ebmcore.monitoring.figure_writer import Artist
+from ebmcore.monitoring.run import picture
 from ebmcore.train.threads import processors
 
 pytestmark = pytest.mark.skipif(processors() < 2, reason="with one processor all is drawn here")

@@ -20,11 +20,11 @@ from ebmcore.errors import (
     PluginError,
     Problem,
 )
+from ebmcore.monitoring.run import keep
+from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.recorded import Facts, Recorded
-from ebmcore.runner.view import make_view
-from ebmcore.runner.watch import keep
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
 from ebmcore.tracking import RunDirectory

@@ -34,10 +34,10 @@ from ebmcore.errors import (
     RunInterrupted,
 )
 from ebmcore.masking import mask
+from ebmcore.monitoring.run import Watch
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
-from ebmcore.runner.watch import Watch
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.tracking import Mirror, RunDirectory

@@ -12,8 +12,8 @@ from ebmcore.compile.policy import choose, training_step
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
+from ebmcore.monitoring.run import Rota
 from ebmcore.runner.result import Run
-from ebmcore.runner.watch import Rota
 from ebmcore.terminal import protected
 from ebmcore.tracking import RunDirectory, sync
 from ebmcore.train.components import Parts

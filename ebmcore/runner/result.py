@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError, first_line, too_large
-from ebmcore.runner.draw import Drawer
+from ebmcore.monitoring.model_samples import Drawer
 from ebmcore.sampling import Sampler
 from ebmcore.train.components import Parts
 from ebmcore.train.memory import refuse_too_many

@@ -18,7 +18,7 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import gathered
 from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.distributed.rank import Place
-from ebmcore.runner.watch import Rota
+from ebmcore.monitoring.run import Rota
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import Parts, blame
 from ebmcore.train.divergence import Found, beyond_bound, first_non_finite

@@ -110,7 +110,7 @@ class Artist:
 
     def _hand_over(self) -> None:
         """Pass one job after another to the process, in a thread that mostly waits."""
-        command = [sys.executable, "-m", "ebmcore.drawer"]
+        command = [sys.executable, "-m", "ebmcore.monitoring.figure_process"]
         environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
         with (

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError, DirectoryError
-from ebmcore.runner.artist import Artist
-from ebmcore.runner.view import make_view
+from ebmcore.monitoring.figure_writer import Artist
+from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.rng import Streams, own_global_stream

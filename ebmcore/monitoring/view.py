@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.data.load import Data
-from ebmcore.runner.draw import Drawer, choose
+from ebmcore.monitoring.model_samples import Drawer, choose
 from ebmcore.sampling import Sampler
 
 

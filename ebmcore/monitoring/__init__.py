@@ -1,0 +1,1 @@
+"""Monitors: when they run, their view of a run, and their figures."""
