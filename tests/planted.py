@@ -13,8 +13,8 @@ from typer.main import get_command
 
 import ebmcore
 from ebmcore.cli.main import app
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FILES, FOLDERS
-from ebmcore.tracking import RunDirectory
 
 COMMAND = get_command(app)
 PATIENCE = 60  # seconds that nothing in these tests needs

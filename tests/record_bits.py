@@ -161,7 +161,8 @@ def main() -> None:
             found[name] = [hashes(run) for run in runs()]
             os.chdir(ROOT)
         same = "" if not before else "same" if before.get(name) == found[name] else "DIFFERS"
-        print(f"{name}: {time.monotonic() - began:.1f} s {same}", flush=True)
+        sys.stdout.write(f"{name}: {time.monotonic() - began:.1f} s {same}\n")
+        sys.stdout.flush()
     out.write_text(json.dumps(found, indent=1) + "\n")
     changed = [name for name in before if name in found and before[name] != found[name]]
     if changed:

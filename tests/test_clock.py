@@ -7,8 +7,10 @@ import pytest
 
 import ebmcore
 from ebmcore.checkpoint.best import Best
-from ebmcore.tracking import Parent, RunDirectory, read_account
-from ebmcore.tracking.clock import Clock
+from ebmcore.runs.clock import Clock
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.status import read_account
+from ebmcore.tracking.parent import Parent
 
 DAY = 86400.0
 SETS = """

@@ -16,8 +16,10 @@ from ebmcore.cli.main import app
 from ebmcore.config import apply_overrides, parse_assignments, read_config, read_train
 from ebmcore.config.yaml_text import parse
 from ebmcore.runner.api import prepare
+from ebmcore.runs.directory import RunDirectory, runs_folder
+from ebmcore.runs.status import read_account
 from ebmcore.terminal import is_control, named
-from ebmcore.tracking import RunDirectory, read_account, runs_folder, sync
+from ebmcore.tracking.sync import sync
 
 PARTS = str(Path(__file__).with_name("parts.py"))
 CONTROLS = [chr(c) for c in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 import ebmcore
-from ebmcore.tracking import Parent, sync
+from ebmcore.tracking.parent import Parent
+from ebmcore.tracking.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

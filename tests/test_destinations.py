@@ -11,8 +11,9 @@ import yaml
 
 import ebmcore
 from ebmcore.config import Tracking
-from ebmcore.tracking import Parent, same_place, sync
-from ebmcore.tracking.destination.uris import DestinationError, sqlite_file
+from ebmcore.tracking.destination.uris import DestinationError, same_place, sqlite_file
+from ebmcore.tracking.parent import Parent
+from ebmcore.tracking.sync import sync
 from ebmcore.tracking.target import Target, tracking_uri
 from ebmcore.tracking.trust import destination, distrust
 

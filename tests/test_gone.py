@@ -12,7 +12,7 @@ import yaml
 
 import ebmcore
 from ebmcore.errors import DirectoryError
-from ebmcore.tracking import RunDirectory
+from ebmcore.runs.directory import RunDirectory
 
 GONE = "was moved or removed while it was being written"
 TAKES = """

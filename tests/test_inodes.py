@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from ebmcore.errors import DirectoryError
-from ebmcore.tracking import Inside, RunDirectory, facts, read_account, read_facts
+from ebmcore.runs import facts
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.facts import read_facts
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.status import read_account
 
 PARTS = Path(__file__).with_name("parts.py")
 

@@ -12,7 +12,8 @@ import pytest
 from ebmcore import EbmError
 from ebmcore.errors import DirectoryError
 from ebmcore.runs import opened
-from ebmcore.tracking import Inside, RunDirectory
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.inside import Inside
 from ebmcore.tracking.files import opened_path
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))

@@ -13,9 +13,9 @@ from ebmcore import EbmError, Task
 from ebmcore.errors import DirectoryError
 from ebmcore.local import Local
 from ebmcore.runs import opened
+from ebmcore.runs.family import Told, announce
 from ebmcore.runs.layout import FILES, FOLDERS
-from ebmcore.tracking import Parent, announce
-from ebmcore.tracking.children import Told
+from ebmcore.tracking.parent import Parent
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)

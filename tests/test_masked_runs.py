@@ -11,7 +11,8 @@ import yaml
 
 import ebmcore
 from ebmcore.masking import mask
-from ebmcore.tracking import read_account, sync
+from ebmcore.runs.status import read_account
+from ebmcore.tracking.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

@@ -16,7 +16,9 @@ import pytest
 import ebmcore
 from ebmcore import RunInterrupted
 from ebmcore.config import Tracking
-from ebmcore.tracking import Mirror, RunDirectory, sync
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.tracking.mirror import Mirror
+from ebmcore.tracking.sync import sync
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, RunError
 from ebmcore.runner import compose, prepare
-from ebmcore.tracking import read_metrics
+from ebmcore.runs.directory import read_metrics
 
 
 def go(config, **overrides):

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from ebmcore.tracking.seal import config_folder, is_sealed, seal
+from ebmcore.runs.seal import config_folder, is_sealed, seal
 
 
 @pytest.fixture(autouse=True)

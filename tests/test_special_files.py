@@ -14,9 +14,9 @@ from ebmcore import EbmError
 from ebmcore.checkpoint.files import Contents, write_checkpoint
 from ebmcore.errors import CheckpointError, DirectoryError
 from ebmcore.plugins.find import find_file
+from ebmcore.runs.inside import Inside
+from ebmcore.runs.jsonl import all_points
 from ebmcore.runs.layout import LARGEST_CONFIG, LARGEST_STATE
-from ebmcore.tracking import Inside
-from ebmcore.tracking.lines import all_points
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)

@@ -11,9 +11,9 @@ from contextlib import closing
 import pytest
 
 import ebmcore
-from ebmcore.tracking import sync
 from ebmcore.tracking.destination.store import ready
 from ebmcore.tracking.destination.uris import DestinationError
+from ebmcore.tracking.sync import sync
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 import ebmcore
 from ebmcore import EbmError
-from ebmcore.tracking import read_account
+from ebmcore.runs.status import read_account
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

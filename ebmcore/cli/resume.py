@@ -27,7 +27,8 @@ def command(
     A run that has finished is only shown. The parent of `run --seeds` goes on with its children
     that have not finished. Exit codes are those of `ebmcore run`.
     """
-    from ebmcore.tracking import is_parent, read_account
+    from ebmcore.runs.family import is_parent
+    from ebmcore.runs.status import read_account
 
     if is_parent(read_account(run_dir).facts):
         from ebmcore.runner import resume_seeds

@@ -40,7 +40,10 @@ def diff_command(
 
 def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     """Return what can differ of a run. Raises EbmError when the directory is no run."""
-    from ebmcore.tracking import Inside, flatten, read_facts, read_recorded
+    from ebmcore.runs.directory import read_recorded
+    from ebmcore.runs.facts import read_facts
+    from ebmcore.runs.inside import Inside
+    from ebmcore.tracking.sender import flatten
 
     folder = Path(run_dir)
     try:

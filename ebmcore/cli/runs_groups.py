@@ -45,7 +45,8 @@ def show_groups(found: dict[str, dict[str, Any]]) -> None:
 
 
 def _is_group(run_dir: str) -> bool:
-    from ebmcore.tracking import is_parent, read_account
+    from ebmcore.runs.family import is_parent
+    from ebmcore.runs.status import read_account
 
     facts = read_account(run_dir).facts
     return is_parent(facts) and facts["group"] == "seeds"
@@ -54,7 +55,7 @@ def _is_group(run_dir: str) -> bool:
 def _finals(run_dir: str) -> dict[str, list[float]]:
     from ebmcore.runner.bands import final
     from ebmcore.runner.group import Group
-    from ebmcore.tracking import read_account
+    from ebmcore.runs.status import read_account
 
     if not _is_group(run_dir):
         metrics = read_account(run_dir).facts.get("metrics")

@@ -13,7 +13,7 @@ from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
-    from ebmcore.tracking import Account
+    from ebmcore.runs.status import Account
 
 RunsDir = Annotated[
     str | None,
@@ -24,7 +24,8 @@ RunsDir = Annotated[
 @answering
 def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
     """List the runs, the newest first; a run whose process is gone is KILLED. Writes nothing."""
-    from ebmcore.tracking import family, read_account
+    from ebmcore.runs.family import family
+    from ebmcore.runs.status import read_account
 
     accounts = [read_account(path) for path in run_dirs(runs_dir)]
     accounts.sort(key=lambda account: (account.started or 0.0, account.path.name), reverse=True)
@@ -34,7 +35,7 @@ def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
 
 def run_dirs(runs_dir: str | None) -> list[Path]:
     """Return the run directories in a folder. Raises EbmError when there is no such folder."""
-    from ebmcore.tracking import runs_folder
+    from ebmcore.runs.directory import runs_folder
 
     folder = runs_folder(runs_dir)
     if not folder.is_dir():

@@ -12,7 +12,7 @@ from ebmcore.cli.seeds import interval_name
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
-    from ebmcore.tracking import Account
+    from ebmcore.runs.status import Account
 
 _MORE = ("seed", "device", "components", "versions", "warnings", "error", "host", "pid", "git")
 
@@ -23,7 +23,9 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
-    from ebmcore.tracking import by_key, family, pictures, read_account, read_children
+    from ebmcore.runs.family import by_key, family, read_children
+    from ebmcore.runs.status import read_account
+    from ebmcore.tracking.files import pictures
 
     account = read_account(run_dir)
     if account.problem is not None:

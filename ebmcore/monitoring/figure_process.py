@@ -1,4 +1,4 @@
-"""The process that draws a run's figures beside it: `python -m ebmcore.monitoring.figure_process`, as `Artist` does.
+"""The process that draws a run's figures: `python -m ebmcore.monitoring.figure_process`.
 
 It reads jobs from its standard input, each a line with a number and then as many bytes, and answers
 each with a line, the seconds that it took and the size of the picture, and then the picture, a PNG:

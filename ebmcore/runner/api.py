@@ -26,7 +26,9 @@ from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.lifecycle import calls
 from ebmcore.runner.recorded import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.result import Listener, Run
-from ebmcore.tracking import RunDirectory, changes_since, is_parent, read_recorded
+from ebmcore.runs.directory import RunDirectory, read_recorded
+from ebmcore.runs.family import is_parent
+from ebmcore.runs.provenance import changes_since
 
 
 class Prepared(NamedTuple):

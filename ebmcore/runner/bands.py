@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ebmcore.errors import EbmError
 from ebmcore.runner.spread import LEVEL, Numbers, intervals
 from ebmcore.runs.inside import Inside
+from ebmcore.runs.jsonl import as_number, read_object
 from ebmcore.runs.layout import LARGEST_LINE, METRICS
-from ebmcore.tracking.lines import as_number, read_object
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

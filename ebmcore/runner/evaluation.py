@@ -25,9 +25,9 @@ from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.recorded import Facts, Recorded
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
-from ebmcore.tracking import RunDirectory
 from ebmcore.train.components import MonitorEntry
 from ebmcore.train.rng import derive, own_global_stream
 

@@ -38,9 +38,10 @@ from ebmcore.monitoring.run import Watch
 from ebmcore.runner.lifecycle import notify
 from ebmcore.runner.record import begin_record, continue_record, start_mirror
 from ebmcore.runner.result import Run
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
-from ebmcore.tracking import Mirror, RunDirectory
+from ebmcore.tracking.mirror import Mirror
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
 from ebmcore.train.loop import Hands, Loop

@@ -25,8 +25,8 @@ from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.result import Listener, Run
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
-from ebmcore.tracking import RunDirectory
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import choose_device
 from ebmcore.train.optim import without_compiler

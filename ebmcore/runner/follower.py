@@ -14,8 +14,9 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.monitoring.run import Rota
 from ebmcore.runner.result import Run
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
-from ebmcore.tracking import RunDirectory, sync
+from ebmcore.tracking.sync import sync
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
 from ebmcore.train.loop import Hands, Loop

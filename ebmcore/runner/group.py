@@ -8,7 +8,8 @@ from typing import Any
 from ebmcore.errors import EbmError
 from ebmcore.runner.bands import HIGH, LOW, final, is_end
 from ebmcore.runner.spread import Spread
-from ebmcore.tracking import by_key, is_parent, read_account, read_children
+from ebmcore.runs.family import by_key, is_parent, read_children
+from ebmcore.runs.status import read_account
 
 
 class Group:

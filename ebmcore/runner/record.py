@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import Tracking, Train
 from ebmcore.masking import mask_all
 from ebmcore.runner.lifecycle import listeners
-from ebmcore.tracking import (
-    DestinationError,
-    Mirror,
-    RunDirectory,
-    announce,
-    provenance,
-    recorded_target,
-    run_tags,
-    told_parent,
-)
-from ebmcore.tracking.mirror import first_record
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.family import announce, told_parent
+from ebmcore.runs.provenance import provenance
+from ebmcore.tracking.destination.uris import DestinationError
+from ebmcore.tracking.mirror import Mirror, first_record
+from ebmcore.tracking.tags import run_tags
+from ebmcore.tracking.target import recorded_target
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment

@@ -19,8 +19,11 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import Builder, load_dataset
+from ebmcore.runs.directory import check_plain, read_recorded
+from ebmcore.runs.facts import read_facts
+from ebmcore.runs.family import is_parent
+from ebmcore.runs.inside import Inside
 from ebmcore.sampling import Sampler, as_chains, as_kernel
-from ebmcore.tracking import Inside, check_plain, is_parent, read_facts, read_recorded
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 

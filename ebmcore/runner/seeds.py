@@ -30,19 +30,16 @@ from ebmcore.runner.crew import (
     work,
 )
 from ebmcore.runner.group import Group
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.family import is_parent
+from ebmcore.runs.jsonl import last_lines
 from ebmcore.runs.layout import LOGS
+from ebmcore.runs.status import Account
 from ebmcore.terminal import say
-from ebmcore.tracking import (
-    Account,
-    DestinationError,
-    Parent,
-    RunDirectory,
-    distrust,
-    is_parent,
-    same_place,
-    tracking_uri,
-)
-from ebmcore.tracking.lines import last_lines
+from ebmcore.tracking.destination.uris import DestinationError, same_place
+from ebmcore.tracking.parent import Parent
+from ebmcore.tracking.target import tracking_uri
+from ebmcore.tracking.trust import distrust
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.signals import Interrupts
 

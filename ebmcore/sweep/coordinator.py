@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
+from ebmcore.runs.jsonl import last_lines
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.tally import WORKER, Tally, give_back, tally
-from ebmcore.tracking.lines import last_lines
 from ebmcore.train.signals import Interrupts
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.errors import EbmError, PluginError
+from ebmcore.runs.seal import config_folder, is_sealed, seal
 from ebmcore.sweep.guarded import StorageError
-from ebmcore.tracking.seal import config_folder, is_sealed, seal
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -19,7 +19,11 @@ from ebmcore.masking import mask
 from ebmcore.plugins import Host
 from ebmcore.runner.api import Prepared, prepare_source
 from ebmcore.runner.crew import check_workers
+from ebmcore.runs.directory import runs_folder
+from ebmcore.runs.family import is_parent
 from ebmcore.runs.layout import BEST, SUMMARY
+from ebmcore.runs.lock import is_held
+from ebmcore.runs.status import read_account
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import need_optuna
@@ -54,8 +58,7 @@ from ebmcore.sweep.tally import RUN_DIR, Tally
 from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verify
 from ebmcore.sweep.worker import Parent as WorkersParent
 from ebmcore.sweep.worker import Worker
-from ebmcore.tracking import Parent, is_parent, read_account, runs_folder
-from ebmcore.tracking.lock import is_held
+from ebmcore.tracking.parent import Parent
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ebmcore.config import apply_overrides
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import mask, mask_all, masked_places
+from ebmcore.runs.seal import is_sealed, seal
 from ebmcore.sweep.definition import Sweep, read_sweep
 from ebmcore.sweep.engine import make_pruner, make_sampler
 from ebmcore.sweep.guarded import StorageError, trial_check
 from ebmcore.sweep.sampler_state import refuse_foreign, refuse_foreign_state
 from ebmcore.sweep.store import file_of, open_storage, watch
 from ebmcore.sweep.verify import optuna_faults
-from ebmcore.tracking import DestinationError
-from ebmcore.tracking.seal import is_sealed, seal
+from ebmcore.tracking.destination.uris import DestinationError
 from ebmcore.tracking.trust import distrust, typed, with_password
 
 if TYPE_CHECKING:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmcore.errors import EbmError, RunError, RunInterrupted
 from ebmcore.runner import Group, Run, resume, resume_seeds, run, run_seeds
+from ebmcore.runs.directory import runs_folder
+from ebmcore.runs.family import KEY, PARENT, RUN, recorded_parent
+from ebmcore.runs.status import read_account
 from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.space import OutsideError
@@ -29,8 +32,6 @@ from ebmcore.sweep.tally import (
     trial_of,
 )
 from ebmcore.sweep.verify import overridden
-from ebmcore.tracking import read_account, runs_folder
-from ebmcore.tracking.children import KEY, PARENT, RUN, recorded_parent
 from ebmcore.train.signals import Interrupts
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ebmcore.runs.inside import Inside, for_libraries
+from ebmcore.runs.jsonl import is_plain
 from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
-from ebmcore.tracking.lines import is_plain
 
 _CHECKPOINT = re.compile(r"step-\d+")
 

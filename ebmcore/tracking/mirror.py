@@ -14,8 +14,8 @@ from typing import Any
 
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import mask
+from ebmcore.runs.directory import RunDirectory
 from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.directory import RunDirectory
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
 from ebmcore.tracking.target import new_target, new_token, recorded_target, tracking_uri

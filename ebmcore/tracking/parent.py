@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError, RunInterrupted
 from ebmcore.masking import mask
-from ebmcore.runs.layout import FIGURES
-from ebmcore.terminal import say
-from ebmcore.tracking.account import Account
-from ebmcore.tracking.children import (
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.family import (
     KEY,
     PARENT,
     RUN,
@@ -29,11 +27,13 @@ from ebmcore.tracking.children import (
     read_children,
     told_parent,
 )
+from ebmcore.runs.jsonl import as_number
+from ebmcore.runs.layout import FIGURES
+from ebmcore.runs.provenance import provenance
+from ebmcore.runs.status import Account
+from ebmcore.terminal import say
 from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.directory import RunDirectory
-from ebmcore.tracking.lines import as_number
 from ebmcore.tracking.mirror import Mirror, first_record
-from ebmcore.tracking.provenance import provenance
 from ebmcore.tracking.remote import fit_name
 from ebmcore.tracking.tags import run_tags
 from ebmcore.tracking.target import recorded_target

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ebmcore.masking import mask
+from ebmcore.runs.jsonl import Point
+from ebmcore.runs.seal import is_sealed, seal
 from ebmcore.tracking.destination.artifacts import Artifacts, is_default
 from ebmcore.tracking.destination.redirects import refused
 from ebmcore.tracking.destination.store import ready
 from ebmcore.tracking.destination.uris import DestinationError, is_sqlite, is_web, sqlite_file
-from ebmcore.tracking.lines import Point
-from ebmcore.tracking.seal import is_sealed, seal
 from ebmcore.tracking.target import RUN_TAG, Target
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.masking import mask
-from ebmcore.tracking.children import parent_token
+from ebmcore.runs.family import parent_token
+from ebmcore.runs.jsonl import Point, count_points, is_plain, read_piece, read_points
 from ebmcore.tracking.destination.artifacts import MisplacedError
 from ebmcore.tracking.files import Pictures, last_files, opened_path
-from ebmcore.tracking.lines import Point, count_points, is_plain, read_piece, read_points
 from ebmcore.tracking.remote import Remote, fit_name, is_refusal
 
 if TYPE_CHECKING:

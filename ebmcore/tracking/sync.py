@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
-from ebmcore.tracking.account import Account, read_account
+from ebmcore.runs.directory import CONFIG, RunDirectory, read_recorded
+from ebmcore.runs.lock import is_held
+from ebmcore.runs.status import Account, read_account
 from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
-from ebmcore.tracking.directory import CONFIG, RunDirectory, read_recorded
-from ebmcore.tracking.lock import is_held
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
 from ebmcore.tracking.tags import run_tags

@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ebmcore.runs.seal import give_name
 from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.seal import give_name
 from ebmcore.tracking.trust import typed
 
 _WAIT = 5.0  # seconds that another process may hold the file before it counts as an outage

@@ -14,8 +14,8 @@ from typing import Any
 import ebmcore
 from ebmcore.errors import DirectoryError
 from ebmcore.plugins import Host, Status
+from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
-from ebmcore.tracking.facts import read_facts
 
 
 def provenance(host: Host | None) -> dict[str, Any]:

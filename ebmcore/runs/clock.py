@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from ebmcore.tracking.lines import as_number
+from ebmcore.runs.jsonl import as_number
 
 _LATEST = 1e11  # seconds since 1970 that a recorded time is taken for at most
 

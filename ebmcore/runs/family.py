@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from ebmcore.errors import DirectoryError
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
-from ebmcore.tracking.account import Account, read_account
+from ebmcore.runs.status import Account, read_account
 from ebmcore.tracking.target import fitting_token, recorded_target
 
 PARENT = "EBMCORE_PARENT"

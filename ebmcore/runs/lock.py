@@ -12,9 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ebmcore.errors import DirectoryError, EbmError
+from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import LOCK as NAME
-from ebmcore.tracking.facts import read_facts
 
 _PATIENCE = 0.5  # seconds; another process that only looks holds the lock for less
 _PAUSE = 0.02  # seconds between two attempts

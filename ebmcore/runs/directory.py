@@ -17,6 +17,8 @@ import yaml
 
 from ebmcore.errors import ConfigError, DirectoryError, EbmError, Problem
 from ebmcore.masking import mask, mask_all
+from ebmcore.runs.clock import Clock
+from ebmcore.runs.facts import give_back, read_facts, reserve, write_facts
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import (
     CHECKPOINTS,
@@ -33,9 +35,7 @@ from ebmcore.runs.layout import (
     METRICS,
     PLUGINS,
 )
-from ebmcore.tracking.clock import Clock
-from ebmcore.tracking.facts import give_back, read_facts, reserve, write_facts
-from ebmcore.tracking.lock import RunLock
+from ebmcore.runs.lock import RunLock
 
 if TYPE_CHECKING:
     from ebmcore.config import Source

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
+from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
+from ebmcore.runs.jsonl import as_number, read_object
 from ebmcore.runs.layout import LOCK, METRICS, WRITTEN
-from ebmcore.tracking.facts import read_facts
-from ebmcore.tracking.lines import as_number, read_object
-from ebmcore.tracking.lock import is_held
+from ebmcore.runs.lock import is_held
 
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 STATES = ("sending", "complete", "behind")

@@ -1,0 +1,1 @@
+"""Trackers: what follows a run directory and shows it elsewhere."""
