@@ -14,7 +14,7 @@ import yaml
 
 from ebmcore.sweep import check_sweep, join_sweep, run_sweep
 from ebmcore.sweep.study import open_study, remember
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 PARTS = Path(__file__).with_name("parts.py")
 PATIENCE = 240.0  # seconds after which what was waited for won't come

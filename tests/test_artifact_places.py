@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ebmcore.tracking.destination.artifacts import MisplacedError, check
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.artifacts import MisplacedError, check
+from ebmcore.trackers.mlflow.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

@@ -10,7 +10,7 @@ from ebmcore.checkpoint.best import Best
 from ebmcore.runs.clock import Clock
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.status import read_account
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 DAY = 86400.0
 SETS = """

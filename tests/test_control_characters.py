@@ -19,7 +19,7 @@ from ebmcore.runner.api import prepare
 from ebmcore.runs.directory import RunDirectory, runs_folder
 from ebmcore.runs.status import read_account
 from ebmcore.terminal import is_control, named
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.sync import sync
 
 PARTS = str(Path(__file__).with_name("parts.py"))
 CONTROLS = [chr(c) for c in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]

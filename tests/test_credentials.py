@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 import ebmcore
-from ebmcore.tracking.parent import Parent
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.parent import Parent
+from ebmcore.trackers.mlflow.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

@@ -11,11 +11,11 @@ import yaml
 
 import ebmcore
 from ebmcore.config import Tracking
-from ebmcore.tracking.destination.uris import DestinationError, same_place, sqlite_file
-from ebmcore.tracking.parent import Parent
-from ebmcore.tracking.sync import sync
-from ebmcore.tracking.target import Target, tracking_uri
-from ebmcore.tracking.trust import destination, distrust
+from ebmcore.trackers.mlflow.parent import Parent
+from ebmcore.trackers.mlflow.sync import sync
+from ebmcore.trackers.mlflow.target import Target, tracking_uri
+from ebmcore.trackers.mlflow.trust import destination, distrust
+from ebmcore.trackers.mlflow.uris import DestinationError, same_place, sqlite_file
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

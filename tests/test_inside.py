@@ -14,7 +14,7 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs import opened
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.inside import Inside
-from ebmcore.tracking.files import opened_path
+from ebmcore.trackers.mlflow.files import opened_path
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)

@@ -15,7 +15,7 @@ from ebmcore.local import Local
 from ebmcore.runs import opened
 from ebmcore.runs.family import Told, announce
 from ebmcore.runs.layout import FILES, FOLDERS
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 _spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
 planted = importlib.util.module_from_spec(_spec)

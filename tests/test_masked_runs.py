@@ -12,7 +12,7 @@ import yaml
 import ebmcore
 from ebmcore.masking import mask
 from ebmcore.runs.status import read_account
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)
@@ -48,7 +48,7 @@ def run_dir(killed, tmp_path):
 
 def moved(run_dir, uri):
     """Let the run be one to that server, as this installation would have recorded it."""
-    from ebmcore.tracking.target import recorded_target
+    from ebmcore.trackers.mlflow.target import recorded_target
 
     file = run_dir / "run.json"
     facts = json.loads(file.read_text())

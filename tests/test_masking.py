@@ -14,8 +14,8 @@ from ebmcore import RunError
 from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.masking import is_masked, mask, mask_all, masked_places, without_password
-from ebmcore.tracking.sync import sync
-from ebmcore.tracking.trust import with_password
+from ebmcore.trackers.mlflow.sync import sync
+from ebmcore.trackers.mlflow.trust import with_password
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

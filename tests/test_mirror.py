@@ -14,7 +14,7 @@ import pytest
 
 import ebmcore
 from ebmcore import RunInterrupted
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.sync import sync
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ import ebmcore
 from ebmcore import RunInterrupted
 from ebmcore.config import Tracking
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.tracking.mirror import Mirror
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.mirror import Mirror
+from ebmcore.trackers.mlflow.sync import sync
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from ebmcore.cli.main import app
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.status import read_account
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

@@ -18,7 +18,7 @@ from ebmcore.cli.main import app
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.lock import RunLock, is_held
 from ebmcore.runs.status import read_account
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.sync import sync
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)

@@ -18,7 +18,7 @@ from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, RunError
 from ebmcore.runs.family import by_key, read_children
 from ebmcore.runs.status import read_account
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.train.rng import derive
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))

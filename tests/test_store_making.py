@@ -11,9 +11,9 @@ from contextlib import closing
 import pytest
 
 import ebmcore
-from ebmcore.tracking.destination.store import ready
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.store import ready
+from ebmcore.trackers.mlflow.sync import sync
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ KILLER = """
 import os, pathlib, signal, sys, time
 import mlflow, mlflow.store.tracking.sqlalchemy_store
 from mlflow import MlflowClient
-from ebmcore.tracking.destination.store import ready
+from ebmcore.trackers.mlflow.store import ready
 
 def make_ours(file):
     ready(file)

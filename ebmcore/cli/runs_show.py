@@ -25,12 +25,12 @@ def command(
     """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
     from ebmcore.runs.family import by_key, family, read_children
     from ebmcore.runs.status import read_account
-    from ebmcore.tracking.files import pictures
+    from ebmcore.trackers.mlflow.files import pictures
 
     account = read_account(run_dir)
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
-    from ebmcore.tracking.target import recorded_target
+    from ebmcore.trackers.mlflow.target import recorded_target
 
     facts, target = account.facts, recorded_target(account.facts)
     mlflow = None if target is None else target.record(account.mlflow or "")

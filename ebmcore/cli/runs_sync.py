@@ -14,7 +14,7 @@ from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
-    from ebmcore.tracking.sync import Synced
+    from ebmcore.trackers.mlflow.sync import Synced
 
 
 @answering
@@ -33,7 +33,7 @@ def command(
 
     A run that is still going on is left alone; exit code 1 when something could not be sent.
     """
-    from ebmcore.tracking.sync import Synced, sync
+    from ebmcore.trackers.mlflow.sync import Synced, sync
 
     found: list[Synced] = []
     silent: set[str] = set()

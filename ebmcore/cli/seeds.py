@@ -49,7 +49,7 @@ def refuse_without_seeds(*, workers: int | None, launcher: str | None) -> None:
 
 def show_group(group: Group) -> None:
     """Print the medians with their intervals, which runs there are, and where all of it is."""
-    from ebmcore.tracking.files import pictures
+    from ebmcore.trackers.mlflow.files import pictures
 
     spreads = group.spreads()
     n = len(group.children)

@@ -41,7 +41,7 @@ from ebmcore.runner.result import Run
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
-from ebmcore.tracking.mirror import Mirror
+from ebmcore.trackers.mlflow.mirror import Mirror
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
 from ebmcore.train.loop import Hands, Loop

@@ -16,7 +16,7 @@ from ebmcore.monitoring.run import Rota
 from ebmcore.runner.result import Run
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
-from ebmcore.tracking.sync import sync
+from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
 from ebmcore.train.loop import Hands, Loop

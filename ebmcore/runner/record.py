@@ -14,10 +14,10 @@ from ebmcore.runner.lifecycle import listeners
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.family import announce, told_parent
 from ebmcore.runs.provenance import provenance
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.mirror import Mirror, first_record
-from ebmcore.tracking.tags import run_tags
-from ebmcore.tracking.target import recorded_target
+from ebmcore.trackers.mlflow.mirror import Mirror, first_record
+from ebmcore.trackers.mlflow.tags import run_tags
+from ebmcore.trackers.mlflow.target import recorded_target
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment

@@ -36,10 +36,10 @@ from ebmcore.runs.jsonl import last_lines
 from ebmcore.runs.layout import LOGS
 from ebmcore.runs.status import Account
 from ebmcore.terminal import say
-from ebmcore.tracking.destination.uris import DestinationError, same_place
-from ebmcore.tracking.parent import Parent
-from ebmcore.tracking.target import tracking_uri
-from ebmcore.tracking.trust import distrust
+from ebmcore.trackers.mlflow.parent import Parent
+from ebmcore.trackers.mlflow.target import tracking_uri
+from ebmcore.trackers.mlflow.trust import distrust
+from ebmcore.trackers.mlflow.uris import DestinationError, same_place
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.signals import Interrupts
 

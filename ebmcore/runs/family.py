@@ -23,7 +23,7 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
 from ebmcore.runs.status import Account, read_account
-from ebmcore.tracking.target import fitting_token, recorded_target
+from ebmcore.trackers.mlflow.target import fitting_token, recorded_target
 
 PARENT = "EBMCORE_PARENT"
 KEY = "EBMCORE_PARENT_KEY"

@@ -15,7 +15,7 @@ from ebmcore.sweep.definition import Sweep
 from ebmcore.sweep.engine import quiet
 from ebmcore.sweep.tally import ERROR, RUN_DIR, Tally
 from ebmcore.sweep.verify import overridden
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -58,7 +58,7 @@ from ebmcore.sweep.tally import RUN_DIR, Tally
 from ebmcore.sweep.verify import launcher_node, make_launcher, overridden, verify
 from ebmcore.sweep.worker import Parent as WorkersParent
 from ebmcore.sweep.worker import Worker
-from ebmcore.tracking.parent import Parent
+from ebmcore.trackers.mlflow.parent import Parent
 
 if TYPE_CHECKING:
     from optuna import Study

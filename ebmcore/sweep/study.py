@@ -25,8 +25,8 @@ from ebmcore.sweep.guarded import StorageError, trial_check
 from ebmcore.sweep.sampler_state import refuse_foreign, refuse_foreign_state
 from ebmcore.sweep.store import file_of, open_storage, watch
 from ebmcore.sweep.verify import optuna_faults
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.trust import distrust, typed, with_password
+from ebmcore.trackers.mlflow.trust import distrust, typed, with_password
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 if TYPE_CHECKING:
     from optuna import Study

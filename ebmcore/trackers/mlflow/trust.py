@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import is_masked, mask, without_password
-from ebmcore.tracking.destination.uris import DestinationError, same_place
-from ebmcore.tracking.target import Target, tracking_uri
+from ebmcore.trackers.mlflow.target import Target, tracking_uri
+from ebmcore.trackers.mlflow.uris import DestinationError, same_place
 
 
 def distrust(uri: str, named: Iterable[str] = ()) -> str | None:

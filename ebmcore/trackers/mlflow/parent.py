@@ -32,11 +32,11 @@ from ebmcore.runs.layout import FIGURES
 from ebmcore.runs.provenance import provenance
 from ebmcore.runs.status import Account
 from ebmcore.terminal import say
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.mirror import Mirror, first_record
-from ebmcore.tracking.remote import fit_name
-from ebmcore.tracking.tags import run_tags
-from ebmcore.tracking.target import recorded_target
+from ebmcore.trackers.mlflow.client import fit_name
+from ebmcore.trackers.mlflow.mirror import Mirror, first_record
+from ebmcore.trackers.mlflow.tags import run_tags
+from ebmcore.trackers.mlflow.target import recorded_target
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 if TYPE_CHECKING:
     from pathlib import Path

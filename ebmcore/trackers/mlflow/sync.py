@@ -14,18 +14,18 @@ from ebmcore.masking import mask
 from ebmcore.runs.directory import CONFIG, RunDirectory, read_recorded
 from ebmcore.runs.lock import is_held
 from ebmcore.runs.status import Account, read_account
-from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
-from ebmcore.tracking.remote import Remote
-from ebmcore.tracking.sender import Sender, first_line, flatten
-from ebmcore.tracking.tags import run_tags
-from ebmcore.tracking.target import (
+from ebmcore.trackers.mlflow.client import Remote
+from ebmcore.trackers.mlflow.tags import run_tags
+from ebmcore.trackers.mlflow.target import (
     Target,
     new_token,
     plain_tags,
     recorded_target,
     tracking_uri,
 )
-from ebmcore.tracking.trust import destination, with_password
+from ebmcore.trackers.mlflow.trust import destination, with_password
+from ebmcore.trackers.mlflow.uploader import Sender, first_line, flatten
+from ebmcore.trackers.mlflow.uris import DestinationError, same_place, whole_uri
 
 _PARAMS = 2000  # parameters of one
 

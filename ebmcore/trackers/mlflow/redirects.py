@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ebmcore.tracking.destination.uris import DestinationError, origin
-from ebmcore.tracking.trust import typed
+from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.uris import DestinationError, origin
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore.runs.seal import give_name
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.trust import typed
+from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 _WAIT = 5.0  # seconds that another process may hold the file before it counts as an outage
 _STILL = 1.0  # seconds in which a file that is being made changes

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ebmcore.errors import EbmError
-from ebmcore.tracking.destination.uris import is_sqlite, is_web, origin, sqlite_file
-from ebmcore.tracking.trust import typed
+from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.uris import is_sqlite, is_web, origin, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository

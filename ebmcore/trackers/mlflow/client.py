@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from ebmcore.masking import mask
 from ebmcore.runs.jsonl import Point
 from ebmcore.runs.seal import is_sealed, seal
-from ebmcore.tracking.destination.artifacts import Artifacts, is_default
-from ebmcore.tracking.destination.redirects import refused
-from ebmcore.tracking.destination.store import ready
-from ebmcore.tracking.destination.uris import DestinationError, is_sqlite, is_web, sqlite_file
-from ebmcore.tracking.target import RUN_TAG, Target
+from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
+from ebmcore.trackers.mlflow.redirects import refused
+from ebmcore.trackers.mlflow.store import ready
+from ebmcore.trackers.mlflow.target import RUN_TAG, Target
+from ebmcore.trackers.mlflow.uris import DestinationError, is_sqlite, is_web, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

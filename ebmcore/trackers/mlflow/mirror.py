@@ -15,11 +15,11 @@ from typing import Any
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.tracking.destination.uris import DestinationError
-from ebmcore.tracking.remote import Remote
-from ebmcore.tracking.sender import Sender, first_line, flatten
-from ebmcore.tracking.target import new_target, new_token, recorded_target, tracking_uri
-from ebmcore.tracking.trust import destination
+from ebmcore.trackers.mlflow.client import Remote
+from ebmcore.trackers.mlflow.target import new_target, new_token, recorded_target, tracking_uri
+from ebmcore.trackers.mlflow.trust import destination
+from ebmcore.trackers.mlflow.uploader import Sender, first_line, flatten
+from ebmcore.trackers.mlflow.uris import DestinationError
 
 _INTERVAL = 1.0  # seconds between two looks at the run directory
 _SHARE = 20  # the thread rests this many times as long as it computed

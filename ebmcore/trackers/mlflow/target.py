@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import mask, mask_all
 from ebmcore.runs.seal import is_sealed, seal
-from ebmcore.tracking.destination.uris import whole_uri
+from ebmcore.trackers.mlflow.uris import whole_uri
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 RUN_TAG = "ebmcore.run"  # its value stands once in all of MLflow
