@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ebmcore.runner.group import Group
-    from ebmcore.runner.result import Run
+    from ebmcore.runner.run import Run
 
 
 class EbmError(Exception):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from ebmcore.runner.result import Run
+    from ebmcore.runner.run import Run
 
 hookspec = pluggy.HookspecMarker("ebmcore")
 hookimpl = pluggy.HookimplMarker("ebmcore")

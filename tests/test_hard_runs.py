@@ -290,7 +290,7 @@ def test_weights_that_do_not_fit_are_refused(config):
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
-    from ebmcore.runner import execution
+    from ebmcore.runner import session as execution
 
     def breaks(*arguments):
         raise KeyError("before the first line")

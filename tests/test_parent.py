@@ -95,7 +95,7 @@ def test_how_a_parent_ends_is_what_ended_it(config):
 
 def test_a_parent_that_was_killed_is_taken_up_again(config, child, tmp_path):
     begin = (
-        "import json, os, sys; from ebmcore.tracking import Parent; "
+        "import json, os, sys; from ebmcore.trackers.mlflow.parent import Parent; "
         "p = Parent.begin('seeds', json.loads(sys.argv[1]), tracking=None, seeds=[3]); "
         "p.write(1, {'loss': 0.5}); print(p.path); sys.stdout.flush(); os.kill(os.getpid(), 9)"
     )

@@ -338,7 +338,7 @@ def test_twenty_kills_at_random_moments(config, tmp_path):
     config["lr_scheduler"]["milestones"] = [900, 1800]
     config["tracking"] = {"experiment": "killed"}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ebmcore.runner.execution", "mlflow", "matplotlib.figure"])
+    context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
     whole = go(config)
     (tmp_path / "c.json").write_text(json.dumps({**config, "name": "killed"}))
 

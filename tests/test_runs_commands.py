@@ -140,7 +140,7 @@ def test_sync_says_what_is_left_when_no_server_answers(config, store):
 
 def test_a_lock_is_held_by_one_and_freed_by_death(tmp_path):
     code = (
-        "import sys, time; from ebmcore.tracking import RunLock; "
+        "import sys, time; from ebmcore.runs.lock import RunLock; "
         "lock = RunLock(sys.argv[1]); lock.acquire(); "
         "print('held', flush=True); time.sleep(60)"
     )
@@ -167,7 +167,7 @@ def test_a_run_holds_its_lock_and_gives_it_back(config, tmp_path):
     extra = tmp_path / "extra.py"
     extra.write_text(
         "from pathlib import Path\n"
-        "from ebmcore import monitor\nfrom ebmcore.tracking import is_held\n"
+        "from ebmcore import monitor\nfrom ebmcore.runs.lock import is_held\n"
         "@monitor\ndef lock(view):\n"
         "    return {'held': is_held(next(Path('runs').iterdir()))}\n"
     )

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
-from ebmcore.runner import execution
+from ebmcore.runner import session as execution
 
 SKIPS = Path(__file__).with_name("skip_parts.py")
 

@@ -5,7 +5,7 @@ from ebmcore.runner.compose import compose
 from ebmcore.runner.evaluation import Evaluation, evaluate
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.group import Group
-from ebmcore.runner.result import Run
+from ebmcore.runner.run import Run
 from ebmcore.runner.seeds import resume_seeds, run_seeds
 
 __all__ = [

@@ -23,9 +23,9 @@ from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
-from ebmcore.runner.lifecycle import calls
-from ebmcore.runner.recorded import Facts, Recorded, refuse_masked, trust, without_files
-from ebmcore.runner.result import Listener, Run
+from ebmcore.runner.hook_calls import calls
+from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
+from ebmcore.runner.run import Listener, Run
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.family import is_parent
 from ebmcore.runs.provenance import changes_since

@@ -24,7 +24,7 @@ from ebmcore.monitoring.run import keep
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.recorded import Facts, Recorded
+from ebmcore.runner.reopen import Facts, Recorded
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating

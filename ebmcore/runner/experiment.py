@@ -24,7 +24,7 @@ from ebmcore.distributed.init_sync import begin_alike, share_out
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.result import Listener, Run
+from ebmcore.runner.run import Listener, Run
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
@@ -195,8 +195,8 @@ class Experiment:
         progress: bool,
         resumes: bool = False,
     ) -> Run:
-        from ebmcore.runner.execution import Execution
-        from ebmcore.runner.follower import Follower
+        from ebmcore.runner.session import Execution
+        from ebmcore.runner.worker import Follower
 
         begin_alike(ranks, parts)
         if ranks.rank:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.config import Tracking, Train
 from ebmcore.masking import mask_all
-from ebmcore.runner.lifecycle import listeners
+from ebmcore.runner.hook_calls import listeners
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.family import announce, told_parent
 from ebmcore.runs.provenance import provenance

@@ -13,7 +13,7 @@ from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.monitoring.run import Rota
-from ebmcore.runner.result import Run
+from ebmcore.runner.run import Run
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.sync import sync

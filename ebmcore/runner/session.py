@@ -35,9 +35,9 @@ from ebmcore.errors import (
 )
 from ebmcore.masking import mask
 from ebmcore.monitoring.run import Watch
-from ebmcore.runner.lifecycle import notify
-from ebmcore.runner.record import begin_record, continue_record, start_mirror
-from ebmcore.runner.result import Run
+from ebmcore.runner.hook_calls import notify
+from ebmcore.runner.run import Run
+from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
