@@ -14,7 +14,7 @@ import ebmcore
 from ebmcore import ConfigError, EbmError
 from ebmcore.cli.main import app
 from ebmcore.config import apply_overrides, parse_assignments, read_config, read_train
-from ebmcore.config.yaml_text import parse
+from ebmcore.config.yaml import parse
 from ebmcore.runner.api import prepare
 from ebmcore.runs.directory import RunDirectory, runs_folder
 from ebmcore.runs.status import read_account

@@ -3,7 +3,7 @@
 import pytest
 
 from ebmcore import ConfigError
-from ebmcore.config.yaml_text import parse, parse_value
+from ebmcore.config.yaml import parse, parse_value
 
 
 @pytest.mark.parametrize(

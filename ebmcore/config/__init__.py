@@ -1,11 +1,12 @@
 """A config: YAML and overrides -> a validated tree -> objects."""
 
-from ebmcore.config import catalog
+from ebmcore.config import torch_optim as catalog
 from ebmcore.config.build import build, loss_slots
 from ebmcore.config.cadence import Cadence
-from ebmcore.config.document import config_schema
+from ebmcore.config.core_keys import clashes, reserved
+from ebmcore.config.json_schema import config_schema
+from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
-from ebmcore.config.reserved import clashes, reserved
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.signature import component_parameters, describe
@@ -16,7 +17,6 @@ from ebmcore.config.source import (
     parse_config,
     read_config,
 )
-from ebmcore.config.tree import Config, Node
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
 
 __all__ = [

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import to_jsonable_python
 
-from ebmcore.config.extra import ClosedJsonSchema, dropped
 from ebmcore.config.signature import REQUIRED, Parameter
-from ebmcore.config.yaml_text import control_in
+from ebmcore.config.unknown_keys import ClosedJsonSchema, dropped
+from ebmcore.config.yaml import control_in
 
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ebmcore.config import yaml_text
+from ebmcore.config import yaml as yaml_text
 from ebmcore.errors import ConfigError, Problem
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ebmcore.config import catalog
+from ebmcore.config import torch_optim as catalog
+from ebmcore.config.components import PARTS
+from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.nodes import PARTS
-from ebmcore.config.reserved import clashes, reserved
 from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
