@@ -11,7 +11,7 @@ import ebmcore
 from ebmcore import hooks
 from ebmcore.cli.catalog import describe_component
 from ebmcore.kinds import OFFERED
-from ebmcore.plugins.known import KNOWN
+from ebmcore.plugins.suggestions import KNOWN
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))

@@ -19,10 +19,10 @@ from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import LAUNCHER, OFFERED
 from ebmcore.plugins.find import Found, find
-from ebmcore.plugins.known import KNOWN
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.select import Selection, select
 from ebmcore.plugins.status import Loaded, Status
+from ebmcore.plugins.suggestions import KNOWN
 
 
 class Component(NamedTuple):

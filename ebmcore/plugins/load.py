@@ -24,7 +24,7 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import raised_at
 from ebmcore.plugins.find import API, GROUP
-from ebmcore.plugins.shim import leave_shim
+from ebmcore.plugins.spawn_import import leave_shim
 from ebmcore.plugins.status import Loaded, Status
 
 
