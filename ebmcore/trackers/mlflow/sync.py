@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
-from ebmcore.runs.directory import CONFIG, RunDirectory, read_recorded
+from ebmcore.runs.directory import RunDirectory, read_recorded
+from ebmcore.runs.layout import CONFIG
 from ebmcore.runs.lock import is_held
 from ebmcore.runs.status import Account, read_account
 from ebmcore.trackers.mlflow.client import Remote
