@@ -27,8 +27,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from ebmcore.sampling import Trace
-
     Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and what to log
     Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset
 
@@ -65,6 +63,13 @@ class Sample(NamedTuple):
 
     x: Tensor  # (chains, *event), where the chains ended
     info: Any = None
+
+
+class Trace(NamedTuple):
+    """Every state that chains passed through, as `sample_chain(trace=True)` returns it."""
+
+    x: Tensor  # (kept, chains, *event)
+    info: Any  # the kernel's info with each field stacked, (kept, chains); None if it has none
 
 
 class Chains:
@@ -161,6 +166,22 @@ class RunView:
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]
+
+
+class RunInfo(Protocol):
+    """A run, or a group of runs, as hooks and errors show it: `ebmcore.Run`, `ebmcore.Group`."""
+
+    dir: Path  # its run directory
+    status: str  # RUNNING, FINISHED, FAILED or KILLED
+    metrics: dict[str, float]  # the last value of each
+    warnings: list[str]
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The id of its MLflow run; None when it has none."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as `--json` prints it."""
 
 
 class Task(NamedTuple):

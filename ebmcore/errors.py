@@ -11,8 +11,7 @@ from ebmcore.terminal.clean import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ebmcore.runner.group import Group
-    from ebmcore.runner.run import Run
+    from ebmcore.contracts import RunInfo
 
 
 class EbmError(Exception):
@@ -95,7 +94,7 @@ class GraphError(EbmError):
 class RunError(EbmError):
     """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
 
-    def __init__(self, message: str, run: Run | Group) -> None:
+    def __init__(self, message: str, run: RunInfo) -> None:
         self.run = run
         super().__init__(message)
 
@@ -106,7 +105,7 @@ class RunInterrupted(KeyboardInterrupt):
     A KeyboardInterrupt, so that a notebook or a script stops as it would for any Ctrl-C.
     """
 
-    def __init__(self, signal_number: int, run: Run | Group) -> None:
+    def __init__(self, signal_number: int, run: RunInfo) -> None:
         self.signal_number = signal_number
         self.run = run
         super().__init__(f"interrupted by signal {signal_number}; the run is in {run.dir}")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from ebmcore.runner.run import Run
+    from ebmcore.contracts import RunInfo
 
 hookspec = pluggy.HookspecMarker("ebmcore")
 hookimpl = pluggy.HookimplMarker("ebmcore")
@@ -81,20 +81,20 @@ def ebmcore_configure(config: dict[str, Any]) -> None:
 
 
 @hookspec
-def ebmcore_run_start(run: Run) -> None:
+def ebmcore_run_start(run: RunInfo) -> None:
     """A run directory exists and the first step is next."""
 
 
 @hookspec
-def ebmcore_checkpoint(run: Run, path: Path) -> None:
+def ebmcore_checkpoint(run: RunInfo, path: Path) -> None:
     """A checkpoint was written at `path`."""
 
 
 @hookspec
-def ebmcore_run_error(run: Run, error: BaseException) -> None:
+def ebmcore_run_error(run: RunInfo, error: BaseException) -> None:
     """The run is about to end as FAILED because of `error`."""
 
 
 @hookspec
-def ebmcore_run_end(run: Run, status: str) -> None:
+def ebmcore_run_end(run: RunInfo, status: str) -> None:
     """The run ended; `status` is FINISHED, FAILED or KILLED."""

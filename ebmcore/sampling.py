@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Chains, Kernel, Sample
+from ebmcore.contracts import Chains, Kernel, Sample, Trace
 
 if TYPE_CHECKING:
     from ebmcore.compile.chains import Blocks
@@ -26,13 +26,6 @@ class Sampler(NamedTuple):
     def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Sample:
         """Move the chains on from x, (chains, *event); no gradient flows through the result."""
         return run_kernel(self.kernel, energy, x, self.n_steps, generator)
-
-
-class Trace(NamedTuple):
-    """What `sample_chain` saw on its way."""
-
-    x: Tensor  # (kept, chains, *event)
-    info: Any  # the kernel's info with each field stacked, (kept, chains); None if it has none
 
 
 class StepFunction:

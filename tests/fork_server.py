@@ -21,7 +21,9 @@ import threading
 
 for name in (
     "ebmcore.cli.main",
-    "ebmcore.runner",
+    "ebmcore.runner.evaluation",
+    "ebmcore.runner.seeds",
+    "ebmcore.runner.session",
     "ebmcore.testing.report",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",

@@ -7,7 +7,7 @@
 It starts the command line alone and reads run directories, so it can be run between any two
 commits on one machine. Recorded are weights, averaged weights and chains of the last checkpoint and
 every line of metrics but for its time and pace: of every example, of a local plugin file, of
-compiled steps, two ranks, a killed and resumed run, a rollback, two seeds and a sweep of two trials.
+compiled steps, two ranks, a killed and resumed run, a rollback, two seeds, a sweep of two trials.
 """
 
 from __future__ import annotations

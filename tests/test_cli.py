@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ebmcore.runner import prepare
+from ebmcore.runner.api import prepare
 
 
 @pytest.fixture

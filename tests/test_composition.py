@@ -9,7 +9,8 @@ import torch
 import ebmcore
 from ebmcore import ConfigError
 from ebmcore.config import clashes, config_schema
-from ebmcore.runner import compose, prepare
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
 
 COMPOSED = Path(__file__).with_name("composed_parts.py")
 

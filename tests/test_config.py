@@ -6,7 +6,8 @@ import torch
 from ebmcore import ConfigError, PluginError
 from ebmcore.config import apply_overrides, read_config
 from ebmcore.config.source import parse_assignments
-from ebmcore.runner import compose, prepare
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
 
 
 def problems(config, **overrides):

@@ -4,7 +4,8 @@ import pytest
 
 import ebmcore
 from ebmcore import ConfigError
-from ebmcore.runner import compose, prepare
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
 
 LOCAL = """
 import torch

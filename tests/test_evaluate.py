@@ -98,7 +98,8 @@ def test_it_repeats_and_the_seed_is_the_samples(finished):
 def test_the_data_are_split_as_they_were(finished, config):
     run, files = finished
     found = ebmcore.evaluate(run.dir, plugins=files).metrics
-    from ebmcore.runner import compose, prepare
+    from ebmcore.runner.api import prepare
+    from ebmcore.runner.compose import compose
 
     data = compose(*prepare(config)).data
     assert found["judge/data"] == float(data.x.sum())

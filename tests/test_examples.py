@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 import ebmcore
 from ebmcore.config import config_schema, read_config
-from ebmcore.runner import compose, prepare
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
 
 pytestmark = pytest.mark.plugins
 

@@ -134,7 +134,7 @@ def test_every_contract_is_exercised_through_an_installed_plugin(everything, tmp
     assert pictures == {"landscape", "panels", "histogram_2d", "samples"}
     code = (
         "import json, sys, ebmcore\n"
-        "from ebmcore.runner import prepare\n"
+        "from ebmcore.runner.api import prepare\n"
         "config = prepare('short.yaml').config\n"
         "print(json.dumps([[n.kind, sys.modules[n.target.__module__].__file__,"
         " n.component.plugin.distribution] for n in config.nodes]))\n"

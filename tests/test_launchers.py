@@ -9,8 +9,8 @@ import pytest
 
 from ebmcore import EbmError, Host, PluginError, Task
 from ebmcore.config import build, read_config, read_node
-from ebmcore.local import Local
 from ebmcore.plugins import Selection
+from ebmcore.runner.local_launcher import Local
 
 PATIENCE = 240.0  # seconds after which what was waited for won't come
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import ebmcore
 from ebmcore import EbmError, Task
 from ebmcore.errors import DirectoryError
-from ebmcore.local import Local
+from ebmcore.runner.local_launcher import Local
 from ebmcore.runs import opened
 from ebmcore.runs.family import Told, announce
 from ebmcore.runs.layout import FILES, FOLDERS

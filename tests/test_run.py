@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, RunError
-from ebmcore.runner import compose, prepare
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
 from ebmcore.runs.directory import read_metrics
 
 

@@ -15,7 +15,7 @@ import yaml
 
 import ebmcore
 from ebmcore.errors import EbmError
-from ebmcore.local import Local
+from ebmcore.runner.local_launcher import Local
 from ebmcore.sweep import check_sweep, join_sweep
 from ebmcore.sweep.coordinator import Coordinator
 from ebmcore.sweep.definition import Budget

@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import ebmcore
 from ebmcore.checkpoint.rank_state import shares
 from ebmcore.checkpoint.serialize import unpack
 from ebmcore.contracts import Chains
@@ -25,6 +24,7 @@ from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
 from ebmcore.runs.opened import Opened
+from ebmcore.version import __version__
 
 _STATE = "state.json"
 _LARGEST_SIZE = 2**31  # of an axis of an event
@@ -93,7 +93,7 @@ def _fill(part: Opened, contents: Contents) -> None:
     manifest = {
         "step": contents.step,
         "whole": contents.whole,
-        "versions": {"ebmcore": ebmcore.__version__, "torch": str(torch.__version__)},
+        "versions": {"ebmcore": __version__, "torch": str(torch.__version__)},
         "event_shape": list(contents.event_shape),
         "sha256": hashes,
     }

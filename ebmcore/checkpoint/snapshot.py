@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from ebmcore.checkpoint.files import Checkpoint, Contents, fill_chains, fitting
@@ -40,7 +39,7 @@ def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
             "optimizer": parts.optimizer.state_dict(),
             "lr_scheduler": parts.lr_scheduler and parts.lr_scheduler.state_dict(),
             "n_averaged": None if averaged is None else averaged.n_averaged,
-            "parts": {name: part.state_dict() for name, part in stateful(parts)},
+            "parts": {name: part.state_dict() for name, part in parts.stateful},
             "loop": loop.state_dict(),
             "streams": loop.streams.state_dict(),
             "device": str(parts.device),
@@ -66,7 +65,7 @@ def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
 def own_state(loop: Loop) -> dict[str, Any]:
     """Return what a rank besides rank 0 has of its own."""
     parts = loop.parts
-    named = [(name, part) for name, part in stateful(parts) if not name.startswith("monitor ")]
+    named = [(name, part) for name, part in parts.stateful if not name.startswith("monitor ")]
     return {
         "chains": {} if parts.chains is None else parts.chains.state_dict(),
         "parts": {name: part.state_dict() for name, part in named},
@@ -95,7 +94,7 @@ def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[s
     every = shares(checkpoint, state)
     same = len(every) == loop.ranks.size
     own = every[loop.ranks.rank if same else 0]
-    for name, part in stateful(parts):
+    for name, part in parts.stateful:
         if loop.ranks.rank and name.startswith("monitor "):
             continue  # they are rank 0's
         if name not in own.get("parts", {}):
@@ -145,18 +144,6 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
         fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), place)
 
 
-def stateful(parts: Parts) -> Iterator[tuple[str, Any]]:
-    """Yield the parts besides energy and chains that have a state to save, each with a name."""
-    found = [
-        ("sampler", parts.sampler and parts.sampler.kernel),
-        *((f"loss {term.name}", term.function) for term in parts.losses),
-        *((f"monitor {entry.name}", entry.function) for entry in parts.monitors),
-    ]
-    for name, part in found:
-        if hasattr(part, "state_dict") and hasattr(part, "load_state_dict"):
-            yield name, part
-
-
 def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
     """Say which part's state can't be saved, and why, before a run is trained in vain."""
     for name, tensor in parts.energy.state_dict().items():
@@ -166,7 +153,7 @@ def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
         reason = unsaveable(tensor)
         if reason is not None:
             return "energy", f"{name!r} of its state_dict is {reason}"
-    others = [*stateful(parts), ("optimizer", parts.optimizer)]
+    others = [*parts.stateful, ("optimizer", parts.optimizer)]
     if parts.lr_scheduler is not None:
         others.append(("lr_scheduler", parts.lr_scheduler))
     for place, part in others:
@@ -195,32 +182,12 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
                 setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
     every = shares(checkpoint, state)
     own = every[loop.ranks.rank if len(every) == loop.ranks.size else 0]
-    for name, part in stateful(parts):
+    for name, part in parts.stateful:
         if not name.startswith("monitor ") and name in own["parts"]:
             with fitting(checkpoint, name):
                 part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)
     loop.forget()
-
-
-def infinite_buffers(energy: nn.Module) -> frozenset[str]:
-    """Name the buffers that hold inf or NaN by design, such as a mask; asked before training."""
-    weights = {name for name, _ in energy.named_parameters(remove_duplicate=False)}
-    held = {k: v for k, v in energy.state_dict().items() if k not in weights}
-    floats = {k: v for k, v in held.items() if isinstance(v, Tensor) and v.is_floating_point()}
-    return frozenset(name for name, value in floats.items() if not bool(value.isfinite().all()))
-
-
-def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
-    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to.
-
-    Buffers named in `besides` are not looked at.
-    """
-    chains = {} if parts.chains is None else parts.chains.state_dict()
-    weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}
-    held = (*weights.values(), *chains.values())
-    floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
-    return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())
 
 
 def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from ebmcore.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from ebmcore.runner import Evaluation
+    from ebmcore.runner.evaluation import Evaluation
 
 
 @answering
@@ -43,7 +43,7 @@ def command(
     one of them failed.
     """
     from ebmcore.config import parse_assignments
-    from ebmcore.runner import evaluate
+    from ebmcore.runner.evaluation import evaluate
 
     found = evaluate(
         run_dir,

@@ -30,6 +30,7 @@ from ebmcore.cli import (
     sweep,
 )
 from ebmcore.cli.output import lost_code, out
+from ebmcore.version import __version__
 
 
 @contextmanager
@@ -73,9 +74,7 @@ run_commands = typer.Typer(help="The run directories.", no_args_is_help=True)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import ebmcore
-
-        out(f"ebmcore {ebmcore.__version__}")
+        out(f"ebmcore {__version__}")
         raise typer.Exit(lost_code())
 
 

@@ -31,7 +31,7 @@ def command(
     from ebmcore.runs.status import read_account
 
     if is_parent(read_account(run_dir).facts):
-        from ebmcore.runner import resume_seeds
+        from ebmcore.runner.seeds import resume_seeds
 
         group = resume_seeds(
             run_dir,
@@ -45,7 +45,7 @@ def command(
     from ebmcore.train.signals import save_only_while_training
 
     with save_only_while_training():
-        from ebmcore.runner import resume
+        from ebmcore.runner.api import resume
 
         done = resume(run_dir, plugins=plugins or (), versions=versions.value)
     return Answer(done.summary(), lambda: show_run(done), stays=True)

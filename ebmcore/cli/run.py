@@ -22,7 +22,7 @@ from ebmcore.cli.seeds import (
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
-    from ebmcore.runner import Run
+    from ebmcore.runner.run import Run
 
 
 class Versions(StrEnum):
@@ -62,7 +62,9 @@ def command(
 ) -> Answer:
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
     from ebmcore.config import parse_assignments
-    from ebmcore.runner import changes, compose, prepare, run, run_seeds
+    from ebmcore.runner.api import changes, prepare, run
+    from ebmcore.runner.compose import compose
+    from ebmcore.runner.seeds import run_seeds
     from ebmcore.train.signals import save_only_while_training
 
     given = parse_assignments(overrides or [])

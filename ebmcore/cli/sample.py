@@ -28,7 +28,7 @@ def command(
     import numpy as np
     import torch
 
-    from ebmcore.runner import load
+    from ebmcore.runner.api import load
 
     file = Path(output)
     if file.suffix != ".npz":

@@ -11,7 +11,7 @@ from ebmcore.cli.output import out, say, table
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
-    from ebmcore.runner import Group
+    from ebmcore.runner.group import Group
 
 Seeds = Annotated[
     str | None,

@@ -23,8 +23,9 @@ from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
-from ebmcore.train.step import Stepped, TrainStep, differentiable_twice
+from ebmcore.train.step import TrainStep, differentiable_twice
 from ebmcore.train.timing import Account
+from ebmcore.train.types import Stepped
 
 COMPILED = "the compiled step"
 

@@ -1,4 +1,4 @@
-"""What monitors on rank 0 see of the other ranks: the last step's events and all chains."""
+"""Gather on rank 0, for its monitors, the events and the chains of all ranks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from torch import Generator, Tensor
 
 from ebmcore.contracts import Chains
 from ebmcore.distributed.comm import Ranks
-from ebmcore.train.step import Stepped
 
 
 class AllChains(Chains):
@@ -28,36 +27,27 @@ class AllChains(Chains):
         return self.everywhere.clone()
 
 
-def gathered(
-    ranks: Ranks, last: Stepped | None, chains: Chains | None
-) -> tuple[Stepped | None, Chains | None]:
-    """Return on rank 0 the last step and the chains of all ranks, its own first.
-
-    Every rank must ask; the others get back what they gave. Metrics are the rank's own.
-    """
-    if ranks.size == 1:
-        return last, chains
+def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
+    """Return on rank 0 the chains of all ranks; chains that keep nothing are returned as given."""
     kept = None if chains is None else chains.kept()
-    if chains is not None and kept is not None:
-        chains = AllChains(chains, _all(ranks, kept))
-    if last is None:
-        return last, chains
-    x_neg = None if last.x_neg is None else _all(ranks, last.x_neg)
-    return Stepped(_all(ranks, last.x), x_neg, _each(ranks, last.info), last.metrics), chains
+    if chains is None or kept is None:
+        return chains
+    return AllChains(chains, all_rows(ranks, kept))
 
 
-def _each(ranks: Ranks, info: Any) -> Any:
+def all_rows(ranks: Ranks, tensor: Tensor) -> Tensor:
+    """Return on rank 0 the rows of all ranks, (sum of rows, ...), its own first."""
+    found = ranks.rows_at_first(tensor.detach())
+    return torch.cat(found) if found else tensor
+
+
+def all_info(ranks: Ranks, info: Any) -> Any:
     """Gather the fields of a sampler's info that have a value for each chain."""
     if not hasattr(info, "_replace"):
         return info
     fields = {
-        name: _all(ranks, value)
+        name: all_rows(ranks, value)
         for name, value in info._asdict().items()
         if isinstance(value, Tensor) and value.ndim
     }
     return info._replace(**fields)
-
-
-def _all(ranks: Ranks, tensor: Tensor) -> Tensor:
-    found = ranks.rows_at_first(tensor.detach())
-    return torch.cat(found) if found else tensor

@@ -13,15 +13,24 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ebmcore.distributed.comm import Ranks
-from ebmcore.train.signals import Interrupts
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FLAGS = 4  # of the signals, of SIGUSR1, and of the clock of rank 0
+
+
+class SignalFlags(Protocol):
+    """The signals that a process received, and those that all ranks agreed on."""
+
+    number: int | None  # the signal that ends the run, agreed on
+    save: bool  # whether a checkpoint was asked for, agreed on
+    heard: int | None  # by this process
+    heard_save: bool
 
 
 class Meeting:
@@ -46,7 +55,7 @@ class Meeting:
         buffers: Sequence[Tensor],
         *,
         bound: float | None,
-        interrupts: Interrupts,
+        interrupts: SignalFlags,
         clock: Callable[[], bool] = lambda: False,
         aside: bool = False,
     ) -> None:

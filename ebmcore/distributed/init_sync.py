@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,6 @@ from ebmcore.contracts import Chains
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import RankError
-from ebmcore.train.components import Parts
 
 _ROWS = 1000  # of the data that are compared, evenly spread
 
@@ -30,23 +30,22 @@ def share_out(chains: Chains, label: str, place: Place) -> list[str]:
     ]
 
 
-def begin_alike(ranks: Ranks, parts: Parts) -> None:
-    """Give every rank rank 0's weights and buffers, and see to it that all have the same data.
+def begin_alike(ranks: Ranks, x: Tensor, modules: Iterable[nn.Module]) -> None:
+    """Give every rank the weights and buffers of rank 0, and check that all have the same data x.
 
     Those of a config are the same already; those of a script may not be. Raises RankError when the
     data differ.
     """
     if ranks.size == 1:
         return
-    digests = ranks.texts(f"{tuple(parts.data.x.shape)} {_digest(parts.data.x)}")
+    digests = ranks.texts(f"{tuple(x.shape)} {_digest(x)}")
     others = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
     if others:
         raise RankError(
             f"rank {others[0]} has other data than rank 0; each rank takes its share of one set of "
             "data, so all must read, or draw from one seed, the same"
         )
-    modules = [parts.energy, *(term.function for term in parts.losses)]
-    held = (t for m in modules if isinstance(m, nn.Module) for t in (*m.parameters(), *m.buffers()))
+    held = (t for m in modules for t in (*m.parameters(), *m.buffers()))
     ranks.from_first_(list(dict.fromkeys(held)))
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Chains
-from ebmcore.sampling import Sampler, Trace, Walk
+from ebmcore.contracts import Chains, Trace
+from ebmcore.sampling import Sampler, Walk
 
 
 class Drawer(NamedTuple):

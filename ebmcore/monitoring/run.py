@@ -22,37 +22,14 @@ from ebmcore.monitoring.figure_writer import Artist
 from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import MonitorEntry, Parts
+from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams, own_global_stream
-from ebmcore.train.step import Stepped
+from ebmcore.train.types import Stepped
 
 _TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
 
 
-class Rota:
-    """When monitors are due, which every rank knows; they run on rank 0 alone."""
-
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    def due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
-        """Whether a monitor is due after `step` training steps, switched off or not."""
-        entries = self.parts.monitors
-        return any(end or entry.every.is_due(step, steps_per_epoch) for entry in entries)
-
-    def __call__(
-        self,
-        energy: nn.Module,
-        last: Stepped | None,
-        step: int,
-        steps_per_epoch: int,
-        end: bool,
-        chains: Chains | None,
-    ) -> dict[str, float]:
-        """Run no monitor."""
-        return {}
-
-
-class Watch(Rota):
+class Watch(MonitorSchedule):
     """The monitors of a run; `warn` hears what they and their failures have to say."""
 
     def __init__(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from ebmcore import __version__, hooks
+from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import LAUNCHER, OFFERED
@@ -23,6 +23,7 @@ from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.select import Selection, select
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
+from ebmcore.version import __version__
 
 
 class Component(NamedTuple):
@@ -58,8 +59,10 @@ class Component(NamedTuple):
         return value
 
 
-_CORE = Found("ebmcore", "ebmcore.local", "ebmcore", __version__)
-_LOCAL = Component(LAUNCHER.name, "local", _CORE, "ebmcore.local:Local")  # the core's own part
+_LOCAL_LAUNCHER = "ebmcore.runner.local_launcher"
+_CORE = Found("ebmcore", _LOCAL_LAUNCHER, "ebmcore", __version__)
+# the core's own part
+_LOCAL = Component(LAUNCHER.name, "local", _CORE, f"{_LOCAL_LAUNCHER}:Local")
 
 
 class Host:

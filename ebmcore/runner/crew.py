@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ebmcore.config import build, read_config, read_node
 from ebmcore.contracts import Job, Launcher, Task
 from ebmcore.errors import ConfigError, EbmError, Problem
-from ebmcore.local import open_log
+from ebmcore.runs.logs import open_log
 from ebmcore.runs.seal import is_sealed, seal
 from ebmcore.train.signals import Interrupts
 from ebmcore.train.threads import processors

@@ -198,7 +198,7 @@ class Experiment:
         from ebmcore.runner.session import Execution
         from ebmcore.runner.worker import Follower
 
-        begin_alike(ranks, parts)
+        begin_alike(ranks, parts.data.x, parts.modules)
         if ranks.rank:
             return Follower(self, parts, options, directory, ranks, resumes=resumes).run()
         if tracking in ("off", False):

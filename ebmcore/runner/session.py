@@ -19,7 +19,7 @@ from ebmcore.checkpoint.files import (
     prune,
     write_checkpoint,
 )
-from ebmcore.checkpoint.snapshot import is_finite, put_back, roll_back, take
+from ebmcore.checkpoint.snapshot import put_back, roll_back, take
 from ebmcore.compile.policy import choose, record, training_step
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import Tracking, Train
@@ -43,7 +43,7 @@ from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.mirror import Mirror
 from ebmcore.train.components import Parts
-from ebmcore.train.divergence import Found
+from ebmcore.train.divergence import Found, is_finite
 from ebmcore.train.loop import Hands, Loop
 from ebmcore.train.progress import progress
 from ebmcore.train.rng import own_global_stream

@@ -12,7 +12,6 @@ from ebmcore.compile.policy import choose, training_step
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
-from ebmcore.monitoring.run import Rota
 from ebmcore.runner.run import Run
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
@@ -20,10 +19,11 @@ from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
 from ebmcore.train.loop import Hands, Loop
-from ebmcore.train.progress import Silent
+from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.signals import Interrupts
 from ebmcore.train.threads import choose_threads, using
+from ebmcore.train.types import Silent
 
 if TYPE_CHECKING:
     from ebmcore.runner.experiment import Experiment
@@ -91,7 +91,7 @@ class Follower:
         hands = Hands(_nothing, self._save, self._diverged, _nothing, Silent())
         with using(self.threads.number), own_global_stream(seed, self.parts.device):
             self.experiment.streams.restore_global()
-            self.loop.run(Rota(self.parts), hands)
+            self.loop.run(MonitorSchedule(self.parts), hands)
 
     def _save(self, why: str) -> None:
         hand_over(self.loop)

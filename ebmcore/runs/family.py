@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,12 +24,12 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
 from ebmcore.runs.status import Account, read_account
-from ebmcore.trackers.mlflow.target import fitting_token, recorded_target
 
 PARENT = "EBMCORE_PARENT"
 KEY = "EBMCORE_PARENT_KEY"
 RUN = "EBMCORE_PARENT_RUN"
 _TEXT = 500  # characters of a name or a key
+_TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 class Told(NamedTuple):
@@ -157,5 +158,12 @@ def _is_child(place: Path, parent: Path) -> bool:
 
 
 def _token(folder: Path) -> str | None:
-    target = recorded_target(read_account(folder).facts)
-    return None if target is None else target.token or None
+    found = read_account(folder).facts.get("mlflow")
+    if not isinstance(found, Mapping) or not (found.get("uri") and isinstance(found["uri"], str)):
+        return None
+    return fitting_token(found.get("token"))
+
+
+def fitting_token(token: Any) -> str | None:
+    """Return a token that may be the value of the tag `ebmcore.run`, None for anything else."""
+    return token if isinstance(token, str) and _TOKEN.fullmatch(token) else None

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ebmcore
 from ebmcore.errors import DirectoryError
 from ebmcore.plugins import Host, Status
 from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
+from ebmcore.version import __version__
 
 
 def provenance(host: Host | None) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def provenance(host: Host | None) -> dict[str, Any]:
 
     return {
         "versions": {
-            "ebmcore": ebmcore.__version__,
+            "ebmcore": __version__,
             "torch": str(torch.__version__),
             "python": platform.python_version(),
         },

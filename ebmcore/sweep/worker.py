@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ebmcore.errors import EbmError, RunError, RunInterrupted
-from ebmcore.runner import Group, Run, resume, resume_seeds, run, run_seeds
+from ebmcore.runner.api import resume, run
+from ebmcore.runner.group import Group
+from ebmcore.runner.run import Run
+from ebmcore.runner.seeds import resume_seeds, run_seeds
 from ebmcore.runs.directory import runs_folder
 from ebmcore.runs.family import KEY, PARENT, RUN, recorded_parent
 from ebmcore.runs.status import read_account

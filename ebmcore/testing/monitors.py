@@ -18,8 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.config import Cadence
-from ebmcore.contracts import RunView
-from ebmcore.sampling import Trace
+from ebmcore.contracts import RunView, Trace
 from ebmcore.testing.failures import require
 from ebmcore.testing.models import ExactSampler, Gaussian, Normal
 from ebmcore.testing.observed import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -70,12 +70,32 @@ class Parts:
         return any("x_neg" in term.slots for term in self.losses)
 
     @property
+    def modules(self) -> list[nn.Module]:
+        """The energy, and the losses that are modules."""
+        losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
+        return [self.energy, *losses]
+
+    @property
     def parameters(self) -> list[nn.Parameter]:
         """All that the optimiser moves: the energy's parameters and the losses' own."""
-        losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
-        modules = [self.energy, *losses]
-        found = (p for module in modules for p in module.parameters() if p.requires_grad)
+        found = (p for module in self.modules for p in module.parameters() if p.requires_grad)
         return list(dict.fromkeys(found))  # a loss may hold the energy itself
+
+    @property
+    def buffers(self) -> list[Tensor]:
+        """The buffers that a forward pass may write to, such as running means."""
+        return list(dict.fromkeys(b for module in self.modules for b in module.buffers()))
+
+    @property
+    def stateful(self) -> list[tuple[str, Any]]:
+        """The parts besides energy and chains that have a state to save, each with a name."""
+        found = [
+            ("sampler", self.sampler and self.sampler.kernel),
+            *((f"loss {term.name}", term.function) for term in self.losses),
+            *((f"monitor {entry.name}", entry.function) for entry in self.monitors),
+        ]
+        methods = ("state_dict", "load_state_dict")
+        return [(name, part) for name, part in found if all(hasattr(part, m) for m in methods)]
 
     def label(self, kind: str) -> str:
         """Name the part of a kind, with its plugin if it came from one."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
 
 from ebmcore.errors import DivergenceError
 from ebmcore.train.components import Parts
@@ -77,3 +80,23 @@ def _label(parts: Parts, name: str) -> str:
         **{f"loss/{term.name}": term.label for term in parts.losses},
     }
     return labels.get(name, "training")
+
+
+def infinite_buffers(energy: nn.Module) -> frozenset[str]:
+    """Name the buffers that hold inf or NaN by design, such as a mask; asked before training."""
+    weights = {name for name, _ in energy.named_parameters(remove_duplicate=False)}
+    held = {k: v for k, v in energy.state_dict().items() if k not in weights}
+    floats = {k: v for k, v in held.items() if isinstance(v, Tensor) and v.is_floating_point()}
+    return frozenset(name for name, value in floats.items() if not bool(value.isfinite().all()))
+
+
+def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
+    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to.
+
+    Buffers named in `besides` are not looked at.
+    """
+    chains = {} if parts.chains is None else parts.chains.state_dict()
+    weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}
+    held = (*weights.values(), *chains.values())
+    floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
+    return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())

@@ -12,22 +12,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ebmcore.checkpoint.snapshot import infinite_buffers, is_finite, stateful
 from ebmcore.config import Cadence, Train
 from ebmcore.distributed.comm import Ranks
-from ebmcore.distributed.gather import gathered
 from ebmcore.distributed.gradient_sync import Meeting
 from ebmcore.distributed.rank import Place
-from ebmcore.monitoring.run import Rota
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import Parts, blame
-from ebmcore.train.divergence import Found, beyond_bound, first_non_finite
+from ebmcore.train.divergence import (
+    Found,
+    beyond_bound,
+    first_non_finite,
+    infinite_buffers,
+    is_finite,
+)
 from ebmcore.train.ema import Average
-from ebmcore.train.progress import Silent
+from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import DATA_ORDER, Streams, own_global_stream
 from ebmcore.train.signals import Interrupts
-from ebmcore.train.step import Stepped, TrainStep
+from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import Account
+from ebmcore.train.types import Silent, Stepped, gathered
 
 
 class Hands(NamedTuple):
@@ -93,7 +97,7 @@ class Loop:
         return Meeting(
             self.ranks,
             self.parts.parameters,
-            self._all_buffers(),
+            self.parts.buffers,
             bound=self.train.clip_grad_norm,
             interrupts=self.interrupts,
             clock=self._is_late,
@@ -105,7 +109,7 @@ class Loop:
         """Passes over the data done."""
         return self.step / self.steps_per_epoch
 
-    def run(self, watch: Rota, hands: Hands) -> None:
+    def run(self, watch: MonitorSchedule, hands: Hands) -> None:
         """Train to the last step, or until a signal; the end's checkpoint is written here, too."""
         self.clock = self.saved_at = time.perf_counter()
         if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
@@ -207,7 +211,7 @@ class Loop:
 
         They are all the energy's and those of the losses that are modules.
         """
-        return [(buffer, buffer.clone()) for buffer in self._all_buffers()]
+        return [(buffer, buffer.clone()) for buffer in self.parts.buffers]
 
     def _states(self) -> list[tuple[Any, Any]]:
         """Return the parts that remember something of a step before it is applied, and copies.
@@ -216,17 +220,12 @@ class Loop:
         """
         found: list[Any] = [
             part
-            for name, part in stateful(self.parts)
+            for name, part in self.parts.stateful
             if not (name.startswith("monitor ") or isinstance(part, nn.Module))
         ]
         if self.one_step.keeps_early and self.parts.chains is not None:
             found.append(self.parts.chains)
         return [(part, copy.deepcopy(part.state_dict())) for part in found]
-
-    def _all_buffers(self) -> list[Tensor]:
-        modules = [self.parts.energy, *(term.function for term in self.parts.losses)]
-        found = (b for m in modules if isinstance(m, nn.Module) for b in m.buffers())
-        return list(dict.fromkeys(found))
 
     def _wrong_in(self, proposal: Stepped, step: int) -> Found | None:
         """Look at a step's numbers before it is applied: the host copy that `skip` asks for."""
@@ -345,7 +344,9 @@ class Loop:
         means = {name: row[0] for name, row in zip(found, rows, strict=True)}
         return means, {name: row[1] for name, row in zip(found, rows, strict=True)}
 
-    def _look(self, watch: Rota, last: Stepped | None, hands: Hands, *, end: bool) -> None:
+    def _look(
+        self, watch: MonitorSchedule, last: Stepped | None, hands: Hands, *, end: bool
+    ) -> None:
         began = time.perf_counter()
         chains, due = self.parts.chains, watch.due(self.step, self.steps_per_epoch, end)
         if due:  # the monitors are rank 0's, and see what all ranks have

@@ -7,28 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from ebmcore import terminal
+from ebmcore.train.types import Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 _SECONDS = 10.0  # between two plain lines
-
-
-class Silent:
-    """Shows nothing."""
-
-    def __enter__(self) -> Silent:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        return None
-
-    def update(self, step: int, loss: float, gap: float | None, rate: float) -> None:
-        """Show how far the run is."""
-
-    def say(self, text: str) -> None:
-        """Show a line of text."""
 
 
 class Lines(Silent):

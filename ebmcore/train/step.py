@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,18 +19,10 @@ from ebmcore.train.fused import fuse
 from ebmcore.train.optim import bare_step
 from ebmcore.train.rng import Streams
 from ebmcore.train.timing import Account, Evaluations
+from ebmcore.train.types import Stepped
 
 GRADIENT = "the gradient of the losses"
 MEETING = "the average over the ranks, and waiting for it"
-
-
-class Stepped(NamedTuple):
-    """What one step leaves behind; metrics stay tensors on the device."""
-
-    x: Tensor  # (batch, *event), with the noise that was added
-    x_neg: Tensor | None  # (batch, *event)
-    info: Any  # of the sampler's last step
-    metrics: dict[str, Tensor]  # scalars
 
 
 @contextmanager

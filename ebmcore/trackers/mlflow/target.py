@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import mask, mask_all
+from ebmcore.runs.family import fitting_token
 from ebmcore.runs.seal import is_sealed, seal
 from ebmcore.trackers.mlflow.uris import whole_uri
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 RUN_TAG = "ebmcore.run"  # its value stands once in all of MLflow
-_TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 _ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
 _TEXT = 5000  # characters of a tag's value that every MLflow takes
 
@@ -89,11 +89,6 @@ def new_target(tracking: Tracking, run: str, directory: str, tags: Mapping[str, 
     experiment = tracking.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or run
     told = {**tags, **tracking.tags}
     return Target(tracking_uri(tracking), mask(experiment), new_token(directory), mask_all(told))
-
-
-def fitting_token(token: Any) -> str | None:
-    """Return what may be the value of the tag `ebmcore.run`, None for anything else."""
-    return _fitting(_TOKEN, token)
 
 
 def plain_tags(tags: Any) -> dict[str, str]:

@@ -7,30 +7,13 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
 
 from ebmcore.contracts import Task
 from ebmcore.errors import EbmError
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.logs import open_log
 from ebmcore.types import PositiveFloat
 
 _POLL = 0.02  # seconds between two looks at processes that are to end
-
-
-def open_log(log: Path) -> BinaryIO:
-    """Open a task's log, in its folder, to be added to; the caller closes it.
-
-    Neither may be a link: a run directory, in which logs lie, may be somebody else's. Raises
-    EbmError when one is, or stands for another file than a plain one, and OSError.
-
-    Example:
-        >>> with open_log(task.log) as log:
-        ...     subprocess.Popen(task.argv, stdout=log, stderr=subprocess.STDOUT)
-    """
-    folder = log.absolute().parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return Inside(folder.parent).open_log(f"{folder.name}/{log.name}")
 
 
 class LocalJob:

@@ -1,0 +1,33 @@
+"""When monitors are due; the loop asks it on every rank, `monitoring.run` runs them on rank 0."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ebmcore.contracts import Chains
+from ebmcore.train.components import Parts
+from ebmcore.train.types import Stepped
+
+
+class MonitorSchedule:
+    """The steps at which monitors are due, the same on every rank; by itself it runs none."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
+        """Whether a monitor is due after `step` training steps, switched off or not."""
+        entries = self.parts.monitors
+        return any(end or entry.every.is_due(step, steps_per_epoch) for entry in entries)
+
+    def __call__(
+        self,
+        energy: nn.Module,
+        last: Stepped | None,
+        step: int,
+        steps_per_epoch: int,
+        end: bool,
+        chains: Chains | None,
+    ) -> dict[str, float]:
+        """Run no monitor."""
+        return {}

@@ -1,0 +1,52 @@
+"""The values that a training loop hands to others: a finished step, and a progress display."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from ebmcore.contracts import Chains
+from ebmcore.distributed.comm import Ranks
+from ebmcore.distributed.gather import all_chains, all_info, all_rows
+
+
+class Stepped(NamedTuple):
+    """The tensors that one training step leaves behind; metrics stay on the device."""
+
+    x: Tensor  # (batch, *event), with the noise that was added
+    x_neg: Tensor | None  # (batch, *event)
+    info: Any  # of the sampler's last step
+    metrics: dict[str, Tensor]  # scalars
+
+
+def gathered(
+    ranks: Ranks, last: Stepped | None, chains: Chains | None
+) -> tuple[Stepped | None, Chains | None]:
+    """Return on rank 0 the last step and the chains of all ranks, its own first.
+
+    Every rank must call it; the others get back what they gave. Metrics are the rank's own.
+    """
+    if ranks.size == 1:
+        return last, chains
+    chains = all_chains(ranks, chains)
+    if last is None:
+        return last, chains
+    x_neg = None if last.x_neg is None else all_rows(ranks, last.x_neg)
+    return Stepped(all_rows(ranks, last.x), x_neg, all_info(ranks, last.info), last.metrics), chains
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def update(self, step: int, loss: float, gap: float | None, rate: float) -> None:
+        """Show how far the run is."""
+
+    def say(self, text: str) -> None:
+        """Show a line of text."""
