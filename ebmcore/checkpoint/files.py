@@ -16,10 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ebmcore.checkpoint.rank_state import shares
 from ebmcore.checkpoint.serialize import unpack
-from ebmcore.contracts import Chains
-from ebmcore.distributed.rank import Place
 from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
@@ -258,31 +255,6 @@ def fitting(checkpoint: Checkpoint, part: str) -> Iterator[None]:
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise EbmError(f"{checkpoint.path}: its state doesn't fit {part}: {what}") from error
-
-
-def fill_chains(
-    chains: Chains,
-    checkpoint: Checkpoint,
-    state: Mapping[str, Any],
-    device: torch.device,
-    part: str,
-    place: Place = Place(),  # noqa: B008 (it can't be changed)
-) -> None:
-    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be.
-
-    Each rank takes its own again; where there were more or fewer ranks, the chains of all are
-    dealt anew.
-    """
-    every = shares(checkpoint, state)
-    with fitting(checkpoint, part):
-        held = [
-            {k: v.to(device) if isinstance(v, Tensor) else v for k, v in share["chains"].items()}
-            for share in every
-        ]
-        if len(held) == place.size:
-            chains.load_state_dict(held[place.rank])
-        else:
-            chains.deal(held, place.rank, place.size)
 
 
 def _names(folder: Path) -> list[str]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.serialize import pack, unpack
+from ebmcore.contracts import Chains
+from ebmcore.distributed.rank import Place
 from ebmcore.errors import EbmError, RankError
-
-if TYPE_CHECKING:
-    from ebmcore.checkpoint.files import Checkpoint
-    from ebmcore.train.components import Parts
-    from ebmcore.train.loop import Loop
+from ebmcore.train.components import Parts
+from ebmcore.train.loop import Loop
 
 OWN = ("chains", "parts", "loop", "streams", "device")  # of each rank's state
 
@@ -77,6 +77,31 @@ def shares(checkpoint: Checkpoint, state: Mapping[str, Any]) -> list[dict[str, A
             raise EbmError(f"{checkpoint.path}: the state of rank {rank} lacks a part")
         found.append(own)
     return found
+
+
+def fill_chains(
+    chains: Chains,
+    checkpoint: Checkpoint,
+    state: Mapping[str, Any],
+    device: torch.device,
+    part: str,
+    place: Place = Place(),  # noqa: B008 (it can't be changed)
+) -> None:
+    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be.
+
+    Each rank takes its own again; where there were more or fewer ranks, the chains of all are
+    dealt anew.
+    """
+    every = shares(checkpoint, state)
+    with fitting(checkpoint, part):
+        held = [
+            {k: v.to(device) if isinstance(v, Tensor) else v for k, v in share["chains"].items()}
+            for share in every
+        ]
+        if len(held) == place.size:
+            chains.load_state_dict(held[place.rank])
+        else:
+            chains.deal(held, place.rank, place.size)
 
 
 def mean_of_waiting(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ebmcore.checkpoint.files import Checkpoint, Contents, fill_chains, fitting
-from ebmcore.checkpoint.rank_state import collect, mean_of_waiting, shares
+from ebmcore.checkpoint.files import Checkpoint, Contents, fitting
+from ebmcore.checkpoint.rank_state import collect, fill_chains, mean_of_waiting, shares
 from ebmcore.checkpoint.serialize import pack, unsaveable
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import EbmError

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore.checkpoint.files import Checkpoint, fill_chains
+from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.rank_state import fill_chains
 from ebmcore.config import Node, Source, apply_overrides, plugin_selection
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
