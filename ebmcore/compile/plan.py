@@ -7,12 +7,14 @@ out, by name and with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ebmcore.compile.batched_noise import Noise, Noises
 from ebmcore.compile.functions import (
     Handed,
     Judged,
@@ -27,11 +29,7 @@ from ebmcore.compile.graph import LONGEST, Graph
 from ebmcore.compile.rng_replay import HandedIn, Script, Watching
 from ebmcore.compile.verify import check_judged, check_samples
 from ebmcore.errors import GraphError
-from ebmcore.train.components import Parts
-from ebmcore.train.step import stream_of
-
-if TYPE_CHECKING:
-    from ebmcore.compile.step import CompiledStep
+from ebmcore.train.step import TrainStep, stream_of
 
 COMPILING = "compiling"
 _WHOLE = "the whole step"
@@ -57,18 +55,71 @@ class Seen(NamedTuple):
     end: Moment
 
 
-class Search:
-    """One search; `why` says afterwards what was left out."""
+class Plan(NamedTuple):
+    """How steps are taken, and how their randomness is drawn beforehand."""
 
-    def __init__(self, step: CompiledStep) -> None:
+    ways: Ways = Ways()
+    sampler: Script = Script()  # of a sampler that takes its steps itself
+    losses: Script = Script()
+    left_out: Mapping[str, str] = MappingProxyType({})  # part -> why it isn't compiled
+
+
+def find_plan(
+    step: TrainStep,
+    backend: str,
+    noise: Noise,
+    x: Tensor,
+    y: Tensor | None,
+    start: Tensor | None,
+    number: int,
+) -> Plan:
+    """Find how steps like this one can be taken; streams, buffers and gradients stay as they were.
+
+    Args:
+        step: Takes steps eagerly.
+        backend: As of `Graph`.
+        noise: Draws the noise of the step's kernel.
+        x: The batch, (batch, *event), and its labels y, (batch,).
+        start: Where the chains begin, (chains, *event); None when no loss asks for samples.
+        number: The steps done before.
+    """
+    return _Search(step, backend, noise).plan(x, y, start, number)
+
+
+def draw(step: TrainStep, plan: Plan, noise: Noise, start: Tensor | None, number: int) -> Handed:
+    """Draw what the graphs will need, as the eager step would have drawn it."""
+    noises: Noises = ()
+    draws: list[Tensor] = []
+    losses: list[Tensor] = []
+    sampler, ways = step.parts.sampler, plan.ways
+    if start is not None and sampler is not None and (ways.whole or ways.move):
+        with step.account(step.parts.label("sampler"), number + 1):
+            if hasattr(sampler.kernel, "sample"):
+                draws = plan.sampler.read(step.streams)
+            else:
+                noises = noise(start, step.streams("sampler"), sampler.n_steps)
+    if ways.whole or ways.judge:
+        losses = plan.losses.read(step.streams)
+    return Handed(noises, draws, losses)
+
+
+class _Search:
+    """One search: it tries the step's functions as graphs and notes why one is left out."""
+
+    def __init__(self, step: TrainStep, backend: str, noise: Noise) -> None:
         self.of = step
+        self.backend = backend
+        self.noise = noise
         self.parts = step.parts
+        self.buffers = step.parts.buffers
+        self.sampler_script = Script()
+        self.losses_script = Script()
         self.why: dict[str, str] = {}
         self.sampler = self.parts.label("sampler")
         self.losses = " and ".join(term.label for term in self.parts.losses)
 
-    def ways(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Ways:
-        """Find how such steps can be taken; streams, buffers and gradients stay as they were."""
+    def plan(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Plan:
+        """Take the step eagerly, and then as graphs from the same draws."""
         for purpose in ("sampler", *(stream_of(term) for term in self.parts.losses)):
             self.of.streams(purpose)  # so that each is there before and after
         begin = self._moment()
@@ -81,10 +132,14 @@ class Search:
         seen = Seen(x, y, start, x_neg, step, begin, between, self._moment())
         try:
             with self.of.account(COMPILING), self.of.derivatives():
-                return self._best(seen, self._can_move(seen, sampler), self._can_judge(losses))
+                ways = self._best(seen, self._can_move(seen, sampler), self._can_judge(losses))
+                return self._planned(ways)
         finally:
             self._back_to(begin)
             self.parts.optimizer.zero_grad(set_to_none=True)
+
+    def _planned(self, ways: Ways) -> Plan:
+        return Plan(ways, self.sampler_script, self.losses_script, self.why)
 
     def _best(self, seen: Seen, can_move: bool, can_judge: bool) -> Ways:
         steps = 0 if seen.start is None or not self.parts.sampler else self.parts.sampler.n_steps
@@ -111,7 +166,7 @@ class Search:
             self.why[self.sampler] = f"it takes its {sampler.n_steps} steps itself, in `sample`"
             return False
         script = self._script(watched, self.sampler)
-        self.of.sampler_script = script or Script()
+        self.sampler_script = script or Script()
         return script is not None
 
     def _can_judge(self, watched: Watching) -> bool:
@@ -120,7 +175,7 @@ class Search:
         if unfit:
             return False
         script = self._script(watched, self.losses)
-        self.of.losses_script = script or Script()
+        self.losses_script = script or Script()
         return script is not None
 
     def _script(self, watched: Watching, label: str) -> Script | None:
@@ -166,7 +221,7 @@ class Search:
         return graph if self._agrees(self.losses, ways, seen, at, seen.end, compare) else None
 
     def _graph(self, function: Callable[..., Any]) -> Graph:
-        return Graph(function, self.parts.device, backend=self.of.backend)
+        return Graph(function, self.parts.device, backend=self.backend)
 
     def _agrees(
         self,
@@ -180,7 +235,7 @@ class Search:
         """Whether a graph draws and computes what was seen; if not, note why."""
         self._back_to(begin)
         try:
-            compare(self.of.draw(ways, seen.start, seen.step))
+            compare(draw(self.of, self._planned(ways), self.noise, seen.start, seen.step))
             now = self.of.streams.positions()
             if not all(torch.equal(a, b) for a, b in zip(now, end.streams, strict=True)):
                 raise GraphError("in a graph it draws from torch's generators in another order")
@@ -201,17 +256,10 @@ class Search:
         return Judged(metrics, [parameter.grad for parameter in self.of.parameters])
 
     def _moment(self) -> Moment:
-        return Moment(self.of.streams.positions(), [b.clone() for b in self.of.buffers])
+        return Moment(self.of.streams.positions(), [b.clone() for b in self.buffers])
 
     def _back_to(self, moment: Moment) -> None:
         self.of.streams.rewind(moment.streams)
         with torch.no_grad():
-            for buffer, before in zip(self.of.buffers, moment.buffers, strict=True):
+            for buffer, before in zip(self.buffers, moment.buffers, strict=True):
                 buffer.copy_(before)
-
-
-def buffers_of(parts: Parts) -> list[Tensor]:
-    """Return the buffers that a step may write to: the energy's and the losses'."""
-    modules = [parts.energy, *(term.function for term in parts.losses)]
-    found = (b for m in modules if isinstance(m, nn.Module) for b in m.buffers())
-    return list(dict.fromkeys(found))

@@ -1,29 +1,27 @@
 """The training step in as few compiled graphs as can be; what can't be traced stays eager.
 
-What can be is found at the first step, by `Search`, before anything has moved. Every step, the
+`plan` finds it at the first step, before anything has moved. Every step, the
 first one too, is then taken in that way, so a run that is resumed is the run never stopped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ebmcore.compile.batched_noise import Noise, Noises
-from ebmcore.compile.functions import Handed, Judged, LongWalk, Ways
+from ebmcore.compile.batched_noise import Noise
+from ebmcore.compile.functions import Judged, LongWalk
 from ebmcore.compile.graph import Graph
-from ebmcore.compile.plan import Search, buffers_of
-from ebmcore.compile.rng_replay import Script
+from ebmcore.compile.plan import Plan, draw, find_plan
 from ebmcore.compile.verify import same
 from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
-from ebmcore.train.step import TrainStep, differentiable_twice
+from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import Account
 from ebmcore.train.types import Stepped
 
@@ -55,30 +53,27 @@ class CompiledStep(TrainStep):
         super().__init__(parts, train, streams, averaged, account)
         self.backend = backend
         self.warn = warn
-        self.ways: Ways | None = None  # found at the first step
+        self.plan: Plan | None = None  # found at the first step
         self.left_out: dict[str, str] = {}
         self.noise = Noise(None if parts.sampler is None else parts.sampler.kernel)
-        self.sampler_script = Script()
-        self.losses_script = Script()
-        self.buffers = buffers_of(parts)
+        self.buffers = parts.buffers
         if self.not_fused:
             self.left_out[f"optimizer {type(parts.optimizer).__name__}"] = self.not_fused
 
     @property
     def mode(self) -> str:
         """How steps are taken: `step`, `blocks` or `eager`; till the first one, what is hoped."""
-        return "step" if self.ways is None else self.ways.mode
+        return "step" if self.plan is None else self.plan.ways.mode
 
     def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
         """Do what `compute` does, from where the chains begin."""
-        if self.ways is None:
-            search = Search(self)
-            self.ways = search.ways(x, y, start, step)
-            self._tell(search.why)
-        ways = self.ways
+        if self.plan is None:
+            self.plan = find_plan(self, self.backend, self.noise, x, y, start, step)
+            self._tell(self.plan.left_out)
+        ways = self.plan.ways
         if ways.mode == "eager":
             return super().work(x, y, start, step)
-        handed = self.draw(ways, start, step)
+        handed = draw(self, self.plan, self.noise, start, step)
         if ways.whole is not None:
             x_neg, info, judged = self._called(ways.whole, step, start, x, y, handed)
             return Stepped(x, x_neg, info, self._left(judged))
@@ -100,23 +95,6 @@ class CompiledStep(TrainStep):
             parameter.grad = gradient
         return judged.metrics
 
-    def draw(self, ways: Ways, start: Tensor | None, step: int) -> Handed:
-        """Draw what the graphs will need, as the eager step would have drawn it."""
-        noises: Noises = ()
-        draws: list[Tensor] = []
-        losses: list[Tensor] = []
-        sampler = self.parts.sampler
-        if start is not None and sampler is not None and (ways.whole or ways.move):
-            with self.account(self.parts.label("sampler"), step + 1):
-                if hasattr(sampler.kernel, "sample"):
-                    draws = self.sampler_script.read(self.streams)
-                else:
-                    stream = self.streams("sampler")
-                    noises = self.noise(start, stream, sampler.n_steps)
-        if ways.whole or ways.judge:
-            losses = self.losses_script.read(self.streams)
-        return Handed(noises, draws, losses)
-
     def _called(self, graph: Graph | LongWalk, step: int, *args: Any) -> Any:
         """Call a graph; when it fails, or a new trace of it differs, do the same by hand."""
         traced = graph.traced
@@ -133,18 +111,14 @@ class CompiledStep(TrainStep):
             buffer.copy_(before)
         if not why:
             return graph(*args)
-        self.ways = Ways()
+        self.plan = Plan()
         self._tell({COMPILED: f"at step {step + 1}, {why}"})
         with self.account("the losses or the sampler", step + 1), self.derivatives():
             return graph.function(*args)
 
-    def derivatives(self) -> AbstractContextManager[None]:
-        """Return a context in which the losses can be differentiated as often as they are."""
-        return differentiable_twice() if self.second_order else nullcontext()
-
-    def _tell(self, why: dict[str, str]) -> None:
-        """Say, once, what is left out."""
-        self.left_out |= why
+    def _tell(self, why: Mapping[str, str]) -> None:
+        """Warn once of the parts that are left out."""
+        self.left_out.update(why)
         if why:
             reasons = "; ".join(f"{part}: {text}" for part, text in why.items())
             self.warn(f"not all of the training step is compiled. {reasons}")

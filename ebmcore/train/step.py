@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -92,13 +92,17 @@ class TrainStep:
     ) -> dict[str, Tensor]:
         """Take the losses, leave their gradient in the parameters, and return the metrics."""
         self.parts.optimizer.zero_grad(set_to_none=True)
-        with differentiable_twice() if self.second_order else nullcontext():
+        with self.derivatives():
             total, metrics = self.objective(x, x_neg, y, step)
             with self.account(GRADIENT, step + 1):
                 total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
         return metrics
+
+    def derivatives(self) -> AbstractContextManager[None]:
+        """Return a context in which the losses can be differentiated as often as they need."""
+        return differentiable_twice() if self.second_order else nullcontext()
 
     def apply(self, proposal: Stepped, step: int) -> None:
         """Keep the chains' ends, move the weights, and then their average."""
