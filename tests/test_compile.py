@@ -110,7 +110,7 @@ def test_a_whole_step_is_one_graph(loss, parts):
     assert compiled.mode == "step"
     assert not heard
     assert compiled.left_out == {}
-    assert compiled.ways.whole.traced == 1
+    assert compiled.plan.ways.whole.traced == 1
 
 
 def test_a_buffer_moves_once_a_step():
@@ -152,8 +152,8 @@ def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, w
 def test_a_long_walk_is_one_graph_called_again_and_again():
     compiled, heard = both(made.gap, **SAMPLED, n_steps=33)
     assert (compiled.mode, heard) == ("blocks", [])
-    assert compiled.ways.move.size == 11
-    assert compiled.ways.move.traced == 1
+    assert compiled.plan.ways.move.size == 11
+    assert compiled.plan.ways.move.traced == 1
 
 
 def test_a_loss_that_changes_is_traced_again():
@@ -168,7 +168,7 @@ def test_a_loss_that_changes_is_traced_again():
         switch.mode = "second"
         found.append(advance(step, range(2, 4)))
     assert_alike(eager, found[0], compiled, found[1])
-    assert compiled.ways.whole.traced == 2
+    assert compiled.plan.ways.whole.traced == 2
 
 
 def test_a_part_that_fails_later_is_blamed_and_nothing_is_half_done():
@@ -212,7 +212,7 @@ def test_a_compiled_step_brings_no_number_to_the_host(optimizer, counts):
         advance(step, range(2, 4))
     copies = [e.count for e in seen.key_averages() if e.key == "aten::_local_scalar_dense"]
     assert copies == [2 * (1 + counts)]
-    assert step.ways.mode == "step"
+    assert step.plan.ways.mode == "step"
 
 
 def test_nothing_is_brought_to_the_host_on_a_device_that_has_no_numbers():
@@ -354,4 +354,4 @@ def test_compiled_kernels_take_the_steps_of_eager_ones():
     compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
     assert_alike(eager, advance(eager), compiled, advance(compiled))
     assert compiled.mode == "step"
-    assert compiled.ways.whole._link is not None
+    assert compiled.plan.ways.whole._link is not None
