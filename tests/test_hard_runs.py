@@ -12,6 +12,7 @@ from torch import nn
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, Kernel, RunError, sample_chain
+from ebmcore.runner.api import prepare
 
 HARD = Path(__file__).with_name("hard_parts.py")
 
@@ -126,7 +127,7 @@ def test_refused_before_anything_is_written(config, tmp_path, change, message):
 
 
 def test_a_childs_class_and_an_alias_are_not_offers(config):
-    found = ebmcore.runner.prepare(config).host.components("energy")
+    found = prepare(config).host.components("energy")
     assert [c.name for c in found if c.plugin.name == "hard_parts"] == ["factory", "parent"]
 
 

@@ -116,8 +116,10 @@ def run(
             experiment = compose(*prepared)
         experiment.warnings.extend(changed)
         _listen(experiment, listener, ranks)
-        options = _options(prepared.config)
-        return experiment.run(runs_dir=runs_dir, progress=progress, profile=profile, **options)
+        train, tracking = prepared.config.train, prepared.config.tracking
+        return experiment.run_with(
+            train, tracking, runs_dir=runs_dir, progress=progress, profile=profile
+        )
 
 
 def resume(
@@ -150,9 +152,9 @@ def resume(
             # all ranks do what rank 0 read, whatever it writes meanwhile
             if ranks.word(str(facts.get("status"))) == "FINISHED":
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written
-            experiment, options = _recomposed(directory, ranks, plugins, versions)
+            experiment, config = _recomposed(directory, ranks, plugins, versions)
         _listen(experiment, listener, ranks)
-        return experiment.resume(run_dir, progress=progress, **options)
+        return experiment.resume_with(run_dir, config.train, config.tracking, progress=progress)
 
 
 def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> None:
@@ -167,8 +169,8 @@ def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> 
 
 def _recomposed(
     directory: RunDirectory, ranks: Ranks, plugins: Sequence[str], versions: str
-) -> tuple[Experiment, dict[str, Any]]:
-    """Make the experiment of a run again, and the options that it was run with."""
+) -> tuple[Experiment, Config]:
+    """Make the experiment of a run again, and the config that it was run with."""
     with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
         facts = directory.read()
     if not facts.get("from_config"):
@@ -180,7 +182,7 @@ def _recomposed(
     changed = changes(prepared, versions)
     experiment = compose(*prepared)
     experiment.warnings.extend(changed)
-    return experiment, _options(prepared.config)
+    return experiment, prepared.config
 
 
 def prepare_again(
@@ -199,12 +201,6 @@ def prepare_again(
         if not files:
             raise
         raise EbmError(trust(error, source, files)) from error
-
-
-def _options(config: Config) -> dict[str, Any]:
-    """Return what an experiment's run takes of a config."""
-    tracking = "off" if config.tracking is None else config.tracking
-    return {"tracking": tracking, **{k: getattr(config.train, k) for k in config.record["train"]}}
 
 
 def changes(prepared: Prepared, versions: str) -> list[str]:

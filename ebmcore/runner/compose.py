@@ -16,8 +16,8 @@ from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.experiment import Experiment, Origin
-from ebmcore.sampling import as_chains, as_kernel
+from ebmcore.runner.experiment import Experiment
+from ebmcore.runner.spec import Origin
 from ebmcore.train.components import LossTerm, MonitorEntry
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams, derive, own_global_stream
@@ -63,8 +63,8 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
         data=data,
         energy=energy,
         loss=[_term(node, make(node)) for node in config.losses],
-        sampler=_kernel(config.sampler, make(config.sampler)),
-        chains=_chains(config.chains, make(config.chains)),
+        sampler=make(config.sampler),
+        chains=make(config.chains),
         optimizer=partial(config.optimizer.target, **config.optimizer.values),
         lr_scheduler=_schedule(config.lr_scheduler),
         lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
@@ -168,24 +168,6 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
             what = f"{type(error).__name__}: {error} ({raised_at(error)})"
             message = f"{node.label} can't give its data: {what}"
             raise ConfigError([Problem(node.path, message, node.where)]) from error
-
-
-def _kernel(node: Node | None, sampler: Any) -> Any:
-    if node is None:
-        return None
-    try:
-        return as_kernel(sampler)
-    except TypeError as error:
-        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
-
-
-def _chains(node: Node | None, chains: Any) -> Any:
-    if node is None:
-        return None
-    try:
-        return as_chains(chains)
-    except TypeError as error:
-        raise ConfigError([Problem(node.path, str(error), node.where)]) from error
 
 
 def _term(node: Node, loss: Any) -> LossTerm:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -23,8 +22,10 @@ from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import begin_alike, share_out
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
-from ebmcore.plugins import Host
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.session import Session
+from ebmcore.runner.spec import Origin, RunSpec
+from ebmcore.runner.worker import Worker
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
@@ -38,19 +39,6 @@ _FLAT = (
     "0 almost everywhere and {loss} would only flatten it; take a smooth activation, such as silu, "
     "softplus or tanh"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where an experiment was written: what to record of it, and how to speak of its parts."""
-
-    record: Mapping[str, Any] | None = None  # the resolved config; None when made of objects
-    host: Host | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    files: Sequence[str] = ()  # local plugin files
-    components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
-    where: Callable[[str], str] = lambda path: ""
-    streams: Streams | None = None  # from which the parts were made, and which they may hold
 
 
 class Experiment:
@@ -125,7 +113,6 @@ class Experiment:
         self.lr_interval = lr_interval
         self.compile = compile
         self.threads = threads
-        self.profile = False
         self.has_run = False
         self.warnings: list[str] = []  # what the run is to begin with
         self.listener: Listener | None = None
@@ -146,13 +133,26 @@ class Experiment:
         profiler trace of some steps to the run's profile.json. Raises ConfigError before
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
-        options = read_train(train)
+        return self.run_with(
+            read_train(train), as_tracking(tracking),
+            runs_dir=runs_dir, progress=progress, profile=profile,
+        )  # fmt: skip
+
+    def run_with(
+        self,
+        train: Train,
+        tracking: Tracking | None,
+        *,
+        runs_dir: str | Path | None = None,
+        progress: bool = True,
+        profile: bool = False,
+    ) -> Run:
+        """Do what `run` does, with sections of a config that were read before."""
         with without_compiler(), joined() as ranks:
             with ranks.together():
-                parts = self._ready(options)
-            self.profile = profile
+                spec = self._spec(train, tracking, profile=profile)
             directory = self._directory(ranks, runs_dir)
-            return self._execute(parts, options, tracking, directory, ranks, progress=progress)
+            return _execute(spec, directory, ranks, progress=progress)
 
     def resume(
         self,
@@ -169,14 +169,24 @@ class Experiment:
         are those of `run`. Raises EbmError when the directory is no run, is being written by
         another process, or its state isn't that of these parts.
         """
-        options = read_train(train)
+        return self.resume_with(
+            run_dir, read_train(train), as_tracking(tracking), progress=progress
+        )
+
+    def resume_with(
+        self,
+        run_dir: str | Path,
+        train: Train,
+        tracking: Tracking | None,
+        *,
+        progress: bool = True,
+    ) -> Run:
+        """Do what `resume` does, with sections of a config that were read before."""
         with without_compiler(), joined() as ranks:
             with ranks.together():
                 directory = RunDirectory.open(run_dir)
-                parts = self._ready(options)
-            return self._execute(
-                parts, options, tracking, directory, ranks, progress=progress, resumes=True
-            )
+                spec = self._spec(train, tracking)
+            return _execute(spec, directory, ranks, progress=progress, resumes=True)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory, as rank 0, or learn where it is."""
@@ -184,41 +194,7 @@ class Experiment:
         path = ranks.word("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
-    def _execute(
-        self,
-        parts: Parts,
-        options: Train,
-        tracking: Tracking | str | bool | None,
-        directory: RunDirectory,
-        ranks: Ranks,
-        *,
-        progress: bool,
-        resumes: bool = False,
-    ) -> Run:
-        from ebmcore.runner.session import Execution
-        from ebmcore.runner.worker import Follower
-
-        begin_alike(ranks, parts.data.x, parts.modules)
-        if ranks.rank:
-            return Follower(self, parts, options, directory, ranks, resumes=resumes).run()
-        if tracking in ("off", False):
-            target = None
-        else:
-            uri = tracking if isinstance(tracking, str) else None
-            target = tracking if isinstance(tracking, Tracking) else Tracking(uri=uri)
-        with directory:
-            try:
-                execution = Execution(
-                    self, parts, options, target, directory, ranks,
-                    show=progress, resumes=resumes,
-                )  # fmt: skip
-            except BaseException:
-                if not resumes:  # it holds nothing yet
-                    shutil.rmtree(directory.path, ignore_errors=True)
-                raise
-            return execution.run()
-
-    def _ready(self, train: Train) -> Parts:
+    def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
         """Put the parts together once. Raises ConfigError when they can't be trained."""
         if self.has_run:
             # its streams, chains and weights stand where that run left them: not what was recorded
@@ -228,7 +204,20 @@ class Experiment:
         parts = self.assemble()
         self.check(parts, train)
         self.has_run = True
-        return parts
+        return RunSpec(
+            name=self.name,
+            seed=self.seed,
+            parts=parts,
+            train=train,
+            tracking=tracking,
+            streams=self.streams,
+            compile=self.compile,
+            threads=self.threads,
+            profile=profile,
+            origin=self.origin,
+            warnings=tuple(self.warnings),
+            listener=self.listener,
+        )
 
     def dry_run(self, train: Train) -> dict[str, Any]:
         """Do one training step and say how large everything is; meant for the meta device.
@@ -398,3 +387,29 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
+
+
+def as_tracking(tracking: Tracking | str | bool | None) -> Tracking | None:
+    """Return the `tracking` section that an argument means; None for "off" and False."""
+    if tracking in ("off", False):
+        return None
+    if isinstance(tracking, Tracking):
+        return tracking
+    return Tracking(uri=tracking if isinstance(tracking, str) else None)
+
+
+def _execute(
+    spec: RunSpec, directory: RunDirectory, ranks: Ranks, *, progress: bool, resumes: bool = False
+) -> Run:
+    """Train: rank 0 records the run, the other ranks work for it."""
+    begin_alike(ranks, spec.parts.data.x, spec.parts.modules)
+    if ranks.rank:
+        return Worker(spec, directory, ranks, resumes=resumes).run()
+    with directory:
+        try:
+            session = Session(spec, directory, ranks, show=progress, resumes=resumes)
+        except BaseException:
+            if not resumes:  # it holds nothing yet
+                shutil.rmtree(directory.path, ignore_errors=True)
+            raise
+        return session.run()

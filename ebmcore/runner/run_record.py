@@ -6,11 +6,11 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ebmcore.config import Tracking, Train
 from ebmcore.masking import mask_all
 from ebmcore.runner.hook_calls import listeners
+from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.family import announce, told_parent
 from ebmcore.runs.provenance import provenance
@@ -19,39 +19,34 @@ from ebmcore.trackers.mlflow.tags import run_tags
 from ebmcore.trackers.mlflow.target import recorded_target
 from ebmcore.trackers.mlflow.uris import DestinationError
 
-if TYPE_CHECKING:
-    from ebmcore.runner.experiment import Experiment
 
-
-def begin_record(
-    directory: RunDirectory, experiment: Experiment, train: Train, tracking: Tracking | None
-) -> dict[str, Any]:
+def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     """Write config.yaml and run.json, copy local plugin files; return what was recorded."""
-    record = dict(experiment.origin.record or described(experiment, train, tracking))
-    if experiment.origin.files:
-        files = directory.keep_plugin_files(list(experiment.origin.files))
+    record = dict(spec.origin.record or described(spec))
+    if spec.origin.files:
+        files = directory.keep_plugin_files(list(spec.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
     record = dict(mask_all(record))
     directory.write_config(record)
     told = told_parent()
     facts = dict(
         status="RUNNING",
-        name=experiment.name,
-        seed=experiment.seed,
+        name=spec.name,
+        seed=spec.seed,
         parent=None if told is None else told._asdict(),
-        device=str(experiment.device),
-        from_config=experiment.origin.record is not None,
-        components=list(experiment.origin.components),
-        implied_temperature=experiment.sampler
-        and getattr(experiment.sampler.kernel, "implied_temperature", None),
-        hooks={} if experiment.origin.host is None else listeners(experiment.origin.host),
+        device=str(spec.device),
+        from_config=spec.origin.record is not None,
+        components=list(spec.origin.components),
+        implied_temperature=spec.parts.sampler
+        and getattr(spec.parts.sampler.kernel, "implied_temperature", None),
+        hooks={} if spec.origin.host is None else listeners(spec.origin.host),
         started=directory.clock(),
         pid=os.getpid(),
         host=socket.gethostname(),
-        **provenance(experiment.origin.host),
+        **provenance(spec.origin.host),
     )
     tags = run_tags(directory.path, facts)
-    directory.update(**facts, **first_record(directory, tracking, experiment.name, tags))
+    directory.update(**facts, **first_record(directory, spec.tracking, spec.name, tags))
     if told is not None:
         announce(directory.path, told)
     return record
@@ -69,27 +64,26 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     return directory.read_config()
 
 
-def described(experiment: Experiment, train: Train, tracking: Tracking | None) -> dict[str, Any]:
+def described(spec: RunSpec) -> dict[str, Any]:
     """Describe an experiment that was made of objects: for a reader, it can't be run again."""
     return {
-        "name": experiment.name,
-        "seed": experiment.seed,
+        "name": spec.name,
+        "seed": spec.seed,
         "made_of_objects": {
-            "energy": repr(experiment.energy),
-            "sampler": repr(experiment.sampler),
-            "chains": repr(experiment.chains),
-            "loss": [{"name": t.name, "weight": t.weight} for t in experiment.losses],
-            "monitors": [m.name for m in experiment.monitors],
+            "energy": repr(spec.parts.energy),
+            "sampler": repr(spec.parts.sampler),
+            "chains": repr(spec.parts.chains),
+            "loss": [{"name": t.name, "weight": t.weight} for t in spec.parts.losses],
+            "monitors": [m.name for m in spec.parts.monitors],
         },
-        "train": asdict(train),
-        "tracking": "off" if tracking is None else asdict(tracking),
+        "train": asdict(spec.train),
+        "tracking": "off" if spec.tracking is None else asdict(spec.tracking),
     }
 
 
 def start_mirror(
     directory: RunDirectory,
-    experiment: Experiment,
-    tracking: Tracking | None,
+    spec: RunSpec,
     params: dict[str, Any],
     *,
     resumes: bool,
@@ -100,13 +94,13 @@ def start_mirror(
     A run that goes on names its MLflow itself, and anybody may have written that, but for the
     script that made it: a place that isn't the user's is not spoken to, and `warn` hears of it.
     """
-    if tracking is None:
+    if spec.tracking is None:
         return None
     facts = directory.read()
-    named = not resumes or experiment.origin.record is None
+    named = not resumes or spec.origin.record is None
     tags = run_tags(directory.path, facts)
     try:
-        mirror = Mirror(directory, tracking, experiment.name, params, tags, named=named)
+        mirror = Mirror(directory, spec.tracking, spec.name, params, tags, named=named)
     except DestinationError as error:
         if (recorded := recorded_target(facts)) is not None:
             directory.update(mlflow=recorded.record("behind"))

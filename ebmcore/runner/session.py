@@ -7,7 +7,7 @@ import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ebmcore.checkpoint.best import Best
 from ebmcore.checkpoint.files import (
@@ -20,9 +20,8 @@ from ebmcore.checkpoint.files import (
     write_checkpoint,
 )
 from ebmcore.checkpoint.snapshot import put_back, roll_back, take
-from ebmcore.compile.policy import choose, record, training_step
+from ebmcore.compile.policy import record
 from ebmcore.compile.step import CompiledStep
-from ebmcore.config import Tracking, Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
     CheckpointError,
@@ -38,47 +37,38 @@ from ebmcore.monitoring.run import Watch
 from ebmcore.runner.hook_calls import notify
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
+from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.mirror import Mirror
-from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found, is_finite
-from ebmcore.train.loop import Hands, Loop
+from ebmcore.train.loop import Hands
 from ebmcore.train.progress import progress
 from ebmcore.train.rng import own_global_stream
-from ebmcore.train.signals import Interrupts
-from ebmcore.train.threads import choose_threads, using
+from ebmcore.train.threads import using
 from ebmcore.train.warnings import slow_average, slow_monitors
-
-if TYPE_CHECKING:
-    from ebmcore.runner.experiment import Experiment
-
 
 _PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
 _HURRIED = 12.0  # the same when another rank is gone: torchrun kills this one 30 s after that
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
 
-class Execution:
-    """From the making of the run directory, or from a checkpoint in it, to its last line."""
+class Session:
+    """One run in one process: from its directory, or a checkpoint in it, to its last line."""
 
     def __init__(
         self,
-        experiment: Experiment,
-        parts: Parts,
-        train: Train,
-        tracking: Tracking | None,
+        spec: RunSpec,
         directory: RunDirectory,
         ranks: Ranks,
         *,
         show: bool,
         resumes: bool = False,
     ) -> None:
-        self.experiment = experiment
-        self.parts = parts
-        self.train = train
-        self.tracking = tracking
+        self.spec = spec
+        self.parts = parts = spec.parts
+        self.train = train = spec.train
         self.directory = directory
         self.ranks = ranks  # of which this is rank 0
         self.resumes = resumes
@@ -90,17 +80,13 @@ class Execution:
         self.rollbacks = 0
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
-        self.interrupts = Interrupts(agreed=ranks.size > 1)
-        batch = parts.data.x[: train.batch_size // ranks.size]
-        self.threads = choose_threads(experiment.threads, parts.energy, batch)
-        self.choice = choose(experiment.compile, parts, train.total_steps(len(parts.data.x)))
-        step = training_step(self.choice, self.warn)
-        self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
-        self.show = progress(self.loop.steps, show=show)
-        self.watch = Watch(
-            parts, experiment.streams, self._write_picture, self.warn, self.directory.log
+        self.first_warnings = list(spec.warnings)
+        self.loop, self.interrupts, self.threads, self.choice = prepare_training(
+            spec, ranks, self.warn
         )
-        self.result = Run.of(self.directory.path, self.loop.energy, parts, experiment.seed)
+        self.show = progress(self.loop.steps, show=show)
+        self.watch = Watch(parts, spec.streams, self._write_picture, self.warn, self.directory.log)
+        self.result = Run.of(self.directory.path, self.loop.energy, parts, spec.seed)
         if resumes:
             self._take_up()
 
@@ -109,7 +95,7 @@ class Execution:
 
         Raises EbmError, before anything is written, when its state isn't that of these parts.
         """
-        folder, heard = self.directory.checkpoints, self.experiment.warnings
+        folder, heard = self.directory.checkpoints, self.first_warnings
         if has_good(folder):
             checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
             self.ranks.word(checkpoint.path.name)
@@ -173,17 +159,16 @@ class Execution:
         if self.resumes:
             recorded = continue_record(self.directory, self.loop.step)
         else:
-            recorded = begin_record(self.directory, self.experiment, self.train, self.tracking)
+            recorded = begin_record(self.directory, self.spec)
         self.directory.update(steps=self.loop.steps, ranks=self.ranks.size)
         mirror = start_mirror(
-            self.directory, self.experiment, self.tracking, recorded,
-            resumes=self.resumes, warn=self.warn,
+            self.directory, self.spec, recorded, resumes=self.resumes, warn=self.warn
         )  # fmt: skip
         self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
         self.tell("ebmcore_run_start", run=self.result)
-        if self.experiment.listener is not None:
-            self.experiment.listener.began(self.result)
-        for text in self.experiment.warnings:
+        if self.spec.listener is not None:
+            self.spec.listener.began(self.result)
+        for text in self.first_warnings:
             self.warn(text)
         if self.choice.asked is True and not self.choice.compiled:
             self.warn(f"nothing is compiled: {self.choice.why}")
@@ -204,11 +189,11 @@ class Execution:
 
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
-        seed = self.experiment.streams.derived("global")
+        seed = self.spec.streams.derived("global")
         hands = Hands(self._write, self._save, self._diverged, self._event, self.show)
         threads, profiled = using(self.threads.number), self._profiler()
         with self.show, threads, profiled, own_global_stream(seed, self.parts.device):
-            self.experiment.streams.restore_global()
+            self.spec.streams.restore_global()
             self.loop.run(self.watch, hands)
         if self.train.keep_best and self.best.step is None:
             self.warn(f"train.keep_best: {self.best.missed(self.watch.history)}")
@@ -220,7 +205,7 @@ class Execution:
         self.watch.remember(step, metrics)
         with self.loop.account("tracking"):
             self.directory.append_metrics(step, self.loop.epoch, metrics)
-        listener = self.experiment.listener
+        listener = self.spec.listener
         why = "" if listener is None else listener.heard(step, metrics)
         if why and self.loop.step < self.loop.steps:
             self.interrupts.end(why)
@@ -298,7 +283,7 @@ class Execution:
         return record(self.choice, mode, {} if compiled is None else compiled.left_out)
 
     def _profiler(self) -> AbstractContextManager[Any]:
-        if not self.experiment.profile:
+        if not self.spec.profile:
             return nullcontext()
         from ebmcore.train.profiling import Profiler
 
@@ -395,6 +380,6 @@ class Execution:
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a life-cycle hook; a plugin that raises in it is reported, and that is all."""
-        host = self.experiment.origin.host
+        host = self.spec.origin.host
         for problem in notify(host, hook, **arguments) if host else ():
             self.warn(problem)

@@ -4,56 +4,44 @@ from __future__ import annotations
 
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.checkpoint.snapshot import hand_over, put_back, roll_back
-from ebmcore.compile.policy import choose, training_step
-from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.runner.run import Run
+from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.sync import sync
-from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Found
-from ebmcore.train.loop import Hands, Loop
+from ebmcore.train.loop import Hands
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import own_global_stream
-from ebmcore.train.signals import Interrupts
-from ebmcore.train.threads import choose_threads, using
+from ebmcore.train.threads import using
 from ebmcore.train.types import Silent
 
-if TYPE_CHECKING:
-    from ebmcore.runner.experiment import Experiment
 
-
-class Follower:
-    """What `Execution` is on rank 0, without a directory, a mirror, monitors or a word to say."""
+class Worker:
+    """The session of a further rank: it trains, and records nothing itself."""
 
     def __init__(
         self,
-        experiment: Experiment,
-        parts: Parts,
-        train: Train,
+        spec: RunSpec,
         directory: RunDirectory,
         ranks: Ranks,
         *,
         resumes: bool,
     ) -> None:
-        self.experiment = experiment
-        self.parts = parts
+        self.spec = spec
+        self.parts = spec.parts
         self.directory = directory  # rank 0's, read here alone, while rank 0 lives
         self.ranks = ranks
-        self.interrupts = Interrupts(agreed=True)
-        batch = parts.data.x[: train.batch_size // ranks.size]
-        self.threads = choose_threads(experiment.threads, parts.energy, batch)
-        choice = choose(experiment.compile, parts, train.total_steps(len(parts.data.x)))
-        step = training_step(choice, lambda text: None)
-        self.loop = Loop(parts, train, experiment.streams, self.interrupts, step, ranks)
-        self.train = train
-        self.result = Run.of(directory.path, self.loop.energy, parts, experiment.seed)
+        self.loop, self.interrupts, self.threads, _ = prepare_training(
+            spec, ranks, lambda text: None
+        )
+        self.result = Run.of(directory.path, self.loop.energy, spec.parts, spec.seed)
         if resumes:
             name = ranks.word("")
             if name:
@@ -87,10 +75,10 @@ class Follower:
         return self.result
 
     def _train(self) -> None:
-        seed = self.experiment.streams.derived("global")
+        seed = self.spec.streams.derived("global")
         hands = Hands(_nothing, self._save, self._diverged, _nothing, Silent())
         with using(self.threads.number), own_global_stream(seed, self.parts.device):
-            self.experiment.streams.restore_global()
+            self.spec.streams.restore_global()
             self.loop.run(MonitorSchedule(self.parts), hands)
 
     def _save(self, why: str) -> None:
@@ -101,7 +89,7 @@ class Follower:
         name, _, why = self.ranks.word("").partition(" ")
         if not name:
             raise DivergenceError(str(found.error()))
-        roll_back(self._checkpoint(name), self.loop, self.train.rollback_lr, why)
+        roll_back(self._checkpoint(name), self.loop, self.spec.train.rollback_lr, why)
 
     def _checkpoint(self, name: str) -> Checkpoint:
         place = self.directory.checkpoints / name

@@ -1,0 +1,79 @@
+"""A run's specification: everything that it is made of, fixed before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from ebmcore.compile.policy import Choice, choose, training_step
+from ebmcore.config import Tracking, Train
+from ebmcore.distributed.comm import Ranks
+from ebmcore.plugins import Host
+from ebmcore.runner.run import Listener
+from ebmcore.train.components import Parts
+from ebmcore.train.loop import Loop
+from ebmcore.train.rng import Streams
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.threads import Threads, choose_threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where an experiment was written: what to record of it, and how to speak of its parts."""
+
+    record: Mapping[str, Any] | None = None  # the resolved config; None when made of objects
+    host: Host | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str] = ()  # local plugin files
+    components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
+    where: Callable[[str], str] = lambda path: ""
+    streams: Streams | None = None  # from which the parts were made, and which they may hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """A run that is about to begin or to go on; every rank has one of its own."""
+
+    name: str
+    seed: int
+    parts: Parts
+    train: Train
+    tracking: Tracking | None  # None: it is sent nowhere
+    streams: Streams
+    compile: bool | Literal["auto"]
+    threads: int | Literal["auto"]
+    profile: bool
+    origin: Origin
+    warnings: tuple[str, ...]  # that it begins with
+    listener: Listener | None
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the run trains on."""
+        return self.parts.device
+
+
+class Training(NamedTuple):
+    """The loop of one rank and the settings that it was made with."""
+
+    loop: Loop
+    interrupts: Interrupts
+    threads: Threads
+    choice: Choice  # whether its steps are compiled
+
+
+def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -> Training:
+    """Make the loop of this rank; `warn` is called with each part that can't be compiled."""
+    parts, train = spec.parts, spec.train
+    interrupts = Interrupts(agreed=ranks.size > 1)
+    threads = choose_threads(
+        spec.threads, parts.energy, parts.data.x[: train.batch_size // ranks.size]
+    )
+    choice = choose(spec.compile, parts, train.total_steps(len(parts.data.x)))
+    step = training_step(choice, warn)
+    return Training(
+        Loop(parts, train, spec.streams, interrupts, step, ranks), interrupts, threads, choice
+    )
