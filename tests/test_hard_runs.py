@@ -291,12 +291,12 @@ def test_weights_that_do_not_fit_are_refused(config):
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
-    from ebmcore.runner import session as execution
+    from ebmcore.runner import spec
 
     def breaks(*arguments):
         raise KeyError("before the first line")
 
-    monkeypatch.setattr(execution, "choose_threads", breaks)
+    monkeypatch.setattr(spec, "choose_threads", breaks)
     with pytest.raises(KeyError):
         experiment().run(tracking="off", progress=False, steps=2, batch_size=10)
     assert list((tmp_path / "runs").iterdir()) == []

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
-from ebmcore.runner import session as execution
+from ebmcore.runner import spec
 
 SKIPS = Path(__file__).with_name("skip_parts.py")
 
@@ -88,7 +88,7 @@ def test_the_same_steps_are_skipped_compiled_and_move_nothing(config, monkeypatc
     def training_step(choice, warn):
         return lambda *parts: made.append(CompiledStep(*parts, backend="aot_eager")) or made[-1]
 
-    monkeypatch.setattr(execution, "training_step", training_step)
+    monkeypatch.setattr(spec, "training_step", training_step)
     compiled = ebmcore.run(config, progress=False)
     assert made[0].mode != "eager"
     assert skipped(compiled) == skipped(eager) != []
