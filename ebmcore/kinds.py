@@ -1,4 +1,4 @@
-"""The kinds of component: the word for one, for many, and the hook that offers them."""
+"""The kinds of offer: the word for one, for many, and the hook that offers them."""
 
 from __future__ import annotations
 
@@ -26,4 +26,5 @@ KINDS = {  # what a run is made of
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # what starts runs
-OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}
+OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}  # the components
+COMMAND = Kind("command", "ebmcore_commands", "")  # of the command line; no config names it

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ebmcore import terminal
 from ebmcore.cli import (
@@ -29,6 +28,7 @@ from ebmcore.cli import (
     show,
     sweep,
 )
+from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
 from ebmcore.version import __version__
 
@@ -45,7 +45,7 @@ def _clean_usage_errors() -> Iterator[None]:
         raise
 
 
-class Commands(TyperGroup):
+class Commands(JoinedGroup):
     """All commands."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,8 +68,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-plugin_commands = typer.Typer(help="The installed plugins.", no_args_is_help=True)
-run_commands = typer.Typer(help="The run directories.", no_args_is_help=True)
+plugin_commands = typer.Typer(cls=JoinedGroup, help="The installed plugins.", no_args_is_help=True)
+run_commands = typer.Typer(cls=JoinedGroup, help="The run directories.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import re
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,9 +16,10 @@ import pluggy
 from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
-from ebmcore.kinds import LAUNCHER, OFFERED
+from ebmcore.kinds import COMMAND, LAUNCHER, OFFERED
 from ebmcore.plugins.find import Found, find
 from ebmcore.plugins.load import load, marked
+from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Selection, select
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
@@ -72,7 +72,9 @@ class Host:
         self.plugins: tuple[Loaded, ...] = ()
         self.hooks = pluggy.PluginManager("ebmcore")
         self.hooks.add_hookspecs(hooks)
-        self._components: dict[str, list[Component]] = {kind: [] for kind in OFFERED}
+        self._components: dict[str, list[Component]] = {
+            kind: [] for kind in (*OFFERED, COMMAND.name)
+        }
         self.plugins = tuple(self._register(plugin) for plugin in plugins)
 
     @classmethod
@@ -123,7 +125,7 @@ class Host:
         return list(found.values())
 
     def _hooked(self, module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
-        for kind in OFFERED.values():
+        for kind in (*OFFERED.values(), COMMAND):
             for hook in getattr(self.hooks.hook, kind.hook).get_hookimpls():
                 if hook.plugin is not module:
                     continue
@@ -141,7 +143,7 @@ class Host:
                     yield kind.name, name, target
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
-        """List what is offered, of one kind or of all, sorted by kind and name."""
+        """List what is offered, of one kind or of all components, sorted by kind and name."""
         kinds = OFFERED if kind is None else (kind,)
         return tuple(
             component
@@ -173,15 +175,19 @@ class Host:
         if distribution is None and near:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
         parts.append(f"Installed: {', '.join(names) or 'none'}.")
-        for plugin in self.plugins:
-            if plugin.is_failure or (plugin.found.distribution == distribution is not None):
-                parts.append(
-                    f"Plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
-                    f"{plugin.reason}."
-                )
+        return " ".join([*parts, *self.reasons(distribution)])
+
+    def reasons(self, distribution: str | None) -> list[str]:
+        """Say why an offer may be missing: plugins that failed, and its distribution, if known."""
+        reasons = [
+            f"Plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
+            f"{plugin.reason}."
+            for plugin in self.plugins
+            if plugin.is_failure or (plugin.found.distribution == distribution is not None)
+        ]
         if distribution and distribution not in {p.found.distribution for p in self.plugins}:
-            parts.append(f"Install it with: pip install {distribution}")
-        return " ".join(parts)
+            reasons.append(f"Install it with: pip install {distribution}")
+        return reasons
 
     def check(self, selection: Selection, *, strict: bool = False) -> None:
         """Raise PluginError when a plugin or a file that was asked for by name didn't load.
@@ -212,18 +218,6 @@ def _decorated(module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
     for value in marked(module):
         mark = getattr(value, MARK)
         yield mark.kind, mark.name, value
-
-
-def check_name(kind: str, name: Any) -> None:
-    """Raise PluginError when a part's name can't stand in a config.
-
-    There `plugin:name` is the full name, and `@name` refers to another place of the config.
-    """
-    if not isinstance(name, str) or not re.fullmatch(r"(?![@\s])[^:]+(?<!\s)", name):
-        raise PluginError(
-            f"offers a part of kind {kind} named {name!r}; a name should be a text without ':', "
-            "without '@' in front and without white space at its ends, and not empty"
-        )
 
 
 def _is_target(target: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Which first-party distribution offers which component, to name the command that installs it.
+"""Our distributions and what they offer, to name the one to install.
 
 Data for a message alone: nothing is imported or chosen by it. A test holds it to `plugins/`.
 """
@@ -34,4 +34,11 @@ KNOWN: dict[tuple[str, str], str] = {
     for distribution, kinds in _OFFERS.items()
     for kind, names in kinds.items()
     for name in names.split()
+}
+KNOWN_COMMANDS = {
+    "check": "ebmcore-testing",
+    "plugins doctor": "ebmcore-testing",
+    "plugins new": "ebmcore-testing",
+    "seeds": "ebmcore-sweep",
+    "sweep": "ebmcore-sweep",
 }
