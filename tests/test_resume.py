@@ -206,7 +206,7 @@ def test_load_passes_over_an_altered_checkpoint_too(config):
     damage_bytes(run.dir / "checkpoints" / "step-00000040")
     loaded = ebmcore.load(run.dir, plugins=files(config))
     assert loaded.step == 33
-    (doubt,) = loaded.doubts
+    (doubt,) = loaded.skipped_checkpoints
     assert doubt.endswith("step-00000033 is used instead")
     assert ebmcore.load(run.dir, plugins=files(config), checkpoint=22).step == 22
     with pytest.raises(EbmError, match="no checkpoint of step 5; there are: 22, 33, 40"):

@@ -19,10 +19,6 @@ from ebmcore.cli import (
     plugins,
     resume,
     run,
-    runs,
-    runs_list,
-    runs_show,
-    runs_sync,
     sample,
     schema,
     show,
@@ -30,6 +26,10 @@ from ebmcore.cli import (
 )
 from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
+from ebmcore.cli.runs import diff as runs_diff
+from ebmcore.cli.runs import list as runs_list
+from ebmcore.cli.runs import show as runs_show
+from ebmcore.cli.runs import sync as runs_sync
 from ebmcore.version import __version__
 
 
@@ -103,7 +103,7 @@ app.add_typer(plugin_commands, name="plugins")
 run_commands.command("list")(runs_list.command)
 run_commands.command("show")(runs_show.command)
 run_commands.command("sync")(runs_sync.command)
-run_commands.command("diff")(runs.diff_command)
+run_commands.command("diff")(runs_diff.diff_command)
 app.add_typer(run_commands, name="runs")
 
 

@@ -35,7 +35,7 @@ def command(
         raise EbmError(f"{file}: should end in .npz")
     check_writable(file)
     run = load(run_dir, plugins=plugins or (), checkpoint=checkpoint)
-    for text in run.doubts:
+    for text in run.skipped_checkpoints:
         say(f"warning: {text}")
     x = run.sample(n, steps, seed=seed)
     with torch.no_grad():

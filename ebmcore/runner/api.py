@@ -1,4 +1,4 @@
-"""The runner's doors from Python: a config to a run, and a run directory to what it holds."""
+"""The Python API: `run` trains a config, `resume` and `load` open a run directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ebmcore.runs.provenance import changes_since
 
 
 class Prepared(NamedTuple):
-    """A config held against its plugins, and ready to be composed."""
+    """A validated config, with the plugins that it was validated against."""
 
     config: Config
     host: Host
@@ -91,7 +91,7 @@ def run(
     versions: Literal["warn", "refuse", "ignore"] = "warn",
     listener: Listener | None = None,
 ) -> Run:
-    """Train what a config says, and return the run.
+    """Train the experiment that a config describes, and return the run.
 
     Args:
         config: A file, or the same as a mapping.
@@ -103,7 +103,7 @@ def run(
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one, `RUN_DIR/config.yaml`, and the
             versions or the content of its plugins differ from today's.
-        listener: Who hears of the run's metrics, and may end it early.
+        listener: Is called with the run's metrics, and may end it early.
 
     One run at a time in a process: torch's global generators, which a run borrows and gives back,
     belong to the whole process. Raises ConfigError or PluginError before anything is written,
@@ -130,7 +130,7 @@ def resume(
     versions: Literal["warn", "refuse", "ignore"] = "warn",
     listener: Listener | None = None,
 ) -> Run:
-    """Go on with a run that was killed or failed, from its last whole checkpoint.
+    """Resume a run that was killed or failed, from its last whole checkpoint.
 
     On the same versions and device it ends with the same weights, chains and metrics, bit for bit,
     as if it had never been stopped; a run that has FINISHED is returned as it is. No code from the
@@ -158,7 +158,7 @@ def resume(
 
 
 def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> None:
-    """Let somebody hear of a run. Raises EbmError on several ranks, which end together or not."""
+    """Set the listener of a run. Raises EbmError on several ranks, which can't end early."""
     if listener is not None and ranks.size > 1:
         raise EbmError(
             "a run with a listener, such as a trial of a sweep, trains in one process; "
@@ -170,7 +170,7 @@ def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> 
 def _recomposed(
     directory: RunDirectory, ranks: Ranks, plugins: Sequence[str], versions: str
 ) -> tuple[Experiment, Config]:
-    """Make the experiment of a run again, and the config that it was run with."""
+    """Return the experiment of a run, built again, and the run's config."""
     with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
         facts = directory.read()
     if not facts.get("from_config"):
@@ -188,7 +188,7 @@ def _recomposed(
 def prepare_again(
     directory: RunDirectory, plugins: Sequence[str]
 ) -> tuple[Prepared, Sequence[str]]:
-    """Validate the config of a run that goes on; return it, and the plugin files that it names.
+    """Validate the config of a run to resume; return it, and the plugin files that it names.
 
     These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
     EbmError when a part may be missing for that reason.
@@ -204,10 +204,10 @@ def prepare_again(
 
 
 def changes(prepared: Prepared, versions: str) -> list[str]:
-    """Say how today's versions differ from those of the run whose recorded config this is.
+    """List the differences between today's versions and those of the run that recorded a config.
 
     `versions` is warn, refuse or ignore. Raises ConfigError when it says refuse and they differ, or
-    nothing tells what they were.
+    the run recorded no versions.
     """
     if versions == "ignore":
         return []
@@ -229,7 +229,7 @@ def load(
     """Open a run: its energy with the trained weights, its sampler and chains.
 
     The checkpoint is the last one, the `best` one (of train.keep_best), or that of a step. One
-    that was truncated or altered since is passed over, and `doubts` of the run says so.
+    that was truncated or altered since is skipped, and the run's `skipped_checkpoints` names it.
 
     Local plugin files that the run was made with are code; they are only imported when they are
     named in `plugins`. An experiment that was made of objects needs its `energy` handed over.
@@ -258,6 +258,6 @@ def load(
     run.step = facts.checkpoint.step
     run.metrics = facts.run["metrics"]
     run.warnings = facts.run["warnings"]
-    run.doubts = facts.doubts
+    run.skipped_checkpoints = facts.skipped_checkpoints
     run.mlflow = facts.run["mlflow"]
     return run

@@ -1,4 +1,4 @@
-"""From a validated config to an Experiment: data first, then whatever asks for its shape."""
+"""Build an Experiment from a validated config: data first, then the parts that need its shape."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
 
 
 class Builder:
-    """Builds the nodes of one config; what several of them refer to is one object.
+    """Builds the nodes of one config; a node that several others refer to is built once.
 
     A run and the same run opened again build the same objects: each part has streams of its own.
     """
@@ -116,7 +116,7 @@ class Builder:
         return energy
 
     def part(self, node: Node | None) -> Any:
-        """Build any other part; None of none."""
+        """Build any other part; None when the config has no such node."""
         if node is None:
             return None
         purpose = f"build {node.kind} {node.name}"  # its place may be written in two ways
@@ -125,7 +125,7 @@ class Builder:
 
 
 def _provenance(node: Node) -> dict[str, Any]:
-    """Say where a part of the config came from."""
+    """Return the origin of a part, for the record: its plugin and that plugin's version."""
     assert node.component is not None
     plugin = node.component.plugin
     return {
@@ -139,7 +139,7 @@ def _provenance(node: Node) -> dict[str, Any]:
 
 
 def _revision(target: Any) -> str | int | float | None:
-    """Return what a part calls its own revision, as JSON can hold it."""
+    """Return the `revision` of a part, as JSON can hold it."""
     try:
         revision = getattr(target, "revision", None)
         return revision if isinstance(revision, str | int | float | None) else str(revision)
@@ -178,7 +178,7 @@ def _term(node: Node, loss: Any) -> LossTerm:
 
 
 def monitor_entry(node: Node, monitor: Any) -> MonitorEntry:
-    """Make the entry of a monitor that was built."""
+    """Return a built monitor with its name and its cadence."""
     return MonitorEntry(node.name, monitor, Cadence.parse(node.options["every"]), node.label)
 
 

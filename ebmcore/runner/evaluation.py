@@ -1,4 +1,4 @@
-"""Looking at a finished run: monitors on its trained energy, its data and fresh samples."""
+"""Evaluation of a finished run: monitors on its trained energy, its data and fresh samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded c
 
 
 class Evaluation(NamedTuple):
-    """What the monitors found, and where their pictures are."""
+    """The metrics of the monitors, and the paths of their pictures."""
 
     run_dir: Path
     step: int
@@ -46,7 +46,7 @@ class Evaluation(NamedTuple):
     left_out: dict[str, str]  # monitor -> why it has nothing to say of this run
 
     def document(self) -> dict[str, Any]:
-        """Return the same as JSON types."""
+        """Return it as JSON types."""
         numbers = {k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()}
         figures = [str(figure) for figure in self.figures]
         fixed = {"run_dir": str(self.run_dir), "metrics": numbers, "figures": figures}
@@ -109,7 +109,7 @@ def evaluate(
         figures.append(name)
 
     metrics: dict[str, float] = {}
-    warnings = list(facts.doubts)
+    warnings = list(facts.skipped_checkpoints)
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
     epoch = step / max(1, len(data.x) // train.batch_size)
@@ -145,7 +145,7 @@ def evaluate(
 
 
 def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[str, str]]:
-    """Build the monitors to run; say why one of those meant for it has nothing to say."""
+    """Build the monitors to run; give the reason for each that can't serve this run."""
     if any(key.split(".")[0] == "monitors" for key in recorded.overrides):
         nodes = recorded.told_of_files(
             lambda: read_nodes(recorded.source, recorded.host, "monitor")

@@ -1,4 +1,4 @@
-"""An experiment: the objects of a run, held against each other before anything is written."""
+"""An experiment: the objects of a run, checked against each other before anything is written."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Experiment:
         progress: bool = True,
         profile: bool = False,
     ) -> Run:
-        """Do what `run` does, with sections of a config that were read before."""
+        """Train as `run` does, with sections of a config that were validated before."""
         with without_compiler(), joined() as ranks:
             with ranks.together():
                 spec = self._spec(train, tracking, profile=profile)
@@ -162,7 +162,7 @@ class Experiment:
         progress: bool = True,
         **train: Any,
     ) -> Run:
-        """Go on with a run of such an experiment from its last whole checkpoint.
+        """Resume a run of such an experiment from its last whole checkpoint.
 
         Made again of the same parts, with the same seed and the same `train` keys, it ends with the
         same weights, chains and metrics, bit for bit, as if it had never been stopped. The options
@@ -181,7 +181,7 @@ class Experiment:
         *,
         progress: bool = True,
     ) -> Run:
-        """Do what `resume` does, with sections of a config that were read before."""
+        """Resume as `resume` does, with sections of a config that were validated before."""
         with without_compiler(), joined() as ranks:
             with ranks.together():
                 directory = RunDirectory.open(run_dir)
@@ -189,13 +189,13 @@ class Experiment:
             return _execute(spec, directory, ranks, progress=progress, resumes=True)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
-        """Make the run directory, as rank 0, or learn where it is."""
+        """Make the run directory on rank 0; on the other ranks, receive its path from rank 0."""
         made = RunDirectory.create(self.name, runs_dir) if ranks.rank == 0 else None
         path = ranks.word("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
     def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
-        """Put the parts together once. Raises ConfigError when they can't be trained."""
+        """Assemble and check the parts, once. Raises ConfigError when they can't be trained."""
         if self.has_run:
             # its streams, chains and weights stand where that run left them: not what was recorded
             self._refuse("", "this experiment has run; make another one of the same parts")
@@ -220,7 +220,7 @@ class Experiment:
         )
 
     def dry_run(self, train: Train) -> dict[str, Any]:
-        """Do one training step and say how large everything is; meant for the meta device.
+        """Take one training step and return the sizes of everything; meant for the meta device.
 
         Raises ConfigError when the parts don't fit.
         """
@@ -244,7 +244,7 @@ class Experiment:
         }
 
     def assemble(self) -> Parts:
-        """Put the parts together with an optimiser over all their parameters."""
+        """Assemble the parts with an optimiser over all their parameters."""
         parts = Parts(
             data=self.data,
             energy=self.energy,

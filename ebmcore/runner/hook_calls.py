@@ -1,4 +1,4 @@
-"""Calling the life-cycle hooks, each plugin's on its own."""
+"""Calls to the life-cycle hooks: each plugin's alone, so that one that raises stops no other."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LIFE_CYCLE = (
 
 
 def listeners(host: Host) -> dict[str, list[str]]:
-    """Say which plugins hear of what, in the order in which they are called."""
-    heard = {name: [call.plugin_name for call in calls(host, name)] for name in LIFE_CYCLE}
-    return {name: plugins for name, plugins in heard.items() if plugins}
+    """Return hook -> the plugins that implement it, in the order in which they are called."""
+    found = {name: [call.plugin_name for call in calls(host, name)] for name in LIFE_CYCLE}
+    return {name: plugins for name, plugins in found.items() if plugins}
 
 
 def calls(host: Host, hook: str) -> list[Any]:
@@ -30,7 +30,7 @@ def calls(host: Host, hook: str) -> list[Any]:
 
 
 def notify(host: Host, hook: str, **arguments: Any) -> Iterator[str]:
-    """Call every plugin's hook, sorted by plugin name; yield what went wrong, the plugin named."""
+    """Call a hook of every plugin, sorted by name; yield a message for each one that raised."""
     for call in calls(host, hook):
         try:
             call.function(**{name: arguments[name] for name in call.argnames})

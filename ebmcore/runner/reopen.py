@@ -1,4 +1,4 @@
-"""A run directory opened again: what it says of itself, and its parts built from its own config."""
+"""Reopen a run directory: read its record, and build its parts from its own config."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 class Facts(NamedTuple):
-    """What a run's directory says without any plugin."""
+    """The facts in a run directory that no plugin is needed to read."""
 
     folder: Path
     run: dict[str, Any]  # run.json
     checkpoint: Checkpoint
     device: torch.device
     bounds: Tensor  # (2, *event), on the device
-    doubts: list[str]  # checkpoints that were passed over, and why
+    skipped_checkpoints: list[str]  # newer ones that are damaged, and why
 
     @classmethod
     def read(
@@ -65,14 +65,14 @@ class Facts(NamedTuple):
                 f"{folder}: is the parent of other runs and has no energy of its own; open one of "
                 f"its children, which `ebmcore runs show {folder}` lists"
             )
-        doubts: list[str] = []
-        found = _checkpoint(folder / "checkpoints", facts, checkpoint, doubts.append)
+        skipped: list[str] = []
+        found = _checkpoint(folder / "checkpoints", facts, checkpoint, skipped.append)
         place = choose_device(device)
         try:
             bounds = found.tensors("data")["bounds"].to(place)
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        return cls(folder, facts, found, place, bounds, doubts)
+        return cls(folder, facts, found, place, bounds, skipped)
 
     def fill(self, energy: nn.Module) -> nn.Module:
         """Give an energy the trained weights. Raises EbmError when they don't fit."""
@@ -86,7 +86,7 @@ class Facts(NamedTuple):
 def _checkpoint(
     folder: Path, facts: dict[str, Any], wanted: str | int, warn: Callable[[str], None]
 ) -> Checkpoint:
-    """Find the checkpoint that is asked for."""
+    """Return the checkpoint that was asked for."""
     if wanted == "last":
         return Checkpoint.last(folder, warn=warn)
     if wanted == "best":
@@ -172,7 +172,7 @@ class Recorded:
         return self.told_of_files(lambda: read_config_node(self.source, self.host, kind, path))
 
     def told_of_files(self, read: Callable[[], T]) -> T:
-        """Call a reader of the config; what it doesn't find may lie in a local plugin file."""
+        """Call a reader of the config; a part that it can't find may be in a local plugin file."""
         try:
             return read()
         except ConfigError as error:
@@ -205,6 +205,6 @@ def without_files(source: Source) -> list[str]:
 
 
 def trust(error: ConfigError, source: Source, files: Sequence[str]) -> str:
-    """Say what wasn't found, and which local files of the run it may lie in."""
+    """Name the part that wasn't found, and the local files of the run that may hold it."""
     hint = " ".join(f"-p {source.folder / file}" for file in files)
     return f"{error}\nThe run used local plugin files. If you trust them, add {hint}"

@@ -1,4 +1,4 @@
-"""What a run leaves: its directory, status, last metrics, energy, and samples of it."""
+"""A run: its directory, status, last metrics, energy, and samples of its model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
 class Run:
-    """One execution of one experiment, while it goes on and after it ended."""
+    """One execution of one experiment, while it trains and after it ended."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Run:
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
         self.seconds_by_part: dict[str, float] = {}  # where the time went, most first
-        self.doubts: list[str] = []  # of a run that was opened: checkpoints that aren't whole
+        self.skipped_checkpoints: list[str] = []  # of a loaded run: newer ones that are damaged
         self.mlflow: dict[str, str] = {}  # uri, experiment_id, run_id; empty when tracking is off
         self.energy = energy  # with the averaged weights, when the run keeps an average
         self.bounds = bounds  # (2, *event), the range of the training data
@@ -110,10 +110,10 @@ class Run:
 
 
 class Listener(Protocol):
-    """Who hears of a run while it goes on, in its own process, and may end it early."""
+    """Is called while a run trains, in the same process, and may end it early."""
 
     def began(self, run: Run) -> None:
-        """Hear that the run's directory exists and its first step is next."""
+        """The run's directory exists and its first step is next."""
 
     def heard(self, step: int, metrics: Mapping[str, float]) -> str:
-        """Hear what was recorded; return why the run should end here, or an empty text."""
+        """Metrics were recorded; return why the run should end here, or an empty text."""

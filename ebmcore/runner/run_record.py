@@ -1,4 +1,4 @@
-"""What a run writes before its first step: the config, where everything came from, the mirror."""
+"""The record that a run writes before its first step: config, provenance, MLflow run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
 
 
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
-    """Record that a run goes on, and in which process; return its config."""
+    """Record that a run was resumed, and in which process; return its config."""
     directory.reserve()
     directory.end_events()
     directory.append_event(step, "resumed", pid=os.getpid(), host=socket.gethostname())
@@ -91,8 +91,8 @@ def start_mirror(
 ) -> Mirror | None:
     """Begin to send the run to MLflow, unless tracking is off.
 
-    A run that goes on names its MLflow itself, and anybody may have written that, but for the
-    script that made it: a place that isn't the user's is not spoken to, and `warn` hears of it.
+    A resumed run names its MLflow server in its own directory, which somebody else may have
+    written: a server that the user didn't name gets no connection, and `warn` is called.
     """
     if spec.tracking is None:
         return None

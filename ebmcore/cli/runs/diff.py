@@ -22,7 +22,7 @@ def diff_command(
     Of the parents of several seeds it says whether their metrics differ by more than the runs of
     each do, and of a parent and a single run whether that lies among the parent's.
     """
-    from ebmcore.cli.runs_groups import compare_groups, has_group, show_groups
+    from ebmcore.cli.runs.groups import compare_groups, has_group, show_groups
 
     one, two = _read(first), _read(second)
     if not has_group(first, second):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
-from ebmcore.cli.runs_list import counted, duration, moment, remarks, steps
+from ebmcore.cli.runs.list import counted, duration, moment, remarks, steps
 from ebmcore.cli.seeds import interval_name
 from ebmcore.errors import EbmError
 
