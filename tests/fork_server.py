@@ -11,7 +11,7 @@ import.
 
 import atexit
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -22,7 +22,6 @@ import threading
 for name in (
     "ebmcore.cli.main",
     "ebmcore.runner.evaluation",
-    "ebmcore.runner.seeds",
     "ebmcore.runner.session",
     "ebmcore.testing.report",
     "matplotlib.backends.backend_agg",
@@ -32,6 +31,8 @@ for name in (
     "torch._dynamo",
 ):
     importlib.import_module(name)
+if importlib.util.find_spec("ebmcore_sweep") is not None:
+    importlib.import_module("ebmcore_sweep.seeds.api")
 
 
 def serve() -> dict | None:

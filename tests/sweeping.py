@@ -11,10 +11,9 @@ from pathlib import Path
 
 import optuna
 import yaml
-
-from ebmcore.sweep import check_sweep, join_sweep, run_sweep
-from ebmcore.sweep.study import open_study, remember
-from ebmcore.trackers.mlflow.parent import Parent
+from ebmcore_sweep import check_sweep, join_sweep, run_sweep
+from ebmcore_sweep.parent import Parent
+from ebmcore_sweep.storage.study import open_study, remember
 
 PARTS = Path(__file__).with_name("parts.py")
 PATIENCE = 240.0  # seconds after which what was waited for won't come

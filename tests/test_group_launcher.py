@@ -4,11 +4,12 @@ import json
 import os
 from pathlib import Path
 
+import ebmcore_sweep
 import pytest
+from ebmcore_sweep.launchers import record_launcher, recorded_launcher
 
 import ebmcore
 from ebmcore.errors import RunError
-from ebmcore.runner.crew import record_launcher, recorded_launcher
 
 PARTS = str(Path(__file__).with_name("parts.py"))
 
@@ -36,7 +37,7 @@ def group(config, tmp_path):
     (tmp_path / "farm.py").write_text(FARM)
     config |= {"sampler": None, "chains": None, "monitors": [], "loss": {"type": "parts:size"}}
     with pytest.raises(RunError, match="the farm has no room") as raised:
-        ebmcore.run_seeds(
+        ebmcore_sweep.run_seeds(
             config, 2, plugins=["farm.py"], progress=False,
             launcher={"type": "farm", "address": "mine"},
         )  # fmt: skip
@@ -50,7 +51,7 @@ def change(group, **facts):
 
 
 def again(group, **options):
-    return ebmcore.resume_seeds(group, plugins=[PARTS, "farm.py"], progress=False, **options)
+    return ebmcore_sweep.resume_seeds(group, plugins=[PARTS, "farm.py"], progress=False, **options)
 
 
 class Ended:
@@ -149,7 +150,7 @@ def test_a_launcher_given_as_an_object_is_recorded_by_its_name(config):
             pass
 
     with pytest.raises(RunError) as raised:
-        ebmcore.run_seeds(config, 2, launcher=Own(), progress=False)
+        ebmcore_sweep.run_seeds(config, 2, launcher=Own(), progress=False)
     facts = json.loads((raised.value.run.dir / "run.json").read_text())
     assert facts["launcher"] == "Own"
     assert isinstance(facts["launcher_seal"], str)

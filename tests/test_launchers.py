@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from ebmcore_sweep.local_launcher import Local
 
 from ebmcore import EbmError, Host, PluginError, Task
 from ebmcore.config import build, read_config, read_node
 from ebmcore.plugins import Selection
-from ebmcore.runner.local_launcher import Local
 
 PATIENCE = 240.0  # seconds after which what was waited for won't come
 
@@ -79,9 +79,9 @@ def test_a_plugin_offers_one_by_hook_or_decorator(tmp_path):
     assert made({"type": "queue", "length": 5}, [file]).length == 5
     host = Host.discover(Selection(files=(str(file),)))
     assert {"local", "queue"} <= {c.name for c in host.components("launcher")}
-    with pytest.raises(PluginError, match=r"more than once; write one of ebmcore:local, farm"):
+    with pytest.raises(PluginError, match=r"more than once; write one of farm:local, sweep:local"):
         host.find("launcher", "local")
-    assert host.find("launcher", "ebmcore:local").load() is Local
+    assert host.find("launcher", "sweep:local").load() is Local
 
 
 def test_a_task_has_its_log_its_variables_and_its_exit_code(local, tmp_path):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ebmcore_sweep.parent import Parent
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -20,7 +21,6 @@ from ebmcore.cli.main import app
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.status import read_account
-from ebmcore.trackers.mlflow.parent import Parent
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
 servers = importlib.util.module_from_spec(_spec)
@@ -95,7 +95,7 @@ def test_how_a_parent_ends_is_what_ended_it(config):
 
 def test_a_parent_that_was_killed_is_taken_up_again(config, child, tmp_path):
     begin = (
-        "import json, os, sys; from ebmcore.trackers.mlflow.parent import Parent; "
+        "import json, os, sys; from ebmcore_sweep.parent import Parent; "
         "p = Parent.begin('seeds', json.loads(sys.argv[1]), tracking=None, seeds=[3]); "
         "p.write(1, {'loss': 0.5}); print(p.path); sys.stdout.flush(); os.kill(os.getpid(), 9)"
     )

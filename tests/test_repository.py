@@ -1,6 +1,7 @@
 """What the repository promises of itself: its layout, its imports, its lists."""
 
 import ast
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -36,7 +37,6 @@ FLOORS = [
     {"config", "sampling", "blocks", "drawer", "graphs", "linked", "narrow", "noise", "together"},
     {"tracking"},
     {"runner"},
-    {"sweep"},
     {"testing"},
     {"cli", "__main__"},
 ]
@@ -79,17 +79,55 @@ def test_the_cores_imports_point_one_way(file):
             assert below <= floor, f"{file} imports {name}, which stands above it"
 
 
+# beside `ebmcore` itself: modules whose `__all__` is public
+FACES = [
+    "ebmcore.cli",
+    "ebmcore.config",
+    "ebmcore.distributed",
+    "ebmcore.masking",
+    "ebmcore.runner",
+    "ebmcore.runs",
+    "ebmcore.terminal",
+    "ebmcore.testing",
+    "ebmcore.trackers",
+    "ebmcore.train",
+]
+
+
+def names_from_the_core(file):
+    """The names that a file imports from the core, each with its module."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "ebmcore":
+            yield from ((node.module, alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((a.name, "") for a in node.names if a.name.startswith("ebmcore."))
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_a_public_module_lists_its_names_sorted(name):
+    module = importlib.import_module(name)
+    assert module.__all__ == sorted(module.__all__, key=_as_ruff_sorts)
+    for public in module.__all__:
+        assert getattr(module, public) is not None
+
+
+def _as_ruff_sorts(name):
+    return (not name.isupper(), not name[0].isupper(), name)
+
+
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 def test_plugins_import_the_cores_public_names_alone(folder):
     package = folder.name.replace("-", "_")
+    required = {word.split(">")[0].replace("-", "_") for word in project(folder)["dependencies"]}
     for file in folder.rglob("*.py"):
+        for module, name in names_from_the_core(file):
+            assert module in ("ebmcore", *FACES), f"{file} imports the core's private {module}"
+            public = importlib.import_module(module).__all__
+            assert not name or name in public, f"{file}: {module} has no public {name}"
         for name in imports(file, when_run=False):
             root = name.split(".")[0]
-            private = name.startswith("ebmcore.") and name != "ebmcore.testing"
-            assert not private, f"{file} imports the core's private {name}"
-            assert root in ("ebmcore", package) or not root.startswith("ebmcore_"), (
-                f"{file}: {name}"
-            )
+            theirs = root.startswith("ebmcore_") and root != package
+            assert not theirs or root in required, f"{file}: {name}"
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
@@ -135,6 +173,13 @@ def test_public_names():
     assert set(ebmcore.__all__) <= set(dir(ebmcore))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = ebmcore.nothing
+
+
+@pytest.mark.parametrize("name", ["Group", "resume_seeds", "run_seeds"])
+def test_a_name_that_left_the_core_says_where_it_is(name):
+    with pytest.raises(AttributeError, match=f"ebmcore_sweep.{name} .*pip install ebmcore-sweep"):
+        getattr(ebmcore, name)
+    assert name not in dir(ebmcore)
 
 
 def test_the_version_is_said_once_and_the_same():

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ebmcore_sweep
 import pytest
 import yaml
+from ebmcore_sweep.parent import Parent
 from typer.testing import CliRunner
 
 import ebmcore
@@ -18,7 +20,6 @@ from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, RunError
 from ebmcore.runs.family import by_key, read_children
 from ebmcore.runs.status import read_account
-from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.train.rng import derive
 
 _spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
@@ -51,7 +52,7 @@ def facts(run_dir):
 
 @pytest.mark.slow
 def test_the_parent_holds_the_medians_and_the_range_of_its_runs(config, forked):
-    group = ebmcore.run_seeds(config, 3, launcher=forked, progress=False)
+    group = ebmcore_sweep.run_seeds(config, 3, launcher=forked, progress=False)
     assert (group.status, group.failed) == ("FINISHED", {})
     assert list(group.children) == ["seed-3", "seed-4", "seed-5"]  # from the config's own seed on
     runs = {key: numbers(path) for key, path in group.children.items()}
@@ -74,7 +75,7 @@ def test_the_parent_holds_the_medians_and_the_range_of_its_runs(config, forked):
     assert group.finals()["loss"] == [run[18]["loss"] for run in runs.values()]
     assert (group.dir / "figures/loss/loss.png").stat().st_size > 5000
     assert not list(group.dir.glob("figures/train/*"))
-    assert ebmcore.Group.load(group.dir).metrics == group.metrics
+    assert ebmcore_sweep.Group.load(group.dir).metrics == group.metrics
     shown = CliRunner().invoke(app, ["runs", "show", str(group.dir)]).output
     assert "metric, 3 runs" in shown
     assert "loss.low" not in shown
@@ -100,13 +101,13 @@ def test_runs_that_fail_are_listed_and_all_that_fail_are_a_failure(config, forke
     del config["sampler"], config["chains"]
     odd = [s for s in range(20) if derive(s, "loss odd") % 2]
     even = [s for s in range(20) if s not in odd]
-    group = ebmcore.run_seeds(config, [*even[:2], odd[0]], launcher=forked, progress=False)
+    group = ebmcore_sweep.run_seeds(config, [*even[:2], odd[0]], launcher=forked, progress=False)
     assert group.status == "FINISHED"
     assert list(group.children) == [f"seed-{s}" for s in even[:2]]
     assert "an odd seed" in group.failed[f"seed-{odd[0]}"]
     assert "FAILED" in group.failed[f"seed-{odd[0]}"]
     with pytest.raises(RunError, match=r"none of its 2 runs finished.*an odd seed") as raised:
-        ebmcore.run_seeds(config, odd[:2], launcher=forked, progress=False)
+        ebmcore_sweep.run_seeds(config, odd[:2], launcher=forked, progress=False)
     assert raised.value.run.status == "FAILED"
     assert facts(raised.value.run.dir)["status"] == "FAILED"
     assert not (raised.value.run.dir / "metrics.jsonl").exists()
@@ -122,12 +123,12 @@ def test_runs_that_fail_are_listed_and_all_that_fail_are_a_failure(config, forke
 )
 def test_seeds_that_mean_nothing_are_refused_before_anything_is_written(config, seeds, said):
     with pytest.raises(ConfigError, match=said):
-        ebmcore.run_seeds(config, seeds, progress=False)
+        ebmcore_sweep.run_seeds(config, seeds, progress=False)
     with pytest.raises(EbmError, match="launcher"):
-        ebmcore.run_seeds(config, 2, launcher="nowhere", progress=False)
+        ebmcore_sweep.run_seeds(config, 2, launcher="nowhere", progress=False)
     config["train"]["batch_size"] = 1000
     with pytest.raises(ConfigError, match=r"train.batch_size"):
-        ebmcore.run_seeds(config, 2, progress=False)
+        ebmcore_sweep.run_seeds(config, 2, progress=False)
     assert not Path("runs").exists()
 
 
@@ -213,16 +214,16 @@ def test_a_group_that_was_interrupted_goes_on_to_the_same_end(held_group, config
     with pytest.raises(EbmError, match="resume_seeds goes on"):
         ebmcore.resume(parent)
     with pytest.raises(EbmError, match="If you trust them, add -p"):
-        ebmcore.resume_seeds(parent, launcher=forked, progress=False)
+        ebmcore_sweep.resume_seeds(parent, launcher=forked, progress=False)
     Path("hold").unlink()
     files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
-    group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
+    group = ebmcore_sweep.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
     assert (group.status, list(group.children)) == ("FINISHED", ["seed-3", "seed-4"])
     assert group.children["seed-3"] == child.path  # it went on, rather than anew
     assert [task.argv[3] for task in forked.tasks] == ["resume", "run"]
     whole = ebmcore.run(config, progress=False)
     assert without_speed(numbers(child.path)) == without_speed(numbers(whole.dir))
-    again = ebmcore.resume_seeds(parent, launcher=forked, progress=False)
+    again = ebmcore_sweep.resume_seeds(parent, launcher=forked, progress=False)
     assert again.metrics == group.metrics
     assert len(forked.tasks) == 2
 
@@ -239,7 +240,7 @@ def test_a_group_that_was_killed_waits_for_its_runs_that_outlived_it(held_group,
     outlived = read_account(child.path).status == "RUNNING"
     Path("hold").unlink()
     files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
-    group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
+    group = ebmcore_sweep.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
     assert (group.status, len(group.children)) == ("FINISHED", 2)
     assert outlived
     assert [task.argv[3] for task in forked.tasks] == ["run"]  # seed-3 ended by itself
@@ -248,7 +249,7 @@ def test_a_group_that_was_killed_waits_for_its_runs_that_outlived_it(held_group,
 @pytest.mark.slow
 def test_mlflow_has_one_parent_with_its_medians_and_its_runs(config, forked, store):
     config["tracking"] = {}
-    group = ebmcore.run_seeds(config, 2, launcher=forked, progress=False)
+    group = ebmcore_sweep.run_seeds(config, 2, launcher=forked, progress=False)
     (experiment,) = store.search_experiments(filter_string="name = 'bare'")
     found = {r.info.run_name: r for r in store.search_runs([experiment.experiment_id])}
     mother = found.pop(group.dir.name)
@@ -285,7 +286,7 @@ def test_two_runs_go_on_at_once_by_the_local_launcher(config, tmp_path):
     config["plugins"]["files"].append("meeting.py")
     config["loss"] = {"type": "meeting:meets"}
     del config["sampler"], config["chains"], config["monitors"]
-    group = ebmcore.run_seeds(config, 2, workers=2, progress=False)
+    group = ebmcore_sweep.run_seeds(config, 2, workers=2, progress=False)
     assert (group.status, len(group.children)) == ("FINISHED", 2)
 
 

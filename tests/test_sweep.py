@@ -8,20 +8,21 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import ebmcore_sweep
 import numpy as np
 import optuna
 import pytest
 import yaml
+from ebmcore_sweep import check_sweep, join_sweep
+from ebmcore_sweep.local_launcher import Local
+from ebmcore_sweep.search.coordinator import Coordinator
+from ebmcore_sweep.search.definition import Budget
+from ebmcore_sweep.search.tally import give_back, is_surplus, tally
+from ebmcore_sweep.storage.store import open_storage
+from ebmcore_sweep.storage.study import begin_study
 
 import ebmcore
 from ebmcore.errors import EbmError
-from ebmcore.runner.local_launcher import Local
-from ebmcore.sweep import check_sweep, join_sweep
-from ebmcore.sweep.coordinator import Coordinator
-from ebmcore.sweep.definition import Budget
-from ebmcore.sweep.store import open_storage
-from ebmcore.sweep.study import begin_study
-from ebmcore.sweep.tally import give_back, is_surplus, tally
 
 
 def _load(name):
@@ -136,7 +137,7 @@ def test_the_value_of_a_trial_of_several_seeds_is_their_median(base):
     study, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}, seeds=2))
     sweeping.work(url)
     (trial,) = tally(study).complete
-    group = ebmcore.Group.load(trial.user_attrs["run_dir"])
+    group = ebmcore_sweep.Group.load(trial.user_attrs["run_dir"])
     values = [ebmcore.load(path, plugins=[str(PARTS)]) for path in group.children.values()]
     assert sorted(group.children) == ["seed-3", "seed-4"]
     assert trial.value == pytest.approx(np.median([run.metrics["loss/size"] for run in values]))

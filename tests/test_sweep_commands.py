@@ -9,9 +9,9 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from ebmcore_sweep.search.tally import tally
 
 import ebmcore
-from ebmcore.sweep.tally import tally
 
 
 def _load(name):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ebmcore_sweep import check_sweep
+from ebmcore_sweep.storage.store import open_storage
+from ebmcore_sweep.storage.study import begin_study
 
 import ebmcore
 from ebmcore.errors import EbmError
-from ebmcore.sweep import check_sweep
-from ebmcore.sweep.store import open_storage
-from ebmcore.sweep.study import begin_study
 
 
 def _load(name):

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ebmcore_sweep import check_sweep
+from ebmcore_sweep.search.definition import Keys
+from ebmcore_sweep.search.space import RANGES
 
 from ebmcore.config.signature import parameters
-from ebmcore.sweep import check_sweep
-from ebmcore.sweep.definition import Keys
-from ebmcore.sweep.space import RANGES
 
 pytestmark = pytest.mark.plugins
 

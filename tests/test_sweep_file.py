@@ -5,13 +5,14 @@ import os
 
 import pytest
 import yaml
+from ebmcore_sweep import check_sweep
+from ebmcore_sweep.search.definition import read_sweep
+from ebmcore_sweep.search.space import Space
 from typer.testing import CliRunner
 
+from ebmcore import Host
 from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError
-from ebmcore.sweep import check_sweep
-from ebmcore.sweep.definition import read_sweep
-from ebmcore.sweep.space import Space
 
 GOOD = {
     "base": "base.yaml",
@@ -155,11 +156,12 @@ def test_parts_that_do_not_fit_each_other_are_told_before_anything_starts(write,
     assert not list(tmp_path.glob("runs*"))
 
 
-def test_the_command_checks_alone_when_asked(write, tmp_path):
-    def call(*arguments):
-        done = CliRunner().invoke(app, ["sweep", *arguments])
-        return done.exit_code, done.output
+def call(*arguments):
+    done = CliRunner().invoke(app, ["sweep", *arguments])
+    return done.exit_code, done.output
 
+
+def test_the_command_checks_alone_when_asked(write, tmp_path):
     file = str(write())
     code, output = call(file, "--dry-run")
     assert (code, output.split(";")[0]) == (0, "the sweep is good")
@@ -175,6 +177,39 @@ def test_the_command_checks_alone_when_asked(write, tmp_path):
     assert "launcher.type: no launcher 'crane'." in output
 
 
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("sqlite:////nowhere/at/all/s.db", "can't be opened: FileNotFoundError"),
+        ("journal:////nowhere/at/all/s.log", "can't be opened: FileNotFoundError"),
+        ("sqlite:///HERE/odd.db", "can't be read: DatabaseError: file is not a database"),
+        ("journal:///HERE", "is no plain file"),
+        ("redis://127.0.0.1/0", "Optuna keeps pickles in redis"),
+        ("postgresql+absent://me:hunter2@127.0.0.1/s", "can't be opened: NoSuchModuleError"),
+        ("sqlserver", "is no url"),
+    ],
+)
+def test_a_dry_run_tries_the_storage(write, tmp_path, storage, message):
+    (tmp_path / "odd.db").write_bytes(b"none of sqlite's" * 200)
+    file = write(storage=storage.replace("HERE", str(tmp_path)))
+    before = sorted(tmp_path.rglob("*"))
+    code, output = call(str(file), "--dry-run")
+    assert code == 2
+    assert message in output
+    assert "hunter2" not in output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("storage", [None, "sqlite:///HERE/new.db", "journal:///HERE/new.log"])
+def test_a_dry_run_that_succeeds_writes_nothing(write, tmp_path, storage):
+    file = write(**({} if storage is None else {"storage": storage.replace("HERE", str(tmp_path))}))
+    before = sorted(tmp_path.rglob("*"))
+    code, output = call(str(file), "--dry-run", "--runs-dir", "not/yet/there")
+    assert code == 0, output
+    assert "its storage" in output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.slow
 def test_without_optuna_one_message_says_what_to_install(write, forks, tmp_path):
     (tmp_path / "absent").mkdir()
@@ -183,10 +218,10 @@ def test_without_optuna_one_message_says_what_to_install(write, forks, tmp_path)
     done = forks.run("-c", code, "sweep", str(write()), cwd=tmp_path, env=dict(os.environ))
     assert done.returncode == 2
     assert "a sweep needs Optuna" in done.stderr
-    assert "pip install 'ebmcore[sweep]'" in done.stderr
+    assert "pip install ebmcore-sweep" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_it_is_a_command():
-    assert "sweep" in [command.name for command in app.registered_commands]
+    assert {"seeds", "sweep"} <= {c.name for c in Host.discover().components("command")}
     assert isinstance(read_sweep({**GOOD, "base": {}}).space, Space)

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ebmcore_sweep import Swept, check_sweep
+from ebmcore_sweep.search.api import make_worker
+from ebmcore_sweep.search.report import headline, markdown, rows
+from ebmcore_sweep.search.tally import first_number, is_surplus, tally
+from ebmcore_sweep.storage.store import file_of
+from ebmcore_sweep.storage.study import open_study
 
 from ebmcore.errors import EbmError
-from ebmcore.sweep import Swept, check_sweep
-from ebmcore.sweep.report import headline, markdown, rows
-from ebmcore.sweep.session import make_worker
-from ebmcore.sweep.store import file_of
-from ebmcore.sweep.study import open_study
-from ebmcore.sweep.tally import first_number, is_surplus, tally
 
 
 def _load(name):

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from ebmcore_sweep import join_sweep
+from ebmcore_sweep.search.definition import read_sweep
+from ebmcore_sweep.storage.store import join_hint, named_url, variables
+from ebmcore_sweep.storage.study import secrets_of, with_secrets
 
 from ebmcore.errors import ConfigError, EbmError
-from ebmcore.sweep import join_sweep
-from ebmcore.sweep.definition import read_sweep
-from ebmcore.sweep.store import join_hint, named_url, variables
-from ebmcore.sweep.study import secrets_of, with_secrets
 
 PASSWORD = "hunter2-of-nobody"
 URL = f"postgresql://me:{PASSWORD}@host:5432/sweeps"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ebmcore_sweep import check_sweep
+from ebmcore_sweep.storage.guarded import StorageError
+from ebmcore_sweep.storage.store import file_of
 
 from ebmcore.errors import ConfigError, EbmError
-from ebmcore.sweep import check_sweep
-from ebmcore.sweep.guarded import StorageError
-from ebmcore.sweep.store import file_of
 
 
 def _load(name):

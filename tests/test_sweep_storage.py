@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ebmcore_sweep import check_sweep, run_sweep
+from ebmcore_sweep.storage.database import JournalLock
+from ebmcore_sweep.storage.guarded import StorageError
+from ebmcore_sweep.storage.store import file_of, open_storage, whole_url
+from ebmcore_sweep.storage.study import join_study, open_study
 
 from ebmcore.errors import EbmError
-from ebmcore.sweep import check_sweep, run_sweep
-from ebmcore.sweep.database import JournalLock
-from ebmcore.sweep.guarded import StorageError
-from ebmcore.sweep.store import file_of, open_storage, whole_url
-from ebmcore.sweep.study import join_study, open_study
 
 
 def _load(name):
@@ -253,13 +253,13 @@ def test_the_file_that_is_named_is_the_file_that_is_opened(base, tmp_path, name)
 
 
 def test_a_lock_that_leads_nowhere_is_taken_away_in_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("ebmcore.sweep.database._STALE", 0.2)
+    monkeypatch.setattr("ebmcore_sweep.storage.database._STALE", 0.2)
     (tmp_path / "a.log.lock").symlink_to(tmp_path / "nowhere")
     lock = JournalLock(tmp_path / "a.log")
     (tmp_path / "a.log").touch()
     assert lock.acquire()
-    monkeypatch.setattr("ebmcore.sweep.database._STALE", 100.0)
-    monkeypatch.setattr("ebmcore.sweep.database._PATIENCE", 0.2)
+    monkeypatch.setattr("ebmcore_sweep.storage.database._STALE", 100.0)
+    monkeypatch.setattr("ebmcore_sweep.storage.database._PATIENCE", 0.2)
     with pytest.raises(StorageError, match=r"another process holds .*a\.log\.lock"):
         JournalLock(tmp_path / "a.log").acquire()
     lock.release()

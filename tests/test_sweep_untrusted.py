@@ -9,11 +9,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from ebmcore_sweep import check_sweep, join_sweep
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._base import BaseJournalSnapshot
 
 from ebmcore.errors import EbmError
-from ebmcore.sweep import check_sweep, join_sweep
 
 
 def _load(name):

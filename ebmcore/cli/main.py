@@ -22,7 +22,6 @@ from ebmcore.cli import (
     sample,
     schema,
     show,
-    sweep,
 )
 from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
@@ -88,7 +87,6 @@ def root(
 
 
 app.command("run")(run.command)
-app.command("sweep")(sweep.command)
 app.command("resume")(resume.command)
 app.command("sample")(sample.command)
 app.command("evaluate")(evaluate.command)

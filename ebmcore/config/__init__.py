@@ -7,9 +7,9 @@ from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
-from ebmcore.config.schema import type_name
+from ebmcore.config.schema import check, type_name
 from ebmcore.config.sections import Tracking, Train
-from ebmcore.config.signature import component_parameters, describe
+from ebmcore.config.signature import Parameter, component_parameters, describe, parameters
 from ebmcore.config.source import (
     Source,
     apply_overrides,
@@ -23,18 +23,21 @@ __all__ = [
     "Cadence",
     "Config",
     "Node",
+    "Parameter",
     "Source",
     "Tracking",
     "Train",
     "apply_overrides",
     "build",
     "catalog",
+    "check",
     "clashes",
     "component_parameters",
     "config_schema",
     "describe",
     "loss_slots",
     "nested",
+    "parameters",
     "parse_assignments",
     "parse_config",
     "plugin_selection",

@@ -16,14 +16,13 @@ import pluggy
 from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
-from ebmcore.kinds import COMMAND, LAUNCHER, OFFERED
+from ebmcore.kinds import COMMAND, OFFERED
 from ebmcore.plugins.find import Found, find
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Selection, select
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
-from ebmcore.version import __version__
 
 
 class Component(NamedTuple):
@@ -59,12 +58,6 @@ class Component(NamedTuple):
         return value
 
 
-_LOCAL_LAUNCHER = "ebmcore.runner.local_launcher"
-_CORE = Found("ebmcore", _LOCAL_LAUNCHER, "ebmcore", __version__)
-# the core's own part
-_LOCAL = Component(LAUNCHER.name, "local", _CORE, f"{_LOCAL_LAUNCHER}:Local")
-
-
 class Host:
     """The plugins of one process, or of one run, and what they offer."""
 
@@ -81,9 +74,7 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        host = cls(load(plugin) for plugin in select(find(selection.files), selection))
-        host._components[LAUNCHER.name].append(_LOCAL)
-        return host
+        return cls(load(plugin) for plugin in select(find(selection.files), selection))
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:

@@ -11,7 +11,7 @@ from ebmcore.kinds import COMMAND
 GROUPS = ("plugins", "runs")  # the core's groups of commands
 # the core's own commands; a test holds this list to the command line
 CORE_COMMANDS = frozenset({*GROUPS, "check", "components", "evaluate", "resume", "run", "sample"})
-CORE_COMMANDS |= {"schema", "show", "sweep", "plugins doctor", "plugins list", "plugins new"}
+CORE_COMMANDS |= {"schema", "show", "plugins doctor", "plugins list", "plugins new"}
 CORE_COMMANDS |= {"runs diff", "runs list", "runs show", "runs sync"}
 
 

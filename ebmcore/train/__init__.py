@@ -1,1 +1,11 @@
-"""Training: the loop, its step, and the state that they keep."""
+"""Training: the loop, its steps, their random streams, and what a run takes of the machine.
+
+The names below are for plugins that start runs.
+"""
+
+from ebmcore.train.optim import without_compiler
+from ebmcore.train.rng import derive
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.threads import processors
+
+__all__ = ["Interrupts", "derive", "processors", "without_compiler"]

@@ -1,0 +1,38 @@
+"""Commands about groups of seeds, which the distribution ebmcore-sweep answers for the core's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ebmcore.errors import EbmError
+
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|A,B,…",
+        help="Train with N seeds from the config's on, or with these: `ebmcore seeds`.",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="With --seeds: how many runs go on at once; else 1.")
+]
+Launchers = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="With --seeds: what starts the runs; else local."),
+]
+
+
+def refuse_without_seeds(*, workers: int | None, launcher: str | None) -> None:
+    """Raise EbmError when an option was given that speaks of several runs, where there is one."""
+    for name, value in (("--workers", workers), ("--launcher", launcher)):
+        if value is not None:
+            raise EbmError(f"{name}: is for several runs; there is one without --seeds")
+
+
+def is_group(run_dir: str) -> bool:
+    """Say whether a directory is that of a group of seeds, as its run.json has it."""
+    from ebmcore.runs import read_account
+
+    return read_account(run_dir).facts.get("group") == "seeds"

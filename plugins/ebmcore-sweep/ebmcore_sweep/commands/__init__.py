@@ -1,0 +1,1 @@
+"""The commands `ebmcore seeds` and `ebmcore sweep`."""
