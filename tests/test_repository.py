@@ -1,7 +1,8 @@
-"""What the repository promises of itself: its layout, its imports, its lists."""
+"""The repository's promises: its layout, its plugins' imports, its lists, no merge conflicts."""
 
 import ast
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -15,46 +16,13 @@ from ebmcore.plugins.suggestions import KNOWN
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
-CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 
-# imports point one way: each floor may import those below it, and itself
-FLOORS = [
-    {
-        "errors",
-        "masking",
-        "types",
-        "contracts",
-        "data",
-        "hooks",
-        "kinds",
-        "decorators",
-        "local",
-        "runs",
-        "terminal",
-    },
-    {"plugins"},
-    {"config", "sampling", "blocks", "drawer", "graphs", "linked", "narrow", "noise", "together"},
-    {"tracking"},
-    {"runner"},
-    {"sweep"},
-    {"testing"},
-    {"cli", "__main__"},
-]
+CONFLICT = re.compile(rb"^(?:<{7}|[|]{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 
 
-def imports(file, *, when_run=True):
-    """The modules that a file imports, type checkers' own imports left out."""
-    tree = ast.parse(file.read_text())
-    hidden = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for inner in ast.walk(node)
-        if when_run
-    }
-    for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
+def imports(file):
+    """Yield the modules that a file imports, a type checker's own imports included."""
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -65,25 +33,11 @@ def project(folder):
     return tomllib.loads((folder / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("file", CORE, ids=lambda file: str(file.relative_to(ROOT)))
-def test_the_cores_imports_point_one_way(file):
-    part = file.relative_to(ROOT / "ebmcore").parts[0].removesuffix(".py")
-    if part == "__init__":
-        return
-    (floor,) = [i for i, names in enumerate(FLOORS) if part in names]
-    for name in imports(file):
-        assert not re.match(r"ebmcore_\w+", name), f"{file} imports a plugin, {name}"
-        if name.startswith("ebmcore."):
-            other = name.split(".")[1]
-            (below,) = [i for i, names in enumerate(FLOORS) if other in names]
-            assert below <= floor, f"{file} imports {name}, which stands above it"
-
-
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 def test_plugins_import_the_cores_public_names_alone(folder):
     package = folder.name.replace("-", "_")
     for file in folder.rglob("*.py"):
-        for name in imports(file, when_run=False):
+        for name in imports(file):
             root = name.split(".")[0]
             private = name.startswith("ebmcore.") and name != "ebmcore.testing"
             assert not private, f"{file} imports the core's private {name}"
@@ -156,6 +110,29 @@ def test_no_file_is_too_long():
         if "tests" not in file.parts and (count := len(file.read_text().splitlines())) > 400
     }
     assert not long
+
+
+@pytest.mark.parametrize("end", ["", "\r"])
+@pytest.mark.parametrize("line", ["<" * 7 + " ours", "|" * 7, "=" * 7, ">" * 7 + " theirs"])
+def test_a_line_that_marks_a_merge_conflict_is_recognised(line, end):
+    assert CONFLICT.search(f"above\n{line}{end}\nbelow\n".encode())
+    assert not CONFLICT.search(f"above\n {line}{end}\n=={line}\n".encode())
+
+
+def test_no_tracked_file_holds_a_merge_conflict():
+    if not (ROOT / ".git").exists():
+        pytest.skip("the tree isn't a git checkout, so nothing says which files are tracked")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60
+    ).stdout.decode()
+    files = [ROOT / name for name in listed.split("\0") if name]
+    assert ROOT / "README.md" in files
+    marked = [
+        f"{file.relative_to(ROOT)}:{data[: found.start()].count(10) + 1}"
+        for file in files
+        if file.is_file() and (found := CONFLICT.search(data := file.read_bytes()))
+    ]
+    assert not marked, f"merge-conflict markers, which git left there: {marked}"
 
 
 @pytest.mark.plugins
