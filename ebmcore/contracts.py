@@ -59,7 +59,7 @@ class Kernel:
 
 
 class Sample(NamedTuple):
-    """What a sampler that offers `sample` whole, in place of init, noise and step, gives back."""
+    """The result of a sampler that offers `sample` whole, in place of init, noise and step."""
 
     x: Tensor  # (chains, *event), where the chains ended
     info: Any = None
@@ -112,7 +112,7 @@ class Chains:
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """What a monitor sees of a run. A monitor looks: it changes no weight, chain or random stream.
+    """A monitor's view of a run. A monitor looks: it changes no weight, chain or random stream.
 
     A monitor is called with a view, every so often, and returns a mapping from names to numbers
     (float or 0-d tensor), matplotlib figures, or images (tensors (height, width) or (channels,

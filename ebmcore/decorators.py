@@ -19,7 +19,7 @@ MARK = "__ebmcore_offer__"
 
 
 class Offer(NamedTuple):
-    """What a decorated object is offered as."""
+    """The kind and the name under which a decorated object is offered."""
 
     kind: str
     name: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EbmError(Exception):
-    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints.
+    """The root of ebmcore's errors; the command line prints `str(error)`.
 
     A password in a URI is masked in it, whoever wrote the message.
     """

@@ -1,4 +1,4 @@
-"""What a plugin may offer. Read this, then `contracts.py`, then write one.
+"""The hooks by which a plugin offers components. Read this, then `contracts.py`, then write one.
 
 A plugin is an installed distribution with one entry point in the group `ebmcore.v1`,
 

@@ -20,7 +20,7 @@ _MAIN = {"data": "dataset", "energy": "energy", "sampler": "sampler", "chains": 
 
 
 class Found(NamedTuple):
-    """What a name in a config means."""
+    """The component that a name in a config refers to."""
 
     component: Component | None
     target: Any

@@ -1,4 +1,4 @@
-"""What a config becomes: nodes, each a component with values that fit, and the whole."""
+"""A validated config: nodes, each a component with values that fit, and the whole."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What holds for the whole run.
+    """Settings of the whole run.
 
     Args:
         name: The run directory's name begins with it; by default the config file's name.
@@ -112,7 +112,7 @@ class Tracking:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugins:
-    """Which plugins to load; by default every installed one.
+    """The plugins to load; by default every installed one.
 
     Args:
         require: Plugins without which the run is refused.

@@ -28,7 +28,7 @@ class Parameter(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What a docstring says: of the whole, and of each parameter."""
+    """The parts of a docstring: its text, and the description of each parameter."""
 
     text: str
     arguments: dict[str, str]

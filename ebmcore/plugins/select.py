@@ -11,7 +11,7 @@ from ebmcore.plugins.status import Loaded, Status
 
 
 class Selection(NamedTuple):
-    """What the user asked for; an empty selection takes every installed plugin."""
+    """The user's choice of plugins; an empty selection takes every installed plugin."""
 
     require: tuple[str, ...] = ()  # must load, by plugin or distribution name
     disable: tuple[str, ...] = ()

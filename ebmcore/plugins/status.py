@@ -1,4 +1,4 @@
-"""What became of a plugin: one word, the reason, and the way to mend it."""
+"""The status of a plugin: one word, the reason, and how to fix it."""
 
 from __future__ import annotations
 

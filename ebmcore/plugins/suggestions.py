@@ -1,4 +1,4 @@
-"""Which first-party distribution offers which component, to name the command that installs it.
+"""The first-party distribution of each component, to name the command that installs it.
 
 Data for a message alone: nothing is imported or chosen by it. A test holds it to `plugins/`.
 """

@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 class Told(NamedTuple):
-    """What a child's run.json says of its parent under `parent`."""
+    """The reference to a parent that a child's run.json holds under `parent`."""
 
     name: str  # of the parent's run directory
     run_dir: str  # its whole path, where the child ran

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, plugins, and the commit of the working directory."""
+"""The origin of a run: versions, plugins, and the commit of the working directory."""
 
 from __future__ import annotations
 

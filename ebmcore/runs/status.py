@@ -1,4 +1,4 @@
-"""What a run directory says of its run, read without trusting or writing anything in it."""
+"""The status that a run directory records, read without trusting or writing anything in it."""
 
 from __future__ import annotations
 

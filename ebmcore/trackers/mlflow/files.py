@@ -1,4 +1,4 @@
-"""Which files of a run directory go to MLflow: plain ones inside it, and no link out of it."""
+"""The files of a run directory that go to MLflow: plain ones inside it, no link out of it."""
 
 from __future__ import annotations
 

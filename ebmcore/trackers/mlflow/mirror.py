@@ -194,7 +194,7 @@ class Mirror:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of the place, though nothing is missing there."""
+        """Notes about the destination for the user, though nothing is missing there."""
         return self.remote.notes
 
     def _worked(self) -> None:

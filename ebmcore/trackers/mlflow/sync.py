@@ -32,7 +32,7 @@ _PARAMS = 2000  # parameters of one
 
 
 class Synced(NamedTuple):
-    """What came of one run."""
+    """The outcome of sending one run."""
 
     path: Path
     outcome: Literal["sent", "already there", "skipped", "behind"]

@@ -1,4 +1,4 @@
-"""What a run is in MLflow: where, under which name, and how it is found again."""
+"""A run's place in MLflow: the server, the name, and how to find it again."""
 
 from __future__ import annotations
 

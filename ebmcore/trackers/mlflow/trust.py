@@ -1,4 +1,4 @@
-"""Which MLflow may be spoken to: the user's own places, and nothing that a file alone names.
+"""The MLflow that a run may call: the user's own places, and nothing that a file alone names.
 
 A run directory, a sweep database or a config found in a run directory may come from anybody. A
 place that stands there is used when the user names it now (MLFLOW_TRACKING_URI, `--uri`, the config

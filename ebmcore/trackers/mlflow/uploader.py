@@ -35,7 +35,7 @@ _SETTLE = 1.0  # seconds in which a server ends what it was asked before it stop
 
 
 class Held:
-    """Which steps of which metrics MLflow has; asked once for each metric."""
+    """The steps of each metric that MLflow has; asked once for each metric."""
 
     def __init__(self, ask: Callable[[str], Iterable[int]]) -> None:
         self.ask = ask
