@@ -18,6 +18,7 @@ from ebmcore.plugins import Status
 ROOT = Path(__file__).parents[1]
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 GUIDE = ROOT / "docs" / "plugins.md"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 _spec = importlib.util.spec_from_file_location(
     "environments", Path(__file__).with_name("environments.py")
@@ -139,3 +140,48 @@ def test_each_test_that_a_promise_names_is_there():
     for file, test in named:
         source = (ROOT / "tests" / file).read_text()
         assert test is None or f"def {test}(" in source, (file, test)
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    for link in links:
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name}: {link} leads nowhere"
+        assert not anchor or anchor in anchors(target), f"{page.name}: {link}: no such heading"
+
+
+def test_the_architecture_names_files_that_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    walk, _, rest = text.partition("## What happens when")[2].partition("## Where to change")
+    table, _, order = rest.partition("## The order of imports")
+    folder = ROOT / "ebmcore"
+    for name in re.findall(r"`([\w/]+\.py)`", walk):
+        core = ROOT / "ebmcore" / name  # or beside the file that was named before it
+        path = core if core.is_file() or "/" in name else folder / name
+        assert path.is_file(), name
+        folder = path.parent
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", table)
+    assert len(re.findall(r"^\| .* \| .*`.* \|$", table, re.MULTILINE)) >= 20
+    assert all((ROOT / name).exists() for name in named), named
+    rooms = {path.parent.name for path in (ROOT / "ebmcore").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"\w+", order.split("```")[1]))
+
+
+def test_the_storages_of_sweeps_name_a_dialect_and_its_driver():
+    make_url = pytest.importorskip("sqlalchemy").make_url
+    text = (ROOT / "docs" / "sweeps.md").read_text()
+    urls = re.findall(r"`((?:postgresql|mysql)[^`*…]+@[^`*…]+)`", text)
+    assert len(urls) >= 3
+    for url in urls:
+        dialect = make_url(url).get_dialect()
+        assert url.startswith(f"{dialect.name}+{dialect.driver}://"), url
