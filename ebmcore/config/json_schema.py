@@ -17,7 +17,7 @@ from ebmcore.plugins import Component, Host
 
 
 def config_schema(host: Host) -> dict[str, Any]:
-    """Return the schema; a component that can't be loaded, or be configured, is left out."""
+    """Return the schema, without components that can't be loaded or configured."""
     properties: dict[str, Any] = dict(_section(Settings)["properties"])
     properties["plugins"] = _section(Plugins)
     definitions: dict[str, Any] = {}
@@ -101,7 +101,7 @@ def _prefixed(schema: Any, prefix: str) -> Any:
             changed[key] = value.replace(_HERE, _HERE + prefix, 1)
         elif key in ("default", "examples", "const", "enum"):
             changed[key] = value
-        elif key != "discriminator":  # pydantic's own word for other tools, with references in it
+        elif key != "discriminator":  # pydantic's keyword for other tools, which holds references
             changed[key] = _prefixed(value, prefix)
     return changed
 
@@ -128,7 +128,7 @@ def _torch(kind: str, name: str, target: type[Any]) -> dict[str, Any]:
 
 
 def _typed(names: list[str], schema: dict[str, Any]) -> dict[str, Any]:
-    """Add the `type` key, which tells the branches apart."""
+    """Add the `type` key, which selects the branch."""
     kind = {"enum": names, "title": "type"} if len(names) > 1 else {"const": names[0]}
     return {
         **schema,
@@ -138,7 +138,7 @@ def _typed(names: list[str], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choice(branches: list[dict[str, Any] | None]) -> dict[str, Any]:
-    """Allow a mapping of one of the branches, or only a name whose other keys all have defaults."""
+    """Allow a mapping of one of the branches, or a bare name if its other keys have defaults."""
     there = [branch for branch in branches if branch is not None]
     names = sorted(
         {n for branch in there for n in _names(branch) if branch["required"] == ["type"]}

@@ -1,4 +1,4 @@
-"""Values held against parameters, and their JSON Schema; only here and in `extra` is pydantic."""
+"""Values checked against parameters by pydantic, and their JSON Schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Check(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Values that fit their parameters: as Python objects, as JSON, or what is wrong with them."""
+    """Values that fit their parameters, as Python objects and as JSON, or the faults in them."""
 
     values: dict[str, Any]
     record: dict[str, Any]  # every default filled in
@@ -36,9 +36,9 @@ class Checked(NamedTuple):
 
 
 def check(parameters: Iterable[Parameter], given: dict[str, Any]) -> Checked:
-    """Hold a mapping against the parameters, finding every fault.
+    """Check a mapping against the parameters, and find every fault.
 
-    What a record says of a default means that default, whether it fits its own type or not.
+    A recorded default means that default, even if it doesn't fit its own type.
     """
     parameters = tuple(parameters)
     if faults := tuple((k, text) for k, v in given.items() for text in _no_yaml(v)):
@@ -72,7 +72,7 @@ def _check(parameters: tuple[Parameter, ...], given: dict[str, Any]) -> Checked:
 
 
 def _no_yaml(value: Any) -> Iterable[str]:
-    """Say what is wrong with a value, from Python, that no YAML could hold."""
+    """Describe a value from Python that YAML can't hold."""
     try:
         json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -92,7 +92,7 @@ def _texts(value: Any) -> Iterable[str]:
 
 
 def _is_default(value: Any, parameter: Parameter) -> bool:
-    """Whether a value is what a record holds for the default; 1 is not true, nor 1.0."""
+    """Tell whether a value is the recorded default; 1 is not true, nor 1.0."""
     if parameter.default is REQUIRED:
         return False
     try:
@@ -105,7 +105,7 @@ def _is_default(value: Any, parameter: Parameter) -> bool:
 def _raised(
     parameters: tuple[Parameter, ...], given: dict[str, Any]
 ) -> tuple[tuple[str, str], ...]:
-    """Find which keys' own types raise when they meet their values, and what is wrong besides."""
+    """Find the keys whose own types raise for their values, and all other faults."""
     faults: list[tuple[str, str]] = []
     sound = []
     for parameter in parameters:
@@ -130,7 +130,7 @@ def _text(error: Exception) -> str:
 
 
 def json_schema(parameters: Iterable[Parameter], title: str, description: str) -> dict[str, Any]:
-    """Return the JSON Schema of a mapping with these keys; one that has none takes any value."""
+    """Return the JSON Schema of a mapping with these keys; one without a schema takes any value."""
     parameters = tuple(parameters)
     try:
         schema = _json_schema(parameters)
@@ -162,7 +162,7 @@ def _open(parameter: Parameter) -> Parameter:
 
 
 def type_name(annotation: Any) -> str:
-    """Write a type the way a config's author thinks of it: `float > 0`, `list of int`."""
+    """Name a type as a config's author would: `float > 0`, `list of int`."""
     schema = json_schema([Parameter("it", annotation)], "", "")
     return _schema_name(schema["properties"]["it"], schema.get("$defs", {})) or "any"
 
@@ -172,7 +172,7 @@ def _model(parameters: Iterable[Parameter]) -> type[BaseModel]:
     for i, parameter in enumerate(parameters):
         default = ... if parameter.default is REQUIRED else parameter.default
         description = parameter.description or None
-        # aliases keep a key named `schema` or `validate` from meeting pydantic's own methods
+        # aliases keep a key named `schema` or `validate` from clashing with pydantic's methods
         field = partial(Field, alias=parameter.name, description=description)
         fields[f"p{i}"] = (_annotation(parameter.annotation), field(default))
     try:
@@ -183,10 +183,10 @@ def _model(parameters: Iterable[Parameter]) -> type[BaseModel]:
 
 
 def _make(fields: dict[str, Any]) -> type[BaseModel]:
-    """Make a model. Raises whatever pydantic does, TypeError for what it would leave out."""
+    """Make a model. Raises as pydantic does, and TypeError for a key that it would leave out."""
     make: Callable[..., type[BaseModel]] = partial(create_model, "Keys", __config__=_CONFIG)
     model = make(**fields)
-    if set(model.model_fields) != set(fields):  # a ClassVar is no field
+    if set(model.model_fields) != set(fields):  # a ClassVar isn't a field
         raise TypeError("not every annotation makes a field")
     return model
 
@@ -200,7 +200,7 @@ def _can_make(name: str, entry: Any) -> bool:
 
 
 def _annotation(annotation: Any) -> Any:
-    """Turn our metadata into pydantic's, and drop tensors, which no YAML can hold, from unions."""
+    """Turn our metadata into pydantic's; drop tensors from unions, since YAML can't hold them."""
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -223,7 +223,7 @@ def _is_tensor(annotation: Any) -> bool:
 
 
 def _whole_numbers(given: dict[str, Any], errors: list[Any]) -> dict[str, Any] | None:
-    """Return the values with 1e4 read as 10000 where an integer is wanted, or None if no such."""
+    """Return the values with 1e4 as 10000 for integer keys, or None if nothing changes."""
     changed = json.loads(json.dumps(given))
     found = False
     for error in errors:
@@ -248,7 +248,7 @@ def _whole_numbers(given: dict[str, Any], errors: list[Any]) -> dict[str, Any] |
 def _faults(
     errors: list[Any], names: tuple[str, ...], given: dict[str, Any]
 ) -> tuple[tuple[str, str], ...]:
-    """Write pydantic's errors as ours, one a place; the branches of a union are joined by `or`."""
+    """Turn pydantic's errors into ours, one for each place, joining a union's branches by `or`."""
     messages: dict[str, list[str]] = {}
     found: dict[str, str] = {}
     for error in errors:
@@ -266,7 +266,7 @@ def _fault(error: Any, names: tuple[str, ...], given: dict[str, Any]) -> tuple[s
     path = _own_path(error, given)
     place = ".".join(map(str, path))
     if error["type"] == "extra_forbidden":
-        if len(path) > 1:  # in a model of a component's own
+        if len(path) > 1:  # inside a component's own model
             return place, "unknown key"
         return place, _unknown(place, names)
     if error["type"] == "missing":
@@ -284,7 +284,7 @@ def _unknown(key: str, names: Iterable[str]) -> str:
 
 
 def _own_path(error: Any, given: Any) -> list[str | int]:
-    """Return the place of an error without the names of a union's branches, which stand in it."""
+    """Return the place of an error without the names of a union's branches."""
     absent = error["type"] == "missing"
     path: list[str | int] = []
     for i, part in enumerate(error["loc"]):
@@ -303,16 +303,16 @@ def _short(value: Any) -> str:
 
 
 def _plain(value: Any) -> Iterable[Any]:
-    """Yield the JSON form of a value, or nothing for a default that has none.
+    """Yield the JSON form of a value; nothing for a default without one.
 
-    A path is recorded whole, so that the record means the same from any folder.
+    Paths are absolute, so that the record means the same from any folder.
     """
     if isinstance(value, Path):
         yield str(value.expanduser().absolute())
         return
     try:
         yield to_jsonable_python(value)
-    except Exception:  # also of a method of the value's own
+    except Exception:  # a method of the value may raise anything
         return
 
 

@@ -1,4 +1,4 @@
-"""From a class's or a function's signature to the keys of its config."""
+"""The keys of a config, read from the signature of a class or a function."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Description(NamedTuple):
 
 
 def component_parameters(target: Callable[..., Any]) -> tuple[Parameter, ...]:
-    """List what of a component's signature is config: no slot, no `*args`, no `**kwargs`."""
+    """List a component's config keys: its parameters but slots, `*args` and `**kwargs`."""
     return parameters(target, skip=BUILD_SLOTS if inspect.isclass(target) else _SLOTS)
 
 
 def parameters(target: Callable[..., Any], *, skip: Collection[str] = ()) -> tuple[Parameter, ...]:
-    """List the keys that a signature makes, but those to skip.
+    """List the keys of a signature, but those to skip.
 
     Of a class, all of the constructor's parameters; of a function, the keyword-only ones.
     """
@@ -67,7 +67,7 @@ def parameters(target: Callable[..., Any], *, skip: Collection[str] = ()) -> tup
 
 
 def _made_defaults(target: Any) -> dict[str, Any]:
-    """Return a dataclass's defaults that a factory makes; its signature shows a marker instead."""
+    """Return the defaults of a dataclass's factories; its signature shows a marker instead."""
     if not (inspect.isclass(target) and dataclasses.is_dataclass(target)):
         return {}
     fields = dataclasses.fields(target)
@@ -75,14 +75,14 @@ def _made_defaults(target: Any) -> dict[str, Any]:
 
 
 def asked_for(target: Callable[..., Any], slots: Collection[str]) -> tuple[str, ...]:
-    """List which of the slots a target names in its signature."""
+    """List the slots that a target names in its signature."""
     return tuple(name for name in inspect.signature(target).parameters if name in slots)
 
 
 def is_part(target: Callable[..., Any]) -> bool:
-    """Whether a function is the component itself: it has positional parameters to be called with.
+    """Tell whether a function is the component itself: it then has positional parameters.
 
-    One without, or with runtime objects of building alone, makes the component.
+    A function without them, or with build slots alone, makes the component.
     """
     return not inspect.isclass(target) and any(n not in BUILD_SLOTS for n in positional(target))
 
@@ -120,13 +120,13 @@ def _split(doc: str) -> tuple[str, dict[str, str]]:
 
 
 class Tensor:
-    """Stands for torch's where a module imports it for type checkers alone."""
+    """Replaces torch's in modules that import it for type checkers alone."""
 
 
 class _Hints:
     """The annotations of a signature, each resolved on its own.
 
-    One that names what is only imported for type checkers becomes Any; the others stay known.
+    An annotation whose names only type checkers import becomes Any; the others stay known.
     """
 
     def __init__(self, target: Callable[..., Any]) -> None:

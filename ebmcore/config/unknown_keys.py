@@ -1,4 +1,4 @@
-"""Keys inside a component's own models that pydantic would drop without a word."""
+"""Keys inside a component's own models that pydantic would drop silently."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ Place = tuple[str | int, ...]
 
 
 def dropped(value: Any, given: Any, place: Place = ()) -> Iterator[tuple[Place, list[str]]]:
-    """Yield each key of `given` that is nowhere in `value`, with the keys that may stand there.
+    """Yield each key of `given` that is nowhere in `value`, with the keys allowed there.
 
-    A model that sets pydantic's `extra` itself, or rewrites what it is given before it is
-    validated, is left alone.
+    Skips a model that sets pydantic's `extra` itself, or rewrites its input before validation.
     """
     if isinstance(value, RootModel):
         yield from dropped(value.root, given, place)
@@ -37,7 +36,7 @@ def dropped(value: Any, given: Any, place: Place = ()) -> Iterator[tuple[Place, 
 
 
 def is_closed(cls: type[Any]) -> bool:
-    """Whether a model or a dataclass means no other keys than those that it declares."""
+    """Tell whether a model or a dataclass allows only the keys that it declares."""
     config = getattr(cls, "model_config", None) or getattr(cls, "__pydantic_config__", None) or {}
     decorators = getattr(cls, "__pydantic_decorators__", None)
     validators = decorators.model_validators.values() if decorators else ()
@@ -64,16 +63,16 @@ def _aliases(alias: str | AliasPath | AliasChoices | None) -> list[str]:
 
 
 class ClosedJsonSchema(GenerateJsonSchema):
-    """JSON Schema that refuses the same keys; a default that JSON can't hold is left out of it."""
+    """JSON Schema that refuses the same keys; it omits a default that JSON can't hold."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 (pydantic's own class attribute)
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a model, without further keys where it means none."""
+        """Return the schema of a model, closed if it allows only its own keys."""
         return _close(super().model_schema(schema), schema["cls"])
 
     def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a dataclass, without further keys where it means none."""
+        """Return the schema of a dataclass, closed if it allows only its own keys."""
         return _close(super().dataclass_schema(schema), schema["cls"])
 
 

@@ -1,6 +1,6 @@
 """The first-party distribution of each component, to name the command that installs it.
 
-Data for a message alone: nothing is imported or chosen by it. A test holds it to `plugins/`.
+Used in messages alone: it imports and selects nothing. A test compares it with `plugins/`.
 """
 
 _OFFERS: dict[str, dict[str, str]] = {
