@@ -5,9 +5,9 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     [project.entry-points."ebmcore.v1"]
     langevin = "ebmcore_langevin.plugin"
 
-which names a light module with some of the functions below, each marked with `@hookimpl`. The seven
-first ones return a mapping from a component's name to `"module:attribute"`; the attribute (a class
-or a function) is imported when a config names it, and its signature is its config:
+which names a light module with some of the functions below, each marked with `@hookimpl`. The
+first seven return a mapping from a component's name to `"module:attribute"`; ebmcore imports the
+attribute (a class or a function) when a config names it, and its signature is its config:
 
     from ebmcore import hookimpl
 

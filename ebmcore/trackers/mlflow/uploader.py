@@ -87,7 +87,7 @@ class Sender:
         self._there = {}
 
     def open(self) -> Run | None:
-        """Find or create the run, with its parameters and its config; None if it is open already."""
+        """Find or create the run with its parameters and its config; None if it is open already."""
         if self._open:
             return None
         before = self.remote.target.run_id
