@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.illnesses.collapse import collapsed_samples, relative_scale
-from ebmcore_monitors.illnesses.drift import drift
-from ebmcore_monitors.illnesses.evidence import gather
-from ebmcore_monitors.illnesses.explosion import exploding_gradients
-from ebmcore_monitors.illnesses.gap import gap
-from ebmcore_monitors.illnesses.movement import barely_moving, displacement, rejecting
-from ebmcore_monitors.illnesses.overfit import excess, overfit
-from ebmcore_monitors.once import WarnsOnce
+from ebmcore_monitors.diagnoses.collapse import collapsed_samples, relative_scale
+from ebmcore_monitors.diagnoses.drift import drift
+from ebmcore_monitors.diagnoses.evidence import gather
+from ebmcore_monitors.diagnoses.explosion import exploding_gradients
+from ebmcore_monitors.diagnoses.gap import gap
+from ebmcore_monitors.diagnoses.movement import barely_moving, displacement, rejecting
+from ebmcore_monitors.diagnoses.overfit import excess, overfit
+from ebmcore_monitors.warn_once import WarnsOnce
 
 ILLNESSES = {
     "drifting": drift,
@@ -48,7 +48,7 @@ class Advice(WarnsOnce):
     `samples_scale` (in the data's scale, the root of its total variance), `held_out_excess` (in
     standard errors). A run of which nothing is said may still be ill: look at its pictures, and at
     `exact_likelihood` or `two_sample`. The thresholds, each with its reason, stand in the module
-    `ebmcore_monitors.illnesses`.
+    `ebmcore_monitors.diagnoses`.
 
     Args:
         n: Number of points, at most, of the data, the held-out data and the samples each.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
 
 
 class Energies:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.ranks import share_above
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.drawing import DATA, SAMPLES, new_figure
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics.ranks import share_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,11 +7,11 @@ import math
 import torch
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.density import RememberedDensity
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.held_out import TOLERANCE, of_held_out
-from ebmcore_monitors.once import WarnsOnce
-from ebmcore_monitors.quadrature import LEAK, Quadrature, integrate
+from ebmcore_monitors.likelihood.density import RememberedDensity
+from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
+from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.warn_once import WarnsOnce
 
 POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
 COARSE = 1e-2  # nats by which log Z may differ between the grid and every second point of it

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import frame_plane, new_figure, outside, refuse_all_but_planes
-from ebmcore_monitors.grid import box_around
+from ebmcore_monitors.figures.drawing import frame_plane, new_figure, outside, refuse_all_but_planes
+from ebmcore_monitors.points.grid import box_around
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.drawing import (
+from ebmcore_monitors.figures.drawing import (
     ON_A_WELL,
     SAMPLES,
     draw_points,
@@ -13,9 +13,9 @@ from ebmcore_monitors.drawing import (
     new_figure,
     refuse_all_but_planes,
 )
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.subset import subset
-from ebmcore_monitors.surface import add_scale, draw_surface, surface
+from ebmcore_monitors.figures.surface import add_scale, draw_surface, surface
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, energy_and_score
-from ebmcore_monitors.convergence import ess_bulk, ess_tail, rhat
-from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.once import WarnsOnce
-from ebmcore_monitors.signals import step_lengths
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.drawing import DATA, SAMPLES, new_figure
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
+from ebmcore_monitors.statistics.signals import step_lengths
+from ebmcore_monitors.warn_once import WarnsOnce
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

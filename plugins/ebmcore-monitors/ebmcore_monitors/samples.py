@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import DATA, SAMPLES, draw_points, frame_plane, new_figure, outside
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.mosaic import draw_curves, draw_images
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.drawing import (
+    DATA,
+    SAMPLES,
+    draw_points,
+    frame_plane,
+    new_figure,
+    outside,
+)
+from ebmcore_monitors.figures.mosaic import draw_curves, draw_images
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors import permutation
-from ebmcore_monitors.mmd import gaussian_kernel, squared_mmd
-from ebmcore_monitors.sliced_wasserstein import directions, sliced_wasserstein
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics import permutation
+from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
+from ebmcore_monitors.statistics.sliced_wasserstein import directions, sliced_wasserstein
 
 
 class TwoSample:

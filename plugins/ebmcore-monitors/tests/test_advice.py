@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from ebmcore_monitors.advice import ILLNESSES, Advice
-from ebmcore_monitors.illnesses.drift import _grows
+from ebmcore_monitors.diagnoses.drift import _grows
 from torch import Tensor, nn
 
 from ebmcore import Chains, Experiment, Kernel, energy_and_score

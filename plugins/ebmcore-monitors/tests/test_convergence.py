@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from ebmcore_monitors.convergence import (
+from ebmcore_monitors.statistics.convergence import (
     FEWEST,
     _effective,
     _potential_scale_reduction,
@@ -10,7 +10,7 @@ from ebmcore_monitors.convergence import (
     ess_tail,
     rhat,
 )
-from ebmcore_monitors.ranks import average_ranks, share_above
+from ebmcore_monitors.statistics.ranks import average_ranks, share_above
 
 CORRELATION = {"ar": 0.7, "shifted": 0.0, "antithetic": -0.5, "rounded": 0.3, "wide": 0.0}
 ARVIZ = {  # rhat, ess(method="bulk"), ess(method="tail") of arviz 0.19.0 for `series` below

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from ebmcore_monitors.exact_likelihood import ExactLikelihood
-from ebmcore_monitors.grid import grid_over
-from ebmcore_monitors.quadrature import _log_weights
+from ebmcore_monitors.likelihood.quadrature import _log_weights
+from ebmcore_monitors.points.grid import grid_over
 from torch.testing import assert_close
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from ebmcore_monitors.energies import Energies
 from ebmcore_monitors.exact_likelihood import ExactLikelihood
+from ebmcore_monitors.figures.mosaic import tile
 from ebmcore_monitors.histogram import Histogram2d
 from ebmcore_monitors.landscape import Landscape
-from ebmcore_monitors.mosaic import tile
 from ebmcore_monitors.panels import Panels
 from ebmcore_monitors.samples import Samples, kind_of
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from ebmcore_monitors.gradients import Gradients
 from ebmcore_monitors.sampler_health import SamplerHealth
-from ebmcore_monitors.signals import step_lengths
+from ebmcore_monitors.statistics.signals import step_lengths
 from torch import Tensor, nn
 
 from ebmcore import Kernel, Trace, energy_and_score

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from ebmcore_monitors import permutation
 from ebmcore_monitors.energy_histogram import EnergyHistogram, uniform_over_box
-from ebmcore_monitors.mmd import gaussian_kernel, squared_mmd
-from ebmcore_monitors.sliced_wasserstein import directions, sliced_wasserstein
+from ebmcore_monitors.statistics import permutation
+from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
+from ebmcore_monitors.statistics.sliced_wasserstein import directions, sliced_wasserstein
 from ebmcore_monitors.two_sample import TwoSample
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding, median
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, median
 
 RECORDED = 6  # values of train/grad_norm before anything is said
 TIMES = 100.0  # two orders of magnitude; an energy that sharpens gains one

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ebmcore_monitors.grid import Grid, evaluate
+from ebmcore_monitors.points.chunks import evaluate
+from ebmcore_monitors.points.grid import Grid
 
 Function = Callable[[Tensor], Tensor]
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ebmcore import RunView
-from ebmcore_monitors.grid import Grid, evaluate, grid_over, split
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.grid import Grid, grid_over
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

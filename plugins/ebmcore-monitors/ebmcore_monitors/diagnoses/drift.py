@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding
 
 LOOKS = 8  # before anything is said: fewer could be a run finding its level
 # spreads of E that |mean E| gains over the second half of the looks. Without a penalty E's constant

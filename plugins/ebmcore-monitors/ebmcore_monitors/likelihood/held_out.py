@@ -15,9 +15,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ebmcore import RunView
-from ebmcore_monitors.density import log_prob_of
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.quadrature import Quadrature
+from ebmcore_monitors.likelihood.density import log_prob_of
+from ebmcore_monitors.likelihood.quadrature import Quadrature
+from ebmcore_monitors.points.chunks import evaluate, split
 
 TOLERANCE = 1e-3  # nats of quadrature error that is no alarm
 STANDARD_ERRORS = 4.0  # by which chance alone may fall below what is possible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding
 
 STANDARD_ERRORS = 4.0  # of the difference: chance alone passes it 3 times in 100,000 looks
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ebmcore_monitors.grid import Grid, evaluate, grid_over
+from ebmcore_monitors.points.chunks import evaluate
+from ebmcore_monitors.points.grid import Grid, grid_over
 
 LEAK = 1e-6  # the share of the mass at the ends of the box that counts as none
 WIDENINGS = 2  # how often the box is doubled, at most

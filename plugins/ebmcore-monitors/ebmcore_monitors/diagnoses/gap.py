@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding, median
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, median
 
 LOOKS = 10  # before anything is said: chains that begin at noise take a while
 SPREADS = 2.0  # at which two Gaussians of one spread overlap by less than a third

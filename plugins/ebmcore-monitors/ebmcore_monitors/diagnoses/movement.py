@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding, median, scale_of
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, median, scale_of
 
 MOVED = 0.01  # of the data's scale, in one training step: at 1 % a random walk needs 10,000 of them
 ACCEPTED = 0.05  # share of steps; MALA does best near 0.57, HMC near 0.65, and both badly at 0.05

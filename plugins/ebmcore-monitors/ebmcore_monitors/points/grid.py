@@ -1,16 +1,14 @@
-"""Even grids over a box, and functions of many points evaluated a chunk at a time."""
+"""Evenly spaced grids over a box, and the box around some points."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-CHUNK = 65_536  # points of up to two numbers; fewer, in proportion, of larger events
-CHUNK_ON_CPU = 2048  # what a network makes of more no longer fits a processor's cache
-SMALLEST_CHUNK = 256
+from ebmcore_monitors.points.chunks import chunk_for
 
 
 class Grid(NamedTuple):
@@ -66,31 +64,3 @@ def box_around(x: Tensor, margin: float) -> Tensor:
     low, high = flat.amin(0), flat.amax(0)
     width = torch.where(high > low, high - low, 1.0)
     return torch.stack([low - margin * width, high + margin * width])
-
-
-def split(x: Tensor) -> Iterable[Tensor]:
-    """Cut x, (n, *event), into chunks that a network can hold: fewer points of larger events."""
-    numbers = x[:1].numel()
-    return torch.split(x, max(SMALLEST_CHUNK, 2 * chunk_for(x) // max(2, numbers)))
-
-
-def chunk_for(x: Tensor) -> int:
-    """Return how many points of up to two numbers to evaluate at once where x is."""
-    return CHUNK_ON_CPU if x.device.type == "cpu" else CHUNK
-
-
-@torch.no_grad()
-def evaluate(function: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]) -> Tensor:
-    """Return the function's values, (n,), in float64 on the CPU.
-
-    Raises ValueError when the function returns anything but one value for each point.
-    """
-    values = []
-    for x in chunks:
-        value = function(x)
-        if value.shape != x.shape[:1]:
-            raise ValueError(
-                f"one value is needed for each point, shape ({len(x)},); got {tuple(value.shape)}"
-            )
-        values.append(value.cpu().double())
-    return torch.cat(values) if values else torch.empty(0, dtype=torch.float64)

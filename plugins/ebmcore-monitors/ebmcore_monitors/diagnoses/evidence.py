@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ebmcore import RunView, Trace
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
 
 CHAINS = 64  # that are followed over one training step's worth of sampling
 

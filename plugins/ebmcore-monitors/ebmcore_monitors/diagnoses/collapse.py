@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ebmcore_monitors.illnesses.evidence import Evidence, Finding, scale_of
+from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, scale_of
 
 SMALLEST = 0.25  # of the data's scale: a sixteenth of its variance
 POINTS = 8  # of which a scale can be told

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor
 
-from ebmcore_monitors.ranks import average_ranks
+from ebmcore_monitors.statistics.ranks import average_ranks
 
 FEWEST = 16  # draws of a chain, at least: the correlations of fewer tell nothing
 TAILS = (0.05, 0.95)  # the quantiles that the ESS of the tails is of
