@@ -1,4 +1,4 @@
-"""Energies with known answers, and sums of energies, loaded when they are first asked for."""
+"""Energies with known log Z and exact samplers, and sums of energies; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

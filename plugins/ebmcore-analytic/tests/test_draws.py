@@ -125,7 +125,7 @@ def test_draws_have_the_law_of_the_energy(name, integrate):
 
 
 def test_the_table_inverts_the_cdf_of_a_ring():
-    from ebmcore_analytic.line import cells_for, tabulate
+    from ebmcore_analytic.numerics.line import cells_for, tabulate
 
     r, s = 0.7, 0.4
     low, high = 0.0, r + 10 * s

@@ -1,4 +1,4 @@
-"""Data: toy densities of the plane, waves, handwritten digits and files, loaded when asked for."""
+"""Toy densities of the plane, waves, handwritten digits and data files; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Two half circles that reach into each other."""
+"""Two interleaving half circles with noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.curve import gauss_legendre, log_density_around, panels
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, uniform
+from ebmcore_datasets.densities.curve import gauss_legendre, log_density_around, panels
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import evenly, uniform
 
 
 class Moons(Noisy):
@@ -28,9 +28,9 @@ class Moons(Noisy):
 
     Args:
         n: How many points are drawn.
-        radius: Of both half circles, in units of x.
+        radius: Radius of both half circles, in units of x.
         std: Standard deviation of the noise in each direction, in units of x.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import choose, uniform
-from ebmcore_datasets.weights import shares
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import choose, uniform
+from ebmcore_datasets.densities.weights import shares
 
 
 class Rings(Noisy):
@@ -26,14 +26,14 @@ class Rings(Noisy):
     (below 1e-7 nats). Raises ValueError when a key is not positive, or the weights differ from the
     radii in number.
 
-    Source: `rings` in the code of Grathwohl et al. 2019, "FFJORD", of other radii and noise.
+    Source: `rings` in the code of Grathwohl et al. 2019, "FFJORD", with other radii and noise.
 
     Args:
         n: How many points are drawn.
-        radii: One for each circle, in units of x.
+        radii: Radius of each circle, in units of x.
         std: Standard deviation of the noise in each direction, in units of x.
         weights: Share of the points on each circle; equal when not given. They need not sum to 1.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

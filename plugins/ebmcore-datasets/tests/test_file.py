@@ -160,7 +160,7 @@ def test_what_a_csv_is_refused_for(folder, text, keys, message):
 
 def test_a_csv_of_other_bytes(folder):
     (folder / "points.csv").write_bytes(b"1,2\n\xff\xfe\x00,3\n")
-    refused("is no text in UTF-8", "points.csv")
+    refused("is not UTF-8 text", "points.csv")
 
 
 def test_files_that_are_not_there(folder):
@@ -181,7 +181,7 @@ def test_empty_and_damaged_files(folder, ending):
     refused(r"is empty: 0 bytes$", name)
     with open(name, "wb") as stream:
         stream.write(b"\x00\x01 garbage\n" * 20)
-    refused("is no .*file|should be a number", name)
+    refused("is not a .*file|should be a number", name)
 
 
 def test_a_truncated_file(folder):

@@ -6,7 +6,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 import torch
-from ebmcore_datasets import TwoSpirals, curve
+from ebmcore_datasets import TwoSpirals
+from ebmcore_datasets.densities import curve
 
 POINTS = [[0.0, 0.0], [0.4, 0.3], [-1.0, 1.0], [2.0, -1.5], [-3.0, 0.1], [3.1, 0.2], [2.4, 2.4]]
 

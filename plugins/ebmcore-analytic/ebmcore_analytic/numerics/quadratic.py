@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 class Quadratic(NamedTuple):
     """E(x) = ½ xᵀPx - bᵀx + c over flattened events, in float64 on the CPU.
 
-    exp(-E)/Z is N(P⁻¹b, P⁻¹) when P is positive definite, and no density when it isn't.
+    exp(-E)/Z is N(P⁻¹b, P⁻¹) when P is positive definite; otherwise exp(-E) can't be normalised.
     """
 
     precision: Tensor  # P, (features, features), symmetric
@@ -44,7 +44,7 @@ class Quadratic(NamedTuple):
         return None if int(fault) else root
 
     def log_z(self) -> float | None:
-        """Return -c + ½ bᵀP⁻¹b + ½ log det(2πP⁻¹); None when there is no such integral."""
+        """Return -c + ½ bᵀP⁻¹b + ½ log det(2πP⁻¹); None when P isn't positive definite."""
         root = self.factor()
         if root is None:
             return None
@@ -60,7 +60,9 @@ class Quadratic(NamedTuple):
         """Draw n events, (n, *event_shape). Raises ValueError when P isn't positive definite."""
         root = self.factor()
         if root is None:
-            raise ValueError("the energy's precision isn't positive definite, so it has no law")
+            raise ValueError(
+                "the energy's precision isn't positive definite, so exp(-E) can't be normalised"
+            )
         mean = torch.cholesky_solve(self.linear[:, None], root)[:, 0]
         noise = torch.randn((n, len(mean)), generator=generator, device=device, dtype=dtype)
         root, mean = root.to(noise), mean.to(noise)

@@ -18,7 +18,7 @@ from ebmcore_datasets import (
     Rings,
     TwoSpirals,
 )
-from ebmcore_datasets.density import CHUNK
+from ebmcore_datasets.densities.density import CHUNK
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 

@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from ebmcore_datasets.curve import gauss_legendre, log_density_around
-from ebmcore_datasets.entropy import by_draws, by_grid
+from ebmcore_datasets.densities.curve import gauss_legendre, log_density_around
+from ebmcore_datasets.densities.entropy import by_draws, by_grid
 
 
 def gaussian(std, shift=0.0):

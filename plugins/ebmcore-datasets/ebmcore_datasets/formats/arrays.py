@@ -1,4 +1,4 @@
-"""Binary files of arrays: .npy, .npz and .pt, none of them unpickled."""
+"""Binary files of arrays: .npy, .npz and .pt, read without unpickling."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ebmcore import DataError
 
 Contents = Tensor | Mapping[str, Callable[[], Tensor]]  # one array, or several by name
 
-# torch computes with few unsigned numbers and no others' order of bytes
-_KNOWN = {"u2": "i4", "u4": "i8", "f12": "f8", "f16": "f8"}
+# torch computes with few unsigned types, and only in the machine's own order of bytes
+_TORCH_TYPES = {"u2": "i4", "u4": "i8", "f12": "f8", "f16": "f8"}
 _PICKLED = "holds pickled objects, which could run code; save it as a plain array of numbers"
 
 
 def read_npy(path: Path) -> Tensor:
-    """Read one array. Raises DataError when it is pickled, damaged or no array of numbers."""
+    """Read one array. Raises DataError when it is pickled, damaged or not an array of numbers."""
     with path.open("rb") as stream:
         magic = stream.read(6)
     if magic[:1] == b"\x80":
         raise DataError(f"{path} {_PICKLED}")
     if magic != b"\x93NUMPY":
-        raise DataError(f"{path} is no .npy file: it doesn't begin as one")
+        raise DataError(f"{path} is not a .npy file: its first bytes differ")
     return _from_numpy(partial(np.load, path, allow_pickle=False), str(path))
 
 
@@ -40,7 +40,7 @@ def read_npz(path: Path) -> dict[str, Callable[[], Tensor]]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise DataError(f"{path} is no .npz file: {error}") from error
+        raise DataError(f"{path} is not a .npz file: {error}") from error
 
     def load(name: str) -> Any:
         with np.load(path, allow_pickle=False) as arrays:
@@ -54,7 +54,7 @@ def read_pt(path: Path) -> Contents:
     """Read a tensor, or a dict of tensors. Raises DataError when it is anything else."""
     with path.open("rb") as stream:
         if stream.read(2) not in (b"PK", b"\x80\x02"):
-            raise DataError(f"{path} is no file of torch.save: it doesn't begin as one")
+            raise DataError(f"{path} is not a file of torch.save: its first bytes differ")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -62,7 +62,7 @@ def read_pt(path: Path) -> Contents:
     except OSError:
         raise
     except Exception as error:  # damaged bytes make torch raise nearly anything
-        raise DataError(f"{path} is no file of tensors: {_first_line(error)}") from error
+        raise DataError(f"{path} is not a file of tensors: {_first_line(error)}") from error
     if isinstance(found, Mapping):
         return {
             str(name): partial(_tensor, value, f"{path} [{name}]") for name, value in found.items()
@@ -70,29 +70,29 @@ def read_pt(path: Path) -> Contents:
     return _tensor(found, str(path))
 
 
-def _from_numpy(load: Callable[[], Any], place: str) -> Tensor:
+def _from_numpy(load: Callable[[], Any], source: str) -> Tensor:
     try:
         array = load()
     except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
-            raise DataError(f"{place} {_PICKLED}") from error
-        raise DataError(f"{place} is damaged: {_first_line(error)}") from error
+            raise DataError(f"{source} {_PICKLED}") from error
+        raise DataError(f"{source} is damaged: {_first_line(error)}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
         found = getattr(array, "dtype", "bytes")
-        raise DataError(f"{place} should hold real numbers; its type is {found}")
+        raise DataError(f"{source} should hold real numbers; its type is {found}")
     native = array.dtype.newbyteorder("=")
-    array = array.astype(_KNOWN.get(native.str[1:], native), copy=False)
+    array = array.astype(_TORCH_TYPES.get(native.str[1:], native), copy=False)
     if array.dtype == np.uint64 and (not array.size or array.max() < 2**63):
         array = array.view(np.int64)
     return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 
-def _tensor(value: object, place: str) -> Tensor:
+def _tensor(value: object, source: str) -> Tensor:
     if not isinstance(value, Tensor):
-        raise DataError(f"{place} should hold a tensor; it holds a {type(value).__name__}")
+        raise DataError(f"{source} should hold a tensor; it holds a {type(value).__name__}")
     if value.layout != torch.strided or value.is_quantized or value.is_complex():
         raise DataError(
-            f"{place} should hold a dense tensor of real numbers; "
+            f"{source} should hold a dense tensor of real numbers; "
             f"it is {value.layout}, {value.dtype}"
         )
     return value.detach()

@@ -11,8 +11,8 @@ from torch import Tensor
 def shares(weights: Sequence[float] | None, count: int, parts: str) -> Tensor:
     """Return weights that sum to 1, (count,), float64; equal ones for None.
 
-    Raises ValueError, which calls the parts by that name, when they are of another number or not
-    positive.
+    Raises ValueError, which names the `parts`, when there are more or fewer weights than `count` or
+    one is not positive.
     """
     if weights is None:
         weights = [1.0] * count

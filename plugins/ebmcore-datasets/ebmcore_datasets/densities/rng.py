@@ -1,4 +1,4 @@
-"""Random numbers from a generator that is handed over, on its device."""
+"""Random numbers from a generator that the caller passes, on the generator's device."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Generator, Tensor
 
 
 def device_of(generator: Generator | None) -> torch.device:
-    """Return where a generator draws; without one, the CPU."""
+    """Return the generator's device; without a generator, the CPU."""
     return torch.device("cpu") if generator is None else generator.device
 
 
 def normal(shape: tuple[int, ...], generator: Generator | None, dtype: torch.dtype) -> Tensor:
-    """Draw N(0, 1) in each place."""
+    """Draw each element from N(0, 1)."""
     return torch.randn(shape, generator=generator, device=device_of(generator), dtype=dtype)
 
 
 def uniform(shape: tuple[int, ...], generator: Generator | None, dtype: torch.dtype) -> Tensor:
-    """Draw uniformly from [0, 1) in each place."""
+    """Draw each element uniformly from [0, 1)."""
     return torch.rand(shape, generator=generator, device=device_of(generator), dtype=dtype)
 
 
@@ -28,5 +28,5 @@ def choose(shares: Tensor, n: int, generator: Generator | None) -> Tensor:
 
 
 def evenly(count: int, n: int, generator: Generator | None) -> Tensor:
-    """Draw n indices below `count`, each as likely, -> (n,)."""
+    """Draw n indices below `count`, all equally likely, -> (n,)."""
     return torch.randint(count, (n,), generator=generator, device=device_of(generator))

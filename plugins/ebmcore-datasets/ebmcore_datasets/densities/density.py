@@ -1,4 +1,4 @@
-"""What every dataset with a known density has: `log_prob`, `entropy` and `entropy_error`."""
+"""Base classes of datasets with a known density: `log_prob`, `entropy` and `entropy_error`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from ebmcore_datasets.draws import normal
-from ebmcore_datasets.entropy import DRAWS, Entropy, by_draws, by_grid
+from ebmcore_datasets.densities.entropy import DRAWS, Entropy, by_draws, by_grid
+from ebmcore_datasets.densities.rng import normal
 
 CHUNK = 2**18  # numbers of one intermediate result, at most
-REACH = 10.0  # standard deviations at which a Gaussian counts as died away
+REACH = 10.0  # standard deviations beyond which a Gaussian counts as 0
 
 
 class KnownDensity:
-    """A dataset that knows log p(x).
+    """A dataset whose log p(x) is known.
 
-    A subclass says `event_shape`, `terms` (how many numbers are needed for one point),
-    `_log_density` and `_find_entropy`.
+    A subclass defines `event_shape`, `terms` (how many numbers `_log_density` holds in memory for
+    one point), `_log_density` and `_find_entropy`.
     """
 
     event_shape: tuple[int, ...] = (2,)
@@ -38,12 +38,12 @@ class KnownDensity:
 
     @property
     def entropy(self) -> float:
-        """-∫ p log p dx, in nats; found when it is first asked for."""
+        """-∫ p log p dx, in nats; computed on first use."""
         return self._entropy.value
 
     @property
     def entropy_error(self) -> float:
-        """Of `entropy`, in nats: 0 if in closed form, else quadrature error or standard error."""
+        """Error of `entropy`, in nats: 0 if in closed form, else of quadrature or standard."""
         return self._entropy.error
 
     @cached_property
@@ -59,9 +59,9 @@ class KnownDensity:
 
 
 class Noisy(KnownDensity):
-    """Points of a shape, and Gaussian noise of one width on each of their numbers.
+    """Points of a shape, plus Gaussian noise of one width on each of their coordinates.
 
-    A subclass says `_clean`, `_log_density` and, in one or two dimensions, `_box`.
+    A subclass defines `_clean`, `_log_density` and, in one or two dimensions, `_box`.
     """
 
     n: int
@@ -79,7 +79,7 @@ class Noisy(KnownDensity):
         raise NotImplementedError
 
     def _box(self) -> Tensor | None:
-        """Return the lowest and highest corner of the shape, (2, d); None if a grid is no use."""
+        """Return the lowest and highest corner of the shape, (2, d); None for no quadrature."""
         return None
 
     def _find_entropy(self) -> Entropy:
@@ -103,7 +103,7 @@ class Noisy(KnownDensity):
 
 
 def refuse_unless_positive(**values: float) -> None:
-    """Raise ValueError, that names each, unless all of them are positive and finite."""
+    """Raise a ValueError that names the values unless all of them are positive and finite."""
     if not all(0 < value < math.inf for value in values.values()):
         names = " and ".join([", ".join([*values][:-1]), [*values][-1]] if values else [])
         found = ", ".join(f"{name}={value}" for name, value in values.items())

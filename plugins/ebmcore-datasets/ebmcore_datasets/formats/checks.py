@@ -1,4 +1,4 @@
-"""From the numbers in a file to points and labels, or the reason why they are none."""
+"""Conversion of a file's numbers to points and labels, with errors that locate a bad number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from ebmcore import DataError, refuse_lost_digits
 def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None) -> Tensor:
     """Return the rows in that dtype.
 
-    Raises DataError when there are none, one isn't finite, or the dtype would lose their digits.
-
-    `lines` says where in the file each row stands, if it has lines.
+    Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
+    `lines` holds each row's line number, for a file that has lines.
     """
     if found.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
@@ -27,31 +26,31 @@ def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int
     if bad.any():
         first = tuple(int(i) for i in bad.nonzero()[0])
         raise DataError(
-            f"{path}: {_place(first, lines)} is {_value(found[first], dtype)}; of {bad.numel()} "
-            f"numbers {int(bad.sum())} are not finite. Remove or mend those rows"
+            f"{path}: {_location(first, lines)} is {_value(found[first], dtype)}; of {bad.numel()} "
+            f"numbers {int(bad.sum())} are not finite. Remove or correct those rows"
         )
-    refuse_lost_digits(found, dtype, lambda index: f"{path}: {_place(index, lines)}")
+    refuse_lost_digits(found, dtype, lambda index: f"{path}: {_location(index, lines)}")
     return x
 
 
-def as_labels(found: Tensor, n: int, place: str) -> Tensor:
+def as_labels(found: Tensor, n: int, source: str) -> Tensor:
     """Return n whole numbers, (n,) int64. Raises DataError when they are anything else."""
     if tuple(found.shape) != (n,):
         raise DataError(
-            f"{place} should hold one label for each of {n} rows, shape ({n},); "
+            f"{source} should hold one label for each of {n} rows, shape ({n},); "
             f"got {tuple(found.shape)}"
         )
     if found.dtype == torch.uint64:
-        raise DataError(f"{place}: labels should be whole numbers below 2^63; one is beyond")
+        raise DataError(f"{source}: labels should be whole numbers below 2^63; one is larger")
     labels = found.to(torch.int64)
     wrong = labels != found
     if wrong.any():
         row = int(wrong.nonzero()[0])
-        raise DataError(f"{place}: labels should be whole numbers; row {row} is {found[row]:g}")
+        raise DataError(f"{source}: labels should be whole numbers; row {row} is {found[row]:g}")
     return labels
 
 
-def _place(index: tuple[int, ...], lines: Sequence[int] | None) -> str:
+def _location(index: tuple[int, ...], lines: Sequence[int] | None) -> str:
     row, *rest = index
     if lines is not None:
         return f"line {lines[row]}, column {rest[0] + 1} (counted from 1; row {row} from 0)"

@@ -1,4 +1,4 @@
-"""A law on a line, known up to its constant: its integral, and draws through a table of its CDF."""
+"""An unnormalised density on a line: its integral, and its quantiles by a table of the CDF."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_HALVINGS = 45  # of a cell: the draws' own rounding is larger
+_HALVINGS = 45  # of a cell: the rounding of the samples is larger
 
 
 class Table(NamedTuple):
-    """A density on equal cells, in float64, divided by its largest value there."""
+    """A density on cells of equal width, in float64, divided by its largest value there."""
 
     edges: Tensor  # (cells + 1,)
     density: Tensor  # (cells + 1,), at the edges

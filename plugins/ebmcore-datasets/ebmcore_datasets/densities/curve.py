@@ -50,6 +50,6 @@ def log_density_around(x: Tensor, centers: Tensor, log_weights: Tensor, std: flo
     constant = constant - centers.shape[1] / 2 * math.log(2 * math.pi * variance)
     each = torch.addmm(constant.to(x), x, centers.T.to(x) / variance)
     top = each.amax(1, keepdim=True)
-    # the clamp adds 1e-35 for each center and spares the slow exp of what underflows
+    # the clamp adds 1e-35 for each center and avoids the slow exp of numbers that underflow
     total = (each - top).clamp(min=-80).exp().sum(1)
     return total.log() + top[:, 0] - x.square().sum(1) / (2 * variance)

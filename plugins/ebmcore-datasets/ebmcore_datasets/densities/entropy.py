@@ -1,4 +1,4 @@
-"""The entropy of a density, -∫ p log p dx in nats: by quadrature, or by the mean over draws."""
+"""The entropy of a density, -∫ p log p dx in nats: by quadrature, or by the mean over samples."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ DRAWS = 2**16
 
 
 class Entropy(NamedTuple):
-    """A number and how far it can be trusted."""
+    """An entropy and its error."""
 
     value: float  # nats
     error: float  # nats: 0 in closed form, else a grid's change or one standard error
 
 
 def by_grid(log_prob: Callable[[Tensor], Tensor], box: Tensor, spacing: float) -> Entropy | None:
-    """Sum over an even grid, halving its spacing until that changes nothing.
+    """Sum over an even grid, halving its spacing until the sum stays the same.
 
-    The error is the last change of the value. It is far above what is left: for a smooth density
-    that has died away at the ends of the box the sum converges geometrically (Trefethen and
+    The error is the last change of the value. It is far above the remaining error: for a smooth
+    density that is negligible at the ends of the box the sum converges geometrically (Trefethen and
     Weideman 2014, "The exponentially convergent trapezoidal rule", SIAM Review 56, section 5).
     None when the grid would be too large, or when the density doesn't integrate to 1 on it.
 
@@ -55,13 +55,13 @@ def _sums(
 
 
 def by_draws(log_p: Tensor, log_given: Tensor, given: float) -> Entropy:
-    """Estimate it from draws (x, z) of a density p(x) = ∫ p(x|z) p(z) dz, whose p(x|z) is known.
+    """Estimate it from samples (x, z) of p(x) = ∫ p(x|z) p(z) dz, whose p(x|z) is known.
 
     H(x) = H(x|z) + I(x; z), and the information I is the mean of log p(x|z) - log p(x), which
     varies far less than log p(x) does. The error is one standard error of that mean.
     Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, chapter 8.
 
-    Shapes: log_p, log_given (n,), log p(x) and log p(x|z) of each draw; given is H(x|z), in nats.
+    Shapes: log_p, log_given (n,), log p(x) and log p(x|z) of each sample; given is H(x|z), in nats.
     """
     information = log_given - log_p
     return Entropy(

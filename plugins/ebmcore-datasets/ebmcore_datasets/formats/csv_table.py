@@ -16,8 +16,8 @@ def read_csv(
 ) -> tuple[Tensor, list[int]]:
     """Return the table (rows, columns), float64, and each row's line in the file, counted from 1.
 
-    Blank lines are passed over. Raises DataError at the first row of another length, the first cell
-    that is no number, a column of whole numbers that the dtype can't hold, or when there are no
+    Blank lines are skipped. Raises DataError at the first row of another length, the first cell
+    that is not a number, a column of whole numbers that the dtype can't hold, or in a file without
     rows.
     """
     rows: list[list[float]] = []
@@ -39,7 +39,7 @@ def read_csv(
     if not rows:
         raise DataError(f"{path} has no rows" + (" below its header" if columns else ""))
     table = torch.tensor(rows, dtype=torch.float64)
-    most = 2 / torch.finfo(dtype).eps  # up to there every whole number is held
+    most = 2 / torch.finfo(dtype).eps  # the dtype holds every whole number up to this one
     largest = torch.maximum(table.amax(0), -table.amin(0))
     for column in (largest > most).nonzero().flatten().tolist():
         _refuse_lost_digits([row[column] for row in texts], column, lines, path, dtype)
@@ -49,21 +49,21 @@ def read_csv(
 def _refuse_lost_digits(
     cells: list[str], column: int, lines: list[int], path: Path, dtype: torch.dtype
 ) -> None:
-    """Hold a column that is written in whole numbers to them, before they are any float's."""
+    """Raise DataError when the dtype can't hold a column's whole numbers, compared as integers."""
     if not all(map(_is_whole, cells)):
         return
 
-    def place(index: tuple[int, ...]) -> str:
+    def location(index: tuple[int, ...]) -> str:
         return f"{path}: line {lines[index[0]]}, column {column + 1} (counted from 1)"
 
     whole = [int(cell) for cell in cells]
     beyond = next((row for row, n in enumerate(whole) if not -(2**63) <= n < 2**63), None)
     if beyond is not None:
         raise DataError(
-            f"{place((beyond,))} is {whole[beyond]}, a whole number of more than 64 bits; "
+            f"{location((beyond,))} is {whole[beyond]}, a whole number of more than 64 bits; "
             "subtract an offset or divide the column first"
         )
-    refuse_lost_digits(torch.tensor(whole), dtype, place)
+    refuse_lost_digits(torch.tensor(whole), dtype, location)
 
 
 def _filled(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -78,7 +78,7 @@ def _filled(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
         except csv.Error as error:
             raise DataError(f"{path}: line {reader.line_num}: {error}") from error
         except UnicodeDecodeError as error:
-            raise DataError(f"{path} is no text in UTF-8: {error.reason}") from error
+            raise DataError(f"{path} is not UTF-8 text: {error.reason}") from error
 
 
 def _numbers(cells: list[str], line: int, path: Path) -> list[float]:
@@ -94,7 +94,7 @@ def _numbers(cells: list[str], line: int, path: Path) -> list[float]:
 
 
 def _number(cell: str) -> float:
-    if "_" in cell:  # Python's own way to write 1_000, and nobody else's
+    if "_" in cell:  # Python reads 1_000 as a number; other software doesn't write it
         raise ValueError(cell)
     return float(cell)
 
