@@ -1,4 +1,4 @@
-"""Where chains begin: `Noise`, `Data` and `Persistent`, loaded when they are first asked for."""
+"""Where chains begin: `Noise`, `Data` and `Persistent`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo for ebmcore, loaded when it is first asked for."""
+"""Hamiltonian Monte Carlo for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

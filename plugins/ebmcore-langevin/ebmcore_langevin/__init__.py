@@ -1,4 +1,4 @@
-"""Langevin samplers for ebmcore, loaded when they are first asked for."""
+"""Langevin samplers for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Losses and regularisers for ebmcore, loaded when they are first asked for."""
+"""Losses and regularisers for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -8,7 +8,7 @@ from ebmcore import Energy
 
 
 def contrastive_divergence(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
-    """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value is no likelihood.
+    """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value does not.
 
     With x⁻ from the model itself the gradient w.r.t. the parameters is that of the mean negative
     log-likelihood; with a few steps of a sampler it is CD-k when the chains start at the data

@@ -155,5 +155,5 @@ def test_what_does_not_fit_is_refused(keys, message):
 
 def test_events_of_another_size_are_refused():
     loss = NoiseContrastive(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)))
-    with pytest.raises(ValueError, match="made for events of 3 elements; got 2"):
+    with pytest.raises(ValueError, match="built for events of 3 elements; got 2"):
         loss.noise.log_prob(torch.zeros(4, 2))

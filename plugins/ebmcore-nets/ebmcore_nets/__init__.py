@@ -1,4 +1,4 @@
-"""Energies that are plain networks: `MLP`, `Conv`, `ResNet`, loaded when first asked for."""
+"""Energies that are plain networks: `MLP`, `Conv` and `ResNet`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

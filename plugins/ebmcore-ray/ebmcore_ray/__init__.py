@@ -1,4 +1,4 @@
-"""A launcher of Ray tasks, loaded when it is first asked for."""
+"""A launcher of Ray tasks; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

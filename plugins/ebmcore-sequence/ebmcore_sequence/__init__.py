@@ -1,4 +1,4 @@
-"""Energies of sequences: `LSTM`, `GRU`, `Transformer`, loaded when they are first asked for."""
+"""Energies of sequences: `LSTM`, `GRU` and `Transformer`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

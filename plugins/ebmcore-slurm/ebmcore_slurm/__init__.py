@@ -1,4 +1,4 @@
-"""A launcher of Slurm jobs, loaded when it is first asked for."""
+"""A launcher of Slurm jobs; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

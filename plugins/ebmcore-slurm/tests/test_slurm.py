@@ -201,7 +201,7 @@ def test_variables_are_kept_from_others_and_not_for_long():
 def test_a_folder_that_others_can_write_is_refused():
     Path("open").mkdir()
     Path("open").chmod(0o777)
-    with pytest.raises(ValueError, match="others can write to it, and what submitit finds there"):
+    with pytest.raises(ValueError, match="others can write to it, and submitit runs pickles"):
         Slurm(cluster="debug", folder="open")
 
 

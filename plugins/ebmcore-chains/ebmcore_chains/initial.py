@@ -1,4 +1,4 @@
-"""Fresh starting points: each function draws n events that look like those of x."""
+"""Fresh starting points: each function draws n events of the shape, dtype and device of x."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 
 def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) -> Tensor:
-    """Draw n events, each element uniform between data_range[0] and data_range[1] at its place.
+    """Draw n events, each element uniform between that element of data_range[0] and data_range[1].
 
     Raises ValueError when data_range, (2, *event), is of other events than x, (batch, *event).
     """
@@ -22,23 +22,23 @@ def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) 
 
 def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tensor:
     """Draw n events, each element from N(0, scale²)."""
-    shape, device = (n, *x.shape[1:]), drawn_on(x, generator)
+    shape, device = (n, *x.shape[1:]), device_of(x, generator)
     noise = torch.randn(shape, generator=generator, device=device, dtype=x.dtype)
     return scale * noise.to(x.device)
 
 
 def rows(x: Tensor, n: int, generator: Generator | None) -> Tensor:
     """Draw n of the events of x, with repeats."""
-    index = torch.randint(len(x), (n,), generator=generator, device=drawn_on(x, generator))
+    index = torch.randint(len(x), (n,), generator=generator, device=device_of(x, generator))
     return x.detach().index_select(0, index.to(x.device))
 
 
 def unit_interval(x: Tensor, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
     """Draw numbers uniform on [0, 1), on the device and in the dtype of x."""
-    device = drawn_on(x, generator)
+    device = device_of(x, generator)
     return torch.rand(shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
 
 
-def drawn_on(x: Tensor, generator: Generator | None) -> torch.device:
+def device_of(x: Tensor, generator: Generator | None) -> torch.device:
     """Return the device to draw on: the generator's, or x's where nothing is computed."""
     return x.device if generator is None or x.is_meta else generator.device
