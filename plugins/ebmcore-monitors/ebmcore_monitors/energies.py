@@ -1,4 +1,4 @@
-"""Energies of the data and of samples: the first thing to look at, and no likelihood."""
+"""Energies of data and samples: the first numbers to look at, but not a likelihood."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Energies:
     """Mean and standard deviation of E on data, held-out data and samples, in nats.
 
     `gap` is mean E(data) - mean E(samples). At convergence it is near 0, but it can be near 0 on a
-    collapsed model too: it is no likelihood. E is known only up to a constant, so compare gaps and
-    differences, not means of different runs. What can't be known (no held-out data, no samples, a
-    standard deviation of one point) is left out.
+    collapsed model too: it is not a likelihood. E is defined only up to a constant, so compare gaps
+    and differences, not means of different runs. Numbers that can't be computed (no held-out data,
+    no samples, a standard deviation of one point) are left out.
 
     Args:
         n: Number of points, at most, of the data, the held-out data and the samples each.

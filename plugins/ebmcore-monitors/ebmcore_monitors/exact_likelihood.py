@@ -1,4 +1,4 @@
-"""The likelihood itself, where the dimension is low enough to know Z."""
+"""The exact likelihood, in dimensions low enough to compute Z."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.likelihood.density import RememberedDensity
+from ebmcore_monitors.likelihood.density import CachedDensity
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
 from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
 from ebmcore_monitors.points.grid import box_around
@@ -16,8 +16,8 @@ from ebmcore_monitors.warn_once import WarnsOnce
 POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
 COARSE = 1e-2  # nats by which log Z may differ between the grid and every second point of it
 MASS = 1e-3  # how far from 1 the data's mass may be
-WRONG_MASS = 1e-2  # an error of the data's mass that makes kl and entropy no record
-OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still be 1
+WRONG_MASS = 1e-2  # an error of the data's mass from which kl and entropy are not recorded
+OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still count as 1
 
 
 class ExactLikelihood(WarnsOnce):
@@ -26,21 +26,21 @@ class ExactLikelihood(WarnsOnce):
     - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
       The box is doubled, twice at most, while mass leaks out of it.
     - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns.
-    - `nll`: mean E(x) + log Z over held-out data; left out when there are none.
+    - `nll`: mean E(x) + log Z over held-out data; left out without held-out data.
     - `kl`: KL(data‖model) = ∫ p (log p - log q) dx on the same grid, when the dataset has a
       `log_prob(x)`, and `mass`: ∫ p dx, which warns when it is not 1.
     - `entropy`: of the data, -∫ p log p dx, or the dataset's own `entropy` when it has only that.
     - `floor_gap`: nll - entropy. It estimates KL(data‖model) from the held-out points.
     - `kl_held_out`: mean of log p(x) - log q(x) over held-out data, and `kl_held_out_error`, its
       standard error, when the dataset has a `log_prob(x)`. The same KL as `floor_gap`, but paired
-      point by point, so far more certain; and no grid resolves p for it, as one does for `kl`:
-      where p has jumps, this is the one to watch.
+      point by point, so far more certain; unlike `kl` it doesn't need a grid that resolves p:
+      where p has jumps, watch this one.
 
-    No model has a held-out nll below the data's entropy (but for chance: 4 standard errors), and no
-    KL is negative. Such a number is a warning that says so, and is not recorded. A warning that the
+    A held-out nll below the data's entropy (by more than chance: 4 standard errors) and a negative
+    KL are impossible: the monitor warns of such a number and does not record it. A warning that the
     grid leaks or is too coarse means that the recorded numbers are those of the model cut off by
-    the box, or are off by as much as it says. Chains that ran at another temperature than 1 do not
-    sample exp(-E), whose likelihood this is: a warning says so once, and the numbers are recorded.
+    the box, or are off by the stated amount. Chains that ran at another temperature than 1 do not
+    sample exp(-E), whose likelihood this is: the monitor warns once, and records the numbers.
 
     Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, theorem 8.6.1
     (KL(p‖q) >= 0 for densities).
@@ -51,13 +51,13 @@ class ExactLikelihood(WarnsOnce):
     """
 
     every = "5 epochs"
-    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+    evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:
         super().__init__()
         self.points = points
         self.margin = margin
-        self._density = RememberedDensity()
+        self._density = CachedDensity()
 
     def check(self, event_shape: tuple[int, ...]) -> None:
         """Raise ValueError unless events have 1 to 3 numbers."""
@@ -68,7 +68,7 @@ class ExactLikelihood(WarnsOnce):
             )
 
     def __call__(self, view: RunView) -> dict[str, float]:
-        """Return the numbers that can be known; warn of those that can't be trusted."""
+        """Return the numbers that can be computed; warn of those that can't be trusted."""
         self.check(view.data.shape[1:])
         self._audit_temperature(view)
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
@@ -82,7 +82,7 @@ class ExactLikelihood(WarnsOnce):
             points,
         )
         if not math.isfinite(found.log_z):
-            view.warn("the energy is NaN or infinite on the grid, so log Z can't be known")
+            view.warn("the energy is NaN or infinite on the grid, so log Z can't be computed")
             return {}
         _warn_of_grid(view, found)
         numbers = {"log_z": found.log_z, "leak": found.leak}
@@ -101,8 +101,8 @@ class ExactLikelihood(WarnsOnce):
             "temperature",
             f"the sampler's chains ran at temperature {float(temperature):.4g}, so they sample "
             f"exp(-E/{float(temperature):.4g}); the likelihood, log Z and KL recorded here are "
-            "those of exp(-E), which is not the law of the samples. Set the sampler's temperature "
-            "to 1 to make them one",
+            "those of exp(-E), not of the samples' density. Set the sampler's temperature to 1 to "
+            "make the two agree",
         )
 
 
@@ -122,7 +122,7 @@ def _warn_of_grid(view: RunView, found: Quadrature) -> None:
 
 
 def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
-    """Return mass, entropy and kl, as far as they are known and possible."""
+    """Return those of mass, entropy and kl that are known and possible."""
     mass = found.mass
     if mass is None or found.log_p is None:
         return {}
@@ -130,7 +130,7 @@ def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
     if not abs(mass - 1) <= MASS:
         wrong = not abs(mass - 1) <= WRONG_MASS
         view.warn(
-            f"the data's density integrates to {mass:.5f} over the grid in place of 1: log_prob is "
+            f"the data's density integrates to {mass:.5f} over the grid instead of 1: log_prob is "
             "not normalised, or the grid is too coarse or too small (raise `points` or `margin`)"
             + ("; kl and entropy are not recorded" if wrong else "")
         )

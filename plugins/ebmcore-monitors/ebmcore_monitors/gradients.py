@@ -20,11 +20,11 @@ class Gradients:
       averaged ones, when the run keeps an average).
     - `non_finite`: how many elements of the gradient are NaN or infinite; 0 in a healthy run.
 
-    A block is the first part of a parameter's name, the child module that it lives in:
+    A block is the first part of a parameter's name, the child module that contains it:
     `layers.0.weight` is in `layers`, and with `depth: 2` in `layers.0`. The gradient is that of the
     energy's parameters after `train.clip_grad_norm`; the norm before it is `train/grad_norm`. Norms
     that are not finite are left out, and counted by `non_finite`. Before the first training step
-    there is nothing to tell.
+    the monitor returns no numbers.
 
     Args:
         depth: How many parts of a parameter's name make its block.

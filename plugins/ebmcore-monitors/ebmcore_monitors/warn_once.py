@@ -1,4 +1,4 @@
-"""Warnings that a run hears once, however often its monitors look."""
+"""Warnings that a monitor emits once per run, however often it is called."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from ebmcore import RunView
 
 
 class WarnsOnce:
-    """A monitor that passes each kind of warning on the first time, in a resumed run too.
+    """A monitor that emits each kind of warning once per run, also across a resume.
 
-    A look at an earlier step is another run's.
+    A call at an earlier step than the last one belongs to another run, and starts over.
     """
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._step = 0
 
     def warn(self, view: RunView, kind: str, text: str) -> None:
-        """Warn, unless this run has been warned of this kind before."""
+        """Emit a warning, unless this run emitted one of this kind before."""
         if view.step < self._step:
-            self._told.clear()
+            self._warned.clear()
         self._step = view.step
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._warned:
+            self._warned.add(kind)
             view.warn(text)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was told, and at which step last."""
-        return {"told": sorted(self._told), "step": self._step}
+        """Return the kinds of the emitted warnings, and the step of the last call."""
+        return {"told": sorted(self._warned), "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
-        self._told, self._step = set(state["told"]), int(state["step"])
+        """Restore a `state_dict`."""
+        self._warned, self._step = set(state["told"]), int(state["step"])

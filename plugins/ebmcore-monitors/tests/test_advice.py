@@ -1,4 +1,4 @@
-"""Each illness is that of a run that really has it; a healthy one of its kind is left alone."""
+"""Each diagnosis detects its failure in a run that has it, and only there."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from ebmcore_monitors.advice import ILLNESSES, Advice
+from ebmcore_monitors.advice import DIAGNOSES, Advice
 from ebmcore_monitors.diagnoses.drift import _grows
 from torch import Tensor, nn
 
@@ -151,7 +151,7 @@ def train(tmp_path):
 
 
 def told(run, word):
-    """Return the one warning that holds the word; there is no second one of its illness."""
+    """Return the only warning that contains the word; a second one of its kind fails."""
     (message,) = [text for text in run.warnings if word in text]
     return message
 
@@ -162,8 +162,8 @@ def numbers(run, name):
     return [row[name] for row in rows if name in row]
 
 
-def ill(run):
-    return {name for name in ILLNESSES if run.metrics.get(f"Advice/{name}") == 1.0}
+def detected(run):
+    return {name for name in DIAGNOSES if run.metrics.get(f"Advice/{name}") == 1.0}
 
 
 def adam(lr):
@@ -178,15 +178,15 @@ def adam(lr):
 def test_a_healthy_run_hears_nothing(train, parts):
     run = train(**parts)
     assert run.warnings == []
-    assert ill(run) == set()
+    assert detected(run) == set()
     judged = {"rejecting"} if parts.get("sampler") else set()
-    known = {name for name in ILLNESSES if f"Advice/{name}" in run.metrics}
-    assert known == (set(ILLNESSES) - {"rejecting"}) | judged
+    known = {name for name in DIAGNOSES if f"Advice/{name}" in run.metrics}
+    assert known == (set(DIAGNOSES) - {"rejecting"}) | judged
 
 
 def test_energies_that_run_away(train):
     run = train(loss=unbalanced, optimizer=adam(0.5), steps=150)
-    assert ill(run) == {"drifting"}
+    assert detected(run) == {"drifting"}
     message = told(run, "energies drift")
     assert "energy_magnitude" in message
     assert run.metrics["Advice/energy_of_data"] < -20
@@ -196,7 +196,7 @@ def test_chains_that_do_not_keep_up(train):
     run = train(
         chains=far_noise, n_steps=1, sampler=Langevin(0.001), optimizer=adam(1e-3), steps=150
     )
-    assert ill(run) == {"gap_stays"}
+    assert detected(run) == {"gap_stays"}
     message = told(run, "do not meet")
     assert "below that of the samples" in message
     for key in ("sampler.n_steps", "optimizer.lr", "persistent"):
@@ -206,7 +206,7 @@ def test_chains_that_do_not_keep_up(train):
 
 def test_steps_too_small_to_go_anywhere(train):
     run = train(sampler=Langevin(1e-8), steps=60)
-    assert "barely_moving" in ill(run)
+    assert "barely_moving" in detected(run)
     assert "sampler.step_size" in told(run, "barely moves")
     # the noise of k steps is √(2 η k) times a chi of 2 degrees, of median m = √(2 log 2), and the
     # data's scale is √2. The median of 64 has standard error 1 / (2 f(m) √64), f(m) = m / 2, in
@@ -219,14 +219,14 @@ def test_steps_too_small_to_go_anywhere(train):
 
 def test_steps_that_are_all_rejected(train):
     run = train(sampler=Metropolis(100.0), steps=60)
-    assert ill(run) == {"rejecting"}
+    assert detected(run) == {"rejecting"}
     message = told(run, "stuck")
     assert "Lower sampler.step_size" in message
 
 
 def test_samples_that_fall_into_one_point(train):
     run = train(sampler=Langevin(0.1, temperature=0.0), steps=60)
-    assert "collapsed" in ill(run)
+    assert "collapsed" in detected(run)
     message = told(run, "collapsed")
     for key in ("chains.reinit", "temperature", "sampler.n_steps"):
         assert key in message
@@ -243,7 +243,7 @@ def test_gradients_that_explode(train):
 
 def test_an_energy_that_knows_the_data_by_heart(train):
     run = train(energy=Net(), data=points(400), holdout=0.9, batch_size=40, steps=130)
-    assert ill(run) == {"overfit"}
+    assert detected(run) == {"overfit"}
     message = told(run, "overfits")
     for key in ("train.epochs", "train.data_noise", "l2_parameters"):
         assert key in message
@@ -254,7 +254,7 @@ def test_without_samples_only_data_are_judged(train):
         return energy(x).square().mean()
 
     run = train(loss=flat, sampler=None, chains=None, steps=100)
-    found = {name for name in ILLNESSES if f"Advice/{name}" in run.metrics}
+    found = {name for name in DIAGNOSES if f"Advice/{name}" in run.metrics}
     assert found == {"drifting", "exploding", "overfit"}
     assert run.warnings == []
 

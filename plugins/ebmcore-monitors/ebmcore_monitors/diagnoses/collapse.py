@@ -1,4 +1,4 @@
-"""Samples that have all come to the same place."""
+"""Collapsed samples: all of them lie close together."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import math
 from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, scale_of
 
 SMALLEST = 0.25  # of the data's scale: a sixteenth of its variance
-POINTS = 8  # of which a scale can be told
+POINTS = 8  # samples, at least, to estimate a scale
 
 
 def collapsed_samples(evidence: Evidence) -> Finding | None:
-    """Say whether the samples' cloud is far smaller than the data's.
+    """Return whether the samples' scale is far smaller than the data's.
 
-    The size of a cloud is the root of its total variance, so a sample of one mode out of several is
-    seen when the modes are far apart. Samples that only lack a mode are not: look at a picture.
+    The scale is the root of the total variance, so samples of one mode out of several are detected
+    when the modes are far apart. Samples that only lack a mode are not: look at a figure.
     """
     share = relative_scale(evidence)
     if share is None:
         return None
     return Finding(
         share < SMALLEST,
-        f"the samples have collapsed: their cloud has {share:.2g} of the data's scale. Restart "
+        f"the samples have collapsed: they have {share:.2g} of the data's scale. Restart "
         "some chains (chains.reinit), raise the sampler's temperature, or raise sampler.n_steps",
     )
 

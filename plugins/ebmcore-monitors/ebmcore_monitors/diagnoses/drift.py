@@ -1,4 +1,4 @@
-"""Energies that run away: the mean energy of data or of samples grows without end."""
+"""Drifting energies: the mean energy of data or of samples grows without bound."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from itertools import pairwise
 
 from ebmcore_monitors.diagnoses.evidence import Evidence, Finding
 
-LOOKS = 8  # before anything is said: fewer could be a run finding its level
-# spreads of E that |mean E| gains over the second half of the looks. Without a penalty E's constant
-# wanders slowly in any run, which does no harm: a tutorial's PCD gained 2 in 20 epochs, steadily
+LOOKS = 8  # calls, at least: fewer could be the start of a run that levels off
+# spreads of E that |mean E| gains over the second half of the calls. Without a penalty E's constant
+# drifts slowly in any run, which is harmless: a tutorial's PCD gained 2 in 20 epochs, steadily
 SPREADS = 25.0
 STEADY = 0.9  # share of the changes in the second half that go outwards; of noise, half do
-LASTING = 0.5  # of the gain of its first half that its second half still gains: no levelling off
+LASTING = 0.5  # share of the first half's gain that the second half still gains: not levelling off
 
 
 def drift(evidence: Evidence) -> Finding | None:
-    """Say whether |mean E| of data or of samples grows steadily and without bound.
+    """Return whether |mean E| of data or of samples grows steadily and without bound.
 
-    E is known up to a constant alone, so a constant that is merely large is no illness. One that
-    keeps growing costs precision first (float32 resolves 1e-7 of |E|) and ends in overflow.
+    E is defined up to a constant, so a large constant by itself is harmless. A constant that keeps
+    growing costs precision first (float32 resolves 1e-7 of |E|) and ends in overflow.
     """
     judged: list[tuple[str, list[float]]] = []
     for name, what in (("energy_of_data", "data"), ("energy_of_samples", "samples")):
@@ -32,7 +32,7 @@ def drift(evidence: Evidence) -> Finding | None:
     return Finding(
         bool(growing),
         f"energies drift: |mean E| of the {what} grew steadily from {size[0]:.4g} to "
-        f"{size[-1]:.4g} nats over the last {len(size) - 1} looks, while energies spread over "
+        f"{size[-1]:.4g} nats over the last {len(size) - 1} calls, while energies spread over "
         f"{evidence.spread:.3g}. Add the loss energy_magnitude with a `weight` such as 0.1, or "
         "lower optimizer.lr",
     )

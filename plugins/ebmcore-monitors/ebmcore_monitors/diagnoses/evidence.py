@@ -1,4 +1,4 @@
-"""What the illnesses are told by: energies, a short trace of the chains, and the run's history."""
+"""The evidence of the diagnoses: energies, a short trace of the chains, and the run's history."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ CHAINS = 64  # that are followed over one training step's worth of sampling
 
 
 class Finding(NamedTuple):
-    """Whether a run has an illness, and what to tell the user if it has."""
+    """Whether a run shows a failure, and the warning to emit if it does."""
 
-    ill: bool
+    detected: bool
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """One look at a run."""
+    """The evidence at one call of the monitor."""
 
     view: RunView
     of_data: Tensor  # (n,), nats, float64
@@ -42,7 +42,7 @@ class Evidence:
         return math.sqrt(sum(variances) / len(variances)) if variances else math.nan
 
     def numbers(self) -> dict[str, float]:
-        """Return what later looks will find in the history."""
+        """Return the numbers to record, which later calls read from the history."""
         found = {"energy_of_data": float(self.of_data.mean())}
         if self.of_samples is not None:
             found["energy_of_samples"] = float(self.of_samples.mean())
@@ -52,7 +52,7 @@ class Evidence:
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def series(self, name: str) -> list[float]:
-        """Return how a number went, up to this look: what was recorded of it, and it now."""
+        """Return a number's recorded values, and its current one."""
         recorded: Sequence[tuple[int, float]] = max(
             (s for key, s in self.view.history.items() if key.split("/")[-1] == name),
             key=len,
@@ -64,7 +64,7 @@ class Evidence:
 
 
 def gather(view: RunView, n: int) -> Evidence:
-    """Look at a run: n points of each kind, at most."""
+    """Collect the evidence of a run, from at most n points of each kind."""
     samples = None if view.x_neg is None else subset(view.x_neg, n, view.generator)
     held_out = subset(view.held_out, n, view.generator) if len(view.held_out) else None
     trace = None
@@ -80,10 +80,10 @@ def gather(view: RunView, n: int) -> Evidence:
 
 
 def scale_of(x: Tensor) -> float:
-    """Return the root of the total variance of points x, (n, *event): the size of their cloud."""
+    """Return the root of the total variance of points x, (n, *event)."""
     return math.sqrt(float(x.flatten(1).double().var(0).sum())) if len(x) > 1 else math.nan
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the middle of some numbers."""
+    """Return the median of some numbers."""
     return float(torch.tensor(values, dtype=torch.float64).quantile(0.5))

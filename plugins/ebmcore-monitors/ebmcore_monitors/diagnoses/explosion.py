@@ -1,18 +1,18 @@
-"""Gradients that grow by orders of magnitude."""
+"""Exploding gradients: their norm grows by orders of magnitude."""
 
 from __future__ import annotations
 
 from ebmcore_monitors.diagnoses.evidence import Evidence, Finding, median
 
-RECORDED = 6  # values of train/grad_norm before anything is said
+RECORDED = 6  # values of train/grad_norm, at least
 TIMES = 100.0  # two orders of magnitude; an energy that sharpens gains one
-RECENT = 3  # values, whose median is what the gradients are now: one outlier is no explosion
+RECENT = 3  # last values, whose median counts: a single outlier is not an explosion
 
 
 def exploding_gradients(evidence: Evidence) -> Finding | None:
-    """Say whether the gradient's norm is 100 times what it was in the first half of the run.
+    """Return whether the gradient's norm is 100 times that of the first half of the run.
 
-    It is the norm before clipping, `train/grad_norm`, the mean over each interval of logging.
+    The norm is that before clipping, `train/grad_norm`, the mean over each interval of logging.
     """
     series = [value for _, value in evidence.view.history.get("train/grad_norm", ())]
     if len(series) < RECORDED:

@@ -1,4 +1,4 @@
-"""Chains that stand still: steps too small to go anywhere, or so large that all are rejected."""
+"""Chains that barely move: steps too small to matter, or so large that all are rejected."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ ACCEPTED = 0.05  # share of steps; MALA does best near 0.57, HMC near 0.65, and 
 
 
 def barely_moving(evidence: Evidence) -> Finding | None:
-    """Say whether chains go less than 1 % of the data's scale in a whole training step.
+    """Return whether chains move less than 1 % of the data's scale in a whole training step.
 
-    Of kernels that accept or reject, only when they accept: else the steps are not too small.
+    A kernel that accepts or rejects must also accept: otherwise its steps are not too small.
     """
     share = displacement(evidence)
     if share is None:
         return None
     accepted = acceptance(evidence)
-    ill = share < MOVED and (accepted is None or accepted >= ACCEPTED)
+    detected = share < MOVED and (accepted is None or accepted >= ACCEPTED)
     return Finding(
-        ill,
+        detected,
         f"the sampler barely moves: in the {evidence.view.n_steps} steps of a training step chains "
-        f"go {share:.1e} of the data's scale (median). Raise sampler.step_size, or "
+        f"move {share:.1e} of the data's scale (median). Raise sampler.step_size, or "
         "sampler.n_steps",
     )
 
 
 def rejecting(evidence: Evidence) -> Finding | None:
-    """Say whether the kernel rejects nearly every step; None when it doesn't report acceptance."""
+    """Return whether the kernel rejects nearly all steps; None when it reports no acceptance."""
     share = acceptance(evidence)
     if share is None:
         return None
@@ -43,7 +43,7 @@ def rejecting(evidence: Evidence) -> Finding | None:
 
 
 def displacement(evidence: Evidence) -> float | None:
-    """Return how far chains go in one training step, the median over them, in the data's scale."""
+    """Return the median distance that chains move in one training step, in the data's scale."""
     scale = scale_of(evidence.view.data)
     if evidence.trace is None or len(evidence.trace.x) < 2 or not scale > 0:
         return None
@@ -54,7 +54,7 @@ def displacement(evidence: Evidence) -> float | None:
 
 
 def acceptance(evidence: Evidence) -> float | None:
-    """Return the mean share of accepted steps, of the trace or else of the last training step."""
+    """Return the mean share of accepted steps, in the trace or else in the last training step."""
     infos = (getattr(evidence.trace, "info", None), evidence.view.info)
     for info in infos:
         found = getattr(info, "acceptance", None)

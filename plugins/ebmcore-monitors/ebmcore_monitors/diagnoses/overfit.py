@@ -1,4 +1,4 @@
-"""Energies that know the training data by heart."""
+"""Overfitting: held-out data have higher energies than training data."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 
 from ebmcore_monitors.diagnoses.evidence import Evidence, Finding
 
-STANDARD_ERRORS = 4.0  # of the difference: chance alone passes it 3 times in 100,000 looks
+STANDARD_ERRORS = 4.0  # of the difference: chance exceeds it 3 times in 100,000 calls
 
 
 def overfit(evidence: Evidence) -> Finding | None:
-    """Say whether mean E(held-out) is above mean E(data) by more than 4 standard errors.
+    """Return whether mean E(held-out) is above mean E(data) by more than 4 standard errors.
 
-    log Z is in neither difference, so this is a difference of log-likelihoods, in any dimension:
-    mean log q(data) - mean log q(held-out), which is 0 in the mean without overfitting.
+    log Z cancels, so this is a difference of log-likelihoods, in any dimension:
+    mean log q(data) - mean log q(held-out), whose expectation is 0 without overfitting.
     """
     errors = excess(evidence)
     if errors is None or evidence.of_held_out is None:

@@ -1,1 +1,1 @@
-"""Drawing with matplotlib: figures, points of a plane, energy contours, mosaics of images."""
+"""Plots with matplotlib: figures, points of a plane, energy contours, mosaics of images."""

@@ -1,4 +1,4 @@
-"""Many small images or curves on one pair of axes, cell by cell, quick to draw."""
+"""Many small images or curves on one pair of axes, which is faster than one pair for each."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def tile(images: Tensor) -> Tensor:
     return whole.reshape(rows * (height + 1), columns * (width + 1), channels)[:-1, :-1]
 
 
-def draw_images(axes: Axes, images: Tensor, low: float, high: float) -> None:
-    """Draw images, (n, channels, height, width), grey or in colour, black at low, white at high."""
+def plot_images(axes: Axes, images: Tensor, low: float, high: float) -> None:
+    """Plot images, (n, channels, height, width), grey or in colour, black at low, white at high."""
     whole = tile(images.detach().cpu().double())
     if whole.shape[-1] == 1:
         from matplotlib import colormaps
@@ -47,10 +47,10 @@ def draw_images(axes: Axes, images: Tensor, low: float, high: float) -> None:
     axes.set_axis_off()
 
 
-def draw_curves(axes: Axes, curves: Tensor, low: float, high: float) -> None:
-    """Draw sequences, (n, time, channels), one a cell, each cell from low to high.
+def plot_curves(axes: Axes, curves: Tensor, low: float, high: float) -> None:
+    """Plot sequences, (n, time, channels), one a cell, each cell from low to high.
 
-    A curve that leaves its cell's range runs into its neighbours: it is not cut to look well.
+    A curve that leaves its cell's range extends into the neighbouring cells: it is not clipped.
     """
     from matplotlib.collections import LineCollection
 

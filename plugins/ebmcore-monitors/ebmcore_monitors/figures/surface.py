@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 LEVELS = 24
 QUANTILE = 0.99
-JUDGED = 5_000  # points of data, at most, whose energies set the highest level
+JUDGED = 5_000  # points of data, at most, whose energies determine the highest level
 
 
 class Surface(NamedTuple):
-    """Energies on a grid, and the range of them that is worth drawing."""
+    """Energies on a grid, and the range of them to plot."""
 
     grid: Grid
     energy: Tensor  # (points along x₁, points along x₂), nats
@@ -33,9 +33,9 @@ class Surface(NamedTuple):
 def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
     """Evaluate the energy over a box, (2, 2).
 
-    An energy grows without end away from the data, so levels spread over all of it would show the
-    far field and no well. They end `clip` nats above the energy that 99 % of the data stay below.
-    Raises ValueError when the energy is not a finite number anywhere in the box or at the data.
+    An energy grows without bound away from the data, so levels spread over its whole range would
+    hide the wells. They end `clip` nats above the 99 % quantile of the data's energies. Raises
+    ValueError when the energy is finite nowhere in the box, or not at the data.
     """
     grid = grid_over(box, points)
     energy = evaluate(view.energy, grid.chunks(view.data)).reshape(grid.shape)
@@ -43,15 +43,15 @@ def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
     of_data = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
     high = float(torch.quantile(of_data, QUANTILE)) + clip
     if not len(finite) or not torch.tensor(high).isfinite():
-        raise ValueError("the energy is not a finite number, so its landscape can't be drawn")
+        raise ValueError("the energy is not finite, so its landscape can't be plotted")
     low = float(finite.min())
     return Surface(grid, energy, low, max(high, low + clip))
 
 
-def draw_surface(axes: Axes, found: Surface) -> QuadContourSet:
-    """Draw filled contours: the darker, the lower the energy; one colour above the last level."""
+def plot_surface(axes: Axes, found: Surface) -> QuadContourSet:
+    """Plot filled contours: the darker, the lower the energy; one colour above the last level."""
     levels = torch.linspace(found.low, found.high, LEVELS + 1).tolist()
-    # +inf would leave holes; twice the drawn range is above the last level all the same
+    # +inf would leave holes; twice the plotted range is above the last level too
     values = found.energy.clamp(max=2 * found.high - found.low).T.numpy()
     along, up = (axis.numpy() for axis in found.grid.axes)
     filled = axes.contourf(along, up, values, levels, cmap="Blues_r", extend="max")
@@ -60,11 +60,11 @@ def draw_surface(axes: Axes, found: Surface) -> QuadContourSet:
 
 
 def add_scale(axes: Axes, filled: QuadContourSet) -> None:
-    """Put the scale of filled contours beside their axes, ticked at round numbers."""
+    """Add a colour bar of filled contours beside their axes, with ticks at round numbers."""
     from matplotlib.ticker import MaxNLocator
 
     low, *_, high = (float(level) for level in filled.levels)
-    # a tick beyond the levels would be drawn at their end, under a wrong number
+    # matplotlib would place a tick beyond the levels at their end, with a wrong number
     ticks = [tick for tick in MaxNLocator(8).tick_values(low, high) if low <= tick <= high]
     figure = axes.get_figure(root=False)
     if figure is not None:

@@ -1,4 +1,4 @@
-"""A dataset's own log density: where it is, and its values on grids, remembered between looks."""
+"""A dataset's own log density, and a cache of its values on grids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ebmcore_monitors.points.grid import Grid
 
 Function = Callable[[Tensor], Tensor]
 
-GRIDS = 3  # that are remembered: the box itself and its two widenings
+GRIDS = 3  # in the cache: the box itself and its two widenings
 
 
 def log_prob_of(dataset: Any) -> Function | None:
@@ -21,12 +21,12 @@ def log_prob_of(dataset: Any) -> Function | None:
     return function if callable(function) else None
 
 
-class RememberedDensity:
+class CachedDensity:
     """log_prob on grids: evaluated once for each grid, as long as the dataset stays the same.
 
     A density that is itself an integral takes seconds on a grid, and the data's box does not change
-    between two looks at a run. What is remembered is what would be computed, to the last bit: a
-    grid of other points, or events of another dtype or shape, are evaluated anew.
+    between two calls of a monitor. Cached values equal computed ones to the last bit: a grid of
+    other points, or events of another dtype or shape, are evaluated again.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class RememberedDensity:
         self._values: dict[tuple[Any, ...], Tensor] = {}
 
     def on(self, dataset: Any, grid: Grid, like: Tensor) -> Tensor | None:
-        """Return log p on a grid, (size,), float64, or None when the dataset doesn't know it.
+        """Return log p on a grid, (size,), float64, or None when the dataset has no log_prob.
 
-        Shapes: like (n, *event), of the dtype and event shape that the points are to have.
+        Shapes: like (n, *event), of the dtype and event shape that the points should have.
         """
         log_prob = log_prob_of(dataset)
         if log_prob is None:

@@ -1,10 +1,10 @@
-"""log Z of an energy by the product trapezoid rule, on a box that is widened to hold the mass.
+"""log Z of an energy by the product trapezoid rule, on a box widened until it holds the mass.
 
     Z = ∫ exp(-E(x)) dx ≈ Σ w exp(-E(x)),  w = Π h over the axes, halved at each end of one
 
-On an even grid the rule converges faster than any power of h for a smooth density that has died
-away at the box's ends; two checks say whether it has: the share of the mass at the ends (`leak`),
-and log Z from every second point of each axis (`coarse_log_z`).
+On an even grid the rule converges faster than any power of h for a smooth density that is
+negligible at the ends of the box. Two checks hold for that: the share of the mass at the ends
+(`leak`), and log Z from every second point of each axis (`coarse_log_z`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from ebmcore_monitors.points.chunks import evaluate
 from ebmcore_monitors.points.grid import Grid, grid_over
 
-LEAK = 1e-6  # the share of the mass at the ends of the box that counts as none
+LEAK = 1e-6  # share of the mass at the ends of the box that is negligible
 WIDENINGS = 2  # how often the box is doubled, at most
 LARGEST = 2**23  # points of a grid, at most
 
@@ -44,20 +44,20 @@ class Quadrature(NamedTuple):
 
     @property
     def mass(self) -> float | None:
-        """The integral of the data's density, 1 on a grid that does it justice."""
+        """The integral of the data's density, 1 on a grid that resolves it."""
         if self.log_p is None:
             return None
         return float((self.log_p + self.log_weight).exp().sum())
 
     @property
     def must_widen(self) -> bool:
-        """Whether model or data have not died away at the ends of the box."""
+        """Whether model or data have mass at the ends of the box."""
         log_p = self.log_p
         of_data = 0.0 if log_p is None else share_at_ends(log_p + self.log_weight, self.grid.shape)
         return self.leak > LEAK or of_data > LEAK
 
     def expectation(self, value: Tensor) -> float:
-        """Return ∫ p(x) value(x) dx, p the data's density; the value is not read where p is 0."""
+        """Return ∫ p(x) value(x) dx, p the data's density; the value is ignored where p is 0."""
         if self.log_p is None:
             raise ValueError("an expectation under the data needs the data's log_prob")
         p = (self.log_p + self.log_weight).exp()
@@ -71,10 +71,10 @@ def integrate(
     box: Tensor,
     points: int,
 ) -> Quadrature:
-    """Evaluate on a grid over the box, (2, dimensions), doubled at the same spacing if need be.
+    """Evaluate on a grid over the box, (2, dimensions), doubled at the same spacing if needed.
 
     Shapes: like (n, *event), of the dtype, device and event shape that the energy takes. `density`
-    gives the data's log p on a grid, (size,), or None where it is not known. `points` is per
+    returns the data's log p on a grid, (size,), or None where it is not known. `points` is per
     dimension and odd.
     """
     for _ in range(WIDENINGS):

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 CHUNK = 65_536  # points of up to two numbers; fewer, in proportion, of larger events
-CHUNK_ON_CPU = 2048  # what a network makes of more no longer fits a processor's cache
+CHUNK_ON_CPU = 2048  # the activations of more points don't fit in a processor's cache
 SMALLEST_CHUNK = 256
 
 
 def split(x: Tensor) -> Iterable[Tensor]:
-    """Cut x, (n, *event), into chunks that a network can hold: fewer points of larger events."""
+    """Cut x, (n, *event), into chunks that fit in memory: fewer points of larger events."""
     numbers = x[:1].numel()
     return torch.split(x, max(SMALLEST_CHUNK, 2 * chunk_for(x) // max(2, numbers)))
 
 
 def chunk_for(x: Tensor) -> int:
-    """Return how many points of up to two numbers to evaluate at once where x is."""
+    """Return how many points of up to two numbers to evaluate at once on the device of x."""
     return CHUNK_ON_CPU if x.device.type == "cpu" else CHUNK
 
 

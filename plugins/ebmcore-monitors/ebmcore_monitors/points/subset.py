@@ -1,4 +1,4 @@
-"""A few of many points, chosen by a monitor's own random stream."""
+"""Random subsets of points, drawn from the monitor's own random stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 
 
 def subset(x: Tensor, n: int, generator: Generator) -> Tensor:
-    """Return at most n of the points, without repeats; all of them, in order, if there are fewer.
+    """Return at most n of the points, without repeats; all of them, in order, if n is larger.
 
     Shapes: x (m, *event) -> (min(m, n), *event).
     """

@@ -1,4 +1,4 @@
-"""Whether chains agree, and how many independent draws they are worth: split R-hat and ESS.
+"""Split R-hat and effective sample size (ESS) of chains.
 
 With W the mean variance within chains, n draws of each of m chains, and B/n the variance of the
 chains' means:
@@ -7,12 +7,12 @@ chains' means:
     ρ(t) = 1 - (W - mean autocovariance at lag t) / var⁺
     ESS  = m n / τ,  τ = 1 + 2 Σ ρ(t), the sum cut off by Geyer's initial monotone sequence
 
-Chains are cut in halves first, so that a drift within a chain counts as a disagreement, and the
-numbers are replaced by the normal scores of their ranks, so that heavy tails do no harm.
+Each chain is cut in halves first, so that a drift within a chain counts as a disagreement, and the
+numbers are replaced by the normal scores of their ranks, which makes them robust to heavy tails.
 
 Source: Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021, "Rank-normalization, folding, and
-localization: an improved R-hat for assessing convergence of MCMC"; held in the tests against arviz
-0.19 and against loops written by hand.
+localization: an improved R-hat for assessing convergence of MCMC"; the tests compare with arviz
+0.19 and with loops written by hand.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from torch import Tensor
 
 from ebmcore_monitors.statistics.ranks import average_ranks
 
-FEWEST = 16  # draws of a chain, at least: the correlations of fewer tell nothing
-TAILS = (0.05, 0.95)  # the quantiles that the ESS of the tails is of
+FEWEST = 16  # draws of a chain, at least: the correlations of fewer are meaningless
+TAILS = (0.05, 0.95)  # the quantiles for the ESS of the tails
 
 
 def rhat(draws: Tensor) -> float | None:
-    """Return the larger of the R-hats of bulk and spread: 1 for chains that agree, then upwards.
+    """Return the larger of the R-hats of bulk and spread: 1 for chains that agree, more otherwise.
 
-    Shapes: draws (kept, chains). Infinite when no chain moves and they differ; None when it can't
-    be known: fewer than 16 draws, a number that is not finite, or all the same.
+    Shapes: draws (kept, chains). Infinite when no chain moves and they differ; None for fewer than
+    16 draws, a number that is not finite, or numbers that are all equal.
     """
     if not _can_be_judged(draws):
         return None
@@ -44,7 +44,7 @@ def rhat(draws: Tensor) -> float | None:
 
 
 def ess_bulk(draws: Tensor) -> float | None:
-    """Return the effective number of draws for the middle of the law; None as for `rhat`.
+    """Return the effective number of draws for the bulk of the distribution; None as for `rhat`.
 
     Shapes: draws (kept, chains).
     """
@@ -91,7 +91,7 @@ def _potential_scale_reduction(x: Tensor) -> float:
 
 
 def _effective(x: Tensor) -> float | None:
-    """Return m n / τ of chains x, (n, m); None when all numbers are the same."""
+    """Return m n / τ of chains x, (n, m); None when all numbers are equal."""
     n, m = x.shape
     covariance = _autocovariance(x).mean(1)  # (n,), over the chains
     within = float(covariance[0]) * n / (n - 1)
@@ -100,7 +100,7 @@ def _effective(x: Tensor) -> float | None:
         return None
     correlation = 1 - (within - covariance) / variance
     correlation[0] = 1.0
-    shortest = 1 / math.log10(m * n)  # antithetic chains are not trusted to be better than this
+    shortest = 1 / math.log10(m * n)  # a lower τ of antithetic chains is not reliable
     return m * n / max(_initial_monotone_time(correlation), shortest)
 
 
@@ -113,15 +113,15 @@ def _autocovariance(x: Tensor) -> Tensor:
 
 
 def _initial_monotone_time(correlation: Tensor) -> float:
-    """Return τ = 1 + 2 Σ ρ(t), summed over pairs of lags until a pair is no longer positive.
+    """Return τ = 1 + 2 Σ ρ(t), summed over pairs of lags until a pair is not positive.
 
     A pair larger than the one before it counts as that one (Geyer 1992). The first lag of the pair
-    that ends the sum is still counted when it is positive, which lessens the variance.
+    that ends the sum is still counted when it is positive, which reduces the variance.
     """
     n = len(correlation)
     even, odd = correlation[: 2 * (n // 2)].reshape(-1, 2).unbind(1)
     pairs = even + odd
-    last = max(math.ceil((n - 2) / 2) - 1, 0)  # later pairs rest on too few products
+    last = max(math.ceil((n - 2) / 2) - 1, 0)  # later pairs average too few products
     ended = (pairs[: last + 1] <= 0).nonzero()
     end = int(ended[0]) if len(ended) else last
     whole = float(pairs[:end].cummin(0).values.sum()) if end else 0.0

@@ -1,9 +1,9 @@
-"""Maximum mean discrepancy: how far apart two samples are in the eyes of a Gaussian kernel.
+"""Maximum mean discrepancy of two samples, with a Gaussian kernel.
 
     MMD²ᵤ = Σᵢ≠ⱼ k(xᵢ, xⱼ) / (n (n - 1)) + Σᵢ≠ⱼ k(yᵢ, yⱼ) / (m (m - 1)) - 2 Σᵢⱼ k(xᵢ, yⱼ) / (n m)
     k(x, y) = exp(-‖x - y‖² / (2 s²)),  s the median distance of all pairs of pooled points
 
-Unbiased, so below 0 about half of the time for samples of one law. Dimensionless.
+Unbiased, so below 0 about half of the time for samples of one density. Dimensionless.
 Source: Gretton, Borgwardt, Rasch, Schölkopf and Smola 2012, "A kernel two-sample test", eq. 3, and
 section 8 for the median.
 """
@@ -17,8 +17,8 @@ from torch import Tensor
 def gaussian_kernel(pooled: Tensor) -> Tensor | None:
     """Return k of all pairs of points, its bandwidth their median distance.
 
-    Shapes: pooled (N, d) -> (N, N). None when that median is 0: more than half of the pairs are the
-    same point twice.
+    Shapes: pooled (N, d) -> (N, N). None when that median is 0: more than half of the pairs are
+    equal points.
     """
     # by differences: the faster way by products loses small distances to rounding
     distance = torch.cdist(pooled, pooled, compute_mode="donot_use_mm_for_euclid_dist")
@@ -30,10 +30,10 @@ def gaussian_kernel(pooled: Tensor) -> Tensor | None:
 
 
 def squared_mmd(kernel: Tensor, labels: Tensor) -> Tensor:
-    """Return MMD²ᵤ of each way to label the points, from one kernel matrix.
+    """Return MMD²ᵤ of each labelling of the points, from one kernel matrix.
 
     Shapes: kernel (n + m, n + m), labels (rows, n + m), bool, n true ones in each -> (rows,).
-    Raises ValueError when n or m is below 2: no pair, nothing to average.
+    Raises ValueError when n or m is below 2, which leaves no pair to average.
     """
     is_x = labels.to(kernel.dtype)
     n = int(labels[0].sum())

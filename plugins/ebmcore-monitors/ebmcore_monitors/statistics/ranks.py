@@ -1,4 +1,4 @@
-"""Ranks of numbers, and what is made of ranks: how often one of these is above one of those."""
+"""Ranks of numbers, and the area under a ROC curve, which follows from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def average_ranks(x: Tensor) -> Tensor:
-    """Return the ranks of x from 1, equal numbers sharing the mean of theirs, in x's shape."""
+    """Return the ranks of x from 1, in x's shape; equal numbers get the mean of their ranks."""
     _, where, counts = torch.unique(x, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
     ranks: Tensor = last - (counts - 1) / 2

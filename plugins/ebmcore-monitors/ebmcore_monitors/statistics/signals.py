@@ -1,10 +1,10 @@
-"""The two signals of Nijkamp et al.: how far apart energies are, and what drives a step.
+"""The two signals of Nijkamp et al.: the energy difference d_s and the gradient length r_s.
 
     d_s = mean E(data) - mean E(samples)         r_s = mean length of a step's gradient part
 
 In a step x' = x - η ∇E(x) + √(2ηT) ξ the gradient part is η ‖∇E(x)‖ and the noise about √(2ηT d)
-long, in units of x. Where chains are at rest in exp(-E/T), neither wins. A gradient part much the
-longer is a descent, one much the shorter a random walk.
+long, in units of x. In stationary chains of exp(-E/T) the two balance. A much longer gradient part
+is a descent, a much shorter one a random walk.
 
 Source: Nijkamp, Hill, Han, Zhu and Wu 2020, "On the anatomy of MCMC-based maximum likelihood
 learning of energy-based models", section 3, as in the authors' own code, whose step subtracts the
@@ -33,9 +33,9 @@ def step_lengths(
 ) -> StepLengths | None:
     """Take one step from x, (chains, *event), without its noise and one with it; compare.
 
-    The gradient part is where the noiseless step leads, the noise part how far from there the noisy
-    one does. None for samplers of which that tells nothing: those that keep their steps to
-    themselves, and those that accept or reject them (watch their acceptance).
+    The gradient part is the noiseless step, the noise part the difference of the noisy step from
+    it. None for samplers without single steps, and for those that accept or reject their steps
+    (watch their acceptance).
     """
     if hasattr(kernel, "sample") or not all(hasattr(kernel, n) for n in ("init", "noise", "step")):
         return None

@@ -1,9 +1,9 @@
-"""Sliced Wasserstein distance: the transport distance of two samples' shadows, over directions.
+"""Sliced Wasserstein distance: the transport distance of two samples' projections on a line.
 
     SW₂² = mean over unit vectors θ of W₂²(θᵀx, θᵀy),   W₂² of n numbers each: mean (x₍ᵢ₎ - y₍ᵢ₎)²
 
-In units of x. Of N(0, I) and N(m, I) in d dimensions it is |m|/√d. Two finite samples of one law
-are never at distance 0: compare runs with the same number of points, or look at the p-value.
+In units of x. Of N(0, I) and N(m, I) in d dimensions it is |m|/√d. Two finite samples of one
+density are never at distance 0: compare runs with the same number of points, or use the p-value.
 Source: Bonneel, Rabin, Peyré and Pfister 2015, "Sliced and Radon Wasserstein barycenters of
 measures".
 """
@@ -24,7 +24,7 @@ def directions(count: int, dimension: int, generator: Generator) -> Tensor:
 
 
 def sliced_wasserstein(pooled: Tensor, labels: Tensor, along: Tensor) -> Tensor:
-    """Return SW₂ of each way to label the points; the projections are sorted once for all.
+    """Return SW₂ of each labelling of the points; the projections are sorted once for all.
 
     Shapes: pooled (2n, d), labels (rows, 2n), n of each row true, along (count, d) -> (rows,).
     Raises ValueError when the samples differ in size.

@@ -1,6 +1,6 @@
-"""What the pictures have in common: figures without pyplot, their titles, points on a plane.
+"""Shared parts of the figures, made without pyplot: titles, colours, points of a plane.
 
-matplotlib is imported when the first figure is drawn, not before.
+The first figure imports matplotlib; importing this module does not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def new_figure(view: RunView, width: float, height: float, title: str) -> Figure
     return figure
 
 
-def draw_points(axes: Axes, x: Tensor, colour: str, label: str) -> None:
+def plot_points(axes: Axes, x: Tensor, colour: str, label: str) -> None:
     """Scatter points of a plane, (n, 2), small and a little transparent so that crowds show."""
     edge = DATA if colour == ON_A_WELL else "none"
     at = x.detach().double().cpu().numpy()
@@ -39,7 +39,7 @@ def draw_points(axes: Axes, x: Tensor, colour: str, label: str) -> None:
 
 
 def frame_plane(axes: Axes, box: Tensor) -> None:
-    """Show a box, (2, 2), and let both units look the same unless that would make a sliver."""
+    """Set the axes to a box, (2, 2), with equal units on both unless the box is very narrow."""
     (left, bottom), (right, top) = box.tolist()
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
@@ -50,7 +50,7 @@ def frame_plane(axes: Axes, box: Tensor) -> None:
 
 
 def outside(x: Tensor, box: Tensor) -> float:
-    """Return the share of the points, (n, 2), that a box leaves out."""
+    """Return the share of the points, (n, 2), outside a box."""
     low, high = box.to(x)
     return float(((x < low) | (x > high)).any(1).float().mean())
 
@@ -59,6 +59,6 @@ def refuse_all_but_planes(monitor: str, event_shape: tuple[int, ...]) -> None:
     """Raise ValueError unless events are points of a plane, shape (2,)."""
     if tuple(event_shape) != (2,):
         raise ValueError(
-            f"{monitor} draws events of shape (2,), points of a plane; "
+            f"{monitor} plots events of shape (2,), points of a plane; "
             f"this run's have shape {tuple(event_shape)}. Remove the monitor"
         )
