@@ -30,7 +30,7 @@ class Gaussian(Analytic):
         mean: μ, one number for all coordinates or one for each of the flattened event.
         scale: Standard deviation, one number or one for each coordinate; 1 when neither scale nor
             covariance is given.
-        covariance: Σ, as rows over the flattened event, in place of scale.
+        covariance: Σ, as rows over the flattened event, instead of scale.
         learnable: Whether the constants are trained, or fixed.
         event_shape: (runtime) Shape of one event.
     """

@@ -122,7 +122,7 @@ class Checkerboard(Noisy):
 
 
 def _rounded(edge: Tensor, inner: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return edges in that type, each on the inner side of what it was or there."""
-    found = edge.to(dtype)
-    outside = (found.double() - edge) * (inner - edge) < 0
-    return torch.where(outside, found.nextafter(inner.to(dtype)), found)
+    """Return the edges in a narrower dtype, each rounded only towards its inner point."""
+    rounded = edge.to(dtype)
+    outside = (rounded.double() - edge) * (inner - edge) < 0
+    return torch.where(outside, rounded.nextafter(inner.to(dtype)), rounded)

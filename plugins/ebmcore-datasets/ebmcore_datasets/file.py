@@ -97,7 +97,7 @@ class File:
     def _named(self, contents: Contents, name: str, key: str, path: Path) -> Tensor:
         if isinstance(contents, Tensor):
             if key == "y_key":
-                raise DataError(f"{path} holds one unnamed array, so y_key={name!r} names nothing")
+                raise DataError(f"{path} holds one unnamed array, without labels: drop y_key")
             return contents
         if name not in contents:
             there = ", ".join(repr(n) for n in contents) or "nothing"

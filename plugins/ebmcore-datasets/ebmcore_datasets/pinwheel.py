@@ -102,9 +102,9 @@ class Pinwheel(KnownDensity):
         widest = max(self.radial_std, self.tangential_std)
         corner = torch.full((2,), self.radius + REACH * widest, dtype=torch.float64)
         narrowest = min(self.radial_std, self.tangential_std)
-        found = by_grid(self.log_prob, torch.stack([-corner, corner]), narrowest / 2)
-        if found is not None:
-            return found
+        entropy = by_grid(self.log_prob, torch.stack([-corner, corner]), narrowest / 2)
+        if entropy is not None:
+            return entropy
         own = torch.Generator().manual_seed(0)
         z = self._straight(DRAWS, own, torch.float64)
         area = self.radial_std * self.tangential_std

@@ -22,7 +22,7 @@ class Rings(Noisy):
         p(x) = Σᵣ wᵣ / (2π std²) · exp(-(ρ - r)² / (2 std²)) · e^(-κ) I₀(κ),   κ = ρ r / std²
 
     from the mean over θ of exp(κ cos θ), which is I₀(κ), the modified Bessel function
-    (https://dlmf.nist.gov/10.32.E1). `entropy` is that of it, by quadrature to `entropy_error`
+    (https://dlmf.nist.gov/10.32.E1). `entropy` is by quadrature of it, to `entropy_error`
     (below 1e-7 nats). Raises ValueError when a key is not positive, or the weights differ from the
     radii in number.
 
@@ -47,7 +47,7 @@ class Rings(Noisy):
     ) -> None:
         refuse_unless_positive(n=n, std=std)
         if not radii or not all(radius > 0 for radius in radii):
-            raise ValueError(f"radii should be positive, at least one of them; got {list(radii)}")
+            raise ValueError(f"radii should be one or more positive numbers; got {list(radii)}")
         self.n = n
         self.radii = torch.tensor(list(radii), dtype=torch.float64)  # (k,)
         self.std = std

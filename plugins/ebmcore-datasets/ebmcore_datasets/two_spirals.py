@@ -23,7 +23,7 @@ class TwoSpirals(Noisy):
 
     `log_prob` is ∫ 2s ½ [N(x; c(s), std² I) + N(x; -c(s), std² I)] ds, by a Gauss-Legendre rule of
     nodes closer than the noise is wide: to 1e-8 of p wherever p is above 1e-15 of its peak, and
-    further out to a thousandth of log p. `entropy` is that of it, by quadrature to `entropy_error`
+    further out to a thousandth of log p. `entropy` is by quadrature of it, to `entropy_error`
     (below 1e-7 nats).
     Raises ValueError when a key is not positive.
 

@@ -57,7 +57,7 @@ def test_a_path_may_be_absolute_or_begin_at_home(folder, monkeypatch):
     assert torch.equal(File(str(folder / "points.npy"))(), POINTS)
 
 
-def test_numbers_keep_their_precision_where_torch_s_default_does(folder):
+def test_numbers_keep_the_precision_of_torchs_default(folder):
     np.save("points.npy", ROWS)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -107,7 +107,7 @@ def test_names_and_labels(folder):
     np.savez("half.npz", x=ROWS, y=y / 2)
     refused(r"\[y\]: labels should be whole numbers; row 2 is 0\.5", "half.npz", y_key="y")
     np.save("points.npy", ROWS)
-    refused("holds one unnamed array, so y_key='y' names nothing", "points.npy", y_key="y")
+    refused("holds one unnamed array, without labels: drop y_key", "points.npy", y_key="y")
 
 
 def test_shape_reshapes_each_row(folder):
@@ -191,7 +191,7 @@ def test_a_truncated_file(folder):
     for name in ("points.npy", "points.npz", "points.pt"):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[:300])
-        refused("damaged|is no", name)
+        refused("damaged|is not", name)
 
 
 def test_a_damaged_compressed_archive(folder):

@@ -59,7 +59,7 @@ def test_more_nodes_change_nothing(keys, monkeypatch):
     assert ((found - expected) / expected)[~near].abs().max() < 1e-3
 
 
-def test_an_arm_winds_counter_clockwise_from_the_origin_to_the_radius():
+def test_an_arm_winds_counter_clockwise_out_to_the_radius():
     spirals = TwoSpirals(n=20_000, std=1e-4, generator=torch.Generator().manual_seed(0))
     x = spirals().double()
     distance = x.norm(dim=1)

@@ -181,7 +181,7 @@ class HMC(Kernel):
 
     def _adapt(self, state: HMCState, acceptance: Tensor) -> HMCState:
         """Choose ε of the next step: by dual averaging in the warm-up, and then ε̄."""
-        found = dual_average(
+        adapted = dual_average(
             acceptance.detach(),
             state.taken,
             state.log_mean,
@@ -190,12 +190,12 @@ class HMC(Kernel):
             target=self.target_acceptance,
         )
         adapting = state.taken <= self.warm_up
-        log_mean = torch.where(adapting, found.log_mean, state.log_mean)
-        log_step = torch.where(state.taken < self.warm_up, found.log_step, log_mean)
+        log_mean = torch.where(adapting, adapted.log_mean, state.log_mean)
+        log_step = torch.where(state.taken < self.warm_up, adapted.log_step, log_mean)
         return state._replace(
             step_size=log_step.exp(),
             log_mean=log_mean,
-            shortfall=torch.where(adapting, found.shortfall, state.shortfall),
+            shortfall=torch.where(adapting, adapted.shortfall, state.shortfall),
         )
 
     def _masses(self, x: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ class ImprovedCD:
         entropy: h, weight of the entropy Ĥ of x_θ, in nats, which is estimated from the distance
             of each chain to its nearest neighbour in the batch; with 0 it is left out.
 
-    Shapes: x (batch, *event), x_neg (samples, *event) -> () in nats, of any sign, and what is
-    logged, each (): `cd`, the first term, and `kl`, the second without λ. x_neg is held constant.
+    Shapes: x (batch, *event), x_neg (samples, *event) -> () in nats, of any sign, and two numbers
+    to log, each (): `cd`, the first term, and `kl`, the second without λ. x_neg stays constant.
     Needs an energy that is twice differentiable in x and in its parameters. The kernel must take
     its scores from `ebmcore.energy_and_score`; where it chooses, as in an acceptance, the gradient
     goes through the chosen value. Raises ValueError when the sampler is not a `Kernel`, which

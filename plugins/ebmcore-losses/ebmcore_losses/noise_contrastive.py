@@ -37,8 +37,8 @@ class NoiseContrastive(nn.Module):
         training_data: (runtime) The data to fit the noise to, (n, *event).
         event_shape: (runtime) Shape of one event; needed only with `mean` and `std`.
 
-    Shapes: x (batch, *event) -> () in nats, and what is logged, `log_z`, (). Raises ValueError when
-    only one of `mean` and `std` is given, or neither they nor training data are, and when the data
+    Shapes: x (batch, *event) -> () in nats, and the number to log, `log_z`, (). Raises ValueError
+    when only one of `mean` and `std` is given, or neither they nor training data, and when the data
     lie in a subspace and `ridge` is 0.
     Source: Gutmann and Hyvärinen 2012, "Noise-contrastive estimation of unnormalized statistical
     models, with applications to natural image statistics".

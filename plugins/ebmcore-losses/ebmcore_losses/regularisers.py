@@ -24,7 +24,7 @@ def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
 
 @loss(regulariser=True)  # a fact for ebmcore.testing
 def l2_parameters(energy: nn.Module) -> Tensor:
-    """Σθ²: the squared norm of all parameters that are trained.
+    """Σθ²: the squared norm of all trained parameters.
 
     Shapes: -> (). Raises ValueError when the energy has no parameters.
     """

@@ -27,14 +27,14 @@ class Energies:
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return `<points>_mean` and `<points>_sd` for each kind of point, and `gap`."""
         kinds = {"data": view.data, "held_out": view.held_out, "samples": view.x_neg}
-        found: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for name, points in kinds.items():
             if points is None or len(points) == 0:
                 continue
             energy = evaluate(view.energy, split(subset(points, self.n, view.generator)))
-            found[f"{name}_mean"] = energy.mean().item()
+            numbers[f"{name}_mean"] = energy.mean().item()
             if len(energy) > 1:
-                found[f"{name}_sd"] = energy.std().item()
-        if "samples_mean" in found:
-            found["gap"] = found["data_mean"] - found["samples_mean"]
-        return found
+                numbers[f"{name}_sd"] = energy.std().item()
+        if "samples_mean" in numbers:
+            numbers["gap"] = numbers["data_mean"] - numbers["samples_mean"]
+        return numbers

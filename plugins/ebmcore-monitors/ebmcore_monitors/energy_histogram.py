@@ -60,15 +60,17 @@ class EnergyHistogram:
             else:
                 energies[name] = values
         means = {f"{name}_mean": float(values.mean()) for name, values in energies.items()}
-        found: dict[str, Any] = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+        numbers: dict[str, Any] = {
+            name: mean for name, mean in means.items() if math.isfinite(mean)
+        }
         of_data = energies.get("data")
         fresh = energies.get("held_out", of_data)
         for name, below in (("samples", fresh), ("held_out", of_data), ("uniform", of_data)):
             if name in energies and below is not None:
-                found[f"{name}_above"] = share_above(energies[name], below)
+                numbers[f"{name}_above"] = share_above(energies[name], below)
         if any(bool(values.isfinite().any()) for values in energies.values()):
-            found["figure"] = _plot(view, energies, self.bins)
-        return found
+            numbers["figure"] = _plot(view, energies, self.bins)
+        return numbers
 
     def _energies(self, view: RunView) -> dict[str, Tensor]:
         """Return the energies of each kind of points that the run has."""

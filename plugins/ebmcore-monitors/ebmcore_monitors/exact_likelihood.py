@@ -74,23 +74,23 @@ class ExactLikelihood(WarnsOnce):
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
         # at least 5, so that every second point still makes a grid; odd, so that it has both ends
         points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
-        found = integrate(
+        quadrature = integrate(
             view.energy,
             lambda grid: self._density.on(view.dataset, grid, view.data),
             view.data,
             box_around(known, self.margin),
             points,
         )
-        if not math.isfinite(found.log_z):
+        if not math.isfinite(quadrature.log_z):
             view.warn("the energy is NaN or infinite on the grid, so log Z can't be computed")
             return {}
-        _warn_of_grid(view, found)
-        numbers = {"log_z": found.log_z, "leak": found.leak}
-        numbers |= _of_density(view, found)
+        _warn_of_grid(view, quadrature)
+        numbers = {"log_z": quadrature.log_z, "leak": quadrature.leak}
+        numbers |= _of_density(view, quadrature)
         entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
         if isinstance(entropy, float):
             numbers["entropy"] = entropy
-        return numbers | of_held_out(view, found, numbers.get("entropy"))
+        return numbers | of_held_out(view, quadrature, numbers.get("entropy"))
 
     def _audit_temperature(self, view: RunView) -> None:
         temperature = getattr(view.kernel, "implied_temperature", None)
@@ -106,25 +106,26 @@ class ExactLikelihood(WarnsOnce):
         )
 
 
-def _warn_of_grid(view: RunView, found: Quadrature) -> None:
-    if found.leak > LEAK:
+def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
+    if quadrature.leak > LEAK:
         view.warn(
-            f"the grid cuts mass off: {found.leak:.1e} of the model's mass lies in its outermost "
-            "points. The energy may not rise far from the data, or the grid is too small: then "
-            "raise `margin`"
+            f"the grid cuts mass off: {quadrature.leak:.1e} of the model's mass lies in its "
+            "outermost points. The energy may not rise far from the data, or the grid is too "
+            "small: then raise `margin`"
         )
-    off = abs(found.log_z - found.coarse_log_z)
+    off = abs(quadrature.log_z - quadrature.coarse_log_z)
     if off > COARSE:
         view.warn(
-            f"the grid is too coarse: log Z is {found.log_z:.4f} on it and {found.coarse_log_z:.4f}"
-            f" on every second point; raise `points` (now {found.grid.shape[0]})"
+            f"the grid is too coarse: log Z is {quadrature.log_z:.4f} on it and "
+            f"{quadrature.coarse_log_z:.4f} on every second point; raise `points` "
+            f"(now {quadrature.grid.shape[0]})"
         )
 
 
-def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
+def _of_density(view: RunView, quadrature: Quadrature) -> dict[str, float]:
     """Return those of mass, entropy and kl that are known and possible."""
-    mass = found.mass
-    if mass is None or found.log_p is None:
+    mass = quadrature.mass
+    if mass is None or quadrature.log_p is None:
         return {}
     numbers = {"mass": mass}
     if not abs(mass - 1) <= MASS:
@@ -136,8 +137,8 @@ def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
         )
         if wrong:
             return numbers
-    numbers["entropy"] = found.expectation(-found.log_p)
-    kl = found.expectation(found.log_p - found.log_q)
+    numbers["entropy"] = quadrature.expectation(-quadrature.log_p)
+    kl = quadrature.expectation(quadrature.log_p - quadrature.log_q)
     if kl < -TOLERANCE:
         view.warn(
             f"KL(data‖model) = {kl:.5f} nats is below 0, which is impossible, so it is not "

@@ -40,31 +40,31 @@ class Gradients:
         gradients = view.gradients
         if not gradients:
             return {}
-        found = {"non_finite": float(sum(int((~g.isfinite()).sum()) for g in gradients.values()))}
+        numbers = {"non_finite": float(sum(int((~g.isfinite()).sum()) for g in gradients.values()))}
         weights = _parameters(view.energy)
-        found |= _norms(gradients, weights, "")
+        numbers |= _norms(gradients, weights, "")
         blocks: dict[str, dict[str, Tensor]] = {}
         for name, gradient in gradients.items():
             block = ".".join(name.split(".")[: self.depth])
             blocks.setdefault(block, {})[name] = gradient
         for block, members in blocks.items():
-            found |= _norms(members, weights, f"/{block}")
-        return found
+            numbers |= _norms(members, weights, f"/{block}")
+        return numbers
 
 
 def _norms(
     gradients: Mapping[str, Tensor], weights: Mapping[str, Tensor], suffix: str
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     norm = _norm(gradients.values())
     if math.isfinite(norm):
-        found[f"norm{suffix}"] = norm
+        numbers[f"norm{suffix}"] = norm
     if all(name in weights for name in gradients):
         size = _norm(weights[name] for name in gradients)
         ratio = norm / size if size > 0 else math.nan
         if math.isfinite(ratio):
-            found[f"ratio{suffix}"] = ratio
-    return found
+            numbers[f"ratio{suffix}"] = ratio
+    return numbers
 
 
 @torch.no_grad()

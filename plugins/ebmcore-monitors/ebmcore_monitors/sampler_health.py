@@ -83,14 +83,14 @@ class SamplerHealth(WarnsOnce):
         energy = evaluate(view.energy, split(x.flatten(0, 1))).reshape(x.shape[:2])
         data = view.held_out if len(view.held_out) else view.data
         of_data = evaluate(view.energy, split(subset(data, JUDGED, view.generator)))
-        found = self._convergence(view, x, energy)
-        found |= _steps(view, trace)
+        numbers = self._convergence(view, x, energy)
+        numbers |= _steps(view, trace)
         if view.x_neg is not None:
             trained = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
-            found["d_s"] = float(trained.mean() - evaluate(view.energy, split(view.x_neg)).mean())
+            numbers["d_s"] = float(trained.mean() - evaluate(view.energy, split(view.x_neg)).mean())
         if self.long_run and view.n_steps:
-            found |= self._long_run(view, of_data)
-        known = {name: value for name, value in found.items() if math.isfinite(value)}
+            numbers |= self._long_run(view, of_data)
+        known = {name: value for name, value in numbers.items() if math.isfinite(value)}
         return {**known, "figure": _plot(view, energy, of_data, self.thin)}
 
     def _convergence(self, view: RunView, x: Tensor, energy: Tensor) -> dict[str, float]:
@@ -106,7 +106,7 @@ class SamplerHealth(WarnsOnce):
                 (f"rhat_x{i + 1}", rhat, flat[..., i]),
                 (f"ess_bulk_x{i + 1}", ess_bulk, flat[..., i]),
             ]
-        found = {name: judge(draws) for name, judge, draws in judged}
+        numbers = {name: judge(draws) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
             self.warn(
                 view,
@@ -115,7 +115,7 @@ class SamplerHealth(WarnsOnce):
                 "recorded. Change sampler.step_size: it is too small, or so large that the kernel "
                 "rejects every step",
             )
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in numbers.items() if value is not None}
 
     def _long_run(self, view: RunView, of_data: Tensor) -> dict[str, float]:
         """Return how far the energies of long chains are from the data's."""
@@ -130,26 +130,26 @@ class SamplerHealth(WarnsOnce):
 
 def _steps(view: RunView, trace: Trace) -> dict[str, float]:
     """Return the diagnostics of single steps: score norm, acceptance, divergences, r_s, T."""
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     at = subset(trace.x.flatten(0, 1), POINTS, view.generator)
     if hasattr(trace.info, "score_norm"):
-        found["score_norm"] = float(trace.info.score_norm.double().mean())
+        numbers["score_norm"] = float(trace.info.score_norm.double().mean())
     else:
         norms = [energy_and_score(view.energy, x)[1].flatten(1).norm(dim=1) for x in split(at)]
-        found["score_norm"] = float(torch.cat(norms).double().mean())
+        numbers["score_norm"] = float(torch.cat(norms).double().mean())
     if hasattr(trace.info, "acceptance"):
-        found["acceptance"] = float(trace.info.acceptance.double().mean())
+        numbers["acceptance"] = float(trace.info.acceptance.double().mean())
     if hasattr(trace.info, "divergent"):
-        found["divergences"] = float(trace.info.divergent.double().sum())
+        numbers["divergences"] = float(trace.info.divergent.double().sum())
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
-        found["implied_temperature"] = float(temperature)
+        numbers["implied_temperature"] = float(temperature)
     lengths = step_lengths(view.kernel, view.energy, at, view.generator)
     if lengths is not None:
-        found |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
+        numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
         if lengths.noise > 0:
-            found["step_ratio"] = lengths.gradient / lengths.noise
-    return found
+            numbers["step_ratio"] = lengths.gradient / lengths.noise
+    return numbers
 
 
 def _plot(view: RunView, energy: Tensor, of_data: Tensor, thin: int) -> Figure:

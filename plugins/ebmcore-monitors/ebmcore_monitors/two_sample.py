@@ -66,14 +66,14 @@ class TwoSample:
             return {}
         along = directions(self.projections, pooled.shape[1], view.generator)
         labels = permutation.relabellings(len(x), len(y), self.permutations, view.generator)
-        found = {"sliced_wasserstein": permutation.test(
+        results = {"sliced_wasserstein": permutation.test(
             lambda rows: sliced_wasserstein(pooled, rows, along), labels
         )}  # fmt: skip
         kernel = gaussian_kernel(pooled)
         if kernel is not None:
-            found["mmd"] = permutation.test(lambda rows: squared_mmd(kernel, rows), labels)
-        numbers = {f"{name}_p": tested.p for name, tested in found.items()}
-        numbers["sliced_wasserstein"] = found["sliced_wasserstein"].value
-        if "mmd" in found:
-            numbers["mmd_squared"] = found["mmd"].value
+            results["mmd"] = permutation.test(lambda rows: squared_mmd(kernel, rows), labels)
+        numbers = {f"{name}_p": result.p for name, result in results.items()}
+        numbers["sliced_wasserstein"] = results["sliced_wasserstein"].value
+        if "mmd" in results:
+            numbers["mmd_squared"] = results["mmd"].value
         return numbers

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import pytest
 import torch
 from ebmcore_monitors.advice import DIAGNOSES, Advice
-from ebmcore_monitors.diagnoses.drift import _grows
 from torch import Tensor, nn
 
 from ebmcore import Chains, Experiment, Kernel, energy_and_score
 
 
 class Bowl(nn.Module):
-    """E(x) = ½ ‖(x - centre) / scale‖² + constant, all three to be learnt."""
+    """E(x) = ½ ‖(x - centre) / scale‖² + constant, with all three trained."""
 
     def __init__(self, scale=1.0):
         super().__init__()
@@ -150,7 +149,7 @@ def train(tmp_path):
     return run
 
 
-def told(run, word):
+def warning(run, word):
     """Return the only warning that contains the word; a second one of its kind fails."""
     (message,) = [text for text in run.warnings if word in text]
     return message
@@ -175,7 +174,7 @@ def adam(lr):
     [{}, {"energy": Net()}, {"sampler": Metropolis(1.0)}],
     ids=["bowl", "net", "metropolis"],
 )
-def test_a_healthy_run_hears_nothing(train, parts):
+def test_a_healthy_run_gets_no_warning(train, parts):
     run = train(**parts)
     assert run.warnings == []
     assert detected(run) == set()
@@ -184,10 +183,10 @@ def test_a_healthy_run_hears_nothing(train, parts):
     assert known == (set(DIAGNOSES) - {"rejecting"}) | judged
 
 
-def test_energies_that_run_away(train):
+def test_energies_that_drift(train):
     run = train(loss=unbalanced, optimizer=adam(0.5), steps=150)
     assert detected(run) == {"drifting"}
-    message = told(run, "energies drift")
+    message = warning(run, "energies drift")
     assert "energy_magnitude" in message
     assert run.metrics["Advice/energy_of_data"] < -20
 
@@ -197,17 +196,17 @@ def test_chains_that_do_not_keep_up(train):
         chains=far_noise, n_steps=1, sampler=Langevin(0.001), optimizer=adam(1e-3), steps=150
     )
     assert detected(run) == {"gap_stays"}
-    message = told(run, "do not meet")
+    message = warning(run, "energy gap stays")
     assert "below that of the samples" in message
     for key in ("sampler.n_steps", "optimizer.lr", "persistent"):
         assert key in message
     assert numbers(run, "Advice/gap_in_spreads")[-1] < -2
 
 
-def test_steps_too_small_to_go_anywhere(train):
+def test_steps_that_are_too_small(train):
     run = train(sampler=Langevin(1e-8), steps=60)
     assert "barely_moving" in detected(run)
-    assert "sampler.step_size" in told(run, "barely moves")
+    assert "sampler.step_size" in warning(run, "barely moves")
     # the noise of k steps is √(2 η k) times a chi of 2 degrees, of median m = √(2 log 2), and the
     # data's scale is √2. The median of 64 has standard error 1 / (2 f(m) √64), f(m) = m / 2, in
     # shares of m 1 / (8 m²) = 0.09; 4 of them, and 5 % for the scale of 360 points
@@ -220,14 +219,14 @@ def test_steps_too_small_to_go_anywhere(train):
 def test_steps_that_are_all_rejected(train):
     run = train(sampler=Metropolis(100.0), steps=60)
     assert detected(run) == {"rejecting"}
-    message = told(run, "stuck")
+    message = warning(run, "stuck")
     assert "Lower sampler.step_size" in message
 
 
-def test_samples_that_fall_into_one_point(train):
+def test_samples_that_collapse(train):
     run = train(sampler=Langevin(0.1, temperature=0.0), steps=60)
     assert "collapsed" in detected(run)
-    message = told(run, "collapsed")
+    message = warning(run, "collapsed")
     for key in ("chains.reinit", "temperature", "sampler.n_steps"):
         assert key in message
     assert run.metrics["Advice/samples_scale"] < 0.1
@@ -236,15 +235,15 @@ def test_samples_that_fall_into_one_point(train):
 def test_gradients_that_explode(train):
     run = train(energy=Net(), optimizer=adam(10.0), steps=30, log_every=1, every="5 steps")
     assert numbers(run, "Advice/exploding").count(1.0) > 0
-    message = told(run, "explode")
+    message = warning(run, "explode")
     assert "train.clip_grad_norm" in message
     assert "optimizer.lr" in message
 
 
-def test_an_energy_that_knows_the_data_by_heart(train):
+def test_an_energy_that_overfits_the_data(train):
     run = train(energy=Net(), data=points(400), holdout=0.9, batch_size=40, steps=130)
     assert detected(run) == {"overfit"}
-    message = told(run, "overfits")
+    message = warning(run, "overfits")
     for key in ("train.epochs", "train.data_noise", "l2_parameters"):
         assert key in message
 
@@ -265,20 +264,6 @@ def test_another_run_is_warned_again(make_view, warned):
     for step in (1, 2, 1):
         advice(make_view(Bowl(), x, x_neg=0.01 * x, step=step))
     assert len(warned.about("collapsed")) == 2
-
-
-@pytest.mark.parametrize(
-    ("size", "grows"),
-    [
-        ([0, 5, 10, 15, 20], True),
-        ([0, 5, 10, 12, 14], False),  # levels off
-        ([0, 5, 4, 15, 20], False),  # to and fro
-        ([20, 15, 10, 5, 0], False),  # inwards
-        ([0, 2, 4, 6, 8], False),  # not far
-    ],
-)
-def test_growth_is_steady_lasting_and_far(size, grows):
-    assert _grows([float(value) for value in size], 10.0) is grows
 
 
 def test_evidence_by_hand(make_view):

@@ -25,7 +25,7 @@ class RayJob:
     def __init__(self, reference: Any) -> None:
         self.reference = reference
         self._code: int | None = None
-        self._cancelled: float | None = None  # when Ray was last asked to cancel it
+        self._cancelled: float | None = None  # time of the last request to cancel it
 
     def poll(self) -> int | None:
         """Return the command's exit code, 1 when Ray lost it; None while it waits or runs.

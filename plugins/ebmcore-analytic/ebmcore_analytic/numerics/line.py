@@ -59,7 +59,7 @@ def tabulate(
     cells: int,
     device: torch.device | str = "cpu",
 ) -> Table:
-    """Tabulate a density on [low, high], which should hold all of it."""
+    """Tabulate a density on [low, high], outside of which it should be negligible."""
     fine = torch.linspace(low, high, 2 * cells + 1, dtype=torch.float64, device=device)
     logs = log_density(fine)
     log_peak = float(logs.max())

@@ -86,11 +86,11 @@ class Noisy(KnownDensity):
         box = self._box()
         if box is not None:
             reach = REACH * self.std
-            found = by_grid(
+            entropy = by_grid(
                 self.log_prob, torch.stack([box[0] - reach, box[1] + reach]), self.std / 2
             )
-            if found is not None:
-                return found
+            if entropy is not None:
+                return entropy
         own = torch.Generator().manual_seed(0)
         clean = self._clean(DRAWS, own, torch.float64)
         noise = normal(tuple(clean.shape), own, torch.float64)
@@ -106,5 +106,5 @@ def refuse_unless_positive(**values: float) -> None:
     """Raise a ValueError that names the values unless all of them are positive and finite."""
     if not all(0 < value < math.inf for value in values.values()):
         names = " and ".join([", ".join([*values][:-1]), [*values][-1]] if values else [])
-        found = ", ".join(f"{name}={value}" for name, value in values.items())
-        raise ValueError(f"{names} should be positive; got {found}")
+        given = ", ".join(f"{name}={value}" for name, value in values.items())
+        raise ValueError(f"{names} should be positive; got {given}")

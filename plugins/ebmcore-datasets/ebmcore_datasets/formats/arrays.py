@@ -56,18 +56,18 @@ def read_pt(path: Path) -> Contents:
         if stream.read(2) not in (b"PK", b"\x80\x02"):
             raise DataError(f"{path} is not a file of torch.save: its first bytes differ")
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        data = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(f"{path} {_PICKLED.replace('plain array', 'plain tensor')}") from error
     except OSError:
         raise
     except Exception as error:  # damaged bytes make torch raise nearly anything
         raise DataError(f"{path} is not a file of tensors: {_first_line(error)}") from error
-    if isinstance(found, Mapping):
+    if isinstance(data, Mapping):
         return {
-            str(name): partial(_tensor, value, f"{path} [{name}]") for name, value in found.items()
+            str(name): partial(_tensor, value, f"{path} [{name}]") for name, value in data.items()
         }
-    return _tensor(found, str(path))
+    return _tensor(data, str(path))
 
 
 def _from_numpy(load: Callable[[], Any], source: str) -> Tensor:
@@ -78,8 +78,8 @@ def _from_numpy(load: Callable[[], Any], source: str) -> Tensor:
             raise DataError(f"{source} {_PICKLED}") from error
         raise DataError(f"{source} is damaged: {_first_line(error)}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub":
-        found = getattr(array, "dtype", "bytes")
-        raise DataError(f"{source} should hold real numbers; its type is {found}")
+        dtype = getattr(array, "dtype", "bytes")
+        raise DataError(f"{source} should hold real numbers; its type is {dtype}")
     native = array.dtype.newbyteorder("=")
     array = array.astype(_TORCH_TYPES.get(native.str[1:], native), copy=False)
     if array.dtype == np.uint64 and (not array.size or array.max() < 2**63):

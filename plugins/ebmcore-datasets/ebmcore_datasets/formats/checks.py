@@ -11,42 +11,44 @@ from torch import Tensor
 from ebmcore import DataError, refuse_lost_digits
 
 
-def as_points(found: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None) -> Tensor:
+def as_points(
+    values: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+) -> Tensor:
     """Return the rows in that dtype.
 
     Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
     `lines` holds each row's line number, for a file that has lines.
     """
-    if found.ndim == 0:
+    if values.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
-    if found.numel() == 0:
-        raise DataError(f"{path} has no numbers: shape {tuple(found.shape)}")
-    x = found.to(dtype, copy=True)
+    if values.numel() == 0:
+        raise DataError(f"{path} has no numbers: shape {tuple(values.shape)}")
+    x = values.to(dtype, copy=True)
     bad = ~torch.isfinite(x)
     if bad.any():
         first = tuple(int(i) for i in bad.nonzero()[0])
         raise DataError(
-            f"{path}: {_location(first, lines)} is {_value(found[first], dtype)}; of {bad.numel()} "
-            f"numbers {int(bad.sum())} are not finite. Remove or correct those rows"
+            f"{path}: {_location(first, lines)} is {_value(values[first], dtype)}; "
+            f"of {bad.numel()} numbers {int(bad.sum())} are not finite. Remove or correct the rows"
         )
-    refuse_lost_digits(found, dtype, lambda index: f"{path}: {_location(index, lines)}")
+    refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
     return x
 
 
-def as_labels(found: Tensor, n: int, source: str) -> Tensor:
+def as_labels(values: Tensor, n: int, source: str) -> Tensor:
     """Return n whole numbers, (n,) int64. Raises DataError when they are anything else."""
-    if tuple(found.shape) != (n,):
+    if tuple(values.shape) != (n,):
         raise DataError(
             f"{source} should hold one label for each of {n} rows, shape ({n},); "
-            f"got {tuple(found.shape)}"
+            f"got {tuple(values.shape)}"
         )
-    if found.dtype == torch.uint64:
+    if values.dtype == torch.uint64:
         raise DataError(f"{source}: labels should be whole numbers below 2^63; one is larger")
-    labels = found.to(torch.int64)
-    wrong = labels != found
+    labels = values.to(torch.int64)
+    wrong = labels != values
     if wrong.any():
         row = int(wrong.nonzero()[0])
-        raise DataError(f"{source}: labels should be whole numbers; row {row} is {found[row]:g}")
+        raise DataError(f"{source}: labels should be whole numbers; row {row} is {values[row]:g}")
     return labels
 
 

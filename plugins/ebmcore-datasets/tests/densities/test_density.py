@@ -1,4 +1,4 @@
-"""What holds for every density of the plane, and of its draws.
+"""Properties of every density of the plane, and of its points.
 
 Each statistical check rejects what is right once in a million times or less often (the chi-square
 at that level, the means at five standard errors); the seeds are fixed.
@@ -62,7 +62,7 @@ def test_the_density_integrates_to_one(name):
 
 
 @EACH
-def test_the_draws_follow_the_density(name):
+def test_the_points_follow_the_density(name):
     n = 40_000
     x = DATASETS[name](n=n, generator=seeded(3))()
     which = ((x - LOW) / WIDTH).floor().long().clamp(0, BINS - 1)
@@ -97,7 +97,7 @@ def test_the_entropy_is_the_integral(name):
 
 
 @EACH
-def test_the_entropy_is_found_once_and_only_when_asked_for(name, monkeypatch):
+def test_the_entropy_is_computed_once_on_first_use(name, monkeypatch):
     calls = []
     cls = type(DATASETS[name]())
     original = cls._find_entropy
@@ -126,7 +126,7 @@ def test_the_generator_alone_decides(name):
 
 @EACH
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_points_are_of_the_default_type_and_log_prob_of_that_of_x(name, dtype):
+def test_points_have_the_default_dtype_and_log_prob_that_of_x(name, dtype):
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -202,7 +202,7 @@ def test_the_data_of_the_defaults_are_of_one_scale(name):
         ),
         (EightGaussians, "n", 0, "should be positive; got n=0"),
         (Rings, "std", 0.0, "n and std should be positive; got n=10000, std=0.0"),
-        (Rings, "radii", [], "radii should be positive, at least one of them; got"),
+        (Rings, "radii", [], "radii should be one or more positive numbers; got"),
         (Rings, "radii", [1.0, 0.0], r"radii should be positive, .*; got \[1.0, 0.0\]"),
         (Rings, "weights", [1.0], "one number for each of 3 radii; got 1"),
         (Rings, "weights", [1.0, -1.0, 2.0], "weights should be positive; got"),

@@ -23,19 +23,19 @@ def test_a_grid_knows_a_gaussian(dimension, std):
     assert found.error < 1e-7
 
 
-def test_a_grid_says_when_it_holds_not_all_the_mass():
+def test_a_grid_without_all_the_mass_gives_none():
     box = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     assert by_grid(gaussian(1.0), box, 0.01) is None
     half = gaussian(0.05)
     assert by_grid(lambda x: half(x) - math.log(2), box, 0.01) is None
 
 
-def test_a_grid_says_when_it_would_be_too_large():
+def test_a_grid_that_would_be_too_large_gives_none():
     box = torch.tensor([[-9.0, -9.0], [9.0, 9.0]], dtype=torch.float64)
     assert by_grid(gaussian(0.01), box, 0.005) is None
 
 
-def test_draws_tell_the_entropy_of_a_gaussian_around_a_gaussian():
+def test_entropy_by_samples_of_a_gaussian_around_a_gaussian():
     """Within five standard errors, which are small: the information varies by half a nat."""
     generator = torch.Generator().manual_seed(0)
     z, noise = torch.randn(2, 20_000, 3, generator=generator, dtype=torch.float64)

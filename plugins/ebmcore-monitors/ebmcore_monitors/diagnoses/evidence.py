@@ -43,13 +43,13 @@ class Evidence:
 
     def numbers(self) -> dict[str, float]:
         """Return the numbers to record, which later calls read from the history."""
-        found = {"energy_of_data": float(self.of_data.mean())}
+        numbers = {"energy_of_data": float(self.of_data.mean())}
         if self.of_samples is not None:
-            found["energy_of_samples"] = float(self.of_samples.mean())
-            gap = found["energy_of_data"] - found["energy_of_samples"]
+            numbers["energy_of_samples"] = float(self.of_samples.mean())
+            gap = numbers["energy_of_data"] - numbers["energy_of_samples"]
             if self.spread > 0:
-                found["gap_in_spreads"] = gap / self.spread
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+                numbers["gap_in_spreads"] = gap / self.spread
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def series(self, name: str) -> list[float]:
         """Return a number's recorded values, and its current one."""

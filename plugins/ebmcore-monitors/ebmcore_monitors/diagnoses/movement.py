@@ -57,8 +57,8 @@ def acceptance(evidence: Evidence) -> float | None:
     """Return the mean share of accepted steps, in the trace or else in the last training step."""
     infos = (getattr(evidence.trace, "info", None), evidence.view.info)
     for info in infos:
-        found = getattr(info, "acceptance", None)
-        if isinstance(found, Tensor):
-            share = float(found.to(torch.float64).mean())
+        accepted = getattr(info, "acceptance", None)
+        if isinstance(accepted, Tensor):
+            share = float(accepted.to(torch.float64).mean())
             return share if math.isfinite(share) else None
     return None

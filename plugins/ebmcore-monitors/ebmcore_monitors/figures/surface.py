@@ -48,12 +48,12 @@ def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
     return Surface(grid, energy, low, max(high, low + clip))
 
 
-def plot_surface(axes: Axes, found: Surface) -> QuadContourSet:
+def plot_surface(axes: Axes, landscape: Surface) -> QuadContourSet:
     """Plot filled contours: the darker, the lower the energy; one colour above the last level."""
-    levels = torch.linspace(found.low, found.high, LEVELS + 1).tolist()
+    levels = torch.linspace(landscape.low, landscape.high, LEVELS + 1).tolist()
     # +inf would leave holes; twice the plotted range is above the last level too
-    values = found.energy.clamp(max=2 * found.high - found.low).T.numpy()
-    along, up = (axis.numpy() for axis in found.grid.axes)
+    values = landscape.energy.clamp(max=2 * landscape.high - landscape.low).T.numpy()
+    along, up = (axis.numpy() for axis in landscape.grid.axes)
     filled = axes.contourf(along, up, values, levels, cmap="Blues_r", extend="max")
     axes.contour(along, up, values, levels[::4], colors="#08306b", linewidths=0.3, alpha=0.5)
     return filled

@@ -40,14 +40,14 @@ class Mean(NamedTuple):
         return self.value < floor - STANDARD_ERRORS * self.error - tolerance
 
 
-def of_held_out(view: RunView, found: Quadrature, entropy: float | None) -> dict[str, float]:
+def of_held_out(view: RunView, quadrature: Quadrature, entropy: float | None) -> dict[str, float]:
     """Return those of nll, floor_gap, kl_held_out and its error that are known and possible."""
     if len(view.held_out) == 0:
         return {}
     energy = evaluate(view.energy, split(view.held_out))
-    tolerance = TOLERANCE + abs(found.log_z - found.coarse_log_z)
-    numbers = _likelihood(view, Mean.of(energy + found.log_z), entropy, tolerance)
-    return numbers | _divergence(view, energy + found.log_z, tolerance)
+    tolerance = TOLERANCE + abs(quadrature.log_z - quadrature.coarse_log_z)
+    numbers = _likelihood(view, Mean.of(energy + quadrature.log_z), entropy, tolerance)
+    return numbers | _divergence(view, energy + quadrature.log_z, tolerance)
 
 
 def _likelihood(

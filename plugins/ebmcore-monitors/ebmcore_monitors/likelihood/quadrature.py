@@ -78,10 +78,10 @@ def integrate(
     dimension and odd.
     """
     for _ in range(WIDENINGS):
-        found = _integrate_once(energy, density, like, grid_over(box, points))
+        quadrature = _integrate_once(energy, density, like, grid_over(box, points))
         wider = 2 * points - 1
-        if not found.must_widen or wider ** box.shape[1] > LARGEST:
-            return found
+        if not quadrature.must_widen or wider ** box.shape[1] > LARGEST:
+            return quadrature
         quarter = (box[1] - box[0]) / 2
         box, points = torch.stack([box[0] - quarter, box[1] + quarter]), wider
     return _integrate_once(energy, density, like, grid_over(box, points))

@@ -38,8 +38,8 @@ def rhat(draws: Tensor) -> float | None:
         return None
     halves = _halves(draws)
     folded = (halves - halves.flatten().quantile(0.5)).abs()
-    found = [_potential_scale_reduction(_normal_scores(part)) for part in (halves, folded)]
-    known = [value for value in found if not math.isnan(value)]  # folded may be constant
+    values = [_potential_scale_reduction(_normal_scores(part)) for part in (halves, folded)]
+    known = [value for value in values if not math.isnan(value)]  # folded may be constant
     return max(known) if known else None
 
 
@@ -59,8 +59,8 @@ def ess_tail(draws: Tensor) -> float | None:
     if not _can_be_judged(draws):
         return None
     x = draws.double()
-    found = [_effective(_halves((x <= x.flatten().quantile(q)).double())) for q in TAILS]
-    known = [value for value in found if value is not None]
+    values = [_effective(_halves((x <= x.flatten().quantile(q)).double())) for q in TAILS]
+    known = [value for value in values if value is not None]
     return min(known) if len(known) == len(TAILS) else None
 
 

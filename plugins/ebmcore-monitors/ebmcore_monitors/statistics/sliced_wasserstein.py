@@ -33,9 +33,9 @@ def sliced_wasserstein(pooled: Tensor, labels: Tensor, along: Tensor) -> Tensor:
     if 2 * size != len(pooled) or bool((labels.sum(1) != size).any()):
         raise ValueError("sliced_wasserstein takes as many points of one sample as of the other")
     projected, order = (pooled @ along.T).T.sort(dim=1)  # (count, 2n)
-    found = []
+    distances = []
     for row in labels:
         is_x = row[order]  # (count, 2n), n true ones in each row, which stay sorted
         x, y = projected[is_x].view(-1, size), projected[~is_x].view(-1, size)
-        found.append((x - y).square().mean().sqrt())
-    return torch.stack(found)
+        distances.append((x - y).square().mean().sqrt())
+    return torch.stack(distances)
