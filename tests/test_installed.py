@@ -114,6 +114,8 @@ def test_every_wheel_of_ours_tells_that_it_is_typed(wheels):
     for folder in OURS:
         with zipfile.ZipFile(wheels[folder.name if folder != ROOT else "ebmcore"]) as wheel:
             assert any(name.endswith("/py.typed") for name in wheel.namelist()), wheel.filename
+            licence = ".dist-info/licenses/LICENSE"
+            assert any(name.endswith(licence) for name in wheel.namelist()), wheel.filename
 
 
 def test_every_distribution_is_found_and_loads(everything, tmp_path):

@@ -16,6 +16,7 @@ from ebmcore.plugins.suggestions import KNOWN
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+EXAMPLE = ROOT / "examples" / "ebmcore-example-plugin"
 
 CONFLICT = re.compile(rb"^(?:<{7}|[|]{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 
@@ -57,6 +58,17 @@ def test_every_plugin_is_a_distribution_of_one_manner(folder):
     assert (folder / package / "py.typed").exists()
     assert (folder / "README.md").read_text().startswith(f"# {folder.name}\n")
     assert list((folder / "tests").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("folder", [ROOT, *PLUGINS, EXAMPLE], ids=lambda folder: folder.name)
+def test_every_distribution_names_its_licence_and_home(folder):
+    found = project(folder)
+    assert (found["license"], found["license-files"]) == ("MIT", ["LICENSE"])
+    assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert found["urls"]["Repository"] == "https://github.com/ebmcore/ebmcore"
+    pythons = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)]
+    assert set(pythons) <= set(found["classifiers"])
+    assert len((folder / "pyproject.toml").read_text().splitlines()) <= 45 or folder == ROOT
 
 
 def test_requirements_dev_lists_every_distribution():
