@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+from support import PARTS
+from support.forks import Forks, Launcher
 
-ROOT = Path(__file__).parents[1]
-PARTS = Path(__file__).parent / "parts.py"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 CONFIG = {
     "name": "bare",
@@ -103,11 +102,8 @@ def store(empty_store, tmp_path):
 @pytest.fixture(scope="session")
 def forks():
     """Python's commands in forks of one warm process."""
-    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made = module.Forks()
-    made.launcher = lambda: module.Launcher(made)
+    made = Forks()
+    made.launcher = lambda: Launcher(made)
     yield made
     made.close()
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import ebmcore
+import support
 from ebmcore import ConfigError, EbmError, RunError
 from ebmcore.sampling import Sampler, as_kernel
 from ebmcore.train import memory
 from ebmcore.train.threads import processors
+from support import PARTS
 
-SKIPS = str(Path(__file__).with_name("skip_parts.py"))
+SKIPS = str(support.SKIPS)
 ABSURD = [2**31, 2**63, 2**64, 10**30]
 
 
@@ -140,7 +142,7 @@ def test_seeds_and_workers_are_bounded(config, n):
 def test_commands_refuse_them_in_a_message(config, tmp_path, ebmcore_command):
     (tmp_path / "c.json").write_text(json.dumps(config))
     run = go(config).dir
-    own = ("-p", Path(__file__).with_name("parts.py"))
+    own = ("-p", PARTS)
     for words in (
         ("run", "c.json", "threads=1000000000"),
         ("run", "c.json", f"data.n={10**30}"),

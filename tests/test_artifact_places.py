@@ -1,20 +1,15 @@
 """Where MLflow may put a run's files: never where a server or a row of a database makes it up."""
 
-import importlib.util
 import json
 import shutil
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from ebmcore.trackers.mlflow.artifacts import MisplacedError, check
 from ebmcore.trackers.mlflow.sync import sync
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 RUN = "a" * 32
 

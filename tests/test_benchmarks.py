@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
+from support import ROOT
+
 BENCHMARKS = ROOT / "benchmarks"
 
 

@@ -1,9 +1,5 @@
 """Chains in compiled blocks go where single steps lead them, at any length."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -12,13 +8,7 @@ from ebmcore.compile import chains as blocks
 from ebmcore.compile.chains import BLOCK, Blocks, pays
 from ebmcore.compile.graph import unavailable
 from ebmcore.sampling import Walk
-
-_spec = importlib.util.spec_from_file_location(
-    "compile_parts", Path(__file__).with_name("compile_parts.py")
-)
-made = importlib.util.module_from_spec(_spec)
-sys.modules["compile_parts"] = made  # the compiler looks up where a function was written
-_spec.loader.exec_module(made)
+from support import compile_parts as made
 
 pytestmark = pytest.mark.skipif(
     unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"

@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 import ebmcore
+import support
 
 WAYS = ("closed", "full", "gone", "hung up")
 FILES = {"full": "/dev/full"}
@@ -69,7 +69,7 @@ BOTH = [{"out": way, "err": way} for way in ("closed", "full")]
 OUT = [{"out": way} for way in WAYS] + BOTH
 ERR = [{"err": way} for way in WAYS] + BOTH
 
-PARTS = str(Path(__file__).with_name("parts.py"))
+PARTS = str(support.PARTS)
 OWN = f"-p {PARTS}"
 ANSWERS = (  # which nothing but standard output holds
     "show optimizer Adam",
@@ -155,7 +155,7 @@ def test_answers_that_take_a_while(words, broken, tmp_path):
 
 @pytest.mark.slow
 def test_several_seeds(broken, tmp_path):
-    words = f"run c.json --seeds 2 --launcher forking -p {Path(__file__).with_name('forking.py')}"
+    words = f"run c.json --seeds 2 --launcher forking -p {support.FORKING}"
     holds(broken(words, err="gone"), 0, "gone")
     holds(broken(words, out="closed", err="closed"), 0, "closed")
     holds(broken(f"{words} --json", out="full"), LOST, "--json")

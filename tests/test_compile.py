@@ -4,12 +4,9 @@ Whether something can be traced is tried without a compiler (`aot_eager`), which
 the tests that compile are few and slow.
 """
 
-import importlib.util
 import json
 import shutil
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,13 +21,7 @@ from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
 from ebmcore.train.ema import Average
 from ebmcore.train.step import TrainStep
-
-_spec = importlib.util.spec_from_file_location(
-    "compile_parts", Path(__file__).with_name("compile_parts.py")
-)
-made = importlib.util.module_from_spec(_spec)
-sys.modules["compile_parts"] = made  # the compiler looks up where a function was written
-_spec.loader.exec_module(made)
+from support import compile_parts as made
 
 pytestmark = pytest.mark.skipif(
     unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"

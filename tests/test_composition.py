@@ -1,7 +1,5 @@
 """Nodes in nodes, and nodes that others refer to."""
 
-from pathlib import Path
-
 import jsonschema
 import pytest
 import torch
@@ -11,8 +9,7 @@ from ebmcore import ConfigError
 from ebmcore.config import clashes, config_schema
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
-
-COMPOSED = Path(__file__).with_name("composed_parts.py")
+from support import COMPOSED
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import ebmcore
+import support
 from ebmcore import ConfigError, EbmError
 from ebmcore.cli.main import app
 from ebmcore.config import apply_overrides, parse_assignments, read_config, read_train
@@ -21,7 +22,7 @@ from ebmcore.runs.status import read_account
 from ebmcore.terminal import is_control, named
 from ebmcore.trackers.mlflow.sync import sync
 
-PARTS = str(Path(__file__).with_name("parts.py"))
+PARTS = str(support.PARTS)
 CONTROLS = [chr(c) for c in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]
 CONTROLS = [c for c in CONTROLS if c not in "\t\n\r"]
 ANY = st.text(st.characters(exclude_categories=()) | st.sampled_from(CONTROLS))

@@ -1,9 +1,7 @@
 """No credential of the user's reaches a host that they haven't named, whichever kind it is."""
 
 import base64
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,10 +9,7 @@ import yaml
 import ebmcore
 from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.trackers.mlflow.sync import sync
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,5 @@
 """A place that stands in a file alone is not spoken to, not opened, and gets no file of a run."""
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -16,10 +15,7 @@ from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.target import Target, tracking_uri
 from ebmcore.trackers.mlflow.trust import destination, distrust
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, sqlite_file
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 EVIL = "http://203.0.113.7:5000"
 

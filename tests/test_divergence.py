@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +9,7 @@ from safetensors.torch import load_file
 
 import ebmcore
 from ebmcore import RunError
-
-HARD, SKIPS = (Path(__file__).with_name(f"{name}_parts.py") for name in ("hard", "skip"))
+from support import HARD, SKIPS
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The guides: every hook stands in one with its signature, and every command on the page runs."""
 
 import ast
-import importlib.util
 import os
 import re
 import subprocess
@@ -14,16 +13,10 @@ import ebmcore
 from ebmcore import hooks, testing
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.plugins import Status
+from support import ROOT, environments
 
-ROOT = Path(__file__).parents[1]
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 GUIDE = ROOT / "docs" / "plugins.md"
-
-_spec = importlib.util.spec_from_file_location(
-    "environments", Path(__file__).with_name("environments.py")
-)
-environments = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(environments)
 
 
 class Block(NamedTuple):

@@ -14,10 +14,11 @@ import ebmcore
 from ebmcore.config import config_schema, read_config
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
+from support import ROOT
 
 pytestmark = pytest.mark.plugins
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = ROOT / "examples"
 CONFIGS = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("methods/*.yaml")])
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import ebmcore
-
-HARD = Path(__file__).with_name("hard_parts.py")
+from support import HARD
 
 
 @pytest.fixture

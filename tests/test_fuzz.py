@@ -10,9 +10,8 @@ storage, 500 times.
 import json
 import os
 import shutil
-import signal
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from typer.main import get_command
 
 import ebmcore
 from ebmcore.cli.main import app
+from support import PARTS
+from support.timeouts import within
 
 LIMIT = 20  # seconds that one command may take on a busy machine
 SENDING = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec",
@@ -95,22 +96,6 @@ def made(tmp_path_factory, make_config):
     lines = [{"step": 5, "time": 1.0, "event": "skipped", "why": "nan", "in_a_row": 1}]
     (run.dir / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return run.dir
-
-
-@contextmanager
-def within(seconds):
-    """Raise TimeoutError where a block takes longer."""
-
-    def late(number, frame):
-        raise TimeoutError(f"took more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def places(value, at=()):
@@ -203,7 +188,7 @@ def test_a_changed_run_directory_is_used_or_refused_in_words(made, watched, tmp_
         (run / file).write_bytes(data)
         words = [{"RUN": str(run), "RUNS": str(run.parent)}.get(word, word) for word in command]
         if command[0] in ("resume", "sample", "evaluate"):
-            words += ["-p", str(Path(__file__).with_name("parts.py"))]
+            words += ["-p", str(PARTS)]
         said = StringIO()
         watched.folder, watched.seen = str(home), []
         os.chdir(home)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import ebmcore
+import support
 from ebmcore.errors import RunError
 from ebmcore.runner.crew import record_launcher, recorded_launcher
 
-PARTS = str(Path(__file__).with_name("parts.py"))
+PARTS = str(support.PARTS)
 
 FARM = """
 from pathlib import Path

@@ -3,7 +3,6 @@
 import functools
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +12,7 @@ from torch import nn
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, Kernel, RunError, sample_chain
 from ebmcore.runner.api import prepare
-
-HARD = Path(__file__).with_name("hard_parts.py")
+from support import HARD
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,7 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.status import read_account
-
-PARTS = Path(__file__).with_name("parts.py")
+from support import PARTS
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Access below a folder of somebody else's, by descriptors and, as on Windows, without them."""
 
 import contextlib
-import importlib.util
 import os
 import secrets
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,8 @@ from ebmcore.runs import opened
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.inside import Inside
 from ebmcore.trackers.mlflow.files import opened_path
-
-_spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
-planted = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(planted)
+from support import planted
+from support.timeouts import within
 
 LINK = "is a link to another place"
 SPECIAL = {
@@ -161,7 +157,7 @@ def test_each_access_says_what_stands_there(monkeypatch, tmp_path, by_descriptor
         with inside.open_to_change(name):
             pass
 
-    with planted.alarm():
+    with within(planted.PATIENCE):
         for access in (
             read,
             change,
@@ -181,7 +177,7 @@ def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     both = os.open(tmp_path / "pipe", os.O_RDWR)
     try:
-        with planted.alarm(), pytest.raises(DirectoryError, match="is a FIFO"):
+        with within(planted.PATIENCE), pytest.raises(DirectoryError, match="is a FIFO"):
             Inside(tmp_path).append("pipe", b"theirs")
     finally:
         os.close(both)

@@ -1,23 +1,18 @@
 """The platform as users have it: wheels in a clean environment, tried from another folder."""
 
-import importlib.util
 import json
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from support import ROOT, environments
+
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 
-ROOT = Path(__file__).parents[1]
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 EXAMPLE = ROOT / "examples" / "ebmcore-example-plugin"
 
-_spec = importlib.util.spec_from_file_location(
-    "environments", Path(__file__).with_name("environments.py")
-)
-environments = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(environments)
 
 LISTENER = {
     "pyproject.toml": """

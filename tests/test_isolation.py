@@ -1,6 +1,5 @@
 """Plugins in every form in which they lie on a machine, and what is told of the broken ones."""
 
-import importlib.util
 import json
 import sys
 import zipfile
@@ -8,14 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from support import ROOT, environments
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
-_spec = importlib.util.spec_from_file_location(
-    "environments", Path(__file__).with_name("environments.py")
-)
-environments = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(environments)
 
 PYPROJECT = """
 [build-system]

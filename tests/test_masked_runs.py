@@ -1,7 +1,6 @@
 """A run whose server's password no file holds: it goes on with the password that is named then."""
 
 import base64
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -13,10 +12,7 @@ import ebmcore
 from ebmcore.masking import mask
 from ebmcore.runs.status import read_account
 from ebmcore.trackers.mlflow.sync import sync
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,6 @@
 """Passwords in URIs stand nowhere in what is written or shown, and the server gets them still."""
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
 
@@ -16,10 +15,7 @@ from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.masking import is_masked, mask, mask_all, masked_places, without_password
 from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.trust import with_password
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 SECRET = "s3cr3t"
 BASIC = "Basic " + base64.b64encode(b"me:s3cr3t").decode()

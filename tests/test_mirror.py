@@ -1,6 +1,5 @@
 """The mirror and a real server that is frozen, stopped, started again, or answers wrongly."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -8,19 +7,16 @@ import signal
 import threading
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 import ebmcore
 from ebmcore import RunInterrupted
 from ebmcore.trackers.mlflow.sync import sync
+from support import servers
 
 pytestmark = pytest.mark.slow
 
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
 held, recorded, until = servers.held, servers.recorded, servers.wait_until
 
 

@@ -1,6 +1,5 @@
 """A mirror without a server: one that hangs or refuses, a locked database, a run gone on with."""
 
-import importlib.util
 import json
 import socket
 import sqlite3
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,12 +17,10 @@ from ebmcore.config import Tracking
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.trackers.mlflow.mirror import Mirror
 from ebmcore.trackers.mlflow.sync import sync
+from support import servers
 
 pytestmark = pytest.mark.slow
 
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
 held, recorded, step_seconds = servers.held, servers.recorded, servers.step_seconds
 
 HOLD = """

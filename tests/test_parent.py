@@ -1,7 +1,6 @@
 """Parents and children: what each says of the other, here and in MLflow, however either ends."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -21,10 +20,6 @@ from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.status import read_account
 from ebmcore.trackers.mlflow.parent import Parent
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
 
 
 def runs(*arguments):

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+from support import ROOT
+
 LISTS = sorted((ROOT / "plugins").glob("*/tests/perturbations.yaml"))
 PERTURBATIONS = [(file.parents[1], entry) for file in LISTS for entry in yaml.safe_load(
     file.read_text(encoding="utf-8")

@@ -1,21 +1,10 @@
 """Each planted fault is caught by the check that is named for it; the right component passes."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
 from ebmcore.testing import CheckFailed, NotApplicable
 from ebmcore.testing.report import SUITES
-
-_folder = Path(__file__).with_name("faults")
-_spec = importlib.util.spec_from_file_location(
-    "ebmcore_faults", _folder / "__init__.py", submodule_search_locations=[str(_folder)]
-)
-faults = importlib.util.module_from_spec(_spec)
-sys.modules["ebmcore_faults"] = faults  # where torch.compile looks for its functions
-_spec.loader.exec_module(faults)
+from support import faults
 
 RIGHT = {fault.right.__name__: (fault.kind, fault.right) for fault in faults.FAULTS}
 

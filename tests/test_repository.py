@@ -3,7 +3,6 @@
 import ast
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,8 @@ from ebmcore import hooks
 from ebmcore.cli.catalog import describe_component
 from ebmcore.kinds import OFFERED
 from ebmcore.plugins.suggestions import KNOWN
+from support import ROOT
 
-ROOT = Path(__file__).parents[1]
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 CORE = sorted((ROOT / "ebmcore").rglob("*.py"))
 

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 import ebmcore
 from ebmcore import EbmError, RunError, RunInterrupted
+from support import HARD
 
-HARD = Path(__file__).with_name("hard_parts.py")
 TIMES = ("time", "train/steps_per_second")  # what a clock says
 
 

@@ -1,13 +1,11 @@
 """`ebmcore runs list`, `show` and `sync`: runs that were killed, live, broken, or made to harm."""
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -19,10 +17,8 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.lock import RunLock, is_held
 from ebmcore.runs.status import read_account
 from ebmcore.trackers.mlflow.sync import sync
+from support import servers
 
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
 held, recorded = servers.held, servers.recorded
 
 

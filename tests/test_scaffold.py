@@ -1,6 +1,5 @@
 """`ebmcore plugins new`: what it writes installs, passes its tests and trains; what it refuses."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,16 +9,10 @@ from pathlib import Path
 import pytest
 
 from ebmcore.kinds import KINDS
+from support import ROOT, environments
 
-ROOT = Path(__file__).parents[1]
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 PLUGINS = {kind: f"My.{kind}-part" for kind in KINDS}  # names that must be made fit for import
-
-_spec = importlib.util.spec_from_file_location(
-    "environments", Path(__file__).with_name("environments.py")
-)
-environments = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(environments)
 
 
 @pytest.mark.parametrize(

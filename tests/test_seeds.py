@@ -1,6 +1,5 @@
 """`run --seeds`: real runs under a parent that holds what they have in common."""
 
-import importlib.util
 import json
 import re
 import signal
@@ -20,12 +19,7 @@ from ebmcore.runs.family import by_key, read_children
 from ebmcore.runs.status import read_account
 from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.train.rng import derive
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
-
-FORKING = Path(__file__).with_name("forking.py")
+from support import FORKING, ROOT, servers
 
 
 def numbers(run_dir):
@@ -367,7 +361,7 @@ def test_a_group_of_which_nothing_has_finished_has_no_spread(config):
 @pytest.mark.plugins
 def test_the_pages_commands_run(ebmcore_command, monkeypatch):
     """As they stand in docs/seeds.md, but two seeds, forked, without tracking, and real names."""
-    page = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
+    page = (ROOT / "docs" / "seeds.md").read_text()
     (config,) = re.findall(r"```yaml\n# gauss.yaml\n(.*?)```", page, re.DOTALL)
     Path("gauss.yaml").write_text(config + "tracking: off\n")
     (commands,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)

@@ -15,15 +15,15 @@ import shutil
 import tty
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 import ebmcore
+import support
 from ebmcore.terminal import clean, one_line
+from support import ROOT
 
-ROOT = Path(__file__).parents[1]
-PARTS = str(Path(__file__).with_name("parts.py"))
+PARTS = str(support.PARTS)
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eowned\u2066\u200b\u2028\u2029\x85\r\x08"
 SEEN = r"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\u202eowned\u2066\u200b\u2028\u2029\x85\x0d\x08"
 SPELLED = ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -1,7 +1,6 @@
 """A step that is skipped moves nothing, whatever remembers something of it; compiled, too."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +10,7 @@ import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.runner import spec
-
-SKIPS = Path(__file__).with_name("skip_parts.py")
+from support import SKIPS
 
 
 @pytest.fixture

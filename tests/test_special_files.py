@@ -1,6 +1,5 @@
 """Special and huge files in place of a run's own: none is waited for, or read without an end."""
 
-import importlib.util
 import os
 import shutil
 import threading
@@ -17,10 +16,8 @@ from ebmcore.plugins.find import find_file
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.jsonl import all_points
 from ebmcore.runs.layout import LARGEST_CONFIG, LARGEST_STATE
-
-_spec = importlib.util.spec_from_file_location("planted", Path(__file__).with_name("planted.py"))
-planted = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(planted)
+from support import planted
+from support.timeouts import within
 
 SPECIAL = {
     "a FIFO": os.mkfifo,
@@ -153,7 +150,7 @@ def test_what_grows_while_it_is_read_has_an_end(tmp_path):
     thread = threading.Thread(target=grow)
     thread.start()
     try:
-        with planted.alarm():
+        with within(planted.PATIENCE):
             assert sum(1 for _ in all_points(file)) >= 1
             while file.stat().st_size < 200_000:
                 time.sleep(0.01)
@@ -166,7 +163,7 @@ def test_what_grows_while_it_is_read_has_an_end(tmp_path):
 
 def test_a_plugin_file_that_is_a_fifo_is_not_read(config, tmp_path):
     os.mkfifo(tmp_path / "plugin.py")
-    with planted.alarm():
+    with within(planted.PATIENCE):
         assert find_file(tmp_path / "plugin.py").sha256 == ""
         config["plugins"]["files"].append(str(tmp_path / "plugin.py"))
         with pytest.raises(EbmError, match=r"plugin\.py"):

@@ -3,13 +3,13 @@
 import itertools
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binom, mannwhitneyu
 
 from ebmcore.runner.spread import compare, intervals, mann_whitney, median_law, spread
+from support import ROOT
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6])
@@ -39,7 +39,7 @@ def test_below_six_the_interval_is_the_range(n):
 
 def cells(title):
     """Read a row of numbers under a row of numbers of runs, from the page of docs."""
-    text = (Path(__file__).parents[1] / "docs" / "seeds.md").read_text()
+    text = (ROOT / "docs" / "seeds.md").read_text()
     runs, values = re.search(rf"\| runs \|(.*)\|\n\|.*\n\| {title} \|(.*)\|\n", text).groups()
     pairs = zip(runs.split("|"), values.split("|"), strict=True)
     return [tuple(cell.strip() for cell in pair) for pair in pairs]

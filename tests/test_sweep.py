@@ -1,6 +1,5 @@
 """Sweeps: trials as runs, workers that come, die and leave, in this process."""
 
-import importlib.util
 import json
 import os
 import sqlite3
@@ -22,17 +21,7 @@ from ebmcore.sweep.definition import Budget
 from ebmcore.sweep.store import open_storage
 from ebmcore.sweep.study import begin_study
 from ebmcore.sweep.tally import give_back, is_surplus, tally
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
-PARTS = sweeping.PARTS
+from support import PARTS, sweeping
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`ebmcore sweep` as a command: its workers are processes, some of which are killed."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -12,17 +11,7 @@ import yaml
 
 import ebmcore
 from ebmcore.sweep.tally import tally
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
-PARTS = sweeping.PARTS
+from support import PARTS, sweeping
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Where a sweep's runs go and are sent: the database, which may be anybody's, does not say."""
 
-import importlib.util
 import shutil
 import socket
 import threading
@@ -14,16 +13,7 @@ from ebmcore.errors import EbmError
 from ebmcore.sweep import check_sweep
 from ebmcore.sweep.store import open_storage
 from ebmcore.sweep.study import begin_study
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
+from support import sweeping
 
 
 @pytest.fixture

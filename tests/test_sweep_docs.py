@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,10 +13,10 @@ from ebmcore.config.signature import parameters
 from ebmcore.sweep import check_sweep
 from ebmcore.sweep.definition import Keys
 from ebmcore.sweep.space import RANGES
+from support import ROOT
 
 pytestmark = pytest.mark.plugins
 
-ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "sweeps.md").read_text()
 EXAMPLES = sorted((ROOT / "examples" / "sweeps").glob("*.yaml"))
 

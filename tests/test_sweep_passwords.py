@@ -1,6 +1,5 @@
 """The password of a sweep's storage: on no command line, in no file, and on no screen."""
 
-import importlib.util
 import json
 import os
 import shlex
@@ -16,6 +15,7 @@ from ebmcore.sweep import join_sweep
 from ebmcore.sweep.definition import read_sweep
 from ebmcore.sweep.store import join_hint, named_url, variables
 from ebmcore.sweep.study import secrets_of, with_secrets
+from support import PARTS, sweeping
 
 PASSWORD = "hunter2-of-nobody"
 URL = f"postgresql://me:{PASSWORD}@host:5432/sweeps"
@@ -36,16 +36,6 @@ REGISTER = """
 from sqlalchemy.dialects import registry
 registry.register("vault", "vault_dialect", "Vault")
 """
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
 
 
 def test_a_masked_url_is_the_environments(monkeypatch):
@@ -165,7 +155,7 @@ def test_a_whole_sweep_leaves_it_nowhere(config, tmp_path, monkeypatch):
     # and the hint does what it says
     (hint,) = [line for line in said.splitlines() if "to help" in line]
     pasted = hint.partition("whole url: ")[2]
-    script = f"{pasted} -p '{sweeping.PARTS}'".replace("ebmcore", f"'{sys.executable}' -m ebmcore")
+    script = f"{pasted} -p '{PARTS}'".replace("ebmcore", f"'{sys.executable}' -m ebmcore")
     whole = {**os.environ, "EBMCORE_SWEEP_STORAGE": url}
     done = subprocess.run(
         ["sh", "-c", script], env=whole, capture_output=True, text=True, timeout=sweeping.PATIENCE,

@@ -1,6 +1,5 @@
 """Samplers and pruners that find odd state in the study: a worker goes on, or says so in a line."""
 
-import importlib.util
 import json
 import random
 import sqlite3
@@ -14,17 +13,10 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.sweep import check_sweep
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.store import file_of
+from support import sweeping
+from support.changed_storage import changed, odd
+from support.timeouts import within
 
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
-hostile = _load("test_sweep_hostile")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SPACE = {
@@ -57,7 +49,7 @@ def spoil(url, rng):
                 f"SELECT rowid, value_json FROM {table}"
             ).fetchall():
                 found = json.loads(text)
-                value = hostile.odd(rng) if rng.random() < 0.5 else hostile.changed(found, rng)
+                value = odd(rng) if rng.random() < 0.5 else changed(found, rng)
                 database.execute(
                     f"UPDATE {table} SET value_json = ? WHERE rowid = ?",
                     (json.dumps(value), number),
@@ -83,7 +75,7 @@ def test_odd_state_of_a_sampler(base, sampler, tmp_path):
         file_of(url).write_bytes(whole)
         changes += spoil(url, random.Random(seed))
         said = []
-        with hostile.within(100):
+        with within(100):
             try:
                 sweeping.work(url, said)
             except EbmError as error:
@@ -103,7 +95,7 @@ def test_a_sequence_is_not_counted_up_to_any_number(base):
     study._storage.set_study_system_attr(study._study_id, key, 10**15)
     sweeping.write(base, **keys, budget={"trials": 3})
     sweeping.begin(Path("tune.yaml").absolute())
-    with hostile.within(60), pytest.raises(StorageError, match="sequence is at 1000000000000001"):
+    with within(60), pytest.raises(StorageError, match="sequence is at 1000000000000001"):
         sweeping.work(url)
 
 
@@ -124,7 +116,7 @@ def test_a_sequence_is_not_counted_up_to_any_number(base):
     ],
 )  # fmt: skip
 def test_numbers_that_keep_optuna_busy_for_ever_are_refused(base, keys, message):
-    with hostile.within(60), pytest.raises(ConfigError, match=message):
+    with within(60), pytest.raises(ConfigError, match=message):
         check_sweep(sweeping.write(base, **keys))
 
 

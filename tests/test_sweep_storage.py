@@ -1,6 +1,5 @@
 """A sweep's database: made by several processes at once, damaged, or another program's."""
 
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -17,16 +16,8 @@ from ebmcore.sweep.database import JournalLock
 from ebmcore.sweep.guarded import StorageError
 from ebmcore.sweep.store import file_of, open_storage, whole_url
 from ebmcore.sweep.study import join_study, open_study
+from support import sweeping
 
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
 PAGE = 4096
 
 

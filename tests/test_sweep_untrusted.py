@@ -1,6 +1,5 @@
 """A sweep's database may be anybody's: nothing in it is run."""
 
-import importlib.util
 import json
 import pickle
 import re
@@ -14,16 +13,8 @@ from optuna.storages.journal._base import BaseJournalSnapshot
 
 from ebmcore.errors import EbmError
 from ebmcore.sweep import check_sweep, join_sweep
+from support import PARTS, sweeping
 
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-sweeping = _load("sweeping")
 RUNNING = optuna.trial.TrialState.RUNNING
 
 
@@ -87,7 +78,7 @@ def test_a_pickle_that_comes_while_the_sweep_goes_on_is_not_opened_either(base):
             study.add_trial(sweeping.trial_of(sweep, system_attrs={"cma:optimizer:0": PAYLOAD}))
 
     with pytest.raises(EbmError, match="CmaEsSampler"):
-        join_sweep(url, [str(sweeping.PARTS)], say=plant)
+        join_sweep(url, [str(PARTS)], say=plant)
     assert not Path("owned").exists()
 
 

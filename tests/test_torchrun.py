@@ -15,9 +15,9 @@ import yaml
 from safetensors.torch import load_file
 
 import ebmcore
+from support import HARD, RANK_GRADIENTS, RANKED, RANKS, ROOT
 
-HERE = Path(__file__).parent
-LAUNCH = (HERE / "ranks.py").read_text()
+LAUNCH = RANKS.read_text()
 SOON = 15.0  # seconds from a rank's death to the end of the run that are promised
 TIMES = ("time", "train/steps_per_second")
 RIGHT = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "RANK": "0", "WORLD_SIZE": "2"}
@@ -26,7 +26,7 @@ RIGHT = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "RANK": "0", "WORLD_SIZ
 @pytest.fixture
 def config(config):
     """A run in which every kind of state matters, on each rank its own."""
-    config["plugins"]["files"] += [str(HERE / "rank_parts.py"), str(HERE / "hard_parts.py")]
+    config["plugins"]["files"] += [str(RANKED), str(HARD)]
     config["energy"]["dropout"] = 0.2
     config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}, {"type": "ends"}]
     config["train"] = {
@@ -122,7 +122,7 @@ def heal(folder):
 @pytest.mark.plugins
 @pytest.mark.slow
 def test_the_average_of_two_ranks_is_the_gradient_of_one_for_every_loss(on_ranks):
-    ended = on_ranks(2, option=("-f", HERE / "rank_gradients.py"))
+    ended = on_ranks(2, option=("-f", RANK_GRADIENTS))
     assert ended.codes == [0, 0], ended.text
     found = json.loads(ended.out)
     assert len(found["gradients"]) >= 30
@@ -379,7 +379,7 @@ def test_five_gaussians_under_torchrun_reach_the_kl_of_one_process():
         "train.ema=0.999", "loss.1.weight=0.02",
     ]  # fmt: skip
     monitors = "monitors=[{type: exact_likelihood, every: end}]"
-    example = HERE.parent / "examples" / "five_gaussians.yaml"
+    example = ROOT / "examples" / "five_gaussians.yaml"
     done = torchrun("run", example, *shorter, monitors, "tracking=off", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -2,15 +2,14 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from ebmcore.kinds import KINDS
+from support import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 
-ROOT = Path(__file__).parents[1]
 MYPY = (sys.executable, "-m", "mypy", "--cache-dir", ROOT / ".mypy_cache")
 
 

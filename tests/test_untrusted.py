@@ -2,7 +2,6 @@
 
 import hashlib
 import http.server
-import importlib.util
 import json
 import os
 import pickle
@@ -17,10 +16,7 @@ from safetensors.torch import save_file
 import ebmcore
 from ebmcore import EbmError
 from ebmcore.runs.status import read_account
-
-_spec = importlib.util.spec_from_file_location("servers", Path(__file__).with_name("servers.py"))
-servers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(servers)
+from support import servers
 
 OWNED = "import pathlib; pathlib.Path('owned').touch()"
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import torch
-from ebmcore_faults.fault import Fault
+
+from support.faults.fault import Fault
 
 
 class Normal:

@@ -1,7 +1,8 @@
 """Wrong monitors, and the right one beside them."""
 
 import torch
-from ebmcore_faults.fault import Fault
+
+from support.faults.fault import Fault
 
 
 def mean_energy(view):

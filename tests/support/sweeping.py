@@ -15,8 +15,8 @@ import yaml
 from ebmcore.sweep import check_sweep, join_sweep, run_sweep
 from ebmcore.sweep.study import open_study, remember
 from ebmcore.trackers.mlflow.parent import Parent
+from support import PARTS
 
-PARTS = Path(__file__).with_name("parts.py")
 PATIENCE = 240.0  # seconds after which what was waited for won't come
 RATES = {"type": "float", "low": 1e-3, "high": 0.1, "log": True}
 

@@ -1,9 +1,9 @@
 """Wrong chains, and the right ones beside them."""
 
 import torch
-from ebmcore_faults.fault import Fault
 
 from ebmcore import Chains
+from support.faults.fault import Fault
 
 
 class Persistent(Chains):

@@ -4,9 +4,9 @@ import math
 from typing import Any, NamedTuple
 
 import torch
-from ebmcore_faults.fault import Fault
 
 from ebmcore import Kernel, energy_and_score
+from support.faults.fault import Fault
 
 
 class State(NamedTuple):

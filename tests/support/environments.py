@@ -6,7 +6,6 @@ is made in seconds and yet has no editable install, no source tree and no plugin
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,9 +14,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-_spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
-forks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(forks)
+from support import forks
 
 BUILD = """
 import os, sys

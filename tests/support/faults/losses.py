@@ -3,9 +3,9 @@
 import math
 
 import torch
-from ebmcore_faults.fault import Fault
 
 from ebmcore import loss
+from support.faults.fault import Fault
 
 
 def gap(energy, x, x_neg):

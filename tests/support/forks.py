@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-SERVER = Path(__file__).with_name("fork_server.py")
+from support import FORK_SERVER, ROOT
 
 
 class Forks:
@@ -26,11 +26,11 @@ class Forks:
         kept = ("PYTHONPATH", "EBMCORE_", "MLFLOW_")
         variables = {k: v for k, v in os.environ.items() if not k.startswith(kept)}
         return subprocess.Popen(
-            [self.python, SERVER],
+            [self.python, FORK_SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=SERVER.parents[1],
+            cwd=ROOT,
             env={**variables, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true"},
         )
 
@@ -64,7 +64,7 @@ class Forks:
             }
             print(json.dumps(request), file=self.server.stdin, flush=True)
             answer = self.server.stdout.readline()
-            assert answer, f"{self.python} {SERVER.name} has ended"
+            assert answer, f"{self.python} {FORK_SERVER.name} has ended"
             texts = (Path(file.name).read_text(encoding="utf-8") for file in (out, error))
             return subprocess.CompletedProcess(request["arguments"], int(answer), *texts)
 

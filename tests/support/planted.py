@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import socket
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import ebmcore
 from ebmcore.cli.main import app
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FILES, FOLDERS
+from support.timeouts import within
 
 COMMAND = get_command(app)
 PATIENCE = 60  # seconds that nothing in these tests needs
@@ -104,7 +104,7 @@ def ways(run_dir, files):
 def command(*words):
     """Call the command line in this process; return its exit code and what it said."""
     said = io.StringIO()
-    with alarm(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    with within(PATIENCE), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
             COMMAND.main(args=[*map(str, words)], prog_name="ebmcore")
             code = 0
@@ -112,22 +112,6 @@ def command(*words):
             code = error.code or 0
     assert "Traceback" not in said.getvalue()
     return code, said.getvalue()
-
-
-@contextlib.contextmanager
-def alarm():
-    """Let what hangs fail."""
-
-    def ring(number, frame):
-        raise TimeoutError("it hangs")
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(PATIENCE)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def content(folder):

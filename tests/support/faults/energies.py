@@ -1,8 +1,9 @@
 """Wrong energies, and the right one beside them."""
 
 import torch
-from ebmcore_faults.fault import Fault
 from torch import nn
+
+from support.faults.fault import Fault
 
 
 class Net(nn.Module):

@@ -1,6 +1,6 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
-from ebmcore_faults import chains, datasets, energies, losses, monitors, samplers
+from support.faults import chains, datasets, energies, losses, monitors, samplers
 
 FAULTS = (
     *energies.FAULTS,
