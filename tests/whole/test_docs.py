@@ -125,7 +125,7 @@ def test_the_guides_commands_run(tmp_path):
 def test_each_test_that_a_promise_names_is_there():
     text = (ROOT / "docs" / "reliability.md").read_text().partition("## Checkpoints")[2]
     named, file = set(), ""
-    for found in re.finditer(r"`(?:(test_\w+\.py)|(?=::))(?:::(test_\w+))?`", text):
+    for found in re.finditer(r"`(?:(\w+/test_\w+\.py)|(?=::))(?:::(test_\w+))?`", text):
         file = found[1] or file
         named.add((file, found[2]))
     assert len(named) > 20

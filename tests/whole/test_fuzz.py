@@ -3,7 +3,7 @@
 A killed run's run.json, config.yaml, manifest.json, events.jsonl and metrics.jsonl are changed in
 their bytes or in what they say, by hypothesis with a fixed seed. The command line then opens the
 directory, in this process: it may succeed or refuse, but there is no traceback, no wait, nothing
-sent, no code run, and no file written outside. `test_sweep_hostile.py` does so with a sweep's
+sent, no code run, and no file written outside. `sweep/test_hostile.py` does so with a sweep's
 storage, 500 times.
 """
 
