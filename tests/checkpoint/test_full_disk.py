@@ -48,7 +48,7 @@ def failed_as_it_should(done, reason):
 
 
 @pytest.mark.slow
-def test_a_limit_met_at_a_checkpoint_leaves_the_one_before_whole(config, tmp_path):
+def test_a_limit_at_a_checkpoint_leaves_the_one_before_whole(config, tmp_path):
     config["loss"] = [{"type": "gap"}, {"type": "limits", "at": 24, "to": 30_000}]
     done = run(config, tmp_path)
     failed_as_it_should(done, "File too large")

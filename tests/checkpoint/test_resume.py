@@ -236,7 +236,7 @@ def test_a_run_that_failed_goes_on_once_its_part_is_mended(config):
     assert_same(whole.dir, resume(failed, config).dir)
 
 
-def test_a_run_that_failed_before_its_first_checkpoint_begins_again(config):
+def test_a_failure_before_the_first_checkpoint_begins_again(config):
     config["train"] |= {"steps": 12, "checkpoint_every": "end"}
     losses = [*config["loss"], {"type": "parts:breaks", "at": 5}]
     whole = go(config, loss=[*config["loss"], {"type": "parts:breaks", "at": -1}])

@@ -87,7 +87,7 @@ def test_schedules_of_schedules_go_on(schedule):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_rollback_lowers_the_rate_for_good_under_every_schedule(schedule):
+def test_a_rollback_lowers_the_rate_under_every_schedule(schedule):
     def once(energy, x, step):
         return energy(x).mean() * (float("nan") if step == 9 else 0.0)
 
@@ -142,7 +142,7 @@ class Starts(Remembers):
         return x / self.calls
 
 
-def test_a_sampler_and_chains_that_are_callable_objects_remember():
+def test_samplers_and_chains_that_are_callables_remember():
     assert_resumes(lambda: make(loss=gap, sampler=Walks(), chains=Starts(), n_steps=2))
 
 

@@ -19,7 +19,7 @@ def refused(done, *texts):
         assert text in done.stderr
 
 
-def test_what_is_written_to_the_descriptor_does_not_spoil_the_document(tmp_path, ebmcore_command):
+def test_writes_to_the_descriptor_do_not_spoil_the_document(tmp_path, ebmcore_command):
     (tmp_path / "loud.py").write_text(
         "import os, sys\nos.write(1, b'one\\n')\nos.system('echo two')\nprint('three')\n"
         "print('four', file=sys.__stdout__)" + PART

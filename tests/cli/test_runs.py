@@ -105,7 +105,7 @@ def test_a_run_that_was_killed_is_shown_and_put_right(endless, store):
 
 
 @pytest.mark.slow
-def test_a_run_that_mlflow_never_heard_of_is_sent_where_it_is_told(config, store, tmp_path):
+def test_an_unknown_run_is_sent_to_the_named_server(config, store, tmp_path):
     run = ebmcore.run(config, progress=False)  # tracking is off
     code, (synced,), _ = runs("sync")
     assert (code, synced["outcome"]) == (0, "skipped")

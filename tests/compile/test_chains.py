@@ -85,7 +85,7 @@ def test_auto_goes_by_the_number_of_steps():
 
 
 @pytest.mark.slow
-def test_compiled_chains_end_where_single_steps_lead_and_keep_their_law():
+def test_compiled_chains_match_single_steps_and_keep_their_law():
     """ULA's stationary variance on N(0, I) is 1 / (1 - h/2); 5 standard errors: 6e-7 false alarms.
 
     The chains begin in that law, so any number of steps must keep them there.

@@ -162,7 +162,7 @@ def test_a_loss_that_changes_is_traced_again():
     assert compiled.plan.ways.whole.traced == 2
 
 
-def test_a_part_that_fails_later_is_blamed_and_nothing_is_half_done():
+def test_a_later_failure_is_blamed_and_nothing_is_half_done():
     switch, heard = made.Switch(), []
     step = step_of(partial(CompiledStep, backend="aot_eager", warn=heard.append), switch)
     advance(step, range(2))
@@ -206,7 +206,7 @@ def test_a_compiled_step_brings_no_number_to_the_host(optimizer, counts):
     assert step.plan.ways.mode == "step"
 
 
-def test_nothing_is_brought_to_the_host_on_a_device_that_has_no_numbers():
+def test_a_step_on_meta_brings_nothing_to_the_host():
     torch.manual_seed(0)
     for loss, parts in (
         (made.gap, {"sampler": made.Ula(), "chains": lambda x, g: x.clone()}),
@@ -268,7 +268,7 @@ def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_
     assert any("no C++ compiler" in text for text in run.warnings)
 
 
-def test_what_was_asked_is_in_the_config_and_what_was_done_in_the_record(config):
+def test_the_config_holds_the_request_the_record_the_result(config):
     run = ebmcore.run(config, {"threads": 1}, progress=False)
     facts = json.loads((run.dir / "run.json").read_text())
     assert "compile: auto" in (run.dir / "config.yaml").read_text()
@@ -312,7 +312,7 @@ def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
 
 
 @pytest.mark.slow
-def test_a_compiled_run_that_was_stopped_ends_as_if_it_never_had_been(config, tmp_path):
+def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
     options = {
         "energy.dropout": 0.3,
         "monitors": [],

@@ -241,7 +241,7 @@ def test_the_schema_knows_enums_and_models_wherever_they_stand(config, tmp_path)
             assert problems({**config, "energy": wrap(given)})
 
 
-def test_a_part_whose_parameter_is_the_cores_own_key_is_in_no_schema(config, tmp_path):
+def test_a_part_with_a_core_key_as_parameter_is_in_no_schema(config, tmp_path):
     file = tmp_path / "models.py"
     file.write_text(MODELS)
     config["plugins"]["files"].append(str(file))

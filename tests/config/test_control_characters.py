@@ -54,7 +54,7 @@ def test_a_value_that_is_one_such_character_is_meant():
 @example("\ufeffa: 1")
 @example("a: \ufffe")
 @example("%YAML 9.9\n---\n\x85")
-def test_any_text_is_a_config_or_is_refused_at_its_first_control_character(text):
+def test_any_text_is_read_or_refused_at_its_control_character(text):
     try:
         parse(text, "c.yaml")
     except ConfigError as error:

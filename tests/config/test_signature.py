@@ -240,7 +240,7 @@ class Typed(typing.TypedDict):
     [Typed, Literal[()], typing.Required[int], typing.ClassVar[int], typing.Final[int]],
     ids=str,
 )
-def test_an_annotation_that_means_nothing_here_leaves_the_others_checked(annotation):
+def test_an_unknown_annotation_leaves_the_others_checked(annotation):
     keys = [Parameter("odd", annotation, None), Parameter("n", Annotated[int, Gt(0)], 1)]
     assert check(keys, {"odd": [1]}).values == {"odd": [1], "n": 1}
     assert [place for place, _ in check(keys, {"odd": 3, "n": 0}).faults] == ["n"]
@@ -264,7 +264,7 @@ def test_what_a_type_raises_is_a_fault_of_its_key(annotation, raised):
     assert "n" in json_schema(keys, "part", "")["properties"]
 
 
-def test_a_default_that_json_cannot_hold_is_neither_recorded_nor_in_the_schema():
+def test_a_default_that_json_cannot_hold_is_left_out():
     keys = [Parameter("raw", bytes, b"\xff"), Parameter("n", int, 1)]
     assert check(keys, {}).values == {"raw": b"\xff", "n": 1}
     assert check(keys, {}).record == {"n": 1}

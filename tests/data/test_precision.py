@@ -168,7 +168,7 @@ def test_images_of_bytes_are_looked_at_no_further():
     assert torch.equal(load(images > 128), (images > 128).float())
 
 
-def test_one_bad_row_of_many_and_one_bad_column_of_many_are_found():
+def test_one_bad_row_or_column_of_many_is_found():
     whole = torch.zeros(3_000_000, 1, dtype=torch.int64)
     whole[2_345_678] = 2**24 + 1
     with pytest.raises(DataError, match=r"row 2345678, column 0 .* is 16777217"):

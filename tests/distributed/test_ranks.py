@@ -121,7 +121,7 @@ def heal(folder):
 
 @pytest.mark.plugins
 @pytest.mark.slow
-def test_the_average_of_two_ranks_is_the_gradient_of_one_for_every_loss(on_ranks):
+def test_two_ranks_average_to_the_gradient_of_one(on_ranks):
     ended = on_ranks(2, option=("-f", RANK_GRADIENTS))
     assert ended.codes == [0, 0], ended.text
     found = json.loads(ended.out)
@@ -150,7 +150,7 @@ def test_ranks_train_one_run(run, config):
     }
 
 
-def test_what_a_step_counts_and_what_buffers_hold_is_that_of_the_whole_batch(run, config):
+def test_counts_and_buffers_are_those_of_the_whole_batch(run, config):
     config["energy"] = {"type": "remembers"}
     config["loss"] = {"type": "gap"}
     config["train"] |= {"data_noise": 0.0, "steps": 1, "ema": None}
@@ -229,7 +229,7 @@ def test_a_rank_that_dies_ends_the_run_as_failed(run, config, rank, how):
 
 
 @pytest.mark.slow
-def test_a_rank_that_hangs_is_waited_for_no_longer_than_was_said(run, config):
+def test_a_hanging_rank_ends_the_run_after_the_timeout(run, config):
     config["loss"].append({"type": "sleeps", "at": 12})
     ended = run(2, config, EBMCORE_RANKS_TIMEOUT="1")
     assert ended.codes == [1, 1], ended.text
@@ -352,7 +352,7 @@ def torchrun(*arguments):
 
 
 @pytest.mark.slow
-def test_under_torchrun_a_killed_rank_ends_the_run_and_mlflow_says_so(config, store):
+def test_torchrun_ends_a_run_whose_rank_is_killed(config, store):
     config["loss"][-1] |= {"at": 12, "rank": 1, "how": "SIGKILL"}
     config["tracking"] = {"experiment": "ranks"}
     Path("c.yaml").write_text(yaml.safe_dump(config))
@@ -369,7 +369,7 @@ def test_under_torchrun_a_killed_rank_ends_the_run_and_mlflow_says_so(config, st
 
 @pytest.mark.plugins
 @pytest.mark.slow
-def test_five_gaussians_under_torchrun_reach_the_kl_of_one_process():
+def test_torchrun_reaches_the_kl_of_one_process():
     """In 55 of the example's 150 epochs, with the schedule and the average that fit so many.
 
     With them the KL falls steadily: 0.056 nats after 40 epochs of 45, 0.043 after 45.

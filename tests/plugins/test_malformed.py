@@ -100,7 +100,7 @@ def test_metadata_that_is_not_there_is_that_plugins_failure(site):
     assert "metadata can't be read" in status(host, "bare").reason
 
 
-def test_a_distribution_that_is_hidden_by_another_offers_nothing(site, tmp_path, monkeypatch):
+def test_a_hidden_distribution_offers_nothing(site, tmp_path, monkeypatch):
     site("mod_twice", "", "[ebmcore.v1]\nolder = mod_twice\n")
     newer = tmp_path / "newer" / "mod_twice-2.0.dist-info"
     newer.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_what_cannot_be_decorated():
         loss(partial(max, 1))
 
 
-def test_objects_that_are_neither_class_nor_function_are_offered(tmp_path):
+def test_objects_of_other_types_are_offered(tmp_path):
     code = """
 import functools
 from ebmcore import energy, loss

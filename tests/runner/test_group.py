@@ -116,7 +116,7 @@ def test_a_group_goes_on_with_its_own_launcher(group):
 
 
 @pytest.mark.slow
-def test_a_strangers_launcher_is_not_reached_and_one_line_says_so(group):
+def test_a_strangers_launcher_is_not_used_and_one_line_says_so(group):
     change(group, launcher={"type": "farm", "address": "theirs"})
     done = again(group)
     assert reached() == []

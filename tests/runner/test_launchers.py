@@ -114,7 +114,7 @@ def test_a_stopped_task_may_end_in_order(patient, tmp_path):
     job.stop()
 
 
-def test_one_that_does_not_hear_is_killed_after_its_grace_with_what_it_started(local, tmp_path):
+def test_a_deaf_task_and_its_children_are_killed_after_grace(local, tmp_path):
     code = (
         "import os, signal, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -59,7 +59,7 @@ def test_its_sampler_is_the_one_that_trained(config, files, sampler):
     assert torch.equal(run.sample(4, 3, seed=1), loaded.sample(4, 3, seed=1))
 
 
-def test_a_sampler_that_refers_to_the_energy_gets_the_trained_one(config, files):
+def test_a_sampler_of_the_energy_gets_the_trained_one(config, files):
     config["sampler"] = {"type": "guided", "guide": "@energy"}
     run = ebmcore.run(config, progress=False)
     loaded = ebmcore.load(run.dir, plugins=files)

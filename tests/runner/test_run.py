@@ -263,9 +263,7 @@ def test_what_is_no_run_is_refused(tmp_path):
         ("device", "nowhere", "can't be used"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused_before_anything_is_written(
-    config, tmp_path, key, value, message
-):
+def test_parts_that_do_not_fit_are_refused_before_any_write(config, tmp_path, key, value, message):
     with pytest.raises(ConfigError, match=message):
         go(config, **{key: value})
     assert not list(tmp_path.iterdir())

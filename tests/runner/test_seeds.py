@@ -79,7 +79,7 @@ def test_the_parent_holds_the_medians_and_the_range_of_its_runs(config, forked):
 
 
 @pytest.mark.slow
-def test_runs_that_fail_are_listed_and_all_that_fail_are_a_failure(config, forked, tmp_path):
+def test_failed_runs_are_listed_and_all_failed_is_a_failure(config, forked, tmp_path):
     parts = tmp_path / "odd.py"
     parts.write_text(
         "from ebmcore import loss\n\n"
@@ -114,7 +114,7 @@ def test_runs_that_fail_are_listed_and_all_that_fail_are_a_failure(config, forke
         ([-1, 2], "should be whole numbers from 0 on"),
     ],
 )
-def test_seeds_that_mean_nothing_are_refused_before_anything_is_written(config, seeds, said):
+def test_meaningless_seeds_are_refused_before_any_write(config, seeds, said):
     with pytest.raises(ConfigError, match=said):
         ebmcore.run_seeds(config, seeds, progress=False)
     with pytest.raises(EbmError, match="launcher"):
@@ -222,7 +222,7 @@ def test_a_group_that_was_interrupted_goes_on_to_the_same_end(held_group, config
 
 
 @pytest.mark.slow
-def test_a_group_that_was_killed_waits_for_its_runs_that_outlived_it(held_group, forked):
+def test_a_killed_group_waits_for_its_surviving_runs(held_group, forked):
     process = held_group()
     servers.wait_until(lambda: begun("seed-3"), seconds=240, what="a checkpoint")
     process.kill()
@@ -307,7 +307,7 @@ def diff(*run_dirs):
 
 
 @pytest.mark.slow
-def test_diff_says_whether_groups_differ_by_more_than_their_spread(config, group_of):
+def test_diff_compares_two_groups_with_their_spread(config, group_of):
     config["monitors"] = []
     config["loss"] = {"type": "parts:size"}  # the weights' square, which falls with each step
     del config["sampler"], config["chains"]

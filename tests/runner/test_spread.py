@@ -67,7 +67,7 @@ def test_the_page_says_what_p_few_runs_can_give():
 
 
 @pytest.mark.parametrize("n", [3, 5, 7, 15])
-def test_the_interval_covers_the_median_as_often_as_its_law_says(n):
+def test_the_interval_covers_as_often_as_its_law_says(n):
     """For odd n it runs from one order statistic to another, so its coverage is binomial.
 
     False alarms: 4 standard errors for each of 4 sizes, 3e-4 in all; the seed is fixed.

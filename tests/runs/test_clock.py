@@ -77,7 +77,7 @@ def test_a_run_whose_clock_is_set_back_ends_after_it_began(set_back):
     assert account.seconds == facts["seconds"]
 
 
-def test_a_run_that_goes_on_under_an_earlier_clock_goes_on_after_its_last_line(set_back):
+def test_a_resumed_run_goes_on_after_its_last_line_of_metrics(set_back):
     set_back["loss"] = {"type": "parts:breaks", "at": 8}
     with pytest.raises(ebmcore.RunError) as failed:
         ebmcore.run(set_back, progress=False)

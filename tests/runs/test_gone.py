@@ -135,7 +135,7 @@ def test_mlflow_hears_that_it_failed(taken, store, tmp_path):
     assert run.info.status == "FAILED"
 
 
-def test_a_relative_directory_is_found_wherever_the_process_goes(tmp_path, monkeypatch):
+def test_a_relative_directory_survives_a_change_of_folder(tmp_path, monkeypatch):
     directory = RunDirectory.create("run", "runs")
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")

@@ -114,7 +114,7 @@ def test_a_link_that_is_planted_while_a_run_goes_on_fails_it(config, outside, tm
     assert planted.content(outside) == before
 
 
-def test_runs_are_written_and_read_where_there_are_no_descriptors(monkeypatch, config, files):
+def test_runs_are_written_and_read_without_descriptors(monkeypatch, config, files):
     monkeypatch.setattr(opened, "BY_DESCRIPTOR", False)
     config["monitors"] = [{"type": "parts:looks", "every": "1 epoch"}]
     config["loss"] = {"type": "parts:breaks", "at": 9}

@@ -88,7 +88,7 @@ def test_no_special_file_in_a_checkpoint_is_waited_for(made, files, tmp_path, na
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SPECIAL)
-def test_special_files_among_pictures_notes_and_plugins_are_passed_over(run_dir, files, kind):
+def test_special_files_in_optional_places_are_passed_over(run_dir, files, kind):
     for name in (
         "figures/looks/step-00000099.png", "figures/looks/step-00000012.png.part",
         "children/x.json", "evaluation/evaluation.json", "logs/seed-0.txt", "plugins/other.py",

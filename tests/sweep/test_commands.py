@@ -129,7 +129,7 @@ def test_twelve_trials_outlive_a_killed_worker_and_take_help(held_base, command,
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_interrupted_goes_on_by_the_same_command(held_base, command, tmp_path):
+def test_an_interrupted_sweep_goes_on_by_the_same_command(held_base, command, tmp_path):
     file = sweeping.write(held_base, budget={"trials": 3}, workers=2)
     first = command(file, "--json")
     study = study_of(tmp_path)

@@ -75,7 +75,7 @@ def test_the_base_may_stand_in_the_file(write, config):
     }
 
 
-def test_every_end_of_every_range_is_tried_once_with_its_condition(write):
+def test_every_end_of_a_range_is_tried_with_its_condition(write):
     space = check_sweep(write()).sweep.space
     tried = [(key, values[key]) for key, values in space.examples()]
     assert [value for key, value in tried if key == "sampler.n_steps"] == [1, 5]
@@ -149,7 +149,7 @@ def test_the_ends_that_do_not_fit_are_told_at_their_lines(write):
     assert "should be greater than 0; got 0" in found["space.chains.size"]
 
 
-def test_parts_that_do_not_fit_each_other_are_told_before_anything_starts(write, config, tmp_path):
+def test_parts_that_do_not_fit_are_refused_before_any_start(write, config, tmp_path):
     file = write(space={"train.batch_size": [1000, 2000]})
     assert "should be at most the 180 training points" in problems(file)["space.train.batch_size"]
     assert not list(tmp_path.glob("runs*"))

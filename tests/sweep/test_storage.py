@@ -44,7 +44,7 @@ def open_together(sweep, barrier, url, answers):
         raise
 
 
-def test_many_processes_that_begin_at_once_find_one_whole_database(base, tmp_path):
+def test_processes_that_begin_at_once_share_one_database(base, tmp_path):
     sweep = check_sweep(sweeping.write(base)).sweep
     open_study(sweep, f"sqlite:///{tmp_path}/warm.db")  # which imports what each fork needs
     context = multiprocessing.get_context("fork")
@@ -62,7 +62,7 @@ def test_many_processes_that_begin_at_once_find_one_whole_database(base, tmp_pat
 
 
 @pytest.mark.slow
-def test_of_two_that_begin_a_sweep_at_once_one_is_told_how_to_help(base, tmp_path):
+def test_the_second_of_two_simultaneous_sweeps_learns_to_join(base, tmp_path):
     file = sweeping.write(base, budget={"trials": 2})
     commands = sweeping.Commands()
     both = [commands.start(file, "--json") for _ in range(2)]

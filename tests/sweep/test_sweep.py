@@ -86,7 +86,7 @@ def test_a_trial_is_pruned_by_what_its_run_records(base):
     assert (whole.status, whole.step, whole.ended_early) == ("FINISHED", 12, "")
 
 
-def test_a_trial_whose_worker_died_is_gone_on_with_where_its_run_is(base):
+def test_the_trial_of_a_dead_worker_resumes_from_its_run(base):
     base["train"]["checkpoint_every"] = "4 steps"
     study, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}))
     sweeping.work(url)
@@ -187,7 +187,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_taken_for_dead(base):
     assert len(tally(study).complete) == 2
 
 
-def test_a_worker_that_died_before_it_took_its_name_is_found_as_well(base):
+def test_a_worker_that_died_unnamed_is_found_as_well(base):
     study, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}))
     with pytest.warns(UserWarning, match="Heartbeat"):
         study.ask()
@@ -212,7 +212,7 @@ def test_a_journal_serves_as_well(base, tmp_path):
         join_sweep(f"journal:///{tmp_path}/other.log", say=print)
 
 
-def test_two_workers_that_begin_the_last_trial_at_once_count_one(base):
+def test_two_workers_at_the_last_trial_count_it_once(base):
     study, url = sweeping.begin(sweeping.write(base, budget={"trials": 2}))
     plain = optuna.load_study(study_name=study.study_name, storage=url)
     budget = check_sweep("tune.yaml").sweep.budget

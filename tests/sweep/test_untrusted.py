@@ -69,7 +69,7 @@ def test_a_pickle_in_a_study_is_not_opened(base, stranger, prefix, options, door
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_pickle_that_comes_while_the_sweep_goes_on_is_not_opened_either(base):
+def test_a_pickle_planted_during_the_sweep_is_not_opened(base):
     study, url = sweeping.begin(sweeping.write(base, sampler="CmaEsSampler"))
 
     def plant(text):

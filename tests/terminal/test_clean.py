@@ -76,7 +76,7 @@ def test_text_of_any_script_stays_as_it_is(text):
     assert clean(text) == text
 
 
-def test_every_character_that_moves_hides_or_turns_is_spelled_out():
+def test_every_invisible_or_moving_character_is_spelled_out():
     for code in (*range(0x20000), *range(0xE0000, 0xE0200), 0x10FFFF):
         shown = clean(chr(code))
         if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Zl", "Zp") and code not in (

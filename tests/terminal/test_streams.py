@@ -123,7 +123,7 @@ def test_an_answer_that_is_lost_is_no_success(words, broken):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", STAYS)
-def test_what_is_on_the_disk_is_done_whatever_becomes_of_the_table(words, broken, tmp_path):
+def test_work_on_disk_is_done_though_its_table_is_lost(words, broken, tmp_path):
     holds(broken(words), 0, {})
     for found in (*ERR, {"out": "gone"}):
         holds(broken(words, **found), 0, found)

@@ -235,7 +235,7 @@ def test_the_command_reads_check_params_and_expected_failures(command, plugin):
     assert {c["reason"] for c in expected} == {"kept in float32 on purpose"}
 
 
-def test_the_command_ends_with_1_when_a_check_fails_or_should_have(command, plugin):
+def test_the_command_exits_1_when_a_check_fails_or_should_have(command, plugin):
     facts = "    expected_failures = {'shape': 'mended long ago'}\n"
     path = plugin(
         ("width: float", "width: float = 1.0"),

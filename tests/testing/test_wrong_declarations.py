@@ -73,7 +73,7 @@ def test_a_part_that_exits_fails_its_checks(tmp_path):
     assert "it raised SystemExit: 3" in failed[0]["failure"]["measured"]
 
 
-def test_objects_that_are_neither_class_nor_function_are_checked(tmp_path):
+def test_objects_of_other_types_are_checked(tmp_path):
     text = """
 from functools import partial
 from ebmcore import hookimpl

@@ -71,7 +71,7 @@ def test_a_server_that_names_a_folder_gets_no_file_into_it(run_dir, tmp_path, mo
 
 
 @pytest.mark.slow
-def test_an_experiment_that_was_made_in_another_folder_keeps_its_place(
+def test_an_experiment_of_another_folder_keeps_its_place(
     config, ebmcore_command, empty_store, tmp_path, monkeypatch
 ):
     shutil.copyfile(empty_store, tmp_path / "mlflow.db")

@@ -74,9 +74,7 @@ def heard(handler):
 
 
 @pytest.mark.parametrize("where", ["run.json", "config.yaml", "a group"])
-def test_credentials_go_where_the_user_says_and_not_where_a_directory_does(
-    run_dir, config, kind, where
-):
+def test_credentials_go_only_where_the_user_says(run_dir, config, kind, where):
     with servers.serving(servers.Keeps) as (uri, handler):
         if where == "a group":
             with Parent.begin("seeds", config, tracking=None, seeds=[3, 4]) as parent:

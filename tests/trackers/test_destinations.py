@@ -284,7 +284,7 @@ def test_a_folder_that_no_database_can_lie_in_is_told(tmp_path, monkeypatch, con
     assert [file.name for file in Path().iterdir()] == ["runs"]
 
 
-def test_a_config_that_cant_be_read_is_not_taken_for_one_without_tracking(run_dir, calls):
+def test_an_unreadable_config_does_not_read_as_no_tracking(run_dir, calls):
     (run_dir / "config.yaml").write_text("tracking: [\n")
     found = sync(run_dir)
     assert (calls, found.outcome) == ([], "behind")

@@ -118,9 +118,7 @@ def everything(*folders):
 
 
 @pytest.mark.slow
-def test_no_file_and_no_line_has_the_password_and_the_server_does(
-    tracked, ebmcore_command, tmp_path
-):
+def test_only_the_server_gets_the_password(tracked, ebmcore_command, tmp_path):
     with servers.serving(servers.Keeps) as (uri, handler):
         full = uri.replace("://", "://me:s3cr3t@")
         (tmp_path / "c.yaml").write_text(json.dumps(tracked))

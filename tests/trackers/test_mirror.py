@@ -46,7 +46,7 @@ def slow_steps(config, server):
     return config
 
 
-def test_a_server_that_freezes_and_restarts_gets_every_point_once(
+def test_a_frozen_and_restarted_server_gets_every_point_once(
     slow_steps, server, client, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
@@ -115,7 +115,7 @@ def test_a_server_that_works_and_says_500_gets_every_point_once(slow_steps, serv
     assert "works again" in log
 
 
-def test_a_metric_that_is_refused_is_named_and_keeps_no_other_back(slow_steps, server, client):
+def test_a_refused_metric_is_named_and_holds_no_other_back(slow_steps, server, client):
     slow_steps["train"] = {"steps": 100, "batch_size": 20, "log_every": 2}
     with servers.serving(servers.Forgetful, port=server.port, refused=b"loss/gap/unscaled") as (
         uri,
@@ -130,7 +130,7 @@ def test_a_metric_that_is_refused_is_named_and_keeps_no_other_back(slow_steps, s
     assert held(client, run.mlflow_run_id) == expected
 
 
-def test_a_server_that_is_frozen_to_the_end_is_caught_up_by_sync(slow_steps, server, client):
+def test_sync_catches_up_a_server_frozen_to_the_end(slow_steps, server, client):
     slow_steps["train"] = {"steps": 20, "batch_size": 20, "log_every": 2}
     server.signal(signal.SIGSTOP)
     try:

@@ -157,7 +157,7 @@ def test_a_run_that_goes_on_has_each_point_once(directory, store, tmp_path):
     assert store.get_run(run_id).info.status == "FINISHED"
 
 
-def test_a_run_made_just_before_its_id_was_written_is_found_by_its_tag(directory, store):
+def test_a_run_whose_id_was_not_written_is_found_by_its_tag(directory, store):
     first = begin(directory)
     write(directory, range(5))
     first.finish("KILLED", 30)

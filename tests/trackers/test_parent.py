@@ -148,7 +148,7 @@ def test_mlflow_nests_children_under_their_parent(config, child, store, empty_st
 
 
 @pytest.mark.slow
-def test_a_server_that_hangs_holds_neither_up_and_sync_puts_them_right(config, child, store):
+def test_a_hanging_server_delays_no_family_and_sync_nests_it(config, child, store):
     with socket.create_server(
         ("127.0.0.1", 0), backlog=64
     ) as opened:  # it takes calls, and no more

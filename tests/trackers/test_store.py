@@ -67,7 +67,7 @@ def killed(whose, tmp_path):
     return list(folders)
 
 
-def test_killed_at_any_moment_the_place_holds_a_whole_database_or_none(tmp_path):
+def test_killed_at_any_moment_a_database_is_whole_or_absent(tmp_path):
     from mlflow import MlflowClient
 
     folders = killed("ours", tmp_path)
@@ -129,7 +129,7 @@ def test_a_run_and_a_sync_succeed_on_a_half_made_one(half_made, config, tmp_path
     assert aside.read_bytes() == half_made.read_bytes()
 
 
-def test_sides_go_with_their_file_and_are_played_into_no_other_one(half_made, tmp_path):
+def test_side_files_move_with_theirs_and_reach_no_other(half_made, tmp_path):
     file = tmp_path / "mlflow.db"
     shutil.copyfile(half_made, file)
     for end in ("-journal", "-wal", "-shm"):

@@ -50,7 +50,7 @@ def test_threads_are_refused_before_any_is_started(config, threads):
 
 
 @pytest.mark.slow
-def test_the_most_threads_that_may_be_asked_for_are_started_or_refused(config, tmp_path):
+def test_the_most_threads_allowed_are_started_or_refused(config, tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(config | {"data": {"type": "line", "n": 200_000}}))
     for limit, code in (("", 0), ("ulimit -v 12000000; ", 2)):
         command = f"{limit}exec {sys.executable} -m ebmcore run c.json threads=1024"
@@ -90,7 +90,7 @@ def test_a_cadence_may_be_as_seldom_as_one_likes(config, value):
 
 @pytest.mark.parametrize("value", [10**15, *ABSURD[1:]])
 @pytest.mark.parametrize("key", ["data.n", "data.dimension", "chains.size"])
-def test_a_part_that_would_be_larger_than_the_memory_is_refused_by_its_key(config, key, value):
+def test_a_part_larger_than_memory_is_refused_by_its_key(config, key, value):
     section, _, name = key.partition(".")
     with pytest.raises(ConfigError) as caught:
         go(config, **{key: value})

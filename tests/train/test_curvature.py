@@ -104,7 +104,7 @@ def test_a_smooth_energy_is_trained(config):
     assert ebmcore.run(config, progress=False).status == "FINISHED"
 
 
-def test_a_loss_that_needs_no_curvature_is_trained_on_a_kinked_energy(config):
+def test_a_loss_without_curvature_trains_on_a_kinked_energy(config):
     config["loss"] = {"type": "slope"}
     assert ebmcore.run(config, progress=False).status == "FINISHED"
 

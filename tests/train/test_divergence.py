@@ -64,7 +64,7 @@ def test_stop_names_step_part_last_value_and_checkpoint(config, what):
     assert all(math.isfinite(v) for line in written(run) for v in line.values())
 
 
-def test_stop_at_once_has_the_last_values_of_the_interval_before(config):
+def test_an_immediate_stop_has_the_interval_before(config):
     found = fails(config, r"step 16: .* a step before", loss=at(15))
     assert found.step == 20  # it was seen when the interval's metrics were fetched
 
@@ -153,7 +153,7 @@ def test_skip_looks_at_energies_too(config):
     )
 
 
-def test_skip_stops_at_max_skips_and_no_earlier_where_an_update_passes_the_bound(config):
+def test_skip_stops_at_max_skips_when_updates_pass_the_bound(config):
     config["train"] |= {"log_every": 1, "on_divergence": "skip", "max_energy": 50.0}
     config["train"] |= {"max_skips": 7, "steps": 40}
     run = fails(
@@ -171,7 +171,7 @@ def test_skip_stops_at_max_skips_and_no_earlier_where_an_update_passes_the_bound
 
 
 @pytest.mark.parametrize("log_every", [1, 3])
-def test_skip_leaves_out_the_batches_beyond_the_bound_and_goes_on(config, log_every):
+def test_skip_leaves_out_batches_beyond_the_bound(config, log_every):
     config["train"] |= {"on_divergence": "skip", "max_energy": 50.0, "max_skips": 30}
     config["train"] |= {"batch_size": 1, "steps": 120, "log_every": log_every}
     run = go(config, data="some_far", loss=[{"type": "gap", "weight": 0.0}, {"type": "grows"}],
@@ -187,7 +187,7 @@ def test_skip_leaves_out_the_batches_beyond_the_bound_and_goes_on(config, log_ev
     assert run.metrics["train/skipped"] == len(found)
 
 
-def test_without_a_bound_skip_stops_at_energies_that_are_no_numbers(config):
+def test_without_a_bound_skip_stops_at_energies_not_finite(config):
     config["train"] |= {"log_every": 4, "on_divergence": "skip", "max_skips": 6}
     run = fails(
         config,
@@ -255,7 +255,7 @@ def test_rollback_gives_up_after_so_many(config):
     assert [event["number"] for event in events(run)] == [1, 2]
 
 
-def test_rollback_before_the_first_checkpoint_returns_to_the_beginning(config):
+def test_rollback_before_any_checkpoint_returns_to_the_start(config):
     config["train"] |= {"on_divergence": "rollback", "checkpoint_every": "end"}
     run = go(config, loss=at(3))
     assert [event["to"] for event in events(run)] == [0]

@@ -142,7 +142,7 @@ def as_before():
 @pytest.mark.parametrize(
     "loss", [smoothing, partial(smoothing), [(smoothing, 0.5)]], ids=["plain", "bound", "weighted"]
 )
-def test_a_loss_of_second_order_has_the_plain_paths_forwards_and_backwards(tmp_path, loss):
+def test_a_loss_of_second_order_takes_plain_paths_both_ways(tmp_path, loss):
     energy = Listening()
     train(tmp_path, energy, loss)
     assert energy.forwards == [TWICE]
@@ -164,7 +164,7 @@ def test_one_loss_of_second_order_among_others_is_enough(tmp_path):
     assert energy.forwards == [SAMPLING] * 2 + [TWICE] * 3
 
 
-def test_sampling_within_a_loss_of_second_order_turns_nothing_on_again(tmp_path):
+def test_sampling_within_second_order_turns_nothing_on_again(tmp_path):
     def both(energy, x, sampler, generator):
         x_neg = sampler(energy, x, generator).x
         return smoothing(energy, x, generator) + gap(energy, x, x_neg)
@@ -198,7 +198,7 @@ def test_a_loss_of_second_order_trains_through_fused_layers(tmp_path, part):
     assert not torch.equal(before[0], next(energy.parameters()))
 
 
-def test_chains_of_a_recurrent_energy_run_without_cudnn_in_evaluation_mode():
+def test_chains_of_a_recurrent_energy_run_without_cudnn():
     energy = Listening(Memory())
     ebmcore.sample_chain(descend, energy, event_shape=(4,), n_chains=2, burn_in=1, n_steps=2)
     assert energy.forwards == energy.backwards == [SAMPLING] * 3
@@ -215,7 +215,7 @@ def test_chains_of_other_energies_keep_cudnn():
     assert energy.forwards == [ON._replace(training=False)]
 
 
-def test_a_training_step_samples_without_cudnn_and_trains_with_it(tmp_path):
+def test_a_step_samples_without_cudnn_and_trains_with_it(tmp_path):
     energy = Listening(Memory())
     run = train(tmp_path, energy, gap, **SAMPLED)
     assert energy.forwards == [SAMPLING] * 2 + [ON] * 2
@@ -224,7 +224,7 @@ def test_a_training_step_samples_without_cudnn_and_trains_with_it(tmp_path):
     assert set(run.energy.forwards) == {SAMPLING}
 
 
-def test_a_monitor_takes_a_recurrent_energys_score_without_cudnn(tmp_path):
+def test_a_monitor_scores_a_recurrent_energy_without_cudnn(tmp_path):
     seen = []
 
     def looks(view):

@@ -68,7 +68,7 @@ def test_keeping_the_account_takes_microseconds():
     assert best < 5e-6
 
 
-def test_small_energies_get_one_thread_and_large_ones_what_there_is():
+def test_small_energies_get_one_thread_and_large_ones_all():
     with using(2):
         small, large = torch.nn.Linear(2, 8), torch.nn.Linear(2000, 2000)
         assert choose_threads("auto", small, torch.zeros(128, 2)).number == 1

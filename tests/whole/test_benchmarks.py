@@ -128,7 +128,7 @@ def test_sides_whose_draws_are_the_same_learn_the_same(monkeypatch):
 
 
 @pytest.mark.plugins
-def test_the_same_energy_and_the_same_langevin_step_on_every_side(monkeypatch):
+def test_every_side_has_the_same_energy_and_langevin_step(monkeypatch):
     from speed.ours import Library
     from speed.plain import Plain
     from speed.work import WORKS, chains

@@ -120,7 +120,7 @@ def test_every_distribution_is_found_and_loads(everything, tmp_path):
     assert {p["status"] for p in found} == {"ok"}
 
 
-def test_every_contract_is_exercised_through_an_installed_plugin(everything, tmp_path):
+def test_every_contract_runs_through_an_installed_plugin(everything, tmp_path):
     (tmp_path / "short.yaml").write_text(SHORT)
     run = environments.document(everything.ebmcore("run", "short.yaml", "--json", cwd=tmp_path))
     assert run["status"] == "FINISHED"
@@ -181,7 +181,7 @@ def test_life_cycle_hooks_of_an_installed_plugin(everything, wheels, tmp_path):
     assert warning.startswith("plugin 'listener' raised in ebmcore_run_end: RuntimeError")
 
 
-def test_a_missing_plugin_is_named_with_the_command_that_installs_it(everything, wheels, tmp_path):
+def test_a_missing_plugin_is_named_with_its_install_command(everything, wheels, tmp_path):
     config = ROOT / "examples" / "five_gaussians.yaml"
     line = next(
         number

@@ -158,7 +158,7 @@ def test_no_file_is_too_long():
 
 
 @pytest.mark.plugins
-def test_every_part_of_ours_tells_what_it_is_and_what_its_keys_mean():
+def test_every_part_of_ours_describes_itself_and_its_keys():
     host = ebmcore.Host.discover()
     for component in host.components():
         if component.plugin.distribution not in {folder.name for folder in PLUGINS}:
