@@ -1,6 +1,5 @@
 """Odd states of optimisers, schedules, energies and parts: what is saved is what is put back."""
 
-import json
 import shutil
 from functools import partial
 
@@ -12,10 +11,10 @@ from torch.optim import lr_scheduler as schedules
 
 import ebmcore
 from ebmcore import ConfigError
+from support.runs import assert_same, lines
 
 TRAIN = {"steps": 20, "batch_size": 10, "checkpoint_every": "7 steps", "log_every": 3}
 QUIET = {"tracking": "off", "progress": False}
-TIMES = ("time", "train/steps_per_second")  # what a clock says
 
 
 def network():
@@ -38,17 +37,6 @@ def make(**parts):
     )
 
 
-def state(folder):
-    last = max(folder.glob("checkpoints/step-*"))
-    found = {
-        f"{file.stem}/{name}": value
-        for file in sorted(last.glob("*.safetensors"))
-        for name, value in load_file(file).items()
-    }
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return found, [{k: v for k, v in row.items() if k not in TIMES} for row in rows]
-
-
 def assert_resumes(make, at=7, **train):
     """Assert that a run that died after the checkpoint of a step ends as one that didn't."""
     options = {**TRAIN, **train, **QUIET}
@@ -59,10 +47,7 @@ def assert_resumes(make, at=7, **train):
         if int(place.name[5:]) > at:
             shutil.rmtree(place)
     make().resume(part, **options)
-    (one, rows), (other, again) = state(whole.dir), state(part)
-    assert one.keys() == other.keys()
-    assert [name for name in one if not torch.equal(one[name], other[name])] == []
-    assert rows == again
+    assert_same(whole.dir, part)
 
 
 SGD = partial(torch.optim.SGD, lr=0.05, momentum=0.9)
@@ -100,7 +85,7 @@ def test_a_rollback_lowers_the_rate_under_every_schedule(schedule):
             **{**TRAIN, "log_every": 1, "checkpoint_every": "2 steps"},
             **{**QUIET, "on_divergence": "rollback", "rollback_lr": 0.1},
         )
-        rates.append({row["step"]: row["train/lr"] for row in state(run.dir)[1]})
+        rates.append({row["step"]: row["train/lr"] for row in lines(run.dir)})
     plain, rolled = rates
     for step in (9, 11, 12, 16, 20):
         assert rolled[step] == pytest.approx(plain[step] * (1 if step < 10 else 0.1)), step
