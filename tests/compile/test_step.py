@@ -4,85 +4,24 @@ Whether something can be traced is tried without a compiler (`aot_eager`), which
 the tests that compile are few and slow.
 """
 
-import json
-import shutil
 from functools import partial
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 import ebmcore
-from ebmcore.compile.graph import Graph, unavailable
-from ebmcore.compile.policy import choose
+from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
-from ebmcore.train.ema import Average
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
+from support.compiled_steps import BATCH, SAMPLED, advance, assert_alike, both, step_of
 
 pytestmark = pytest.mark.skipif(
     unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"
 )
-BATCH = 8
-SAMPLED = {"sampler": made.Ula(), "chains": made.Kept}
-
-
-def step_of(
-    kind, loss, *, sampler=None, chains=None, energy=made.Bowl, n_steps=2, optimizer=None, **options
-):
-    """Build a training step of a small experiment; the same parts make the same numbers."""
-    torch.manual_seed(0)
-    experiment = ebmcore.Experiment(
-        data=torch.randn(48, 2),
-        energy=energy(),
-        loss=loss,
-        sampler=sampler,
-        chains=None if chains is None else chains(),
-        n_steps=n_steps,
-        optimizer=optimizer,
-        holdout=0.0,
-        device="cpu",
-    )
-    train = read_train({"steps": 9, "batch_size": BATCH, "clip_grad_norm": 0.5, "data_noise": 0.1})
-    parts = experiment.assemble()
-    return kind(parts, train, experiment.streams, Average(parts.energy, 0.9), **options)
-
-
-def advance(step, batches=range(4)):
-    torch.manual_seed(1)
-    for i in batches:
-        done = step(step.parts.data.x[i * BATCH : (i + 1) * BATCH], None, i)
-    return done
-
-
-def both(loss, **parts):
-    """Take a few steps eagerly and compiled; return the latter and what it said."""
-    heard = []
-    eager = step_of(TrainStep, loss, **parts)
-    traced = partial(CompiledStep, backend="aot_eager", warn=heard.append)
-    compiled = step_of(traced, loss, **parts)
-    assert_alike(eager, advance(eager), compiled, advance(compiled))
-    return compiled, heard
-
-
-def assert_alike(eager, expected, compiled, found):
-    """Weights, averages, samples and metrics agree; the streams stand where they stand."""
-    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
-    close(
-        list(compiled.parts.energy.state_dict().values()),
-        list(eager.parts.energy.state_dict().values()),
-    )
-    close(list(compiled.averaged.parameters()), list(eager.averaged.parameters()))
-    close(found.metrics, expected.metrics)
-    close(found.x_neg, expected.x_neg)
-    assert type(found.info) is type(expected.info)
-    streams = compiled.streams.items()
-    for name, stream in eager.streams.items().items():
-        assert torch.equal(stream.get_state(), streams[name].get_state()), name
-    assert compiled.evaluations.totals == eager.evaluations.totals
 
 
 @pytest.mark.parametrize(
@@ -240,109 +179,3 @@ def test_the_fused_optimiser_takes_the_same_steps():
         mine, theirs = (s.parts.optimizer.state[p] for s, p in ((eager, one), (compiled, other)))
         assert mine.keys() == theirs.keys()
         torch.testing.assert_close(theirs["exp_avg_sq"], mine["exp_avg_sq"])
-
-
-def test_auto_decides_from_the_work_that_there_is():
-    parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
-    short, long = choose("auto", parts, 1000), choose("auto", parts, 100_000)
-    assert (short.compiled, long.compiled) == (False, True)
-    assert "would be saved in 1000 steps" in short.why
-    assert choose(True, parts, 1).compiled
-    assert not choose(False, parts, 10**9).compiled
-    assert choose("auto", parts, 100_000) == long
-
-
-def test_auto_leaves_recurrent_layers_alone():
-    parts = step_of(TrainStep, made.gap, **SAMPLED).parts
-    parts.energy.reads = nn.LSTM(1, 1)
-    assert "recurrent" in choose("auto", parts, 10**9).why
-    assert choose(True, parts, 1).compiled
-
-
-def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    run = ebmcore.run(config, {"compile": True}, progress=False)
-    facts = json.loads((run.dir / "run.json").read_text())["compile"]
-    assert facts["mode"] == "eager"
-    assert "no C++ compiler" in facts["why"]
-    assert any("no C++ compiler" in text for text in run.warnings)
-
-
-def test_the_config_holds_the_request_the_record_the_result(config):
-    run = ebmcore.run(config, {"threads": 1}, progress=False)
-    facts = json.loads((run.dir / "run.json").read_text())
-    assert "compile: auto" in (run.dir / "config.yaml").read_text()
-    assert facts["compile"]["asked"] == "auto"
-    assert facts["compile"]["mode"] == "eager"
-    assert facts["threads"] == {"asked": 1, "number": 1, "why": "threads: 1"}
-
-
-def test_a_graph_says_in_a_line_why_it_is_none():
-    graph = Graph(lambda x: x * (2 if x.sum().item() > 0 else 1), torch.device("cpu"))
-    with pytest.raises(ebmcore.EbmError) as refused:
-        graph(torch.ones(2))
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.slow
-def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
-    """With inductor: an energy with a dropout, an average, a sampler made of a function."""
-    config["train"]["checkpoint_every"] = "11 steps"
-    options = {"energy.dropout": 0.3, "monitors": [], "train.epochs": 3}
-    runs = [
-        ebmcore.run(config, {**options, "compile": how}, progress=False) for how in (False, True)
-    ]
-    records = [json.loads((run.dir / "run.json").read_text())["compile"] for run in runs]
-    assert [record["mode"] for record in records] == ["eager", "step"]
-    assert records[1]["left_out"] == {}
-    assert runs[1].metrics["loss"] == pytest.approx(runs[0].metrics["loss"], abs=1e-4)
-    assert "compiling" in runs[1].seconds_by_part
-    eager, once = ({k: v.clone() for k, v in run.energy.state_dict().items()} for run in runs)
-
-    for place in sorted(runs[1].dir.glob("checkpoints/step-*"))[1:]:
-        shutil.rmtree(place)  # as if the process had died after the first checkpoint
-    facts = json.loads((runs[1].dir / "run.json").read_text())
-    (runs[1].dir / "run.json").write_text(json.dumps({**facts, "status": "RUNNING"}))
-    resumed = ebmcore.resume(runs[1].dir, plugins=config["plugins"]["files"], progress=False)
-    again = resumed.energy.state_dict()
-    assert resumed.step == runs[1].step == 27
-    for name, value in eager.items():
-        assert torch.equal(once[name], again[name])
-        torch.testing.assert_close(once[name], value, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
-    options = {
-        "energy.dropout": 0.3,
-        "monitors": [],
-        "compile": True,
-        "train.checkpoint_every": "5 steps",
-        "train.keep_checkpoints": 9,
-    }
-    whole = ebmcore.run(config, options, progress=False)
-    stopped = shutil.copytree(whole.dir, tmp_path / "stopped")
-    for later in ("step-00000015", "step-00000018"):
-        shutil.rmtree(stopped / "checkpoints" / later)
-    facts = json.loads((stopped / "run.json").read_text())
-    (stopped / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
-    resumed = ebmcore.resume(stopped, plugins=config["plugins"]["files"], progress=False)
-    assert (resumed.status, resumed.step) == ("FINISHED", whole.step)
-    for name in ("weights", "ema", "chains"):
-        one, other = (
-            load_file(folder / "checkpoints" / "step-00000018" / f"{name}.safetensors")
-            for folder in (whole.dir, stopped)
-        )
-        assert all(torch.equal(one[key], other[key]) for key in one)
-    for name in ("train/energy_evaluations", "loss"):
-        assert resumed.metrics[name] == whole.metrics[name]
-
-
-@pytest.mark.slow
-def test_compiled_kernels_take_the_steps_of_eager_ones():
-    """With inductor, its kernels called from C++, and losses of both orders."""
-    eager = step_of(TrainStep, [made.gap, made.denoising], **SAMPLED)
-    compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
-    assert_alike(eager, advance(eager), compiled, advance(compiled))
-    assert compiled.mode == "step"
-    assert compiled.plan.ways.whole._link is not None

@@ -6,13 +6,13 @@ import re
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment, Kernel, RunError, sample_chain
 from ebmcore.runner.api import prepare
 from support import HARD
+from support.runs import go, same, weights
 
 
 @pytest.fixture
@@ -20,18 +20,6 @@ def config(config):
     config["plugins"]["files"].append(str(HARD))
     config["monitors"] = []
     return config
-
-
-def go(config, **overrides):
-    return ebmcore.run(config, overrides, progress=False)
-
-
-def weights(run):
-    return load_file(next(run.dir.glob("checkpoints/*/weights.safetensors")))
-
-
-def same(one, other):
-    return all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize(

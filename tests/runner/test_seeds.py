@@ -1,11 +1,7 @@
 """`run --seeds`: real runs under a parent that holds what they have in common."""
 
-import json
 import re
-import signal
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,32 +11,9 @@ from typer.testing import CliRunner
 import ebmcore
 from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, RunError
-from ebmcore.runs.family import by_key, read_children
-from ebmcore.runs.status import read_account
-from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.train.rng import derive
 from support import FORKING, ROOT, servers
-
-
-def numbers(run_dir):
-    """Return a run's epoch and metrics at each step."""
-    found = {}
-    for text in (run_dir / "metrics.jsonl").read_text().splitlines():
-        line = json.loads(text)
-        del line["time"]
-        found.setdefault(line.pop("step"), {}).update(line)
-    return found
-
-
-def without_speed(found):
-    return {
-        step: {name: value for name, value in line.items() if "per_second" not in name}
-        for step, line in found.items()
-    }
-
-
-def facts(run_dir):
-    return json.loads((run_dir / "run.json").read_text())
+from support.runs import facts, numbers, without_speed
 
 
 @pytest.mark.slow
@@ -139,106 +112,6 @@ def test_the_command_line_reads_seeds_and_refuses_what_is_none(config):
     assert not Path("runs").exists()
 
 
-HELD = """
-import signal
-import time
-from pathlib import Path
-
-from ebmcore import loss
-
-@loss
-def held(energy, x, step):
-    # as long as there is a file `hold`, no run comes further, unless it is asked to end
-    interrupts = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    while step >= 10 and Path("hold").exists() and interrupts.number is None:
-        time.sleep(0.02)
-    return energy(x).mean()
-"""
-
-
-@pytest.fixture
-def held_group(config):
-    """Start `run --seeds 3,4` of runs that wait at step 10 to be stopped; return the process."""
-    started = []
-
-    def start():
-        Path("held.py").write_text(HELD)
-        Path("hold").touch()
-        config["plugins"]["files"].append("held.py")
-        config["loss"] = {"type": "held:held"}
-        config["train"] = {
-            "steps": 20, "batch_size": 20, "log_every": 5, "checkpoint_every": "5 steps",
-        }  # fmt: skip
-        Path("c.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--seeds", "3,4", "--json"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def begun(key):
-    """Say whether a child has written a checkpoint."""
-    for parent in Path("runs").glob("*/children"):
-        child = by_key(read_children(parent.parent)).get(key)
-        if child is not None and list(child.path.glob("checkpoints/step-*")):
-            return child
-    return None
-
-
-@pytest.mark.slow
-def test_a_group_that_was_interrupted_goes_on_to_the_same_end(held_group, config, forked):
-    process = held_group()
-    servers.wait_until(lambda: begun("seed-3"), seconds=240, what="a checkpoint")
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=240)
-    assert process.returncode == 130
-    found = json.loads(out)
-    parent = Path(found["run_dir"])
-    assert (found["status"], facts(parent)["status"]) == ("KILLED", "KILLED")
-    child = read_account(begun("seed-3").path)
-    assert (child.status, child.process_gone) == ("KILLED", False)  # it ended in order
-    assert not (parent / "metrics.jsonl").exists()
-
-    with pytest.raises(EbmError, match="resume_seeds goes on"):
-        ebmcore.resume(parent)
-    with pytest.raises(EbmError, match="If you trust them, add -p"):
-        ebmcore.resume_seeds(parent, launcher=forked, progress=False)
-    Path("hold").unlink()
-    files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
-    group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
-    assert (group.status, list(group.children)) == ("FINISHED", ["seed-3", "seed-4"])
-    assert group.children["seed-3"] == child.path  # it went on, rather than anew
-    assert [task.argv[3] for task in forked.tasks] == ["resume", "run"]
-    whole = ebmcore.run(config, progress=False)
-    assert without_speed(numbers(child.path)) == without_speed(numbers(whole.dir))
-    again = ebmcore.resume_seeds(parent, launcher=forked, progress=False)
-    assert again.metrics == group.metrics
-    assert len(forked.tasks) == 2
-
-
-@pytest.mark.slow
-def test_a_killed_group_waits_for_its_surviving_runs(held_group, forked):
-    process = held_group()
-    servers.wait_until(lambda: begun("seed-3"), seconds=240, what="a checkpoint")
-    process.kill()
-    process.wait()
-    child = begun("seed-3")
-    (parent,) = (p.parent for p in Path("runs").glob("*/children"))
-    assert read_account(parent).process_gone
-    outlived = read_account(child.path).status == "RUNNING"
-    Path("hold").unlink()
-    files = [str(parent / f"plugins/{name}.py") for name in ("parts", "held")]
-    group = ebmcore.resume_seeds(parent, plugins=files, launcher=forked, progress=False)
-    assert (group.status, len(group.children)) == ("FINISHED", 2)
-    assert outlived
-    assert [task.argv[3] for task in forked.tasks] == ["run"]  # seed-3 ended by itself
-
-
 @pytest.mark.slow
 def test_mlflow_has_one_parent_with_its_medians_and_its_runs(config, forked, store):
     config["tracking"] = {}
@@ -281,80 +154,6 @@ def test_two_runs_go_on_at_once_by_the_local_launcher(config, tmp_path):
     del config["sampler"], config["chains"], config["monitors"]
     group = ebmcore.run_seeds(config, 2, workers=2, progress=False)
     assert (group.status, len(group.children)) == ("FINISHED", 2)
-
-
-@pytest.fixture
-def group_of(config, monkeypatch):
-    """Make a parent of real runs, trained one after the other in this process."""
-
-    def make(seeds, **overrides):
-        with Parent.begin("seeds", config, tracking=None, seeds=[*seeds]) as parent:
-            for seed in seeds:
-                with monkeypatch.context() as patch:
-                    for name, value in parent.environment(f"seed-{seed}").items():
-                        patch.setenv(name, value)
-                    ebmcore.run(config, {"seed": seed, **overrides}, progress=False)
-            parent.update(members=[f"seed-{seed}" for seed in seeds])
-        return parent.path
-
-    return make
-
-
-def diff(*run_dirs):
-    asked = ["runs", "diff", *map(str, run_dirs)]
-    document = CliRunner().invoke(app, [*asked, "--json"])
-    return json.loads(document.stdout), CliRunner().invoke(app, asked)
-
-
-@pytest.mark.slow
-def test_diff_compares_two_groups_with_their_spread(config, group_of):
-    config["monitors"] = []
-    config["loss"] = {"type": "parts:size"}  # the weights' square, which falls with each step
-    del config["sampler"], config["chains"]
-    slow, alike, fast = (
-        group_of(range(4)),
-        group_of(range(10, 14)),
-        group_of(range(20, 24), **{"train.epochs": 8}),
-    )
-    found, shown = diff(slow, fast)
-    size = found["metrics"]["loss"]
-    values = {
-        run: [facts(a.path)["metrics"]["loss"] for a in read_children(run)] for run in (slow, fast)
-    }
-    assert max(values[fast]) < min(values[slow])  # or this test tests nothing
-    assert size["verdict"] == "differ"
-    assert size["p"] == pytest.approx(2 / 70)
-    assert size["a"]["median"] == statistics.median(values[slow])
-    assert (size["b"]["low"], size["b"]["high"]) == (min(values[fast]), max(values[fast]))
-    assert size["difference"] == pytest.approx(size["b"]["median"] - size["a"]["median"])
-    assert size["low"] < size["difference"] < size["high"] < 0
-    assert not any(name.startswith("train/") for name in found["metrics"])
-    assert "4 v 4 runs can give 0.0286 at least" in shown.stdout
-    found, _ = diff(slow, alike)
-    assert found["metrics"]["loss"]["verdict"] == "not seen to differ"
-    assert found["metrics"]["loss"]["low"] < 0 < found["metrics"]["loss"]["high"]
-
-    few = group_of(range(30, 33), **{"train.epochs": 8})
-    found, shown = diff(slow, few)
-    assert found["metrics"]["loss"]["least_p"] == pytest.approx(2 / 35)
-    assert found["metrics"]["loss"]["verdict"] == "too few to tell"
-    assert "too few for any p < 0.05: 4 v 4 are enough" in shown.stdout
-
-    inside = sorted(read_children(slow), key=lambda a: facts(a.path)["metrics"]["loss"])[1]
-    found, shown = diff(inside.path, slow)
-    assert found["metrics"]["loss"]["where"] == "within"
-    assert found["metrics"]["loss"]["single"] == "A"
-    assert "outside the range of 4 in 40% of cases" in shown.stdout
-    found, _ = diff(slow, read_children(fast)[0].path)
-    assert found["metrics"]["loss"]["where"] == "below all"
-
-
-def test_a_group_of_which_nothing_has_finished_has_no_spread(config):
-    with Parent.begin("seeds", config, tracking=None, seeds=[3, 4]) as parent:
-        pass
-    done = CliRunner().invoke(app, ["runs", "diff", str(parent.path), str(parent.path)])
-    assert done.exit_code == 2
-    assert "none of its runs has finished" in done.stderr
 
 
 @pytest.mark.slow

@@ -25,16 +25,6 @@ SPECIAL = {
 }
 
 
-@pytest.fixture
-def outside(tmp_path):
-    """Files of the user's own, to which links lead."""
-    folder = tmp_path / "outside"
-    (folder / "inner").mkdir(parents=True)
-    for name in ("file", "inner/step-00000012.png", "inner/seed-0.txt", "inner/run.json"):
-        (folder / name).write_text("mine\n")
-    return folder
-
-
 KINDS = {"a file": "file", "a folder": "inner", "nothing": "none"}
 
 

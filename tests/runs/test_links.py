@@ -20,26 +20,6 @@ from support import planted
 LINK = "is a link to another place"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, make_config):
-    return planted.make_run(make_config(), tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def files(config):
-    return config["plugins"]["files"]
-
-
-@pytest.fixture
-def outside(tmp_path):
-    """Files of the user's own, to which links lead."""
-    folder = tmp_path / "outside"
-    (folder / "inner").mkdir(parents=True)
-    for name in ("file", "inner/step-00000012.png", "inner/seed-0.txt", "inner/run.json"):
-        (folder / name).write_text("mine\n")
-    return folder
-
-
 KINDS = {"a file": "file", "a folder": "inner", "nothing": "none"}
 
 

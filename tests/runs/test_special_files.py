@@ -29,19 +29,9 @@ READ = ("run.json", "config.yaml", "metrics.jsonl", "events.jsonl", "log.txt", "
 CHECKPOINT = ("manifest.json", "state.json", "weights.safetensors", "ema.safetensors")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, make_config):
-    return planted.make_run(make_config(), tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
 def run_dir(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "runs" / "theirs"))
-
-
-@pytest.fixture
-def files(config):
-    return config["plugins"]["files"]
 
 
 def each_way(run_dir, files, name):

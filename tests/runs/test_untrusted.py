@@ -17,6 +17,7 @@ import ebmcore
 from ebmcore import EbmError
 from ebmcore.runs.status import read_account
 from support import servers
+from support.runs import change
 
 OWNED = "import pathlib; pathlib.Path('owned').touch()"
 
@@ -42,15 +43,6 @@ def made(tmp_path_factory, make_config):
 @pytest.fixture
 def run_dir(made, tmp_path):
     return Path(shutil.copytree(made, tmp_path / "theirs"))
-
-
-@pytest.fixture
-def files(config):
-    return config["plugins"]["files"]
-
-
-def change(file, **fields):
-    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
 
 
 def sign(run_dir):

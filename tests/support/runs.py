@@ -76,3 +76,20 @@ def cut(run, step):
             shutil.rmtree(place)
     change(folder / "run.json", status="RUNNING", pid=0)
     return folder
+
+
+def numbers(run_dir):
+    """Return a run's epoch and metrics at each step."""
+    found = {}
+    for text in (run_dir / "metrics.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        del line["time"]
+        found.setdefault(line.pop("step"), {}).update(line)
+    return found
+
+
+def without_speed(found):
+    return {
+        step: {name: value for name, value in line.items() if "per_second" not in name}
+        for step, line in found.items()
+    }

@@ -15,11 +15,6 @@ from support import PARTS, sweeping
 
 
 @pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
-@pytest.fixture
 def command():
     commands = sweeping.Commands()
     yield commands.start

@@ -16,11 +16,6 @@ from ebmcore.sweep.study import begin_study
 from support import sweeping
 
 
-@pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
 @pytest.mark.parametrize("kind", ["base", "space"])
 def test_a_server_that_the_database_alone_names_hears_nothing(base, kind, deaf_server):
     _, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}))

@@ -35,11 +35,6 @@ SAMPLERS = [
 ]
 
 
-@pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
 def spoil(url, rng):
     """Change all that samplers and pruners keep in a study."""
     with closing(sqlite3.connect(file_of(url))) as database, database:

@@ -22,11 +22,6 @@ PAGE = 4096
 
 
 @pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
-@pytest.fixture
 def begun(base, tmp_path):
     """Begin a sweep with a trial that has ended; return its url and its file."""
     study, url = sweeping.begin(sweeping.write(base, budget={"trials": 2}))

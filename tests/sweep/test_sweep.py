@@ -24,11 +24,6 @@ from ebmcore.sweep.tally import give_back, is_surplus, tally
 from support import PARTS, sweeping
 
 
-@pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
 def test_trials_are_runs_of_their_values(base):
     choices = ["bowl", {"type": "bowl", "width": 3.0}]
     space = {"optimizer.lr": sweeping.RATES, "energy": {"type": "categorical", "choices": choices}}

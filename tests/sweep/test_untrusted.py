@@ -36,11 +36,6 @@ def stranger(monkeypatch, tmp_path):
     return become
 
 
-@pytest.fixture
-def base(config):
-    return sweeping.plain(config)
-
-
 DOORS = [
     ("cma", {}, door, kind)
     for door in ("join", "join a stranger's", "go on")

@@ -16,14 +16,10 @@ from ebmcore.sampling import Sampler, as_kernel
 from ebmcore.train import memory
 from ebmcore.train.threads import processors
 from support import PARTS
+from support.runs import go
 
 SKIPS = str(support.SKIPS)
 ABSURD = [2**31, 2**63, 2**64, 10**30]
-
-
-def go(config, **overrides):
-    given = {key.replace("__", "."): value for key, value in overrides.items()}
-    return ebmcore.run(config, given, progress=False)
 
 
 @pytest.fixture

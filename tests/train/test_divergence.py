@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 import ebmcore
 from ebmcore import RunError
 from support import HARD, SKIPS
+from support.runs import go
 
 
 @pytest.fixture
@@ -24,10 +25,6 @@ def config(config):
         "checkpoint_every": "5 steps",
     }
     return config
-
-
-def go(config, **overrides):
-    return ebmcore.run(config, overrides, progress=False)
 
 
 def fails(config, match, **overrides):

@@ -12,6 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 import ebmcore
+from support.runs import facts
 
 pytestmark = pytest.mark.slow
 
@@ -60,10 +61,6 @@ def wait_for(there, process, seconds=90):
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     assert there()
-
-
-def facts(folder):
-    return json.loads((folder / "run.json").read_text())
 
 
 def has_mlflow_run(folder):
