@@ -167,3 +167,20 @@ def test_every_part_of_ours_describes_itself_and_its_keys():
         assert len(found["doc"].splitlines()) >= 3, component.full_name
         for key in found["keys"]:
             assert key["description"], f"{component.full_name}: {key['name']}"
+
+
+def test_tests_lie_in_rooms_and_stay_small():
+    files = list((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 90
+    rooms = {room.name.removesuffix(".py") for room in (ROOT / "ebmcore").iterdir()}
+    for file in files:
+        text, room = file.read_text(), file.relative_to(ROOT / "tests").parts[0]
+        assert file.name in ("conftest.py", "record_bits.py") or room in {
+            *rooms,
+            "support",
+            "whole",
+        }
+        assert len(text.splitlines()) < 300, file
+        assert len(list(file.parent.glob("*.py"))) <= 15, file.parent
+        for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE):
+            assert len(name) < 60, f"{file}: {name}"

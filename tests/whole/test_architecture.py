@@ -6,9 +6,8 @@ docs/architecture.md draws it. Imports under `TYPE_CHECKING` and inside function
 import ast
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from support import ROOT
 
 # a room may import from its own row and from the rows above it
 ORDER = (
