@@ -7,9 +7,7 @@ from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
-from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
-from ebmcore.config.signature import component_parameters, describe
 from ebmcore.config.source import (
     Source,
     apply_overrides,
@@ -18,6 +16,8 @@ from ebmcore.config.source import (
     read_config,
 )
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
+from ebmcore.config.values.names import type_name
+from ebmcore.config.values.signature import component_parameters, describe
 
 __all__ = [
     "Cadence",

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ebmcore.config.model import Node
-from ebmcore.config.signature import asked_for, is_part, positional
+from ebmcore.config.values.signature import asked_for, is_part, positional
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.errors import (
     ConfigError,

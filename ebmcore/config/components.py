@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from ebmcore.config.core_keys import clashes, reserved, wrong_options
 from ebmcore.config.model import Node
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.schema import check
-from ebmcore.config.signature import REQUIRED, Parameter, component_parameters
 from ebmcore.config.source import Source
 from ebmcore.config.torch_optim import find_lr_scheduler, find_optimizer, torch_parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import REQUIRED, Parameter, component_parameters
 from ebmcore.errors import PluginError, Problem
 from ebmcore.plugins import Component, Host
 

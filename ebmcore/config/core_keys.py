@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from ebmcore.config.cadence import Cadence
-from ebmcore.config.schema import Check
-from ebmcore.config.signature import Parameter, component_parameters
+from ebmcore.config.values.models import Check
+from ebmcore.config.values.signature import Parameter, component_parameters
 from ebmcore.types import PositiveInt
 
 

@@ -8,9 +8,15 @@ from ebmcore.config import torch_optim as catalog
 from ebmcore.config.components import PARTS
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
+from ebmcore.config.values.names import json_schema
+from ebmcore.config.values.signature import (
+    REQUIRED,
+    Parameter,
+    component_parameters,
+    describe,
+    parameters,
+)
 from ebmcore.errors import PluginError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Component, Host

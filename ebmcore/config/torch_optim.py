@@ -7,7 +7,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from ebmcore.config.signature import Parameter, parameters
+from ebmcore.config.values.signature import Parameter, parameters
 from ebmcore.errors import PluginError
 
 # they need a closure, a metric, a function or other schedulers, none of which a config can hold

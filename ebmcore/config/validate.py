@@ -9,10 +9,10 @@ from typing import Any
 from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
-from ebmcore.config.schema import check
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.config.source import Source
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.errors import ConfigError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Host, Selection

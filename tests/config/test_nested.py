@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from ebmcore import PositiveFloat
 from ebmcore.config import nested
-from ebmcore.config.schema import check, json_schema
-from ebmcore.config.signature import Parameter, component_parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.names import json_schema
+from ebmcore.config.values.signature import Parameter, component_parameters
 
 
 class Inner(BaseModel):

@@ -15,8 +15,15 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from ebmcore import PositiveFloat, Probability
-from ebmcore.config.schema import check, json_schema, type_name
-from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.names import json_schema, type_name
+from ebmcore.config.values.signature import (
+    REQUIRED,
+    Parameter,
+    component_parameters,
+    describe,
+    parameters,
+)
 
 if TYPE_CHECKING:
     from torch import Generator

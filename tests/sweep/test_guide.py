@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from ebmcore.config.signature import parameters
+from ebmcore.config.values.signature import parameters
 from ebmcore.sweep import check_sweep
 from ebmcore.sweep.definition import Keys
 from ebmcore.sweep.space import RANGES
