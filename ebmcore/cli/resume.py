@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.groups import Launchers, Workers, refuse_without_seeds
-from ebmcore.cli.hand_over import hand_over
+from ebmcore.cli.groups import Launchers, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Versions, answering
 from ebmcore.cli.run import show_run
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.groups import Launchers, Seeds, Workers, refuse_without_seeds
-from ebmcore.cli.hand_over import hand_over
+from ebmcore.cli.groups import Launchers, Seeds, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import (
     Answer,
     AsJson,

@@ -1,6 +1,6 @@
 """A host holds the plugins that were loaded and the components that they offer.
 
-There is no global registry: two hosts in one process don't meet.
+There is no global registry: two hosts in one process are independent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ebmcore.plugins.suggestions import KNOWN
 
 
 class Component(NamedTuple):
-    """One implementation of one kind; what it is made of is imported by `load`, not before."""
+    """One implementation of one kind; `load` imports its class or function, nothing does before."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Component(NamedTuple):
 
     @property
     def full_name(self) -> str:
-        """The name that is never ambiguous."""
+        """The unambiguous name, `plugin:name`."""
         return f"{self.plugin.name}:{self.name}"
 
     def load(self) -> Any:
@@ -49,7 +49,7 @@ class Component(NamedTuple):
                 value = getattr(value, part)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # an import that exits is the plugin's failure, too
+        except BaseException as error:  # an import that exits is a failure of the plugin, too
             raise PluginError(
                 f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
                 f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
@@ -59,7 +59,7 @@ class Component(NamedTuple):
 
 
 class Host:
-    """The plugins of one process, or of one run, and what they offer."""
+    """The plugins of one process, or of one run, and their components."""
 
     def __init__(self, plugins: Iterable[Loaded]) -> None:
         self.plugins: tuple[Loaded, ...] = ()
@@ -93,7 +93,7 @@ class Host:
             if self.hooks.is_registered(plugin.module):
                 self.hooks.unregister(plugin.module)
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
-            if isinstance(error, PluginError):  # what was returned is refused
+            if isinstance(error, PluginError):  # the host refuses a hook's result
                 reason = str(error)
             return plugin.failed(Status.INVALID, reason)
         for component in components:
@@ -101,9 +101,9 @@ class Host:
         return plugin
 
     def _offers(self, plugin: Loaded) -> list[Component]:
-        """List what the plugin's hooks return and what its module marks with a decorator.
+        """List the components that a plugin's hooks return or its module marks with a decorator.
 
-        Raises PluginError when a name is no good, or stands for two parts.
+        Raises PluginError when a name is invalid, or names two components.
         """
         assert plugin.module is not None
         found: dict[tuple[str, str], Component] = {}
@@ -145,7 +145,7 @@ class Host:
     def find(self, kind: str, name: str) -> Component:
         """Return the component of this name, short or `plugin:name`.
 
-        Raises PluginError that says what is near, what failed to load, and what to install.
+        Raises PluginError with near misses, plugins that failed, and the package to install.
         """
         fits = [c for c in self._components[kind] if name in (c.name, c.full_name)]
         if len(fits) == 1:
@@ -181,9 +181,9 @@ class Host:
         return reasons
 
     def check(self, selection: Selection, *, strict: bool = False) -> None:
-        """Raise PluginError when a plugin or a file that was asked for by name didn't load.
+        """Raise PluginError when a plugin or a file that the user named didn't load.
 
-        When strict, any plugin's failure is one; what was left out on purpose is none.
+        When strict, any plugin's failure counts; a plugin left out on purpose never does.
         """
         if strict:
             _raise_failed([p for p in self.plugins if p.is_failure])

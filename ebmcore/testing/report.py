@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from ebmcore.config import component_parameters
-from ebmcore.config.signature import REQUIRED
+from ebmcore.config.values.signature import REQUIRED
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.plugins import Component, Host
 from ebmcore.testing.chains import ChainsSuite

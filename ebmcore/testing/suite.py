@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ebmcore.config import Node, build, component_parameters
-from ebmcore.config.schema import check as check_values
+from ebmcore.config.values.check import check as check_values
 from ebmcore.data.load import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host

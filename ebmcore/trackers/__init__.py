@@ -1,4 +1,4 @@
-"""What follows a run directory and sends elsewhere what it holds; no run waits for it.
+"""Trackers: they follow a run directory and show it elsewhere; no run waits for them.
 
 The names below are for plugins that record runs of their own.
 """

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.groups import is_group
-from ebmcore.cli.hand_over import hand_over
+from ebmcore.cli.groups import hand_over, is_group
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.errors import EbmError
 
