@@ -6,7 +6,6 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-import ebmcore_sweep
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
