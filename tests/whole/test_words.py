@@ -18,6 +18,7 @@ HELD = [
     "ebmcore/runs/**/*.py",
     "ebmcore/terminal/**/*.py",
     "ebmcore/trackers/**/*.py",
+    "plugins/ebmcore-sweep/ebmcore_sweep/**/*.py",
 ]
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

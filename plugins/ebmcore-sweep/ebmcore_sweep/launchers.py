@@ -1,4 +1,4 @@
-"""The launcher of a group: made of its name, held to this machine, recorded, and found again."""
+"""The launcher of a group: built from its name, checked, recorded, and read back on resume."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_WORKERS = 16  # processes of the local launcher on one processor, each of 
 
 
 def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
-    """Make a launcher of its name, or of a mapping with its `type` and keys.
+    """Build a launcher from its name, or from a mapping with its `type` and keys.
 
     Raises EbmError when there is none of that name, a key is wrong, or it can't be made.
     """
@@ -32,7 +32,7 @@ def open_launcher(host: Host, options: str | Mapping[str, Any]) -> Launcher:
 
 
 def as_launcher(host: Host, launcher: str | Mapping[str, Any] | Launcher) -> Launcher:
-    """Return the object, or make it of its name or its mapping."""
+    """Return the object, or build it from its name or its mapping."""
     return open_launcher(host, launcher) if isinstance(launcher, (str, Mapping)) else launcher
 
 
@@ -89,7 +89,7 @@ def _text(launcher: str | Mapping[str, Any]) -> str:
 
 
 def shared_threads(launcher: str | Mapping[str, Any] | Launcher, workers: int) -> dict[str, str]:
-    """Return the variables with which runs that share this machine's cores share them evenly."""
+    """Return the variables that divide this machine's cores evenly among its runs."""
     if not is_local(launcher) or workers == 1 or "OMP_NUM_THREADS" in os.environ:
         return {}
     return {"OMP_NUM_THREADS": str(max(1, processors() // workers))}

@@ -14,7 +14,7 @@ _POLL = 0.02  # seconds between two looks at processes that are to end
 
 
 class LocalJob:
-    """One process, and whatever it starts in its group."""
+    """One process, and the processes that it starts in its group."""
 
     def __init__(self, process: subprocess.Popen[bytes], grace: float) -> None:
         self.process = process

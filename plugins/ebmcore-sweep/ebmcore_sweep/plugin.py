@@ -1,4 +1,4 @@
-"""What this distribution offers."""
+"""The launcher and the commands of this distribution."""
 
 from ebmcore import hookimpl
 

@@ -1,4 +1,4 @@
-"""A pool of command lines: started through a launcher, so many at once, until all have ended."""
+"""A pool of tasks: a launcher runs so many at once until all have ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from ebmcore import EbmError, Job, Launcher, Task, open_log
 from ebmcore.train import Interrupts
 
-_LOOK = 0.1  # seconds between two looks at the jobs
+_LOOK = 0.1  # seconds between two polls of the jobs
 
 
 def run_tasks(
@@ -25,8 +25,9 @@ def run_tasks(
 ) -> None:
     """Run the tasks in order, `workers` at once; after a signal stop them and wait for their end.
 
-    `started` hears a task's key; `ended` that and the exit code, None when it couldn't be started;
-    `looked` is called after each look at the jobs. Raises KeyboardInterrupt at a second Ctrl-C.
+    It calls `started` with a task's key, `ended` with the key and the exit code (None when the task
+    couldn't start), and `looked` after each poll of the jobs. Raises KeyboardInterrupt at a second
+    Ctrl-C.
     """
     waiting = deque(tasks.items())
     jobs: dict[str, Job] = {}

@@ -1,1 +1,1 @@
-"""The commands `ebmcore seeds` and `ebmcore sweep`."""
+"""The commands `ebmcore seeds`, `ebmcore sweep` and `ebmcore runs compare`."""

@@ -26,7 +26,7 @@ def command(
 
 
 def show_groups(found: dict[str, dict[str, Any]]) -> None:
-    """Print a comparison, and what its words rest on."""
+    """Print a comparison, and the tests that its verdicts rest on."""
     if not found:
         out("they have no metric in common")
     elif all("p" in row for row in found.values()):

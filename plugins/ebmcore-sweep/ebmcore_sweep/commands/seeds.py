@@ -1,4 +1,4 @@
-"""`ebmcore seeds`: train a config with several seeds, and say what the runs have in common."""
+"""`ebmcore seeds`: train a config with several seeds and report medians and intervals."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def parse_seeds(text: str | None) -> int | list[int]:
 
 
 def show_group(group: Group) -> None:
-    """Print the medians with their intervals, which runs there are, and where all of it is."""
+    """Print the medians with their intervals, the runs that failed, and the directory."""
     from ebmcore.trackers import pictures
 
     spreads = group.spreads()

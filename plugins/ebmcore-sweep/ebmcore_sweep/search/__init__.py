@@ -1,1 +1,1 @@
-"""A search: which trials of a config there are, who trains them, and which is the best."""
+"""A sweep: its file, its search space, its workers, and its report."""

@@ -1,4 +1,4 @@
-"""The doors of a sweep: to begin or go on with one, and to help one that somebody has begun."""
+"""The public functions of a sweep: check it, run or resume it, join it as a worker."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _BEGINS = 120.0  # seconds that another process may take to begin the same sweep
 
 
 class Swept(NamedTuple):
-    """How a sweep stands when its command ends."""
+    """The state of a sweep when its command ends."""
 
     sweep: Sweep
     found: Tally
@@ -100,7 +100,7 @@ class Swept(NamedTuple):
         return columns(self.sweep), rows(self.sweep, self.found)
 
     def lines(self) -> list[str]:
-        """Return what is said below the table."""
+        """Return the lines below the table."""
         lines = [*failures(self.found), headline(self.sweep, self.found)]
         if best_trial(self.sweep, self.found) is not None:
             lines.append(f"best config: {self.parent / BEST}")
@@ -108,7 +108,7 @@ class Swept(NamedTuple):
 
 
 class CheckedSweep(NamedTuple):
-    """A sweep that was held against everything, and what it was held against."""
+    """A checked sweep, with the base and the launcher that it was checked against."""
 
     sweep: Sweep
     prepared: Prepared
@@ -160,7 +160,7 @@ def run_sweep(
     runs_dir: str | Path | None = None,
     say: Callable[[str], None],
 ) -> Swept:
-    """Begin a sweep, or go on with it where it was left, and see it to its end.
+    """Begin a sweep, or resume it, and run it to its end.
 
     Raises EbmError before anything is started when its study was begun with another question, and
     when workers die in vain; after a signal it returns, and the same call goes on.
@@ -234,7 +234,7 @@ def make_worker(
     runs_dir: str | Path | None = None,
     say: Callable[[str], None],
 ) -> Worker:
-    """Read all that a worker of `join_sweep` needs, and hold it against what is here.
+    """Read all that a worker of `join_sweep` needs, and check it against this installation.
 
     Nothing is written or started. Raises EbmError as `join_sweep` does.
     """
@@ -291,7 +291,7 @@ def _folders(facts: Facts, runs_dir: str | Path | None) -> tuple[str | Path | No
 
 @contextlib.contextmanager
 def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
-    """Let nobody else begin this sweep from this folder meanwhile. Raises EbmError."""
+    """Keep other processes from beginning this sweep in this folder. Raises EbmError."""
     slug = "".join(c if c.isalnum() or c in "-." else "-" for c in name)[:100]
     lock = FileLock(folder / f".{slug}.sweep.lock", timeout=_BEGINS)
     try:
@@ -302,7 +302,7 @@ def _one_at_a_time(folder: Path, name: str) -> Iterator[None]:
 
 
 def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Parent:
-    """Begin the parent run, or take up the one that the study names, if it is this user's."""
+    """Begin the parent run, or resume the one that the study names, if it is this user's."""
     tracking = prepared.config.tracking
     if ATTRIBUTE in study.user_attrs:
         facts = known_sweep(study)[1]

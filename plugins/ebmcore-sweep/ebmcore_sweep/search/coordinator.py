@@ -1,4 +1,4 @@
-"""The one who begins a sweep: starts workers, replaces those that die, waits for the last trial."""
+"""The coordinator of a sweep: it starts workers, replaces dead ones, waits for the last trial."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Started(NamedTuple):
 
 
 class Coordinator:
-    """Has so many workers at work until the budget is used up and no trial runs."""
+    """Keeps so many workers running until the budget is used up and no trial runs."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Coordinator:
         self.ended: set[int] = set()  # trials that were told of
 
     def run(self) -> Tally:
-        """Wait until the sweep is done, or a signal comes; return how the trials stand.
+        """Wait until the sweep is done, or a signal comes; return the tally of its trials.
 
         Raises EbmError when one worker after the other dies before it has ended a trial.
         """
@@ -122,7 +122,7 @@ class Coordinator:
         self.live.append(Started(name, job, log))
 
     def _reap(self) -> None:
-        """Take note of workers that ended; a trial that one leaves behind is tried again."""
+        """Poll the workers; queue the trials of those that died."""
         for worker in list(self.live):
             code = worker.job.poll()
             if code is None:
@@ -140,7 +140,7 @@ class Coordinator:
                 )
 
     def _give_back(self, worker: Started) -> str:
-        """Queue what a worker that is gone was at; say which trial it was."""
+        """Queue the trial of a dead worker again; return its number."""
         text = ""
         for trial in tally(self.study).running:
             if str(trial.user_attrs.get(WORKER, "")).startswith(f"{worker.name}@"):
@@ -149,14 +149,14 @@ class Coordinator:
         return text
 
     def _give_back_lost(self, found: Tally) -> None:
-        """Queue what workers of this machine were at that died with the one who began them."""
+        """Queue the trials of this machine's workers that died with their coordinator."""
         for trial in found.running:
             host, _, pid = str(trial.user_attrs.get(WORKER, "")).rpartition("@")[2].rpartition(":")
             if host == socket.gethostname() and _is_pid(pid) and not _lives(int(pid)):
                 give_back(self.study, trial.number, retries=self.sweep.keys.retries)
 
     def _fail_stale(self) -> None:
-        """Find trials of joined workers that gave no sign of life, as each worker does, too."""
+        """Fail the trials whose workers stopped their heartbeat, as each worker does, too."""
         import optuna
 
         with quiet():
@@ -169,7 +169,7 @@ class Coordinator:
             give_back(self.study, trial.number, retries=self.sweep.keys.retries)
 
     def _tell(self, found: Tally) -> None:
-        """Tell of the trials that ended since the last time."""
+        """Print the trials that ended since the last call."""
         for trial in found.ended:
             if trial.number in self.ended:
                 continue
@@ -183,7 +183,7 @@ class Coordinator:
             self.say(f"trial {trial.number} {trial.state.name}{value} ({count})")
 
     def _stop(self) -> None:
-        """Stop the workers, and queue what they could not put back themselves."""
+        """Stop the workers, and queue the trials that they could not queue themselves."""
         for worker in self.live:
             worker.job.stop()
         self.launcher.close()

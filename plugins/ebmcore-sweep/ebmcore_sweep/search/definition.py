@@ -1,4 +1,4 @@
-"""The file of a sweep: read, and held against its keys, before anything is imported or started."""
+"""The file of a sweep, read and validated before anything is imported or started."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIXED = ("plugins", "tracking", "name")  # sections of a config that no trial v
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What a trial is judged by.
+    """The metric that judges a trial, and its direction.
 
     Args:
         metric: The name of a metric; a trial's value is the last one that its run recorded.
@@ -32,7 +32,7 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """When a sweep has done enough; give one or both, and the first to be used up ends it.
+    """The limits of a sweep; give one or both, the first to be reached ends it.
 
     Args:
         trials: How many trials there are in all, those that fail or are pruned among them.
@@ -54,7 +54,7 @@ class Keys:
     Args:
         base: The config that trials vary: a file, relative to this one, or the config itself.
         space: Dotted keys of the config, each with a range or a list of choices.
-        objective: What a trial is judged by.
+        objective: The metric that judges a trial, and its direction.
         budget: When the sweep has done enough.
         name: The sweep's and its study's name; by default the file's.
         sampler: A class of optuna.samplers, or a mapping with its name as `type` and its options.
@@ -85,7 +85,7 @@ class Keys:
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A sweep's file without a fault of its own; nothing is known yet of what its names mean."""
+    """A valid file of a sweep; the components that it names are not looked up yet."""
 
     source: Source
     keys: Keys
@@ -100,7 +100,7 @@ class Sweep:
     launcher: dict[str, Any] = field(default_factory=lambda: {"type": "local"})
 
     def definition(self) -> dict[str, Any]:
-        """Return what a worker needs to know, in the file's own form with the base inside it.
+        """Return the definition for workers, in the file's form with the base inside it.
 
         It stands in the storage: passwords are masked, and where the workers run is left out.
         """
@@ -175,7 +175,7 @@ def _base(source: Source, given: str | dict[str, Any]) -> Source:
 
 
 def _without_files(base: Source) -> tuple[Source, tuple[str, ...]]:
-    """Take the local plugin files out of a base, since who joins a sweep names them himself."""
+    """Take the local plugin files out of a base: a worker that joins names its own."""
     plugins = base.tree.get("plugins")
     if not isinstance(plugins, dict) or "files" not in plugins:
         return base, ()
@@ -190,7 +190,7 @@ def _without_files(base: Source) -> tuple[Source, tuple[str, ...]]:
 def _section(
     source: Source, cls: type[Any], given: dict[str, Any], path: str, problems: list[Problem]
 ) -> Any:
-    """Read a section; what is wrong with it is added to the problems."""
+    """Read a section, and add its faults to the problems."""
     checked = check(parameters(cls), given)
     problems += [source.problem(f"{path}.{place}", text) for place, text in checked.faults]
     if checked.faults:

@@ -1,4 +1,4 @@
-"""What a sweep leaves in its parent run: a table, the best config, pictures, its metrics."""
+"""The report of a sweep in its parent run: a table, the best config, figures, metrics."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _text(value: Any) -> str:
 
 
 def failures(found: Tally) -> list[str]:
-    """Say of each trial that failed why it did, in so many letters at most."""
+    """Return why each failed trial failed, in so many letters at most."""
     whys = [(t.number, t.user_attrs.get(ERROR, _LOST)) for t in found.failed]
     return [f"trial {number}: {why[:_TEXT]}{'…' * (len(why) > _TEXT)}" for number, why in whys]
 
@@ -123,7 +123,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _plain(line: str) -> str:
-    """Return a line without what a terminal would obey; names and reasons come of the storage."""
+    """Return a line without control characters; names and reasons come from the storage."""
     return "".join(c if c.isprintable() else " " for c in line)
 
 
@@ -141,7 +141,7 @@ def _write_metrics(parent: Parent, sweep: Sweep, found: Tally) -> None:
 
 
 def _pictures(study: Study, metric: str, complete: int) -> dict[str, Callable[[], Figure]]:
-    """Return what draws Optuna's pictures; importance takes two trials that can be compared."""
+    """Return the functions that draw Optuna's figures; importance takes two comparable trials."""
     import matplotlib as mpl
 
     mpl.use("agg")  # nobody looks on

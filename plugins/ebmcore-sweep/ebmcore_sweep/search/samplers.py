@@ -1,4 +1,4 @@
-"""Optuna, where there is one: its samplers and pruners by its own names, and its warnings aside."""
+"""Optuna's samplers and pruners, found by their names and built from their options."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SAME_SEED = {"QMCSampler"}  # whose workers share one sequence
 
 
 def need_optuna() -> None:
-    """Raise EbmError that names the command which installs Optuna, when it isn't there."""
+    """Raise EbmError, with the command that installs Optuna, if Optuna can't be imported."""
     try:
         import optuna
     except ImportError as error:
@@ -48,7 +48,7 @@ def need_optuna() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to ourselves that Optuna calls parts of its interface experimental."""
+    """Silence Optuna's warnings that parts of its interface are experimental."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -92,7 +92,7 @@ def options_of(target: type[Any]) -> tuple[Parameter, ...]:
 
 
 def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
-    """Say what is wrong with the sampler or the pruner that a sweep names."""
+    """Yield the faults of the sampler or the pruner that a sweep names."""
     given = getattr(sweep, kind)
     if given is None:
         return
@@ -115,7 +115,7 @@ def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
 
 
 def _too_large(sweep: Sweep, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Say which numbers would keep Optuna busy, or fill the memory, before the first trial."""
+    """Yield the numbers that would make Optuna spin, or fill the memory, before the first trial."""
     for key, value in options.items():
         if isinstance(value, int) and abs(value) > _MOST and key != "seed":
             yield key, f"should be at most {_MOST}; got {value!r:.40}"
@@ -134,7 +134,7 @@ def _grid(axes: Any) -> int:
 
 
 def make_sampler(given: Mapping[str, Any], worker: str) -> BaseSampler:
-    """Make a worker's sampler; a seed is varied by worker, lest all of them try the same."""
+    """Make a worker's sampler; no two workers get one seed, so that they try other values."""
     target = find("sampler", given["type"])
     seed = given.get("seed")
     if "seed" not in inspect.signature(target).parameters:

@@ -1,4 +1,4 @@
-"""A study's trials: which of them count, whether another may begin, and one that is tried again."""
+"""The trials of a study: which count, how many may still begin, which are retried."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ class Tally(NamedTuple):
 
     @property
     def ended(self) -> tuple[FrozenTrial, ...]:
-        """Those that are complete, pruned or failed."""
+        """Trials that are complete, pruned or failed."""
         return tuple(t for t in self.trials if t.state.is_finished())
 
     @property
     def complete(self) -> tuple[FrozenTrial, ...]:
-        """Those that have a value."""
+        """Trials that have a value."""
         return self._in("COMPLETE")
 
     @property
     def pruned(self) -> tuple[FrozenTrial, ...]:
-        """Those that were not worth their end."""
+        """Trials that the pruner ended early."""
         return self._in("PRUNED")
 
     @property
     def failed(self) -> tuple[FrozenTrial, ...]:
-        """Those whose run failed, or whose workers all died."""
+        """Trials whose run failed, or whose workers all died."""
         return self._in("FAIL")
 
     @property
     def running(self) -> tuple[FrozenTrial, ...]:
-        """Those that a worker is at."""
+        """Trials that are being trained."""
         return self._in("RUNNING")
 
     def to_begin(self, budget: Budget) -> int:

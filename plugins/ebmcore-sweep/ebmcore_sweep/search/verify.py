@@ -1,4 +1,4 @@
-"""A sweep held against the installed plugins and Optuna, before anything is written or started."""
+"""Checks of a sweep against the installed plugins and Optuna, before anything is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FIRST = ("loss", "train")  # of the names of metrics that are the core's own
 
 
 def verify(sweep: Sweep, plugins: Sequence[str] = (), *, strict_plugins: bool = False) -> Prepared:
-    """Hold all of a sweep against what is installed; return the base with the first values.
+    """Check all of a sweep against this installation; return the base with the first values.
 
     The base is validated with the values at each end of each range, one range at a time. Raises
     ConfigError with every problem that was found, PluginError when a plugin didn't load.
@@ -32,7 +32,7 @@ def verify(sweep: Sweep, plugins: Sequence[str] = (), *, strict_plugins: bool = 
 
 
 def optuna_faults(sweep: Sweep) -> list[Problem]:
-    """Say what Optuna does not take: the sampler, the pruner, a range."""
+    """Return the sampler, pruner and ranges that Optuna refuses, as problems."""
     problems = [p for kind in ("sampler", "pruner") for p in faults(sweep, kind)]
     for key, range_ in sweep.space.ranges.items():
         try:
@@ -68,7 +68,7 @@ def _first(sweep: Sweep, plugins: Sequence[str], strict_plugins: bool) -> Prepar
 
 
 def _placed(sweep: Sweep, values: dict[str, Any], problem: Problem) -> Problem:
-    """Say where in the sweep's file a problem comes from, when it isn't the base's own."""
+    """Point a problem at its place in the sweep's file, if it isn't the base's own."""
     if problem.where != "override":
         return problem
     path = problem.path
@@ -84,7 +84,7 @@ def _told(problem: Problem, key: str, values: dict[str, Any]) -> str:
 
 
 def _ends(sweep: Sweep, host: Host) -> list[Problem]:
-    """Find the ends of ranges that the config doesn't take."""
+    """Return the ends of ranges that the config refuses."""
     found: dict[str, Problem] = {}
     for key, values in sweep.space.examples():
         try:
@@ -110,7 +110,7 @@ def _objective(sweep: Sweep, prepared: Prepared) -> list[Problem]:
 
 
 def launcher_node(sweep: Sweep, given: dict[str, Any], host: Host) -> Node:
-    """Hold a launcher's name and options against what there is. Raises ConfigError."""
+    """Check a launcher's name and options. Raises ConfigError."""
     return read_node(sweep.source._replace(tree={"launcher": given}), host, "launcher")
 
 

@@ -52,7 +52,7 @@ class NoValueError(EbmError):
 
 
 class Listening:
-    """Tells Optuna of a run while it goes on, and ends it when Optuna says so."""
+    """Reports a run to Optuna while it trains, and ends it when Optuna prunes it."""
 
     def __init__(self, trial: Trial, metric: str, interrupts: Interrupts) -> None:
         self.trial = trial
@@ -61,11 +61,11 @@ class Listening:
         self._told: set[int] = set()
 
     def began(self, run: Run) -> None:
-        """Hear that a run of one seed begins."""
+        """Record the directory of a run of one seed that begins."""
         self.begun(run.dir)
 
     def begun(self, run_dir: Path) -> None:
-        """Remember where the run is, so that another worker can go on with it."""
+        """Record the run's directory, so that another worker can resume it."""
         self.trial.set_user_attr(RUN_DIR, str(run_dir.absolute()))
         if self.interrupts.number is not None:  # a signal that came while the parts were made
             raise KeyboardInterrupt
@@ -239,7 +239,7 @@ class Worker:
             raise _confused("sampler", error) from error
 
     def _left(self, trial: Trial, key: str) -> Path | None:
-        """Return the run of a worker that died, when it is one of this trial's and lies here.
+        """Return the run of a dead worker, if it belongs to this trial and lies here.
 
         Where it was is only what the database says.
         """
@@ -259,7 +259,7 @@ class Worker:
         return place
 
     def _train(self, trial: Trial, values: dict[str, Any], key: str) -> Run | Group:
-        """Go on with the run of a worker that died, if there is one here, or begin a new one."""
+        """Resume the run of a dead worker, if there is one here, or begin a new one."""
         listening = Listening(trial, self.sweep.objective.metric, self.interrupts)
         seeds = self.sweep.keys.seeds
         before = self._left(trial, key)
@@ -300,7 +300,7 @@ class Worker:
 
 
 def _behind(error: BaseException | None) -> StorageError | None:
-    """Return what the storage raised first, where Optuna stumbled over it."""
+    """Return the storage's own error behind the one that Optuna raised."""
     while error is not None and not isinstance(error, StorageError):
         error = error.__cause__ or error.__context__
     return error
@@ -315,7 +315,7 @@ def _confused(what: str, error: Exception) -> StorageError:
 
 @contextmanager
 def _child(parent: Parent | None, key: str) -> Iterator[None]:
-    """Make what runs here a child of the sweep's parent run."""
+    """Make the runs of this process children of the sweep's parent run."""
     told: dict[str, str | None] = dict.fromkeys((PARENT_VARIABLE, KEY_VARIABLE, RUN_VARIABLE))
     if parent is not None:
         told = {PARENT_VARIABLE: str(parent.run_dir), KEY_VARIABLE: key, RUN_VARIABLE: parent.token}

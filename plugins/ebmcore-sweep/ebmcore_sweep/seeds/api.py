@@ -1,4 +1,4 @@
-"""Many seeds as one experiment: child runs of one config, and a parent with what they share.
+"""Many seeds as one experiment: child runs of one config, and a parent with their medians.
 
 Each child is a run as `ebmcore run` makes it, in a process of its own, with its seed alone set over
 the parent's config. When all have ended, the parent gets the median and its interval of each
@@ -48,7 +48,7 @@ def run_seeds(
     versions: Versions = "warn",
     began: Callable[[Path], None] | None = None,
 ) -> Group:
-    """Train what a config says once for each seed, and return the group of these runs.
+    """Train a config once for each seed, and return the group of these runs.
 
     Args:
         config: A file, or the same as a mapping.
@@ -63,7 +63,7 @@ def run_seeds(
         progress: Whether to tell how far the runs are, on standard error.
         strict_plugins: Whether any plugin that failed to load is an error.
         versions: What to do when the config is a recorded one and today's versions differ.
-        began: Hears where the parent's directory is, before the first run is started.
+        began: Called with the parent's directory before the first run starts.
 
     Runs that fail are listed in `failed` and are no error unless all do. Raises ConfigError or
     PluginError before anything is written, RunError when all runs FAILED, RunInterrupted after a
@@ -96,7 +96,7 @@ def resume_seeds(
     progress: bool = True,
     versions: Versions = "warn",
 ) -> Group:
-    """Go on with a group that was stopped: first the children that have not FINISHED, then it.
+    """Resume a group: first the children that have not FINISHED, then the parent.
 
     A child that was begun goes on from its last checkpoint, also one that FAILED; one whose process
     outlived the parent's is waited for; one that was never begun is begun. A parent that has
@@ -137,7 +137,7 @@ def resume_seeds(
 
 
 def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
-    """Say why children aren't begun with the recorded config's `tracking`; None when they may be.
+    """Return why new children can't use the recorded `tracking`; None when they can.
 
     run.json and config.yaml may name different places, and each may be anybody's word.
     """
@@ -187,7 +187,7 @@ def _plugin_words(plugins: Iterable[str]) -> list[str]:
 
 
 def _check(prepared: Prepared) -> None:
-    """Put the parts together as a run does before it writes anything; raises as it would."""
+    """Assemble the components as a run does before it writes anything; raises as a run would."""
     with without_compiler():
         experiment = compose(*prepared, device="cpu")
         experiment.check(experiment.assemble(), prepared.config.train)

@@ -1,4 +1,4 @@
-"""Groups compared: whether their metrics differ by more than the runs of each do."""
+"""Comparisons of groups: whether their metrics differ by more than the runs of each do."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _verdict(p: float, least: float) -> str:
 
 
 def _among(value: float, runs: list[float], which: str) -> dict[str, Any]:
-    """Say where a value stands among those of n runs.
+    """Return where a value lies among those of n runs.
 
     If it is a draw of their law, it lies outside their range with probability 2 / (n + 1).
     """

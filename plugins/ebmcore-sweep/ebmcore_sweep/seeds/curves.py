@@ -1,4 +1,4 @@
-"""What several runs of one experiment have in common: each metric's median and interval by step."""
+"""The curves of a group: the median and its interval of each metric, step by step."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def is_drawn(band: Band) -> bool:
 
 
 def _drawn(values: Numbers) -> Numbers:
-    """Return what can be drawn: a gap where a value isn't finite."""
+    """Return the values to draw: a gap where one isn't finite."""
     return np.where(np.isfinite(values), values, math.nan)
 
 

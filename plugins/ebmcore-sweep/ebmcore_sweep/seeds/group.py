@@ -1,4 +1,4 @@
-"""What several runs of one experiment leave together."""
+"""The results of a group of runs."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Group:
         return {name: [metrics[name] for metrics in found] for name in sorted(shared)}
 
     def summary(self) -> dict[str, Any]:
-        """Return what `ebmcore run --seeds --json` prints."""
+        """Return the document that `ebmcore seeds --json` prints."""
         return {
             "status": self.status,
             "run_dir": str(self.dir),

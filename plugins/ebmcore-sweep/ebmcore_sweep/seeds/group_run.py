@@ -1,4 +1,4 @@
-"""The runs of one group: started, waited for, and summed up in their parent."""
+"""The work of a group: it starts the runs, waits for them, and records their medians."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ebmcore_sweep.pool import run_tasks
 from ebmcore_sweep.seeds.curves import Band, bands, draw, is_drawn, lines
 from ebmcore_sweep.seeds.group import Group
 
-_TOLD = 10.0  # seconds between two lines that tell how far the children are
-_ORPHANS = 0.5  # seconds between two looks at children of a parent that was killed
+_TOLD = 10.0  # seconds between two progress lines of the children
+_ORPHANS = 0.5  # seconds between two polls of the children of a parent that was killed
 
 
 class GroupRun:
-    """The children of one parent, from their start to what they have in common."""
+    """The children of one parent, from their start to their medians."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class GroupRun:
         workers: int,
         variables: Mapping[str, str],
     ) -> Group:
-        """Run the children that have not FINISHED, then write what they have in common."""
+        """Run the children that have not FINISHED, then write their medians."""
         keys = {f"seed-{seed}": seed for seed in seeds}
         group = Group(self.parent.path)
         members = self.parent.directory.read().get("members")
@@ -126,7 +126,7 @@ class GroupRun:
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _is_beside(self, child: Account) -> bool:
-        """Whether a child lies where this parent's are put, and not where somebody's note says."""
+        """Whether a child lies beside its parent, and not only where a note says."""
         return child.path.absolute().parent == self.parent.path.absolute().parent
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:

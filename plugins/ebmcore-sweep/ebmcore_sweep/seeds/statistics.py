@@ -37,7 +37,7 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How two groups of values, A and B, differ."""
+    """The difference of two groups of values, A and B."""
 
     difference: float  # of the medians, B - A
     low: float  # of its bootstrap interval

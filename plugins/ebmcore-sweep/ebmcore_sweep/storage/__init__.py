@@ -1,1 +1,1 @@
-"""Where a search is kept: the databases, the study, and how far each is trusted."""
+"""The storage of a sweep: databases, the study, and the checks of what others wrote there."""

@@ -1,4 +1,4 @@
-"""The files of a sweep: a sqlite database that is whole and holds nothing odd, a journal's lock."""
+"""The files of a sweep: a sqlite database, checked for damage and code, and a journal's lock."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class JournalLock:
             return None
 
     def _take_away(self) -> bool:
-        """Delete it, by a new name first, so that no two processes delete one after the other."""
+        """Delete it, renamed first, so that two processes can't delete two locks in a row."""
         beside = self._lock.with_name(f"{self._lock.name}-{secrets.token_hex(8)}")
         try:
             self._lock.rename(beside)

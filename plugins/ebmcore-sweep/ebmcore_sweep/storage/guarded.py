@@ -1,4 +1,4 @@
-"""Storages whose errors are one message, and whose trials are looked at before they are used.
+"""Optuna's storages, guarded: each error is one message, each trial is checked before use.
 
 A database may be damaged, or hold what somebody else put there. Optuna raises then whatever the
 first library to stumble raises, in any call and any thread.
@@ -33,7 +33,7 @@ class StorageError(EbmError):
 
 
 def told(url: str, error: BaseException, what: str) -> str:
-    """Say in one line what is wrong with a storage, and how to go on."""
+    """Return one line with the fault of a storage and the way out."""
     root: BaseException = error
     while True:  # Optuna and SQLAlchemy each wrap what the driver raised
         inner = getattr(root, "orig", None) or root.__cause__
@@ -96,7 +96,7 @@ def _meant() -> tuple[type[Exception], ...]:
 
 
 def _beating(beat: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a sign of life fail in silence: the next one may not, and the next call tells."""
+    """Ignore a heartbeat that fails: the next may succeed, and the next call raises."""
 
     @functools.wraps(beat)
     def call(self: Any, trial_id: int) -> None:
@@ -137,7 +137,7 @@ def trial_check(sweep: Sweep, url: str) -> Callable[[FrozenTrial], None]:
 
 
 def _odd(trial: FrozenTrial, sweep: Sweep, distributions: Mapping[str, Any]) -> str:
-    """Say what is odd about a trial."""
+    """Return the fault of a trial that no worker can have left."""
     for key, found in trial.distributions.items():
         if key not in distributions:
             return f"its {key!r:.80} is not in the space"

@@ -1,4 +1,4 @@
-"""Samplers that keep state in the study, where others may write: what they read there is checked.
+"""Samplers that keep state in the study, where others may write: the state is checked.
 
 CmaEsSampler keeps its optimizer as a pickle, which runs code when it is read. Here each one carries
 the seal of this user's installation, and none is opened without it. So nobody can go on with
@@ -30,7 +30,7 @@ _OTHERS = "TPESampler, GPSampler or NSGAIISampler"
 
 
 def refuse_foreign(sweep: Sweep) -> None:
-    """Raise EbmError when a sweep that somebody else began uses a sampler that pickles."""
+    """Raise EbmError when a sweep that another user began uses a sampler that pickles."""
     if sweep.sampler["type"] == _PICKLING:
         raise EbmError(
             f"the sweep {sweep.name!r:.80} uses {_PICKLING}, whose state in the database is a "

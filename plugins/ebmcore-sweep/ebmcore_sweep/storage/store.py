@@ -1,4 +1,4 @@
-"""Optuna's storages: which one a url means, and how it is opened, whatever it may hold."""
+"""Optuna's storages: the url of a sweep's storage, and how to open it safely."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ATTEMPTS = 6  # to make tables that another process is making
 
 
 def default_url(folder: Path, name: str) -> str:
-    """Return the storage beside the runs, by which the same sweep is found again.
+    """Return the url of the storage beside the runs, where the same command finds it again.
 
     It is sqlite, not a journal, since only there do workers give signs of life.
     """
@@ -78,7 +78,7 @@ def variables(url: str) -> dict[str, str]:
 
 
 def join_hint(url: str) -> str:
-    """Say what to type in order to help; a command that can be pasted into a shell ends it."""
+    """Return a line that ends with the command to join, ready to paste into a shell."""
     secret = f", with {STORAGE_VARIABLE} set to the storage's whole url" if variables(url) else ""
     quoted = "'" + mask(url).replace("'", "'\\''") + "'"
     return f"to help{secret}: ebmcore sweep --join {quoted}"

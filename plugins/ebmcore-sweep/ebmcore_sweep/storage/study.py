@@ -1,4 +1,4 @@
-"""The study of a sweep: what it says of itself, and how much of that this user recorded.
+"""The study of a sweep: its record of the sweep, and which of it this user recorded.
 
 Somebody else may have made the database, or may write to it. So a worker takes from it what to try
 and what came of it, and checks that. Where runs go and are sent is taken from it only under the
@@ -39,7 +39,7 @@ _SHOWN = 20  # names of sweeps in a message
 
 
 class Facts(NamedTuple):
-    """The words of a study about its sweep, each of the right type."""
+    """A study's record of its sweep, each field of the right type."""
 
     definition: dict[str, Any]
     files: tuple[str, ...]  # local plugin files of the base
@@ -79,7 +79,7 @@ def begin_study(sweep: Sweep, storage: BaseStorage) -> Study:
 
 
 def remember(study: Study, sweep: Sweep, **facts: Any) -> dict[str, str]:
-    """Write what workers need to know into the study, in place of what was there.
+    """Write the record for workers into the study, in place of the old one.
 
     Args:
         study: The sweep's.
@@ -95,7 +95,7 @@ def remember(study: Study, sweep: Sweep, **facts: Any) -> dict[str, str]:
 
 
 def known_sweep(study: Study) -> tuple[Sweep, Facts]:
-    """Return what a study was begun with. Raises EbmError when it holds something else."""
+    """Return the record of a study. Raises EbmError when it isn't a sweep's."""
     return _read(study.study_name, study.user_attrs.get(ATTRIBUTE))
 
 
@@ -183,7 +183,7 @@ def _read(name: str, found: Any) -> tuple[Sweep, Facts]:
 
 
 def _facts(found: Any) -> Facts:
-    """Hold what was found against what `remember` writes. Raises ValueError."""
+    """Check a record against the form that `remember` writes. Raises ValueError."""
     if not isinstance(found, Mapping):
         raise ValueError(f"it says {found!r:.80} of itself")
     definition, files, parent = found.get("definition"), found.get("files"), found.get("parent")
@@ -246,7 +246,7 @@ def with_secrets(sweep: Sweep) -> Sweep:
 
 
 def _at(tree: Any, place: str) -> Any:
-    """Return what stands at a dotted place, None where there is no such place."""
+    """Return the value at a dotted place, None where there is no such place."""
     for key in place.split("."):
         if isinstance(tree, list) and key.isdecimal() and int(key) < len(tree):
             tree = tree[int(key)]
