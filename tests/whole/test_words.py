@@ -18,6 +18,8 @@ HELD = [
     "ebmcore/runs/**/*.py",
     "ebmcore/terminal/**/*.py",
     "ebmcore/trackers/**/*.py",
+    "plugins/*/ebmcore_*/**/*.py",
+    "examples/**/*.py",
 ]
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
