@@ -19,6 +19,7 @@ HELD = [
     "ebmcore/terminal/**/*.py",
     "ebmcore/trackers/**/*.py",
     "plugins/**/*.py",
+    "examples/**/*.py",
 ]
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
