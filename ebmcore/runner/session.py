@@ -35,6 +35,7 @@ from ebmcore.errors import (
 from ebmcore.masking import mask
 from ebmcore.monitoring.run import Watch
 from ebmcore.runner.hook_calls import notify
+from ebmcore.runner.progress import progress
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
 from ebmcore.runner.spec import RunSpec, prepare_training
@@ -44,7 +45,6 @@ from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.mirror import Mirror
 from ebmcore.train.divergence import Found, is_finite
 from ebmcore.train.loop import Hands
-from ebmcore.train.progress import progress
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
 from ebmcore.train.warnings import slow_average, slow_monitors
@@ -285,7 +285,7 @@ class Session:
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:
             return nullcontext()
-        from ebmcore.train.profiling import Profiler
+        from ebmcore.runner.profiling import Profiler
 
         write, steps = partial(self.directory.write, PROFILE), self.loop.steps - self.loop.step
         profiler = Profiler(write, steps, self.parts.device)

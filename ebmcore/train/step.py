@@ -15,8 +15,7 @@ from ebmcore.config import Train
 from ebmcore.contracts import Sample
 from ebmcore.distributed.gradient_sync import Meeting, clip
 from ebmcore.train.components import LossTerm, Parts
-from ebmcore.train.fused import fuse
-from ebmcore.train.optim import bare_step
+from ebmcore.train.optim import bare_step, fuse
 from ebmcore.train.rng import Streams
 from ebmcore.train.timing import Account, Evaluations
 from ebmcore.train.types import Stepped
