@@ -1,0 +1,139 @@
+"""`sample_chain`: a batch of chains on an energy, without a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ebmcore.contracts import Energy, Trace
+from ebmcore.sampling.function_kernel import as_kernel
+from ebmcore.sampling.walk import Walk
+
+if TYPE_CHECKING:
+    from ebmcore.compile.chains import Blocks
+
+
+@overload
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: Literal[False] = False,
+    compile: bool | Literal["auto"] = "auto",
+) -> Tensor: ...
+
+
+@overload
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: Literal[True],
+    compile: bool | Literal["auto"] = "auto",
+) -> tuple[Tensor, Trace]: ...
+
+
+def sample_chain(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor | None = None,
+    *,
+    event_shape: Sequence[int] | None = None,
+    n_chains: int = 1,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    generator: Generator | None = None,
+    trace: bool = False,
+    compile: bool | Literal["auto"] = "auto",  # noqa: A002 (torch's own word for it)
+) -> Tensor | tuple[Tensor, Trace]:
+    """Run a batch of chains on an energy; needs no runner, no config and no plugin host.
+
+    Args:
+        kernel: A `Kernel`, or a function `(energy, x, generator) -> x`.
+        energy: Any callable, (chains, *event) -> (chains,).
+        x: Where the chains begin, (chains, *event); by default standard normal noise.
+        event_shape: The shape of one event; only without x.
+        n_chains: How many chains; only without x.
+        n_steps: Steps after the burn-in.
+        burn_in: Steps before anything is kept.
+        thin: A trace keeps every thin-th of the n_steps.
+        generator: The only source of randomness; by default torch's global one.
+        trace: Whether to return `(x, Trace)` rather than where the chains ended, x.
+        compile: Whether the steps are compiled, ten to a graph, which takes seconds and makes each
+            quicker; `auto` compiles chains of 100,000 steps and more. The draws are the same, and
+            the result is but for rounding. With true, what can't be compiled warns, and is taken
+            step by step.
+
+    Shapes: -> (chains, *event), on the device of x, or else of the energy's parameters. Without a
+    trace the memory does not grow with n_steps. Raises ValueError when a count is out of range, x
+    and event_shape are both missing, or the energy doesn't return one value per chain.
+    """
+    for name, count, least in (("n_chains", n_chains, 1), ("n_steps", n_steps, 1),
+                               ("burn_in", burn_in, 0), ("thin", thin, 1)):  # fmt: skip
+        if count < least:
+            raise ValueError(f"{name} should be at least {least}; got {count}")
+    if trace and thin > n_steps:
+        raise ValueError(f"thin should be at most n_steps, {n_steps}, for a trace; got {thin}")
+    kernel = as_kernel(kernel)
+    if x is None:
+        if event_shape is None:
+            raise ValueError("say where the chains begin (x) or what shape an event has")
+        x = _noise(energy, (n_chains, *event_shape), generator)
+    if not x.is_floating_point():
+        raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
+    blocks = _blocks(kernel, energy, x, compile, burn_in + n_steps, trace)
+    walk = Walk(kernel, energy, x, generator, blocks)
+    if burn_in:
+        walk.go(burn_in)
+    if not trace:
+        end, seen = walk.go(n_steps).x, None
+    else:
+        seen = walk.trace(n_steps, thin)
+        end = walk.x
+    if compile is True and (blocks is None or blocks.why):
+        why = "it takes its steps itself, in `sample`" if blocks is None else blocks.why
+        warnings.warn(f"the sampler was not compiled: {why}", RuntimeWarning, stacklevel=2)
+    return end if seen is None else (end, seen)
+
+
+def _blocks(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor,
+    compile: bool | Literal["auto"],  # noqa: A002 (torch's own word for it)
+    n_steps: int,
+    trace: bool,
+) -> Blocks | None:
+    if compile is False or hasattr(kernel, "sample"):
+        return None
+    from ebmcore.compile.chains import blocks_of, pays
+
+    if compile == "auto" and not pays(kernel, n_steps):
+        return None
+    return blocks_of(kernel, energy, every=trace, device=x.device)
+
+
+def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    parameter = next(energy.parameters(), None) if isinstance(energy, nn.Module) else None
+    device = torch.device("cpu") if parameter is None else parameter.device
+    dtype = None if parameter is None else parameter.dtype
+    return torch.randn(shape, generator=generator, device=device, dtype=dtype)
