@@ -19,7 +19,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import ebmcore
 from ebmcore.compile.graph import Graph, unavailable
-from ebmcore.compile.policy import choose
+from ebmcore.compile.policy import decide_compile
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
 from ebmcore.train.ema import Average
@@ -110,7 +110,7 @@ def test_a_whole_step_is_one_graph(loss, parts):
     assert compiled.mode == "step"
     assert not heard
     assert compiled.left_out == {}
-    assert compiled.plan.ways.whole.traced == 1
+    assert compiled.plan.graphs.whole.traced == 1
 
 
 def test_a_buffer_moves_once_a_step():
@@ -137,7 +137,7 @@ def test_a_buffer_moves_once_a_step():
         ([made.gap, made.growing], SAMPLED, "blocks", "loss 'growing'", "names `step`"),
         (made.of_chains, SAMPLED, "blocks", "loss 'of_chains'", "names `chains`"),
         (made.of_values, {}, "eager", "loss 'of_values'", "draws by normal"),
-        (made.gap, {**SAMPLED, "sampler": made.Peeks()}, "blocks", "sampler", "lead elsewhere"),
+        (made.gap, {**SAMPLED, "sampler": made.Peeks()}, "blocks", "sampler", "samples differ"),
     ],
 )
 def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, why):
@@ -152,8 +152,8 @@ def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, w
 def test_a_long_walk_is_one_graph_called_again_and_again():
     compiled, heard = both(made.gap, **SAMPLED, n_steps=33)
     assert (compiled.mode, heard) == ("blocks", [])
-    assert compiled.plan.ways.move.size == 11
-    assert compiled.plan.ways.move.traced == 1
+    assert compiled.plan.graphs.sampler.size == 11
+    assert compiled.plan.graphs.sampler.traced == 1
 
 
 def test_a_loss_that_changes_is_traced_again():
@@ -168,7 +168,7 @@ def test_a_loss_that_changes_is_traced_again():
         switch.mode = "second"
         found.append(advance(step, range(2, 4)))
     assert_alike(eager, found[0], compiled, found[1])
-    assert compiled.plan.ways.whole.traced == 2
+    assert compiled.plan.graphs.whole.traced == 2
 
 
 def test_a_part_that_fails_later_is_blamed_and_nothing_is_half_done():
@@ -212,7 +212,7 @@ def test_a_compiled_step_brings_no_number_to_the_host(optimizer, counts):
         advance(step, range(2, 4))
     copies = [e.count for e in seen.key_averages() if e.key == "aten::_local_scalar_dense"]
     assert copies == [2 * (1 + counts)]
-    assert step.plan.ways.mode == "step"
+    assert step.plan.graphs.mode == "step"
 
 
 def test_nothing_is_brought_to_the_host_on_a_device_that_has_no_numbers():
@@ -253,19 +253,19 @@ def test_the_fused_optimiser_takes_the_same_steps():
 
 def test_auto_decides_from_the_work_that_there_is():
     parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
-    short, long = choose("auto", parts, 1000), choose("auto", parts, 100_000)
+    short, long = decide_compile("auto", parts, 1000), decide_compile("auto", parts, 100_000)
     assert (short.compiled, long.compiled) == (False, True)
     assert "would be saved in 1000 steps" in short.why
-    assert choose(True, parts, 1).compiled
-    assert not choose(False, parts, 10**9).compiled
-    assert choose("auto", parts, 100_000) == long
+    assert decide_compile(True, parts, 1).compiled
+    assert not decide_compile(False, parts, 10**9).compiled
+    assert decide_compile("auto", parts, 100_000) == long
 
 
 def test_auto_leaves_recurrent_layers_alone():
     parts = step_of(TrainStep, made.gap, **SAMPLED).parts
     parts.energy.reads = nn.LSTM(1, 1)
-    assert "recurrent" in choose("auto", parts, 10**9).why
-    assert choose(True, parts, 1).compiled
+    assert "recurrent" in decide_compile("auto", parts, 10**9).why
+    assert decide_compile(True, parts, 1).compiled
 
 
 def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_path):
@@ -354,4 +354,4 @@ def test_compiled_kernels_take_the_steps_of_eager_ones():
     compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
     assert_alike(eager, advance(eager), compiled, advance(compiled))
     assert compiled.mode == "step"
-    assert compiled.plan.ways.whole._link is not None
+    assert compiled.plan.graphs.whole._direct is not None

@@ -19,8 +19,8 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
-from ebmcore.distributed.init_sync import begin_alike, share_out
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.init_sync import keep_own_share, sync_initial_state
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.session import Session
@@ -92,9 +92,9 @@ class Experiment:
         self.origin = origin or Origin()
         self.name = name
         self.seed = seed
-        self.place = Place.here()
+        self.rank_info = RankInfo.from_environment()
         self.device = choose_device(device)
-        self.streams = self.origin.streams or Streams(seed, self.device, self.place.rank)
+        self.streams = self.origin.streams or Streams(seed, self.device, self.rank_info.rank)
         if not isinstance(energy, nn.Module):
             self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         if dtype is None:
@@ -149,7 +149,7 @@ class Experiment:
     ) -> Run:
         """Do what `run` does, with sections of a config that were read before."""
         with without_compiler(), joined() as ranks:
-            with ranks.together():
+            with ranks.share_errors():
                 spec = self._spec(train, tracking, profile=profile)
             directory = self._directory(ranks, runs_dir)
             return _execute(spec, directory, ranks, progress=progress)
@@ -183,7 +183,7 @@ class Experiment:
     ) -> Run:
         """Do what `resume` does, with sections of a config that were read before."""
         with without_compiler(), joined() as ranks:
-            with ranks.together():
+            with ranks.share_errors():
                 directory = RunDirectory.open(run_dir)
                 spec = self._spec(train, tracking)
             return _execute(spec, directory, ranks, progress=progress, resumes=True)
@@ -191,7 +191,7 @@ class Experiment:
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory, as rank 0, or learn where it is."""
         made = RunDirectory.create(self.name, runs_dir) if ranks.rank == 0 else None
-        path = ranks.word("" if made is None else str(made.path.absolute()))
+        path = ranks.broadcast_text("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
     def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
@@ -266,7 +266,7 @@ class Experiment:
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
-        data, ranks = parts.data, self.place.size
+        data, ranks = parts.data, self.rank_info.size
         if train.batch_size % ranks:
             message = (
                 f"should be divisible by the {ranks} ranks, since it is the batch of all of them "
@@ -288,7 +288,9 @@ class Experiment:
                 self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
         if parts.chains is not None and ranks > 1:
             try:
-                self.warnings.extend(share_out(parts.chains, parts.label("chains"), self.place))
+                self.warnings.extend(
+                    keep_own_share(parts.chains, parts.label("chains"), self.rank_info)
+                )
             except ValueError as error:
                 self._refuse("chains", f"{parts.label('chains')}: {error}", error)
         chains = copy.deepcopy(parts.chains)
@@ -402,7 +404,7 @@ def _execute(
     spec: RunSpec, directory: RunDirectory, ranks: Ranks, *, progress: bool, resumes: bool = False
 ) -> Run:
     """Train: rank 0 records the run, the other ranks work for it."""
-    begin_alike(ranks, spec.parts.data.x, spec.parts.modules)
+    sync_initial_state(ranks, spec.parts.data.x, spec.parts.modules)
     if ranks.rank:
         return Worker(spec, directory, ranks, resumes=resumes).run()
     with directory:

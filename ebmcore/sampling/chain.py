@@ -14,7 +14,7 @@ from ebmcore.sampling.function_kernel import as_kernel
 from ebmcore.sampling.walk import Walk
 
 if TYPE_CHECKING:
-    from ebmcore.compile.chains import Blocks
+    from ebmcore.compile.chains import CompiledKernel
 
 
 @overload
@@ -65,23 +65,23 @@ def sample_chain(
     trace: bool = False,
     compile: bool | Literal["auto"] = "auto",  # noqa: A002 (torch's own word for it)
 ) -> Tensor | tuple[Tensor, Trace]:
-    """Run a batch of chains on an energy; needs no runner, no config and no plugin host.
+    """Run a batch of chains on an energy, without a runner, a config or a plugin host.
 
     Args:
         kernel: A `Kernel`, or a function `(energy, x, generator) -> x`.
         energy: Any callable, (chains, *event) -> (chains,).
-        x: Where the chains begin, (chains, *event); by default standard normal noise.
+        x: Start points of the chains, (chains, *event); by default standard normal noise.
         event_shape: The shape of one event; only without x.
         n_chains: How many chains; only without x.
         n_steps: Steps after the burn-in.
         burn_in: Steps before anything is kept.
         thin: A trace keeps every thin-th of the n_steps.
         generator: The only source of randomness; by default torch's global one.
-        trace: Whether to return `(x, Trace)` rather than where the chains ended, x.
-        compile: Whether the steps are compiled, ten to a graph, which takes seconds and makes each
-            quicker; `auto` compiles chains of 100,000 steps and more. The draws are the same, and
-            the result is but for rounding. With true, what can't be compiled warns, and is taken
-            step by step.
+        trace: Whether to return `(x, Trace)` rather than the end points x alone.
+        compile: Whether to compile the steps, 20 to a graph, which takes seconds and makes each
+            faster; `auto` compiles chains of 100,000 steps and more. The draws are the same, and
+            so is the result but for rounding. With true, a kernel that can't be compiled warns
+            and runs eagerly.
 
     Shapes: -> (chains, *event), on the device of x, or else of the energy's parameters. Without a
     trace the memory does not grow with n_steps. Raises ValueError when a count is out of range, x
@@ -96,40 +96,40 @@ def sample_chain(
     kernel = as_kernel(kernel)
     if x is None:
         if event_shape is None:
-            raise ValueError("say where the chains begin (x) or what shape an event has")
+            raise ValueError("give start points, x, or the shape of one event, event_shape")
         x = _noise(energy, (n_chains, *event_shape), generator)
     if not x.is_floating_point():
         raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
-    blocks = _blocks(kernel, energy, x, compile, burn_in + n_steps, trace)
-    walk = Walk(kernel, energy, x, generator, blocks)
+    compiled = _compiled(kernel, energy, x, compile, burn_in + n_steps, trace)
+    walk = Walk(kernel, energy, x, generator, compiled)
     if burn_in:
         walk.go(burn_in)
     if not trace:
-        end, seen = walk.go(n_steps).x, None
+        end, states = walk.go(n_steps).x, None
     else:
-        seen = walk.trace(n_steps, thin)
+        states = walk.trace(n_steps, thin)
         end = walk.x
-    if compile is True and (blocks is None or blocks.why):
-        why = "it takes its steps itself, in `sample`" if blocks is None else blocks.why
+    if compile is True and (compiled is None or compiled.why):
+        why = "it runs its steps in its own `sample`" if compiled is None else compiled.why
         warnings.warn(f"the sampler was not compiled: {why}", RuntimeWarning, stacklevel=2)
-    return end if seen is None else (end, seen)
+    return end if states is None else (end, states)
 
 
-def _blocks(
+def _compiled(
     kernel: Any,
     energy: Energy,
     x: Tensor,
     compile: bool | Literal["auto"],  # noqa: A002 (torch's own word for it)
     n_steps: int,
     trace: bool,
-) -> Blocks | None:
+) -> CompiledKernel | None:
     if compile is False or hasattr(kernel, "sample"):
         return None
-    from ebmcore.compile.chains import blocks_of, pays
+    from ebmcore.compile.chains import compiled_kernel, compiling_pays
 
-    if compile == "auto" and not pays(kernel, n_steps):
+    if compile == "auto" and not compiling_pays(kernel, n_steps):
         return None
-    return blocks_of(kernel, energy, every=trace, device=x.device)
+    return compiled_kernel(kernel, energy, every=trace, device=x.device)
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -12,9 +12,10 @@ from ebmcore.contracts import Energy
 
 
 class Differentiable:
-    """An energy to sample through: kernels that use `energy_and_score` keep their steps' graph.
+    """An energy through which samples can be differentiated.
 
-    A loss that wants the gradient of where chains end with respect to the energy's parameters runs
+    Kernels that use `energy_and_score` keep the autograd graph of their steps. A loss that needs
+    the gradient of chains' end points with respect to the energy's parameters runs
     `kernel.step(Differentiable(energy), state, noise)`; nothing else changes.
     """
 
@@ -51,7 +52,7 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def check_energies(values: Tensor, x: Tensor) -> None:
-    """Raise ValueError when an energy's values aren't one for each of x."""
+    """Raise ValueError unless an energy returned one value per chain."""
     if values.shape != x.shape[:1]:
         raise ValueError(
             f"energy must return one value per chain, shape {tuple(x.shape[:1])}; "
@@ -61,9 +62,9 @@ def check_energies(values: Tensor, x: Tensor) -> None:
 
 @contextmanager
 def evaluating(energy: Energy) -> Iterator[None]:
-    """Put an energy's modules in evaluation mode, and each back as it was.
+    """Set an energy's modules to evaluation mode, and restore each one's mode at the end.
 
-    cuDNN's recurrent layers have a backward in training mode alone, so without cuDNN meanwhile.
+    cuDNN's recurrent layers have a backward in training mode alone, so cuDNN is off with them.
     """
     modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
     modes = [module.training for module in modules]

@@ -13,7 +13,7 @@ from ebmcore.contracts import Chains, Energy, Kernel
 class StepFunction:
     """A sampler made of one function `(energy, x, generator) -> x`, one step of its kernel.
 
-    A callable object may remember something, by `state_dict` and `load_state_dict`.
+    A callable object may keep state, with `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, step: Callable[..., Tensor]) -> None:
@@ -29,18 +29,18 @@ class StepFunction:
         return x
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the function remembers."""
+        """Return the function's state."""
         return _state_of(self.step)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give the function back what it remembered."""
-        _give_back(self.step, state)
+        """Restore the function's state."""
+        _load_state(self.step, state)
 
 
 class StartFunction(Chains):
     """Chains made of one function `(x, generator) -> x_start`; no chain is kept.
 
-    A callable object may remember something, by `state_dict` and `load_state_dict`.
+    A callable object may keep state, with `state_dict` and `load_state_dict`.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
@@ -51,27 +51,27 @@ class StartFunction(Chains):
         return self.function(x, generator)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the function remembers."""
+        """Return the function's state."""
         return _state_of(self.function)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Give the function back what it remembered."""
-        _give_back(self.function, state)
+        """Restore the function's state."""
+        _load_state(self.function, state)
 
 
 def _state_of(function: Any) -> dict[str, Any]:
     return dict(function.state_dict()) if hasattr(function, "state_dict") else {}
 
 
-def _give_back(function: Any, state: Mapping[str, Any]) -> None:
+def _load_state(function: Any, state: Mapping[str, Any]) -> None:
     if hasattr(function, "load_state_dict"):
         function.load_state_dict(state)
 
 
 def as_chains(chains: Any) -> Chains:
-    """Return chains as they are, a plain function as chains that forget.
+    """Return `Chains` unchanged and wrap a function in StartFunction.
 
-    Raises TypeError when it is neither.
+    Raises TypeError for any other object.
     """
     if isinstance(chains, Chains):
         return chains
@@ -83,9 +83,9 @@ def as_chains(chains: Any) -> Chains:
 
 
 def as_kernel(sampler: Any) -> Any:
-    """Return what can be run: a kernel as it is, a plain function as one step of a kernel.
+    """Return a kernel unchanged and wrap a function in StepFunction.
 
-    Raises TypeError when it is neither.
+    Raises TypeError for any other object.
     """
     if isinstance(sampler, Kernel) or hasattr(sampler, "sample"):
         return sampler

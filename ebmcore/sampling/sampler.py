@@ -11,18 +11,18 @@ from ebmcore.sampling.walk import Walk
 
 
 class Sampler(NamedTuple):
-    """A kernel run for `n_steps`: what a loss gets when it names `sampler`."""
+    """A kernel and the number of its steps; a loss that names `sampler` gets one."""
 
     kernel: Any  # a Kernel, or an object with `sample(energy, x, n_steps, generator)`
     n_steps: int = 10
 
     def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Sample:
-        """Move the chains on from x, (chains, *event); no gradient flows through the result."""
+        """Run chains from x, (chains, *event); no gradient flows through the result."""
         return run_kernel(self.kernel, energy, x, self.n_steps, generator)
 
 
 def run_kernel(
     kernel: Any, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
 ) -> Sample:
-    """Move chains on by n_steps; the info is the last step's."""
+    """Run chains from x for n_steps; the info is the last step's."""
     return Walk(kernel, energy, x, generator).go(n_steps)

@@ -26,7 +26,7 @@ _WRAPPED = (
     (Optimizer, "load_state_dict"),
     (getattr(flop_counter, "_FlopCounterMode", None), "__torch_dispatch__"),
 )
-_MARK = "__dynamo_disable"  # where torch's wrapper keeps what it calls, once it has imported it
+_MARK = "__dynamo_disable"  # attribute in which torch's wrapper caches the function to call
 
 _FUSED: dict[type[Optimizer], tuple[str, ...]] = {  # on which devices
     Adam: ("cpu", "cuda", "mps"),
@@ -34,11 +34,11 @@ _FUSED: dict[type[Optimizer], tuple[str, ...]] = {  # on which devices
     SGD: ("cpu", "cuda", "mps"),
     Adagrad: ("cpu",),
 }
-_OTHERWISE = ("foreach", "capturable", "differentiable")  # choices that go with no fused kernel
+_OTHERWISE = ("foreach", "capturable", "differentiable")  # options that exclude fused kernels
 
 
 def fuse(optimizer: Optimizer) -> str:
-    """Switch an optimiser to its fused kernel; return why it can't be, or nothing."""
+    """Switch an optimiser to its fused kernel; return why it can't, or an empty text."""
     devices = _FUSED.get(type(optimizer))
     name = type(optimizer).__name__
     if devices is None:
@@ -46,7 +46,7 @@ def fuse(optimizer: Optimizer) -> str:
     for group in optimizer.param_groups:
         chosen = [key for key in _OTHERWISE if group.get(key)]
         if chosen or group.get("fused") is False:
-            return f"{chosen[0] if chosen else 'fused: false'} was chosen for it"
+            return f"{chosen[0] if chosen else 'fused: false'} is set"
         if isinstance(group["lr"], torch.Tensor):
             return "its learning rate is a tensor"
         if not all(p.is_floating_point() and p.device.type in devices for p in group["params"]):
@@ -56,10 +56,10 @@ def fuse(optimizer: Optimizer) -> str:
     return ""
 
 
-def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Return the step of one of torch's own optimisers without its wrappers, another's as it is.
+def unwrapped_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """Return the `step` of one of torch's optimisers without its wrappers, another's as it is.
 
-    Hooks that were registered with the optimiser are called all the same.
+    An optimiser's registered hooks are still called.
     """
     patched = vars(optimizer).get("step")
     by_schedule = patched is None or getattr(patched, "_wrapped_by_lr_sched", False)
@@ -67,22 +67,22 @@ def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     own = type(optimizer).__module__.startswith("torch.optim.")
     if not own or not by_schedule or differentiable:
         return optimizer.step
-    bare: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
+    unwrapped: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
 
     def step() -> None:
         if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
             optimizer.step()
             return
         with torch.no_grad():
-            bare(optimizer)
-        optimizer._opt_called = True  # type: ignore[attr-defined] # what torch's schedules look at
+            unwrapped(optimizer)
+        optimizer._opt_called = True  # type: ignore[attr-defined] # torch's schedulers check it
 
     return step
 
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Let optimisers be made, saved and loaded, and operations counted, without the compiler."""
+    """Make, save and load optimisers and count operations without importing the compiler."""
     marked = []
     if "torch._dynamo" not in sys.modules:
         for owner, name in _WRAPPED:
