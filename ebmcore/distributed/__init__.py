@@ -3,6 +3,6 @@
 The name below is for plugins that start runs.
 """
 
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 
-__all__ = ["Place"]
+__all__ = ["RankInfo"]

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from ebmcore import EbmError, Host
 from ebmcore.config import Node
-from ebmcore.distributed import Place
+from ebmcore.distributed import RankInfo
 from ebmcore.masking import mask
 from ebmcore.runner import Prepared, prepare_source
 from ebmcore.runs import BEST, SUMMARY, is_held, is_parent, read_account, runs_folder
@@ -123,7 +123,7 @@ def check_sweep(
     strict_plugins: bool = False,
 ) -> CheckedSweep:
     """Read a sweep and check all of it. Raises ConfigError, PluginError or EbmError."""
-    Place.refuse_several("a sweep")
+    RankInfo.require_one_process("a sweep")
     sweep = read_sweep(file)
     need_optuna()
     given = sweep.launcher
@@ -238,7 +238,7 @@ def make_worker(
 
     Nothing is written or started. Raises EbmError as `join_sweep` does.
     """
-    Place.refuse_several("a sweep's worker")
+    RankInfo.require_one_process("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
     found, sweep, facts = join_study(whole_url(named_url(url)), study, name)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ebmcore import ConfigError, EbmError, Launcher, Problem
 from ebmcore.config import Tracking
-from ebmcore.distributed import Place
+from ebmcore.distributed import RankInfo
 from ebmcore.runner import Prepared, changes, compose, prepare, prepare_again
 from ebmcore.runs import RunDirectory, is_parent
 from ebmcore.trackers import DestinationError, distrust, same_place, tracking_uri
@@ -69,7 +69,7 @@ def run_seeds(
     PluginError before anything is written, RunError when all runs FAILED, RunInterrupted after a
     signal; `resume_seeds` then goes on.
     """
-    Place.refuse_several("an experiment of several seeds")
+    RankInfo.require_one_process("an experiment of several seeds")
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
@@ -107,7 +107,7 @@ def resume_seeds(
     local plugin files are imported only when they are named in `plugins`. Raises EbmError when the
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
-    Place.refuse_several("an experiment of several seeds")
+    RankInfo.require_one_process("an experiment of several seeds")
     directory = RunDirectory.open(run_dir)
     facts = directory.read()
     seeds = facts.get("seeds")
