@@ -7,9 +7,10 @@ from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
+from ebmcore.config.schema import check as check_values
 from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
-from ebmcore.config.signature import component_parameters, describe
+from ebmcore.config.signature import REQUIRED, component_parameters, describe
 from ebmcore.config.source import (
     Source,
     apply_overrides,
@@ -20,6 +21,7 @@ from ebmcore.config.source import (
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
 
 __all__ = [
+    "REQUIRED",
     "Cadence",
     "Config",
     "Node",
@@ -29,6 +31,7 @@ __all__ = [
     "apply_overrides",
     "build",
     "catalog",
+    "check_values",
     "clashes",
     "component_parameters",
     "config_schema",

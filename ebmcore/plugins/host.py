@@ -17,10 +17,10 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import COMMAND, LAUNCHER, OFFERED
-from ebmcore.plugins.find import Found, find
+from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
-from ebmcore.plugins.select import Selection, select
+from ebmcore.plugins.select import Selection, find_selected
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
 from ebmcore.version import __version__
@@ -81,9 +81,14 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        host = cls(load(plugin) for plugin in select(find(selection.files), selection))
+        host = cls.of(find_selected(selection))
         host._components[LAUNCHER.name].append(_LOCAL)
         return host
+
+    @classmethod
+    def of(cls, plugins: Iterable[Loaded]) -> Host:
+        """Import, verify and register these plugins, each on its own."""
+        return cls(load(plugin) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:

@@ -10,8 +10,8 @@ from ebmcore.kinds import COMMAND
 
 GROUPS = ("plugins", "runs")  # the core's groups of commands
 # the core's own commands; a test holds this list to the command line
-CORE_COMMANDS = frozenset({*GROUPS, "check", "components", "evaluate", "resume", "run", "sample"})
-CORE_COMMANDS |= {"schema", "show", "sweep", "plugins doctor", "plugins list", "plugins new"}
+CORE_COMMANDS = frozenset({*GROUPS, "components", "evaluate", "resume", "run", "sample"})
+CORE_COMMANDS |= {"schema", "show", "sweep", "plugins list"}
 CORE_COMMANDS |= {"runs diff", "runs list", "runs show", "runs sync"}
 
 

@@ -1,4 +1,4 @@
-"""What all suites share: finding the component, building it, running one check by its name.
+"""The suite that all others extend: find the component, build it, run one check by name.
 
 A suite is a plain class. pytest collects its `test_<check>` methods; without pytest, `run(check)`
 does. Facts about a component that a check needs (`order`, `piecewise_linear`, …) are attributes of
@@ -22,15 +22,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ebmcore.config import Node, build, component_parameters
-from ebmcore.config.schema import check as check_values
-from ebmcore.data.load import default_dtype
+from ebmcore.config import Node, build, check_values, component_parameters
+from ebmcore.data import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
-from ebmcore.testing.declarations import check_event_shapes, event_shapes
-from ebmcore.testing.failures import CheckFailed, NotApplicable
-from ebmcore.testing.observed import seeded
-from ebmcore.train.rng import own_global_stream
+from ebmcore.train import own_global_stream
+from ebmcore_testing.declarations import check_event_shapes, event_shapes
+from ebmcore_testing.failures import CheckFailed, NotApplicable
+from ebmcore_testing.measures.observed import seeded
 
 _CPU = torch.device("cpu")
 _PREFIX = "test_"

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.contracts import Chains
+from ebmcore import Chains
 from ebmcore.sampling import as_chains
-from ebmcore.testing.failures import require
-from ebmcore.testing.observed import seeded
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.failures import require
+from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.suites.suite import Suite
 
 _BATCH = 16
 _ROUNDS = 12

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Energy, Kernel
+from ebmcore import Energy, Kernel
 
 
 class Gaussian(nn.Module):

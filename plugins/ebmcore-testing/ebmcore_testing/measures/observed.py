@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore.testing.failures import CheckFailed
+from ebmcore_testing.failures import CheckFailed
 
 
 def seeded(seed: int) -> Generator:

@@ -1,7 +1,7 @@
-"""One plugin looked at in a process of its own: what its import costs, and whether its parts load.
+"""Examine one plugin in its own process: the cost of its import, and whether its parts load.
 
-Run by `ebmcore plugins doctor` as `python -m ebmcore.cli.examine`, with the plugin as JSON on
-standard input; the last line of standard output is the finding, as JSON.
+`ebmcore plugins doctor` runs it as `python -m ebmcore_testing.commands.doctor_worker`, with the
+plugin as JSON on standard input; the last line of standard output is the finding, as JSON.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import sys
 import time
 from typing import Any
 
+from ebmcore.cli import out
 from ebmcore.errors import EbmError, raised_at
-from ebmcore.plugins.find import Found
-from ebmcore.plugins.host import Host
-from ebmcore.plugins.load import load
-from ebmcore.plugins.status import Loaded
-from ebmcore.terminal import out
-from ebmcore.testing.declarations import unusable_keys
+from ebmcore.plugins import Component, Found, Host, Loaded
+from ebmcore_testing.declarations import unusable_keys
 
 HEAVY = ("torch", "mlflow", "matplotlib", "sklearn", "scipy", "pandas", "jax", "tensorflow")
 
@@ -26,11 +23,10 @@ def examine(found: Found) -> dict[str, Any]:
     """Import a plugin, then each of its parts; return what was found."""
     before = set(sys.modules)
     began = time.perf_counter()
-    plugin = load(Loaded(found))
-    host = Host([plugin])
+    host = Host.of([Loaded(found)])
     seconds = time.perf_counter() - began
     heavy = [name for name in HEAVY if name in sys.modules and name not in before]
-    parts = {c.full_name: _load(c) for c in host.components()}
+    parts = {c.full_name: _load(c) for c in (*host.components(), *host.components("command"))}
     return {
         "status": str(host.plugins[0].status),
         "reason": host.plugins[0].reason,
@@ -41,12 +37,14 @@ def examine(found: Found) -> dict[str, Any]:
     }
 
 
-def _load(component: Any) -> str:
+def _load(component: Component) -> str:
     """Return what is wrong with a part, an empty text when nothing is."""
     try:
         target = component.load()
         if not callable(target):
             return f"{component.target!r} is {target!r:.60}, neither a class nor a function"
+        if component.kind == "command":
+            return ""
         unusable = unusable_keys(component.kind, target)
     except EbmError as error:
         return str(error)

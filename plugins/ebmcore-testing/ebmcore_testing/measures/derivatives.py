@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmcore.testing.failures import NotApplicable, require, require_close
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.suites.suite import Suite
 
 _H = 1e-5  # of a central difference in float64: its error is near 1e-10
 _WRONG_GRADIENT = "a detach, a no_grad or an .item() in forward, or a backward written by hand"

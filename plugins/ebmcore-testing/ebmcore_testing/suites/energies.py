@@ -12,10 +12,10 @@ import copy
 import torch
 from torch import nn
 
-from ebmcore.testing.derivatives import DerivativeChecks
-from ebmcore.testing.failures import NotApplicable, require, require_close
-from ebmcore.testing.observed import streams_untouched, tensors_untouched
-from ebmcore.train.rng import own_global_stream
+from ebmcore.train import own_global_stream
+from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.measures.derivatives import DerivativeChecks
+from ebmcore_testing.measures.observed import streams_untouched, tensors_untouched
 
 _CPU = torch.device("cpu")
 

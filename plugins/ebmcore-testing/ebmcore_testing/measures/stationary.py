@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from torch import Generator, Tensor, nn
 
 from ebmcore.sampling import as_kernel
-from ebmcore.testing.failures import CheckFailed, NotApplicable, require
-from ebmcore.testing.models import Gaussian, TwoWells
-from ebmcore.testing.observed import seeded
-from ebmcore.testing.statistics import from_gaussian, two_samples
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.failures import CheckFailed, NotApplicable, require
+from ebmcore_testing.measures.models import Gaussian, TwoWells
+from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.measures.statistics import from_gaussian, two_samples
+from ebmcore_testing.suites.suite import Suite
 
 _CHAINS = 20_000
 _BIAS = (

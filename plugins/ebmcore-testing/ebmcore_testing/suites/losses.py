@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmcore.testing.direction import DirectionChecks
-from ebmcore.testing.failures import NotApplicable, require, require_close
-from ebmcore.testing.models import Gaussian, Shifted
-from ebmcore.testing.observed import module_untouched, streams_untouched, tensors_untouched
+from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.measures.direction import DirectionChecks
+from ebmcore_testing.measures.models import Gaussian, Shifted
+from ebmcore_testing.measures.observed import module_untouched, streams_untouched, tensors_untouched
 
 _H = 1e-5
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from ebmcore.config import loss_slots
 from ebmcore.sampling import Sampler, StartFunction
-from ebmcore.testing.failures import NotApplicable, require
-from ebmcore.testing.models import ExactKernel, Gaussian
-from ebmcore.testing.observed import seeded
-from ebmcore.testing.statistics import LEVEL, T_63, student
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.measures.models import ExactKernel, Gaussian
+from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.measures.statistics import LEVEL, T_63, student
+from ebmcore_testing.suites.suite import Suite
 
 _BATCHES, _BATCH = 64, 256
 _MEAN, _SCALE = 0.5, 0.7  # of the data: where no parameter of the model is 0

@@ -1,4 +1,4 @@
-"""All checks on all parts of one plugin: what `ebmcore check` shows.
+"""Run all checks on all parts of one plugin, for `ebmcore check`.
 
 Facts about a part come from its own attributes, its keys from its defaults or its `check_params`.
 """
@@ -9,19 +9,18 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ebmcore.config import component_parameters
-from ebmcore.config.signature import REQUIRED
+from ebmcore.config import REQUIRED, component_parameters
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.plugins import Component, Host
-from ebmcore.testing.chains import ChainsSuite
-from ebmcore.testing.datasets import DatasetSuite
-from ebmcore.testing.declarations import check_params, expected_failures, unusable_keys
-from ebmcore.testing.energies import EnergySuite
-from ebmcore.testing.failures import CheckFailed, NotApplicable
-from ebmcore.testing.losses import LossSuite
-from ebmcore.testing.monitors import MonitorSuite
-from ebmcore.testing.samplers import SamplerSuite
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.declarations import check_params, expected_failures, unusable_keys
+from ebmcore_testing.failures import CheckFailed, NotApplicable
+from ebmcore_testing.suites.chains import ChainsSuite
+from ebmcore_testing.suites.datasets import DatasetSuite
+from ebmcore_testing.suites.energies import EnergySuite
+from ebmcore_testing.suites.losses import LossSuite
+from ebmcore_testing.suites.monitors import MonitorSuite
+from ebmcore_testing.suites.samplers import SamplerSuite
+from ebmcore_testing.suites.suite import Suite
 
 SUITES: dict[str, type[Suite]] = {
     suite.kind: suite

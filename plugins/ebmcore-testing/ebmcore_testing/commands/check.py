@@ -1,4 +1,4 @@
-"""`ebmcore check`: the conformance suites on all parts of a plugin."""
+"""`ebmcore check`: run the conformance suites on all parts of a plugin."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, table
+from ebmcore.cli import RUN_FAILED, Answer, AsJson, out, table
 
 if TYPE_CHECKING:
-    from ebmcore.testing import Outcome
+    from ebmcore_testing import Outcome
 
 
-@answering
 def command(
     plugin: Annotated[
         str,
@@ -24,10 +23,12 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Check a plugin's parts; exit code 0 all pass, 1 some fail, 2 there is no such plugin."""
-    from ebmcore.cli.catalog import open_host
+    from ebmcore.plugins import Host, Selection
 
-    host = open_host([plugin])
-    from ebmcore.testing import check_plugin  # it imports torch: a wrong name is told before
+    selection = Selection.from_options([plugin])
+    host = Host.discover(selection)
+    host.check(selection)
+    from ebmcore_testing import check_plugin  # it imports torch: a wrong name is told before
 
     files = [p.found.name for p in host.plugins if p.found.is_file]
     found = check_plugin(host, files[0] if files else plugin)

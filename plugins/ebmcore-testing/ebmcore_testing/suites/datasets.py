@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.data.load import Data, load_data
-from ebmcore.testing.failures import NotApplicable, require
-from ebmcore.testing.observed import seeded, streams_untouched
-from ebmcore.testing.statistics import LEVEL, Z
-from ebmcore.testing.suite import Suite
-from ebmcore.train.rng import own_global_stream
+from ebmcore.data import Data, load_data
+from ebmcore.train import own_global_stream
+from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.measures.observed import seeded, streams_untouched
+from ebmcore_testing.measures.statistics import LEVEL, Z
+from ebmcore_testing.suites.suite import Suite
 
 _CPU = torch.device("cpu")
 _CELLS = {1: 4000, 2: 400}  # in each dimension

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.testing.failures import require
-from ebmcore.testing.memory import MemoryChecks, same
-from ebmcore.testing.observed import seeded, streams_untouched, tensors_untouched
+from ebmcore_testing.failures import require
+from ebmcore_testing.measures.memory import MemoryChecks, same
+from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
 
 
 class ChainsSuite(MemoryChecks):

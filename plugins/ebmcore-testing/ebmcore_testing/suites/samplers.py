@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from ebmcore.sampling import evaluating
-from ebmcore.testing.compiled import compiled_step
-from ebmcore.testing.failures import NotApplicable, require, require_close
-from ebmcore.testing.models import Gaussian, Overflowing
-from ebmcore.testing.observed import (
+from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.measures.compiled import compiled_step
+from ebmcore_testing.measures.models import Gaussian, Overflowing
+from ebmcore_testing.measures.observed import (
     module_untouched,
     seeded,
     streams_untouched,
     tensors_untouched,
 )
-from ebmcore.testing.stationary import StationaryChecks
+from ebmcore_testing.measures.stationary import StationaryChecks
 
 _WIDE = 1e4  # a scale beside which any step is small
 

@@ -1,4 +1,4 @@
-"""`ebmcore plugins doctor`: import each plugin in a process of its own and tell what is wrong."""
+"""`ebmcore plugins doctor`: import each plugin in its own process and report its faults."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli import Answer, AsJson, PluginOptions, table
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Loaded
 
 
-@answering
 def command(
     plugins: PluginOptions = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for each plugin.")] = 60.0,
     as_json: AsJson = False,
 ) -> Answer:
     """Import each plugin and each of its parts; exit code 1 when something is wrong."""
-    from ebmcore.plugins import Selection, find, select
-    from ebmcore.plugins.find import installed_twice
+    from ebmcore.plugins import Selection, find_selected, installed_twice
 
-    selection = Selection.from_options(plugins or ())
-    chosen = select(find(selection.files), selection)
+    chosen = find_selected(Selection.from_options(plugins or ()))
     with ThreadPoolExecutor(2) as pool:
         findings = list(pool.map(lambda plugin: examine(plugin, timeout), chosen))
     twice = installed_twice(p.found.distribution for p in chosen if p.found.distribution)
@@ -58,7 +55,7 @@ def examine(plugin: Loaded, timeout: float) -> dict[str, Any]:
     try:
         done = subprocess.run(
             # -P: no module of the current folder stands before an installed one
-            [sys.executable, "-P", "-m", "ebmcore.cli.examine"],
+            [sys.executable, "-P", "-m", "ebmcore_testing.commands.doctor_worker"],
             input=json.dumps(found._asdict()),
             capture_output=True,
             text=True,

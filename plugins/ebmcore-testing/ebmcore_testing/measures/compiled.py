@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ebmcore.testing.failures import CheckFailed, NotApplicable
+from ebmcore_testing.failures import CheckFailed, NotApplicable
 
 
 def compiled_step(

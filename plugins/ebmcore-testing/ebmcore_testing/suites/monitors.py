@@ -17,17 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ebmcore import RunView, Trace
 from ebmcore.config import Cadence
-from ebmcore.contracts import RunView, Trace
-from ebmcore.testing.failures import require
-from ebmcore.testing.models import ExactSampler, Gaussian, Normal
-from ebmcore.testing.observed import (
+from ebmcore_testing.failures import require
+from ebmcore_testing.measures.models import ExactSampler, Gaussian, Normal
+from ebmcore_testing.measures.observed import (
     module_untouched,
     seeded,
     streams_untouched,
     tensors_untouched,
 )
-from ebmcore.testing.suite import Suite
+from ebmcore_testing.suites.suite import Suite
 
 
 class MonitorSuite(Suite):

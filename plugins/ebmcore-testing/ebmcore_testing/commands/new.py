@@ -1,7 +1,8 @@
-"""`ebmcore plugins new`: a distribution with one part of a kind, to build a plugin of one's own on.
+"""`ebmcore plugins new`: write a distribution that offers one part, to build a plugin on.
 
-The templates are the files below `ebmcore/scaffold/`: those in `common` and those of the kind, with
-`$placeholders` as string.Template has them. A folder `package` stands for the import name.
+The templates are the files below `ebmcore_testing/scaffold/`: those in `common` and those of the
+kind, with `$placeholders` as string.Template has them. A folder `package` stands for the import
+name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, answering, out
+from ebmcore.cli import Answer, AsJson, out
 from ebmcore.errors import EbmError
 from ebmcore.kinds import KINDS
 
@@ -35,7 +36,6 @@ class Names(NamedTuple):
     kind: str
 
 
-@answering
 def command(
     name: Annotated[str, typer.Argument(help="The distribution's name, such as my-energies.")],
     kind: Annotated[
@@ -97,7 +97,7 @@ def check_place(folder: Path) -> None:
 
 def check_free(names: Names) -> None:
     """Raise EbmError when an installed module or plugin has one of the names."""
-    from ebmcore.plugins.find import find_installed
+    from ebmcore.plugins import find_installed
 
     spec = importlib.util.find_spec(names.package)
     if spec is not None and spec.origin is not None:  # a mere folder nearby has no origin
@@ -114,7 +114,7 @@ def check_free(names: Names) -> None:
 
 def render(names: Names) -> dict[str, str]:
     """Return the text of each file of a new plugin, by its path in the plugin's folder."""
-    scaffold = files("ebmcore") / "scaffold"
+    scaffold = files("ebmcore_testing") / "scaffold"
     found = {}
     for folder in (scaffold / "common", scaffold / names.kind):
         for path, template in _templates(folder):
