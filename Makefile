@@ -9,7 +9,7 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/ebmcore run examples/five_gaussians.yaml
 
-# mypy is one of the tests (tests/test_types.py), so that it runs beside the others
+# mypy is one of the tests (tests/whole/test_types.py), so that it runs beside the others
 test: style
 	MLFLOW_DISABLE_TELEMETRY=true OMP_NUM_THREADS=1 \
 		$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder

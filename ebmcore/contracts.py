@@ -1,19 +1,19 @@
-"""The contracts: what the core calls on a component, and nothing more.
+"""The contracts: the methods that the core calls on a component, and nothing more.
 
 A component is a class, whose constructor's parameters are its config, or a function, whose
-keyword-only parameters are. A function with positional parameters is the component; one with none
-builds it. Parameters with these names are handed over by the runner and are no config:
+keyword-only parameters are. A function with positional parameters is the component; a function
+without builds it. The runner passes parameters of these names, which aren't config:
 
     constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
                               losses alone: training_data (n, *event), on the CPU
     losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
 
-What a sampler, a loss or a monitor remembers from one call to the next, it offers by `state_dict`
-and `load_state_dict`, as tensors and JSON types: a resumed run puts it back.
+A sampler, a loss or a monitor that remembers something from one call to the next offers it by
+`state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
 
-A dataset is called with nothing and returns x (n, *event), a pair (x, y) or a torch Dataset. It
-may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in nats, and
-`bounds`, (2, *event), if its range is another than that of its points.
+The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y) or a torch
+Dataset. It may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
+nats, and `bounds`, (2, *event), if its range is another than that of its points.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and what to log
+    Loss = Callable[..., Tensor | tuple[Tensor, Mapping[str, Tensor]]]  # scalar, and metrics to log
     Dataset = Callable[[], Any]  # -> x, (x, y) or a torch Dataset
 
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
@@ -46,7 +46,7 @@ class Kernel:
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
 
     def init(self, energy: Energy, x: Tensor) -> Any:
-        """Make the state at x: whatever the next step needs and should not compute twice."""
+        """Make the state at x: everything that the next step needs and should not compute twice."""
         raise NotImplementedError
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
@@ -59,52 +59,52 @@ class Kernel:
 
 
 class Sample(NamedTuple):
-    """What a sampler that offers `sample` whole, in place of init, noise and step, gives back."""
+    """The result of a sampler that offers `sample` whole, in place of init, noise and step."""
 
     x: Tensor  # (chains, *event), where the chains ended
     info: Any = None
 
 
 class Trace(NamedTuple):
-    """Every state that chains passed through, as `sample_chain(trace=True)` returns it."""
+    """The states of chains along their way, as `sample_chain(trace=True)` returns them."""
 
     x: Tensor  # (kept, chains, *event)
     info: Any  # the kernel's info with each field stacked, (kept, chains); None if it has none
 
 
 class Chains:
-    """Where each batch of chains begins, and what is remembered of where it ended."""
+    """The starting points of each batch of chains, and the memory of its end."""
 
     def start(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Return starting points of x's shape, dtype and device; x is the batch of data."""
         raise NotImplementedError
 
     def keep(self, x_end: Tensor) -> None:
-        """Remember where the chains of the last `start` ended; by default, forget them."""
+        """Remember the end points of the chains of the last `start`; by default, forget them."""
 
     def kept(self) -> Tensor | None:
         """All remembered chains, (chains, *event), or None when there are none."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and JSON types that `load_state_dict` can go on from."""
+        """Return the state, as tensors and JSON types for `load_state_dict`."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state that `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
 
     def share(self, rank: int, ranks: int) -> None:
-        """Become one rank's share, before the first start, of what one process would keep.
+        """Reduce these chains, before the first start, to one rank's share of one process's.
 
-        By default nothing changes, so each of the ranks keeps as much as one process would. Raises
+        By default nothing changes, so each rank keeps as many as one process would. Raises
         ValueError when there are no equal shares.
         """
 
     def deal(self, states: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> None:
-        """Take up one rank's share of the states that another number of ranks saved.
+        """Restore one rank's share of the states that another number of ranks saved.
 
-        By default each rank takes up the state of the rank before it that had its number, and
-        those that are more begin afresh.
+        By default each rank restores the state of the earlier rank of its number, and further
+        ranks start afresh.
         """
         if rank < len(states):
             self.load_state_dict(states[rank])
@@ -112,16 +112,16 @@ class Chains:
 
 @dataclass(frozen=True, kw_only=True)
 class RunView:
-    """What a monitor sees of a run. A monitor looks: it changes no weight, chain or random stream.
+    """A monitor's view of a run. A monitor looks: it changes no weight, chain or random stream.
 
-    A monitor is called with a view, every so often, and returns a mapping from names to numbers
+    The run calls a monitor with a view, at its cadence; it returns a mapping from names to numbers
     (float or 0-d tensor), matplotlib figures, or images (tensors (height, width) or (channels,
     height, width) with values in [0, 1]).
     """
 
-    energy: Energy  # with the averaged weights, when the run keeps an average
-    data: Tensor  # (n, *event), what is trained on
-    held_out: Tensor  # (m, *event), what is not; may be empty
+    energy: Energy  # with the averaged weights, if the run keeps an average
+    data: Tensor  # (n, *event), the training data
+    held_out: Tensor  # (m, *event), may be empty
     generator: Generator  # this monitor's own random stream
     step: int = 0  # training steps done
     epoch: float = 0.0  # passes over the data done
@@ -129,11 +129,11 @@ class RunView:
     dataset: Any = None  # the dataset component: may have log_prob(x) and entropy
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     x: Tensor | None = None  # (batch, *event), the last batch of data
-    x_neg: Tensor | None = None  # (batch, *event), where the last chains ended
+    x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
     history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
-    # ^ what the run has recorded so far: metric -> its (step, value) in order
+    # ^ the metrics recorded so far: name -> its (step, value) in order
     kernel: Any = None  # the sampler; None when the run has none
     draw: Callable[[int, int | None], Tensor] | None = None  # behind `sample`
     walk: Callable[[int, int, int], Trace] | None = None  # behind `trace`
@@ -141,7 +141,7 @@ class RunView:
 
     @property
     def can_sample(self) -> bool:
-        """Whether the run has a sampler and chains to draw from the model with."""
+        """Tell whether the run has a sampler and chains to draw from the model with."""
         return self.draw is not None
 
     def sample(self, n: int, n_steps: int | None = None) -> Tensor:
@@ -157,7 +157,7 @@ class RunView:
     def trace(self, n: int, n_steps: int, thin: int = 1) -> Trace:
         """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
 
-        They begin as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
+        They start as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
         ValueError when the run has no sampler.
         """
         if self.walk is None:
@@ -185,38 +185,38 @@ class RunInfo(Protocol):
 
 
 class Task(NamedTuple):
-    """A command line for a launcher to start, somewhere, once."""
+    """A command line for a launcher to start once, on any machine."""
 
     argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # where its output is added, standard error with it; `open_log` opens it
-    env: Mapping[str, str] = {}  # variables over those that there are
+    log: Path  # file for its output and errors, appended; `open_log` opens it
+    env: Mapping[str, str] = {}  # environment variables to add or replace
 
 
 class Job(Protocol):
-    """A task that was started, or waits to be."""
+    """A task that was started, or waits for its start."""
 
     def poll(self) -> int | None:
         """Return its exit code, negative for a signal's; None while it waits or runs.
 
-        The code of a task that was asked to stop is never 0, unless it had ended by then.
+        The code of a stopped task is never 0, unless it had ended before.
         """
 
     def stop(self) -> None:
-        """Ask it to end, as SIGTERM does, and return at once; asking again changes nothing."""
+        """Ask it to end, as SIGTERM does, and return at once; a second call changes nothing."""
 
 
 class Launcher(Protocol):
-    """Starts tasks: on this machine, or on whatever machines it knows.
+    """Starts tasks, on this machine or on others.
 
-    How many run at once is the business of whoever starts them. A task's program, its folder (the
-    current one) and its log's have the same paths where it runs. `ebmcore.open_log` opens a log.
+    The caller limits how many run at once. A task's program, its folder (the current one) and its
+    log have the same paths on the machine where it runs. `ebmcore.open_log` opens a log.
     """
 
     def start(self, task: Task) -> Job:
-        """Start a task, or put it where it will be started, and return at once.
+        """Start a task, or queue it, and return at once.
 
         Raises EbmError when it can't.
         """
 
     def close(self) -> None:
-        """Stop what still runs, wait for it to end, and give back what was held."""
+        """Stop running tasks, wait for their end, and release all resources."""

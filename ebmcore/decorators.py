@@ -1,4 +1,4 @@
-"""`@loss`, `@energy`, …: offer a class or a function from a file that no distribution installs.
+"""`@loss`, `@energy`, …: offer a class or a function from a local file as a component.
 
     from ebmcore import loss
 
@@ -6,7 +6,7 @@
     def gap(energy, x, x_neg):
         return energy(x).mean() - energy(x_neg).mean()
 
-The object is returned as it is, with a mark that says what it offers.
+The decorator returns the object itself, marked with its kind and name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARK = "__ebmcore_offer__"
 
 
 class Offer(NamedTuple):
-    """What a decorated object is offered as."""
+    """The kind and the name under which a decorated object is offered."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""The errors that ebmcore raises on purpose: one tree, each message a sentence to act on."""
+"""The errors that ebmcore raises on purpose: one tree, each message says what to do."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class EbmError(Exception):
-    """Whatever ebmcore refuses or reports; `str(error)` is what the command line prints.
+    """The root of ebmcore's errors; the command line prints `str(error)`.
 
-    A password in a URI is masked in it, whoever wrote the message.
+    It masks passwords in URIs in its message.
     """
 
     def __str__(self) -> str:
@@ -25,10 +25,10 @@ class EbmError(Exception):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong in a config, and where."""
+    """One mistake in a config, and its place."""
 
     path: str  # dotted place in the config, such as sampler.step_size
-    message: str  # what was found and what would be right
+    message: str  # the mistake, and the way out
     where: str = ""  # file and line, or the override that set it
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Problem(NamedTuple):
 
 
 class ConfigError(EbmError):
-    """A config that can't be run; holds every problem that was found, not only the first."""
+    """A config that can't be run; holds all its problems, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(Problem(*map(mask, problem)) for problem in problems)
@@ -45,7 +45,7 @@ class ConfigError(EbmError):
 
 
 class PluginError(EbmError):
-    """A plugin, or a part that one offers, can't be loaded."""
+    """A plugin, or one of its components, can't be loaded."""
 
 
 class DataError(EbmError):
@@ -53,7 +53,7 @@ class DataError(EbmError):
 
 
 class ComponentError(EbmError):
-    """A part of a run raised while the run was going; `__cause__` is what it raised."""
+    """A component raised during a run; `__cause__` is its exception."""
 
     def __init__(self, part: str, step: int, cause: BaseException) -> None:
         self.part = part
@@ -79,7 +79,7 @@ class DirectoryError(EbmError):
 
     def __init__(self, file: Path, text: str) -> None:
         self.file = file
-        self.text = text  # what is wrong with it
+        self.text = text  # the fault
         super().__init__(f"{file}: {text}")
 
 
@@ -92,7 +92,7 @@ class GraphError(EbmError):
 
 
 class RunError(EbmError):
-    """A run that ended as FAILED; `run` is what it left, `__cause__` why."""
+    """A run that ended as FAILED; `run` is its result, `__cause__` the reason."""
 
     def __init__(self, message: str, run: RunInfo) -> None:
         self.run = run
@@ -100,7 +100,7 @@ class RunError(EbmError):
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run that was stopped by a signal, after everything was written and closed.
+    """A run that a signal stopped, after it wrote and closed everything.
 
     A KeyboardInterrupt, so that a notebook or a script stops as it would for any Ctrl-C.
     """
@@ -112,7 +112,7 @@ class RunInterrupted(KeyboardInterrupt):
 
 
 def too_large(error: BaseException) -> bool:
-    """Whether an error says that a number is too large for the memory, or for the machine."""
+    """Tell whether an error means that a number is too large for the memory or the machine."""
     if isinstance(error, MemoryError) or type(error).__name__ in _OF_MEMORY:
         return True
     text = str(error)
@@ -141,7 +141,7 @@ _TOO_LARGE = (
 
 
 def raised_at(error: BaseException) -> str:
-    """Say where an exception was raised, as `file.py:12, in name`, from its innermost frame."""
+    """Return the place where an exception was raised: `file.py:12, in name`."""
     trace = error.__traceback__
     if trace is None:
         return "unknown place"

@@ -1,13 +1,13 @@
-"""What a plugin may offer. Read this, then `contracts.py`, then write one.
+"""The hooks by which a plugin offers components. Read this, then `contracts.py`, then write one.
 
 A plugin is an installed distribution with one entry point in the group `ebmcore.v1`,
 
     [project.entry-points."ebmcore.v1"]
     langevin = "ebmcore_langevin.plugin"
 
-which names a light module with some of the functions below, each marked with `@hookimpl`. The eight
-first ones return a mapping from a name to `"module:attribute"`; the attribute (a class or a
-function) is imported when a config or the command line names it. A component's signature is its
+which names a light module with some of the functions below, each marked with `@hookimpl`. The
+first eight return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+class or a function) when a config or the command line names it. A component's signature is its
 config:
 
     from ebmcore import hookimpl

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One of the things that a plugin can offer."""
+    """One kind of component that a plugin can offer."""
 
     name: str  # in messages and on the command line
     hook: str
@@ -14,7 +14,7 @@ class Kind(NamedTuple):
     is_list: bool = False  # whether the config's key may hold several
 
 
-KINDS = {  # what a run is made of
+KINDS = {  # the components of a run
     kind.name: kind
     for kind in (
         Kind("energy", "ebmcore_energies", "energy"),
@@ -25,6 +25,6 @@ KINDS = {  # what a run is made of
         Kind("dataset", "ebmcore_datasets", "data"),
     )
 }
-LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # what starts runs
-OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}  # the components
+LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs
+OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}
 COMMAND = Kind("command", "ebmcore_commands", "")  # of the command line; no config names it

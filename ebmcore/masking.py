@@ -1,8 +1,8 @@
-"""Passwords in URIs are masked wherever something is written or shown; this is the one place.
+"""Mask passwords in URIs; everything that ebmcore writes or shows passes through this module.
 
 `http://user:secret@host` becomes `http://***@host`, `http://host/?token=abc` becomes
-`http://host/?token=***`. A file that was written so can't be used to speak to the place: whoever
-does names the password anew.
+`http://host/?token=***`. A masked URI in a file can't be used to connect: the user gives the
+password again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PASSWORD = re.compile(
     rf"({_SCHEME}://)[^\s/?#@:\[]*:(?!\d*(?:[/?#\s\"']|$))[^\s@]*@(?:[^\s/?#@]*@)*"
 )
 _TOKEN = re.compile(r"(https?://)[^\s/?#]*@", re.IGNORECASE)  # http://TOKEN@host
-_WORDS = (  # how the name of a setting ends that is a secret
+_WORDS = (  # endings of the names of secret settings
     r"[\w.\-]*(?:password|passwd|passphrase|pwd|token|secret|credentials?|signature|"
     r"(?:api|access|account|secret|private|shared|auth)[_\-]?key)|auth|authorization|odbc_connect"
 )
@@ -58,7 +58,7 @@ def mask_all(value: Any) -> Any:
 
 
 def is_masked(uri: str) -> bool:
-    """Say whether a URI lacks a password that was masked."""
+    """Tell whether a URI has a masked password."""
     return _MASKED.search(uri) is not None
 
 
@@ -76,6 +76,6 @@ def masked_places(value: Any, place: str = "") -> Iterator[str]:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI without user, password and secret settings, which other such URIs share."""
+    """Return a URI without user, password and secret settings, to compare it with others."""
     bare = mask(uri).replace(f"://{MASK}@", "://")
     return _MASKED_QUERY.sub("", bare).rstrip("?&;#")

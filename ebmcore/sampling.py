@@ -1,4 +1,4 @@
-"""Running a Markov kernel: the energy is left as it was, the caller's x is never written to."""
+"""Run a Markov kernel; the energy stays as it was, and nothing writes to the caller's x."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Sampler(NamedTuple):
-    """A kernel run for `n_steps`: what a loss gets when it names `sampler`."""
+    """A kernel run for `n_steps`; a loss that names `sampler` gets it."""
 
     kernel: Any  # a Kernel, or an object with `sample(energy, x, n_steps, generator)`
     n_steps: int = 10
@@ -101,7 +101,7 @@ def as_chains(chains: Any) -> Chains:
 
 
 def as_kernel(sampler: Any) -> Any:
-    """Return what can be run: a kernel as it is, a plain function as one step of a kernel.
+    """Return a kernel: a kernel as it is, a plain function as one step of a kernel.
 
     Raises TypeError when it is neither.
     """
@@ -120,8 +120,8 @@ def as_kernel(sampler: Any) -> Any:
 class Differentiable:
     """An energy to sample through: kernels that use `energy_and_score` keep their steps' graph.
 
-    A loss that wants the gradient of where chains end with respect to the energy's parameters runs
-    `kernel.step(Differentiable(energy), state, noise)`; nothing else changes.
+    A loss that needs the gradient of chains' end points with respect to the energy's parameters
+    runs `kernel.step(Differentiable(energy), state, noise)`; nothing else changes.
     """
 
     keeps_graph = True
@@ -138,7 +138,7 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
 
     Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
-    the energy's parameters gather no gradient, unless the energy is a `Differentiable` one. Raises
+    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. Raises
     ValueError when the energy doesn't return one value per chain.
     """
     if getattr(energy, "keeps_graph", False):
@@ -167,9 +167,9 @@ def check_energies(values: Tensor, x: Tensor) -> None:
 
 @contextmanager
 def evaluating(energy: Energy) -> Iterator[None]:
-    """Put an energy's modules in evaluation mode, and each back as it was.
+    """Put an energy's modules in evaluation mode, and each back into its own mode afterwards.
 
-    cuDNN's recurrent layers have a backward in training mode alone, so without cuDNN meanwhile.
+    Disables cuDNN meanwhile, whose recurrent layers have a backward in training mode alone.
     """
     modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
     modes = [module.training for module in modules]
@@ -185,7 +185,7 @@ def evaluating(energy: Energy) -> Iterator[None]:
 
 
 class Walk:
-    """Chains on their way: the kernel's state is made once and carried from block to block."""
+    """Chains on their way: they keep the kernel's state from block to block."""
 
     def __init__(
         self,
@@ -314,14 +314,14 @@ def sample_chain(
     Args:
         kernel: A `Kernel`, or a function `(energy, x, generator) -> x`.
         energy: Any callable, (chains, *event) -> (chains,).
-        x: Where the chains begin, (chains, *event); by default standard normal noise.
+        x: Starting points, (chains, *event); by default standard normal noise.
         event_shape: The shape of one event; only without x.
-        n_chains: How many chains; only without x.
+        n_chains: Number of chains; only without x.
         n_steps: Steps after the burn-in.
-        burn_in: Steps before anything is kept.
+        burn_in: Steps before the first kept one.
         thin: A trace keeps every thin-th of the n_steps.
         generator: The only source of randomness; by default torch's global one.
-        trace: Whether to return `(x, Trace)` rather than where the chains ended, x.
+        trace: Whether to return `(x, Trace)` rather than the end points x alone.
         compile: Whether the steps are compiled, ten to a graph, which takes seconds and makes each
             quicker; `auto` compiles chains of 100,000 steps and more. The draws are the same, and
             the result is but for rounding. With true, what can't be compiled warns, and is taken

@@ -1,7 +1,7 @@
 """Names for the common ranges of a parameter: `step_size: PositiveFloat = 0.01`.
 
-They are plain `typing.Annotated` with annotated-types, so that any other constraint can be written
-the same way (`Annotated[int, Ge(2), Le(9)]`), and nobody needs these names.
+They are plain `typing.Annotated` with annotated-types. Write any other constraint the same way:
+`Annotated[int, Ge(2), Le(9)]`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A loss of one's own, in a file that nothing installs.
+"""A loss of your own, in a file that needs no installation.
 
 ebmcore run examples/five_gaussians.yaml -p examples/my_loss.py loss.type=softplus_gap
 """
@@ -13,6 +13,6 @@ def softplus_gap(energy, x, x_neg, *, beta: float = 1.0):
     """Push data down and samples up pair by pair, softly: mean softplus(β (E(x) - E(x⁻))) / β.
 
     Args:
-        beta: How sharply a pair that is in the right order already is let go.
+        beta: How quickly the push fades for a pair that is already in the right order.
     """
     return softplus(beta * (energy(x) - energy(x_neg))).mean() / beta

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+from support import PARTS
+from support.forks import Forks, Launcher
 
-ROOT = Path(__file__).parents[1]
-PARTS = Path(__file__).parent / "parts.py"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 CONFIG = {
     "name": "bare",
@@ -34,8 +33,18 @@ CONFIG = {
 }
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    """A test that needs what isn't installed shows that by any of its cases."""
+    parser.addoption("--one-case", action="store_true", help="run one case of each test function")
+
+
+def pytest_collection_modifyitems(config, items):
     """Put the files with the most slow tests first, so that no worker ends with a long one."""
+    if config.getoption("--one-case"):
+        functions = {(item.path, item.cls, item.originalname): item for item in reversed(items)}
+        kept = set(functions.values())
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = [item for item in items if item in kept]
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 
@@ -93,11 +102,8 @@ def store(empty_store, tmp_path):
 @pytest.fixture(scope="session")
 def forks():
     """Python's commands in forks of one warm process."""
-    spec = importlib.util.spec_from_file_location("forks", Path(__file__).with_name("forks.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made = module.Forks()
-    made.launcher = lambda: module.Launcher(made)
+    made = Forks()
+    made.launcher = lambda: Launcher(made)
     yield made
     made.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ebmcore.config import catalog, component_parameters, describe, nested, reserved, type_name
-from ebmcore.config.signature import REQUIRED
+from ebmcore.config.values.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
 from ebmcore.kinds import OFFERED
 from ebmcore.plugins import Component, Host, Selection

@@ -7,10 +7,7 @@ from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
-from ebmcore.config.schema import check as check_values
-from ebmcore.config.schema import type_name
 from ebmcore.config.sections import Tracking, Train
-from ebmcore.config.signature import REQUIRED, component_parameters, describe
 from ebmcore.config.source import (
     Source,
     apply_overrides,
@@ -19,6 +16,9 @@ from ebmcore.config.source import (
     read_config,
 )
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
+from ebmcore.config.values.check import check as check_values
+from ebmcore.config.values.names import type_name
+from ebmcore.config.values.signature import REQUIRED, component_parameters, describe
 
 __all__ = [
     "REQUIRED",

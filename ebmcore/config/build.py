@@ -1,4 +1,4 @@
-"""From a validated node to the object that it describes."""
+"""Build the object that a validated node describes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ebmcore.config.model import Node
-from ebmcore.config.signature import asked_for, is_part, positional
+from ebmcore.config.values.signature import asked_for, is_part, positional
 from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.errors import (
     ConfigError,
@@ -22,11 +22,11 @@ from ebmcore.errors import (
 
 
 def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = None) -> Any:
-    """Make the object of a node, handing over the slots that it asks for.
+    """Build the object of a node, passing the slots that it asks for.
 
-    What was built already is found in `built` by its place, so that a node that several others
-    refer to is one object. Raises ConfigError at the node's place when the values don't suit the
-    component, PluginError when the component fails for a reason of its own.
+    `built` holds the objects built before, by their place, so that a node that several others
+    refer to becomes one object. Raises ConfigError at the node's place when the component refuses
+    the values, PluginError when it fails for another reason.
     """
     built = {} if built is None else built
     if node.path not in built:
@@ -60,7 +60,7 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
 
 
 def too_much(node: Node, error: BaseException) -> str:
-    """Say that a node asks for more than the machine has, and which of its keys may be why."""
+    """Describe a node that asks for more than the machine has, and the keys that may cause it."""
     sizes = {k: v for k, v in node.values.items() if isinstance(v, int) and not isinstance(v, bool)}
     largest = max(sizes, key=lambda key: sizes[key], default=None)
     hint = "" if largest is None else f"; its largest number is {largest}: {sizes[largest]}"
@@ -68,16 +68,16 @@ def too_much(node: Node, error: BaseException) -> str:
 
 
 def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
-    """Build the nodes that a value is, or holds."""
+    """Build the nodes in a value, which may be a node itself."""
     if isinstance(value, list):
         return [_inner(item, slots, built) for item in value]
     return build(value, slots, built) if isinstance(value, Node) else value
 
 
 def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
-    """List the slots that a loss names, of a built one or of a class that makes it.
+    """List the slots that a loss names, given the loss or the class that makes it.
 
-    Raises TypeError when it has a positional parameter that is no slot.
+    Raises TypeError when it has a positional parameter that isn't a slot.
     """
     if inspect.isclass(loss):
         call = getattr(loss, "forward", None) or loss.__call__

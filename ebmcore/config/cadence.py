@@ -1,6 +1,6 @@
 """A cadence: how often something happens, written `20 epochs`, `500 steps` or `end`.
 
-Checkpoints may also be written by the clock, `10 minutes`, since they change nothing.
+Checkpoints may also go by the clock, `10 minutes`, since they don't change the training.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Cadence:
 
     @classmethod
     def parse(cls, text: Any) -> Cadence:
-        """Read the text form. Raises ValueError that shows what would be right."""
+        """Read the text form. Raises ValueError with an example of the right form."""
         match = re.match(PATTERN, text) if isinstance(text, str) else None
         if match is None:
             raise ValueError("should be a cadence such as '20 epochs', '500 steps' or 'end'")
@@ -44,9 +44,9 @@ class Cadence:
             ) from error
 
     def is_due(self, step: int, steps_per_epoch: int) -> bool:
-        """Whether it is time after `step` training steps; the end of the run is the caller's.
+        """Tell whether it is due after `step` training steps.
 
-        What goes by the clock is the caller's, too.
+        The caller handles the end of the run and cadences in minutes.
         """
         if self.unit in ("end", "minute") or step == 0:
             return False

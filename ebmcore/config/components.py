@@ -1,4 +1,4 @@
-"""Reading the nodes of a config: each a component with its keys, maybe with nodes among them."""
+"""Read the nodes of a config: each a component with its keys, maybe with nodes among them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from ebmcore.config.core_keys import clashes, reserved, wrong_options
 from ebmcore.config.model import Node
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.schema import check
-from ebmcore.config.signature import REQUIRED, Parameter, component_parameters
 from ebmcore.config.source import Source
 from ebmcore.config.torch_optim import find_lr_scheduler, find_optimizer, torch_parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import REQUIRED, Parameter, component_parameters
 from ebmcore.errors import PluginError, Problem
 from ebmcore.plugins import Component, Host
 
@@ -20,7 +20,7 @@ _MAIN = {"data": "dataset", "energy": "energy", "sampler": "sampler", "chains": 
 
 
 class Found(NamedTuple):
-    """What a name in a config means."""
+    """The component that a name in a config refers to."""
 
     component: Component | None
     target: Any
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 
 
 class NodeReader:
-    """Reads nodes and gathers every problem; a node that others refer to is read once."""
+    """Reads nodes and collects every problem; reads a node that others refer to once."""
 
     def __init__(self, source: Source, host: Host) -> None:
         self.source = source
@@ -39,12 +39,12 @@ class NodeReader:
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The section of nodes that others refer to, as it was written."""
+        """The section of nodes that others refer to, as the config has it."""
         parts = self.source.tree.get(PARTS)
         return parts if isinstance(parts, dict) else {}
 
     def fault(self, path: str, message: str) -> None:
-        """Note a problem."""
+        """Record a problem."""
         self.problems.append(self.source.problem(path, message))
 
     def optional(self, kind: str, given: Any, path: str) -> Node | None:
@@ -72,7 +72,7 @@ class NodeReader:
     ) -> Node | None:
         """Read one component: `{type: NAME, …}`, only its NAME, or a reference `"@NAME"`.
 
-        `own` are the core's keys beside the component's; by default those of its kind.
+        `own` are the core's keys besides the component's; by default those of its kind.
         """
         outer, _, part = path.partition(".")
         if path not in _MAIN and (outer != PARTS or part not in self.parts):
@@ -87,7 +87,7 @@ class NodeReader:
     def written(
         self, kind: str, given: Any, path: str, own: Sequence[Parameter] | None
     ) -> Node | None:
-        """Read what stands at a place: a reference or a node itself."""
+        """Read the node at a place, or the node that a reference there names."""
         if is_reference(given):
             return self.reference(kind, given, path)
         return self.plain_node(kind, given, path, own)
@@ -117,9 +117,9 @@ class NodeReader:
     def plain_node(
         self, kind: str, given: Any, path: str, own: Sequence[Parameter] | None
     ) -> Node | None:
-        """Read a node that is no reference."""
+        """Read a node that isn't a reference."""
         if given is None:
-            # check_keys has told of a section that isn't there at all
+            # check_keys has reported a missing section
             if "." in path or path in self.source.tree:
                 self.fault(path, "is empty; name a `type`")
             return None
@@ -195,7 +195,7 @@ class NodeReader:
 
 
 def is_reference(given: Any) -> bool:
-    """Whether a value stands for a node that is written elsewhere."""
+    """Tell whether a value refers to a node elsewhere in the config."""
     return isinstance(given, str) and given.startswith("@")
 
 

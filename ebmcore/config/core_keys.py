@@ -1,4 +1,4 @@
-"""The keys of a node that are the core's own, beside those of the component's signature."""
+"""The core's own keys of a node, besides those of the component's signature."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from ebmcore.config.cadence import Cadence
-from ebmcore.config.schema import Check
-from ebmcore.config.signature import Parameter, component_parameters
+from ebmcore.config.values.models import Check
+from ebmcore.config.values.signature import Parameter, component_parameters
 from ebmcore.types import PositiveInt
 
 
@@ -55,7 +55,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
 
 
 def reserved(kind: str, target: Any = None) -> tuple[Parameter, ...]:
-    """List the core's own keys of a node; a monitor's `every` is how often it means to look."""
+    """List the core's own keys of a node; a monitor may set the default of its `every`."""
     keys = _RESERVED.get(kind, ())
     return tuple(
         key._replace(default=getattr(target, "every", key.default)) if key is _EVERY else key
@@ -64,9 +64,9 @@ def reserved(kind: str, target: Any = None) -> tuple[Parameter, ...]:
 
 
 def clashes(kind: str, target: Any, *, inner: bool = False) -> set[str]:
-    """Name the parameters of a component that are the core's own keys, so that no config sets them.
+    """List the parameters that no config can set, since the core has a key of the same name.
 
-    An inner component, one among another's values, has no key of the core's but `type`.
+    A component inside another one has only the core's key `type`.
     """
     own = () if inner else reserved(kind, target)
     return {"type", *(p.name for p in own)} & {p.name for p in component_parameters(target)}
@@ -75,7 +75,7 @@ def clashes(kind: str, target: Any, *, inner: bool = False) -> set[str]:
 def wrong_options(
     name: str, values: dict[str, Any], own: Sequence[Parameter]
 ) -> tuple[tuple[str, str], ...]:
-    """Say what is wrong with a default of the core's own keys that a component sets itself."""
+    """Describe a bad default that a component sets for one of the core's own keys."""
     if all(key.name != "every" for key in own):
         return ()
     try:

@@ -8,16 +8,22 @@ from ebmcore.config import torch_optim as catalog
 from ebmcore.config.components import PARTS
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.nested import Nested, nested
-from ebmcore.config.schema import json_schema
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import REQUIRED, Parameter, component_parameters, describe, parameters
+from ebmcore.config.values.names import json_schema
+from ebmcore.config.values.signature import (
+    REQUIRED,
+    Parameter,
+    component_parameters,
+    describe,
+    parameters,
+)
 from ebmcore.errors import PluginError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Component, Host
 
 
 def config_schema(host: Host) -> dict[str, Any]:
-    """Return the schema; a component that can't be loaded, or be configured, is left out."""
+    """Return the schema, without components that can't be loaded or configured."""
     properties: dict[str, Any] = dict(_section(Settings)["properties"])
     properties["plugins"] = _section(Plugins)
     definitions: dict[str, Any] = {}
@@ -101,7 +107,7 @@ def _prefixed(schema: Any, prefix: str) -> Any:
             changed[key] = value.replace(_HERE, _HERE + prefix, 1)
         elif key in ("default", "examples", "const", "enum"):
             changed[key] = value
-        elif key != "discriminator":  # pydantic's own word for other tools, with references in it
+        elif key != "discriminator":  # pydantic's keyword for other tools, which holds references
             changed[key] = _prefixed(value, prefix)
     return changed
 
@@ -128,7 +134,7 @@ def _torch(kind: str, name: str, target: type[Any]) -> dict[str, Any]:
 
 
 def _typed(names: list[str], schema: dict[str, Any]) -> dict[str, Any]:
-    """Add the `type` key, which tells the branches apart."""
+    """Add the `type` key, which selects the branch."""
     kind = {"enum": names, "title": "type"} if len(names) > 1 else {"const": names[0]}
     return {
         **schema,
@@ -138,7 +144,7 @@ def _typed(names: list[str], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _choice(branches: list[dict[str, Any] | None]) -> dict[str, Any]:
-    """Allow a mapping of one of the branches, or only a name whose other keys all have defaults."""
+    """Allow a mapping of one of the branches, or a bare name if its other keys have defaults."""
     there = [branch for branch in branches if branch is not None]
     names = sorted(
         {n for branch in there for n in _names(branch) if branch["required"] == ["type"]}

@@ -1,4 +1,4 @@
-"""What a config becomes: nodes, each a component with values that fit, and the whole."""
+"""A validated config: nodes, each a component with values that fit, and the whole."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Node(NamedTuple):
     kind: str
     type: str  # as it was written
     target: Any  # the class or function
-    component: Component | None  # None for what torch offers
+    component: Component | None  # None for torch's own classes
     values: dict[str, Any]
-    options: dict[str, Any]  # the keys that are the core's: n_steps, weight, every, …
+    options: dict[str, Any]  # the core's own keys: n_steps, weight, every, …
     record: dict[str, Any]  # all keys as plain values, every default filled in
     where: str = ""
 
     @property
     def children(self) -> tuple[Node, ...]:
-        """The nodes among its values, and among theirs."""
+        """The nodes among its values, and the nodes in them."""
         lists = (v if isinstance(v, list) else [v] for v in self.values.values())
         direct = [node for values in lists for node in values if isinstance(node, Node)]
         return tuple(n for node in direct for n in (node, *node.children))
@@ -44,7 +44,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A config without a fault; `record` is the same as plain values, every default filled in."""
+    """A valid config; `record` is the same as plain values, every default filled in."""
 
     settings: Settings
     train: Train
@@ -61,7 +61,7 @@ class Config:
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """All components of plugins, those among others' values too, each once."""
+        """All components of plugins, nested ones too, each once."""
         single = (self.data, self.energy, self.sampler, self.chains)
         top = (*(n for n in single if n is not None), *self.losses, *self.monitors)
         nodes = (node for outer in top for node in (outer, *outer.children))

@@ -1,4 +1,4 @@
-"""Parameters that are themselves components: recognised by their type, written as nodes.
+"""Parameters that are components themselves: recognised by their type, written as nodes.
 
     def __init__(self, terms: list[Energy], *, weights: list[float]): ...
 

@@ -1,4 +1,4 @@
-"""The sections of a config that are the core's own; their signatures are their keys."""
+"""The core's own sections of a config; their signatures are their keys."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What holds for the whole run.
+    """Settings of the whole run.
 
     Args:
         name: The run directory's name begins with it; by default the config file's name.
-        seed: Every random stream is derived from it.
-        device: Where the energy and the chains are: auto, cpu, cuda, cuda:1, mps.
+        seed: All random streams derive from it.
+        device: The device of the energy and the chains: auto, cpu, cuda, cuda:1, mps.
         dtype: The type of weights and data.
-        compile: Whether training steps are compiled, which takes 10 to 60 s and makes each quicker:
-            auto does where that clearly pays, as the config tells.
-        threads: Of the processor, for this run: auto is 1 where an energy is so small that more
-            would only wait for each other, and what torch has otherwise. At most 1024.
+        compile: Whether to compile training steps, which takes 10 to 60 s and makes each step
+            quicker; auto compiles where that clearly pays for this config.
+        threads: Threads of the processor for this run, at most 1024; auto is 1 for an energy so
+            small that more would only wait for each other, and torch's own choice otherwise.
     """
 
     name: str = "experiment"
@@ -50,18 +50,18 @@ class Train:
         ema: Decay of the averaged weights that monitors and samples use; null keeps no average.
         data_noise: Standard deviation of Gaussian noise added to each batch of data.
         log_every: Steps between two lines of the training metrics, their means over these steps.
-        checkpoint_every: How often all that a resumed run needs is saved: '500 steps', '2 epochs',
-            '10 minutes' or 'end'; and always at the end and on a signal.
-        keep_checkpoints: How many of the last checkpoints are kept.
-        keep_best: A metric, such as exact_likelihood/kl: the checkpoint where it was lowest is
-            written at once and kept as well; 'max NAME' keeps where it was highest.
-        on_divergence: What to do about NaN, infinity or energies beyond max_energy: stop the run;
-            skip that step, which looks at the numbers after each step; or rollback to the last
+        checkpoint_every: How often the run saves a checkpoint: '500 steps', '2 epochs',
+            '10 minutes' or 'end'; it always saves one at the end and on a signal.
+        keep_checkpoints: Number of last checkpoints to keep.
+        keep_best: A metric, such as exact_likelihood/kl: the run also writes and keeps the
+            checkpoint where it was lowest, or highest with 'max NAME'.
+        on_divergence: The response to NaN, infinity or energies beyond max_energy: stop the run;
+            skip that step, which checks the numbers after each step; or rollback to the last
             good checkpoint with fresh noise.
         max_energy: Bound on |E| of data and samples, in nats, beyond which a run has diverged;
-            looked at once every log_every steps, with `skip` at each; null sets none.
-        max_skips: How many steps in a row may be skipped before the run stops.
-        max_rollbacks: How many times a run may be rolled back before it stops.
+            checked once every log_every steps, with `skip` at each; null sets none.
+        max_skips: Number of steps in a row that may be skipped before the run stops.
+        max_rollbacks: Number of times that a run may be rolled back before it stops.
         rollback_lr: Factor of the learning rate at each rollback; 1 leaves it as it is.
     """
 
@@ -91,13 +91,13 @@ class Train:
             raise ValueError(f"give either epochs or steps; found {found}")
 
     def total_steps(self, points: int) -> int:
-        """Return the training steps of a run on so many points; odd ones wait for an epoch."""
+        """Return a run's training steps on so many points; an epoch drops an incomplete batch."""
         return self.steps or (self.epochs or 0) * (points // self.batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """Where MLflow keeps the mirror of the run; `tracking: off` leaves MLflow out altogether.
+    """The run's mirror in MLflow; `tracking: off` leaves MLflow out altogether.
 
     Args:
         experiment: The experiment's name; by default MLFLOW_EXPERIMENT_NAME, else the run's name.
@@ -112,12 +112,12 @@ class Tracking:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugins:
-    """Which plugins to load; by default every installed one.
+    """The plugins to load; by default every installed one.
 
     Args:
-        require: Plugins without which the run is refused.
-        disable: Plugins that are left out.
-        files: Local Python files with decorated parts, relative to the config file.
+        require: Plugins that the run needs.
+        disable: Plugins to leave out.
+        files: Local Python files with decorated components, relative to the config file.
     """
 
     require: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Where a config comes from: a file or a mapping, with dotted overrides over it."""
+"""The source of a config: a file or a mapping, with dotted overrides over it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ebmcore.errors import ConfigError, Problem
 
 
 class Source(NamedTuple):
-    """A config as it was written, and how to say where each of its keys stands."""
+    """A config as it was written, which knows where each of its keys is."""
 
     tree: dict[str, Any]
     name: str = ""  # the file, as the user named it
@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """The folder that relative plugin files are meant from."""
+        """The folder that the paths of plugin files are relative to."""
         return Path(self.name).parent if self.name else Path()
 
     def where(self, path: str) -> str:
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 def read_config(config: str | Path | Mapping[str, Any]) -> Source:
     """Read a config file, or take a mapping as it is.
 
-    Raises ConfigError when there is no such file or it isn't a mapping in good YAML.
+    Raises ConfigError when there is no such file or it isn't a mapping in valid YAML.
     """
     if isinstance(config, Mapping):
         return Source(copy.deepcopy(dict(config)))
@@ -54,13 +54,13 @@ def read_config(config: str | Path | Mapping[str, Any]) -> Source:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError([Problem("", "no such config file", str(config))]) from None
-    except (OSError, ValueError) as error:  # no UTF-8, or a null byte in the path
+    except (OSError, ValueError) as error:  # not UTF-8, or a null byte in the path
         raise ConfigError([Problem("", f"can't be read: {error}", str(config))]) from None
     return parse_config(text, str(config))
 
 
 def parse_config(text: str, name: str) -> Source:
-    """Read the text of a config that stands in the file `name`. Raises ConfigError."""
+    """Read the text of a config in the file `name`. Raises ConfigError."""
     document = yaml_text.parse(text, name)
     if not isinstance(document.value, dict):
         found = "nothing" if document.value is None else type(document.value).__name__
@@ -72,8 +72,8 @@ def parse_config(text: str, name: str) -> Source:
 def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
     """Set dotted keys over a config: `train.epochs`, `monitors.0.every`, `loss.gap.weight`.
 
-    In a list an entry is named by its index, its `name` or its `type`; a key of `loss` that is none
-    of these speaks of the list's first entry, the loss that the others regularise.
+    An entry of a list goes by its index, its `name` or its `type`; any other key of `loss` refers
+    to the list's first entry, the loss that the others regularise.
     """
     tree = copy.deepcopy(source.tree)
     places = []
@@ -101,7 +101,7 @@ def parse_assignments(texts: list[str]) -> dict[str, Any]:
 
 
 def _set(tree: dict[str, Any], keys: list[str], value: Any) -> list[str]:
-    """Set one value; return the dotted places of the mappings made on the way, and its own."""
+    """Set one value; return the dotted places of mappings made for it, and its own."""
     if len(keys) > yaml_text.DEPTH:
         raise LookupError(f"is nested too deeply; a config has at most {yaml_text.DEPTH} levels")
     here: Any = tree
@@ -127,7 +127,7 @@ def _set(tree: dict[str, Any], keys: list[str], value: Any) -> list[str]:
 
 
 def _locate(here: Any, key: str, place: list[str]) -> tuple[Any, Any, list[str]]:
-    """Return the container that `key` speaks of, the key in it, and the steps from here."""
+    """Return the container that `key` refers to, the key in it, and the steps from here."""
     if isinstance(here, dict):
         return here, key, [key]
     if not isinstance(here, list):

@@ -7,7 +7,7 @@ import inspect
 from types import ModuleType
 from typing import Any
 
-from ebmcore.config.signature import Parameter, parameters
+from ebmcore.config.values.signature import Parameter, parameters
 from ebmcore.errors import PluginError
 
 # they need a closure, a metric, a function or other schedulers, none of which a config can hold
@@ -22,21 +22,21 @@ _UNUSABLE = {
 
 
 def find_optimizer(name: str) -> type[Any]:
-    """Return a class of torch.optim. Raises PluginError that lists what there is."""
+    """Return a class of torch.optim. Raises PluginError that lists the choices."""
     import torch
 
     return _find("optimizer", name, torch.optim, torch.optim.Optimizer)
 
 
 def find_lr_scheduler(name: str) -> type[Any]:
-    """Return a class of torch.optim.lr_scheduler. Raises PluginError that lists what there is."""
+    """Return a class of torch.optim.lr_scheduler. Raises PluginError that lists the choices."""
     from torch.optim import lr_scheduler
 
     return _find("learning-rate scheduler", name, lr_scheduler, lr_scheduler.LRScheduler)
 
 
 def torch_parameters(target: type[Any]) -> tuple[Parameter, ...]:
-    """List the keys of an optimiser or a schedule: what isn't handed over by the runner."""
+    """List the keys of an optimiser or a schedule: the parameters that the runner doesn't pass."""
     return parameters(target, skip=("params", "optimizer", "last_epoch"))
 
 

@@ -1,4 +1,4 @@
-"""A whole config held against the installed plugins: every problem at once, or a validated tree."""
+"""A whole config checked against the installed plugins: every problem at once, or a valid tree."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
-from ebmcore.config.schema import check
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.config.source import Source
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.errors import ConfigError
 from ebmcore.kinds import KINDS
 from ebmcore.plugins import Host, Selection
@@ -23,7 +23,7 @@ _REQUIRED = ("data", "energy", "loss", "train")
 
 
 def plugin_selection(source: Source) -> Selection:
-    """Read which plugins a config asks for, before any is loaded. Raises ConfigError."""
+    """Read the plugins that a config asks for, before any is loaded. Raises ConfigError."""
     given = source.tree.get("plugins")
     given = {} if given is None else given
     if not isinstance(given, dict):
@@ -37,12 +37,12 @@ def plugin_selection(source: Source) -> Selection:
 
 
 def validate(source: Source, host: Host, selection: Selection | None = None) -> Config:
-    """Hold a config against its plugins. Raises ConfigError with every problem that was found."""
+    """Check a config against its plugins. Raises ConfigError with every problem in it."""
     return _Reader(source, host).read(selection or Selection())
 
 
 def read_train(given: dict[str, Any]) -> Train:
-    """Hold a `train` section against its keys. Raises ConfigError."""
+    """Check a `train` section against its keys. Raises ConfigError."""
     reader = _Reader(Source({"train": given}), Host(()))
     train: Train | None = reader.section(Train, given, "train")
     if train is None:
@@ -51,7 +51,7 @@ def read_train(given: dict[str, Any]) -> Train:
 
 
 def read_node(source: Source, host: Host, kind: str, path: str | None = None) -> Node:
-    """Hold one component of a recorded config against its plugin. Raises ConfigError."""
+    """Check one component of a recorded config against its plugin. Raises ConfigError."""
     reader = _Reader(source, host)
     path = path or kind
     node = reader.node(kind, source.tree.get(path), path)
@@ -61,7 +61,7 @@ def read_node(source: Source, host: Host, kind: str, path: str | None = None) ->
 
 
 def read_nodes(source: Source, host: Host, kind: str) -> tuple[Node, ...]:
-    """Hold all of a kind in a recorded config against their plugins. Raises ConfigError."""
+    """Check all components of a kind in a recorded config. Raises ConfigError."""
     reader = _Reader(source, host)
     path = KINDS[kind].key
     nodes = reader.nodes(kind, source.tree.get(path), path)
@@ -129,7 +129,7 @@ class _Reader(NodeReader):
         )
 
     def check_keys(self, tree: dict[str, Any]) -> None:
-        """Name the keys that no config has, and those that every config must have."""
+        """Report unknown keys, and missing keys that every config needs."""
         known = (*_SETTINGS, "plugins", PARTS, *_NODES, "train", "tracking")
         keys = [Parameter(k, Any, REQUIRED if k in _REQUIRED else None) for k in known]
         for place, message in check(keys, tree).faults:
@@ -165,7 +165,7 @@ class _Reader(NodeReader):
         return {PARTS: parts, **main} if parts else main
 
     def check_parts(self, parts: Any) -> None:
-        """Refuse a section of shared nodes that isn't a mapping, or that nobody refers to."""
+        """Refuse a section of shared nodes that isn't a mapping, or that no node refers to."""
         if parts is not None and not isinstance(parts, dict):
             self.fault(PARTS, f"should be a mapping of names to nodes; got {parts!r}")
             return
@@ -178,10 +178,10 @@ class _Reader(NodeReader):
     def check_slots(
         self, losses: tuple[Node, ...], sampler: Node | None, chains: Node | None
     ) -> None:
-        """Refuse a loss that needs samples in a config that can't make them."""
+        """Refuse a loss that needs samples in a config without a sampler and chains."""
         for node in losses:
             if not inspect.isclass(node.target) and not is_part(node.target):
-                continue  # it builds the loss; the runner sees the slots of what it builds
+                continue  # it builds the loss; the runner sees the slots of the built one
             try:
                 slots = loss_slots(node.target)
             except TypeError as error:

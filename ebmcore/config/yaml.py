@@ -1,4 +1,4 @@
-"""YAML as people mean it: the values of YAML 1.2's core schema, and the line of every key.
+"""YAML with the values of YAML 1.2's core schema, and with the line of every key.
 
 PyYAML reads YAML 1.1, in which `1e-4` is a string, `off` and `no` are booleans, `1:30` is ninety
 and a date is an object. Here `1e-4` is a number, true and false are booleans, the rest is text.
@@ -24,7 +24,7 @@ _UNREADABLE = re.compile(f"{yaml.reader.Reader.NON_PRINTABLE.pattern}|[\x85\u202
 
 
 class Document(NamedTuple):
-    """Plain values, and where each stands: path -> line, counted from 1."""
+    """Plain values, and the line of each: path -> line, counted from 1."""
 
     value: Any
     lines: dict[Path, int]
@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (PyYAML's own class attribute)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merge what `<<` names, keeping each key once, so that merges of merges don't multiply."""
+        """Merge the mappings of `<<`, each key once, so that nested merges don't multiply."""
         super().flatten_mapping(node)
         node.value = list({_key(key): (key, value) for key, value in node.value}.values())
 
@@ -64,7 +64,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["
 
 
 def parse(text: str, name: str) -> Document:
-    """Read one YAML document. Raises ConfigError with line and column when it is broken."""
+    """Read one YAML document. Raises ConfigError with line and column when it is invalid."""
     refuse_control(text, name)
     loader = _Loader(text)
     lines: dict[Path, int] = {}
@@ -89,7 +89,7 @@ def parse_value(text: str, name: str) -> Any:
 
 
 def refuse_control(text: str, name: str) -> None:
-    """Raise ConfigError with line and column when text holds what no YAML may hold as it is."""
+    """Raise ConfigError with line and column when text holds a character that YAML forbids."""
     if (found := _UNREADABLE.search(text)) is not None:
         line = text.count("\n", 0, found.start()) + 1
         column = found.start() - text.rfind("\n", 0, found.start())
@@ -98,9 +98,9 @@ def refuse_control(text: str, name: str) -> None:
 
 
 def control_in(value: str) -> str:
-    """Say which character of a text no value of a config should hold; else return nothing.
+    """Describe the first character that a value of a config must not hold; "" if there is none.
 
-    A text that is one control character is meant, as a delimiter is; NUL never is.
+    A value may be a single control character, such as a delimiter, but not NUL.
     """
     found = next((c for c in value if is_control(c)), None)
     meant = found is not None and len(value) == 1 and found != "\0" and not _SURROGATE.match(found)
@@ -152,7 +152,7 @@ def _tags(node: yaml.Node) -> set[str]:
 
 
 def _key(node: yaml.Node) -> str:
-    """Return a key as it was written. Raises MarkedYAMLError when it is no word."""
+    """Return a key as it was written. Raises MarkedYAMLError when it isn't a word."""
     if not isinstance(node, yaml.ScalarNode):
         raise _refused("a key should be a word", node)
     _refuse_control(node)

@@ -1,4 +1,4 @@
-"""From what a dataset gives to the numbers that a run trains on."""
+"""Data: from a dataset's result to the tensors that a run trains on."""
 
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.precision import name_of, refuse_lost_digits, row_and_column, whole_number_lost

@@ -1,4 +1,4 @@
-"""From what a dataset returns to tensors: checked, split, and its range known."""
+"""Turn a dataset's result into tensors: check it, split it, compute its range."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Data(NamedTuple):
     held_out: Tensor  # (m, *event)
     y: Tensor | None  # (n,), labels of x
     bounds: Tensor  # (2, *event), lowest and highest value of x
-    source: Any = None  # the dataset component: may know log_prob and entropy
+    source: Any = None  # the dataset component, which may have log_prob and entropy
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ class Data(NamedTuple):
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Let what reads or draws data do so in the run's dtype, not in a narrower one first."""
+    """Read or draw data in the run's dtype, not in a narrower one first."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
@@ -51,9 +51,8 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
 def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch.dtype) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
 
-    The held-out points are a random share, drawn by the generator. Raises DataError when there are
-    no points, they hold NaN or inf, the dtype would lose their digits, or they are of no kind named
-    above.
+    The generator draws the held-out points at random. Raises DataError when there are no points,
+    they hold NaN or inf, the dtype would lose their digits, or the dataset is none of these kinds.
     """
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
@@ -103,11 +102,11 @@ def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
-    """Return a tensor or an array as it is; numbers in lists in the run's dtype, or as integers."""
+    """Return a tensor or an array unchanged; list items in the run's dtype, or as integers."""
     if isinstance(found, (Tensor, np.ndarray)):
         return torch.as_tensor(found)
     try:
-        with default_dtype(torch.float64):  # as wide as Python's own
+        with default_dtype(torch.float64):  # as wide as Python's floats
             listed = torch.as_tensor(found)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         if isinstance(error, OverflowError) or "Overflow" in str(error):
@@ -126,7 +125,7 @@ def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
 
 
 def _refuse_wide_integers(found: Any, listed: Tensor) -> None:
-    """Refuse whole numbers among others in lists that are beyond what float64 holds."""
+    """Refuse whole numbers in mixed lists that float64 can't hold."""
     if not listed.numel() or listed.abs().max() <= 2**53:
         return
     for index, value in np.ndenumerate(np.array(found, dtype=object)):

@@ -1,15 +1,14 @@
-"""Data that a run's dtype can't hold are refused, rather than changed in silence.
+"""Refuse data that a run's dtype can't hold, rather than change them silently.
 
-Whole numbers must be held exactly: a float of p bits holds them to 2^p (float32: 2^24, float64:
-2^53), and beyond that only multiples of 2, 4, 8, ... Other numbers are rounded as floats are, which
-is as it should be, unless little is left of a column: refused is one whose rounding is more than a
-thousandth of its spread, by either measure of both,
+The dtype must hold whole numbers exactly: a float of p bits holds them to 2^p (float32: 2^24,
+float64: 2^53), and beyond that only multiples of 2, 4, 8, ... Other numbers are rounded as usual,
+but a column is refused if its rounding exceeds a thousandth of its spread, by one of two measures,
 
     rms(rounding) > 1e-3 std(column)    or    median(|rounding|) > 0.5e-3 (q75 - q25),
 
-such as times of a day in seconds since 1970 in float32. The second is for columns whose spread is
-that of a few outliers. Both are taken of 16 to 4,096 rows, evenly spaced. A spread of less than
-2^-48 of the column's largest value is float64's own noise around a constant, and no spread.
+such as times of a day in seconds since 1970 in float32. The second catches columns whose standard
+deviation comes from a few outliers. Both use 16 to 4,096 evenly spaced rows. A spread of less than
+2^-48 of the column's largest value is float64's noise around a constant, and counts as none.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ Place = Callable[[tuple[int, ...]], str]
 
 _TOLERANCE = 1e-3  # rounding over spread
 _NARROW = 64  # the same in units of a dtype's own rounding, where that is coarser
-_NOISE = 2.0**-48  # of float64, as a part of a column's largest value
-_FEW, _MANY = 16, 4096  # rows that are looked at
-_LOOKED_AT = 2**18  # numbers, for which the more columns there are the fewer rows are taken
+_NOISE = 2.0**-48  # of float64, relative to a column's largest value
+_FEW, _MANY = 16, 4096  # rows to check
+_LOOKED_AT = 2**18  # numbers to check; more columns mean fewer rows
 _AT_ONCE = 2**20  # numbers
 
 
@@ -38,7 +37,7 @@ def refuse_lost_digits(x: Tensor, dtype: torch.dtype, place: Place | None = None
 
     Args:
         x: The numbers, of any type of integers or floats.
-        dtype: The type of floats that they are about to become.
+        dtype: The float type that they will have.
         place: Says where an index is, as `row 3, column 0`.
     """
     place = place or row_and_column
@@ -50,7 +49,7 @@ def refuse_lost_digits(x: Tensor, dtype: torch.dtype, place: Place | None = None
 
 
 def row_and_column(index: tuple[int, ...]) -> str:
-    """Say where a number stands."""
+    """Name the row and column of a number."""
     row, *rest = index
     if len(rest) > 1:
         return f"row {row}, element {rest} (counted from 0)"
@@ -58,12 +57,12 @@ def row_and_column(index: tuple[int, ...]) -> str:
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """Return a dtype's name as a config has it."""
+    """Return a dtype's name as configs write it."""
     return str(dtype).removeprefix("torch.")
 
 
 def whole_number_lost(value: int, became: float, dtype: torch.dtype) -> str:
-    """Say that a whole number would become another, and what to do."""
+    """Describe a whole number that would become another one, and the way out."""
     changed = f"{int(became)}" if math.isfinite(became) else f"{became}"
     holds = abs(value) <= 2**53 or int(float(value)) == value
     way = f"Set dtype: float64, which holds it, or {_SHIFT}" if holds else _SHIFT.capitalize()
@@ -77,7 +76,7 @@ _SHIFT = "subtract an offset or divide the column first"
 
 
 def _most(dtype: torch.dtype) -> int:
-    """Return 2^p: up to there a type of floats holds every whole number."""
+    """Return 2^p, up to which a float type holds every whole number."""
     return min(round(2 / torch.finfo(dtype).eps), math.floor(torch.finfo(dtype).max))
 
 
@@ -86,7 +85,7 @@ def _refuse_inexact(x: Tensor, dtype: torch.dtype, place: Place) -> None:
     flat = x.reshape(-1)
     for start in range(0, len(flat), _AT_ONCE):
         part = flat[start : start + _AT_ONCE]
-        whole = part.cpu().numpy()  # which compares unsigned numbers, as torch doesn't
+        whole = part.cpu().numpy()  # NumPy compares unsigned numbers, torch doesn't
         if -most <= int(whole.min()) and int(whole.max()) <= most:
             continue
         became = part.to(dtype).double().cpu().numpy()
@@ -121,7 +120,7 @@ def _refuse_rounded(x: Tensor, dtype: torch.dtype, place: Place) -> None:
 
 
 def _too_rounded(exact: Tensor, became: Tensor, dtype: torch.dtype) -> Tensor:
-    """Say of each column, (rows, columns) -> (columns,), whether its rounding hides its spread."""
+    """Tell for each column, (rows, columns) -> (columns,), whether rounding hides its spread."""
     tolerance = max(_TOLERANCE, _NARROW * torch.finfo(dtype).eps / 2)
     rounding = (became - exact).abs()
     ordered = exact.sort(0).values

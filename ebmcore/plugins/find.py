@@ -15,7 +15,7 @@ _ANY_GROUP = re.compile(r"ebmcore\.v\d+")
 
 
 class Found(NamedTuple):
-    """One plugin, as its metadata tells of it."""
+    """One plugin, as its metadata describes it."""
 
     name: str  # the entry point's name, or the local file's without .py
     target: str  # the module to import, or the local file's path
@@ -25,11 +25,11 @@ class Found(NamedTuple):
     requires: tuple[str, ...] = ()  # the distribution's requirements
     sha256: str = ""  # of a local file
     is_file: bool = False  # a local file rather than an installed distribution
-    fault: str = ""  # why it can't be loaded, when its metadata or its path says so already
+    fault: str = ""  # why it can't be loaded, if its metadata or its path shows that
 
     @property
     def origin(self) -> str:
-        """Where it comes from, for a person to read."""
+        """The plugin's source, for messages: the distribution and its version, or the file."""
         where = "" if self.is_file else f"{self.distribution} {self.version}".strip()
         return where or self.target
 
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 def find(files: Iterable[str | Path] = ()) -> tuple[Found, ...]:
     """List the installed plugins, sorted by name, then the local files in the order given.
 
-    A file that is named twice is found once, and so are two copies of it, as a run keeps them.
+    Lists a file once that is named twice, or of which a run keeps a copy.
     """
     local: dict[tuple[str, str], Found] = {}
     for found in map(find_file, files):
@@ -48,14 +48,14 @@ def find(files: Iterable[str | Path] = ()) -> tuple[Found, ...]:
 def find_installed() -> tuple[Found, ...]:
     """List the plugins of every API version among the installed distributions.
 
-    A distribution whose metadata can't be read hides no other. If it can be told that it is meant
-    as a plugin, it is listed with its fault; else it is passed over.
+    A distribution with unreadable metadata hides no other: it is listed with its fault if it
+    is recognisable as a plugin, and skipped if not.
     """
     found: set[Found] = set()
     for distribution in importlib.metadata.distributions():
         try:
             text = distribution.read_text("entry_points.txt") or ""
-        except Exception:  # no text; whose it is can't be told
+        except Exception:  # unreadable, so its owner is unknown
             continue
         if GROUP.rstrip("0123456789") in text:
             found.update(_offered_by(distribution, text))
@@ -63,7 +63,7 @@ def find_installed() -> tuple[Found, ...]:
 
 
 def _offered_by(distribution: importlib.metadata.Distribution, text: str) -> list[Found]:
-    """List one distribution's plugins; of one that is on the path twice, those of the first."""
+    """List one distribution's plugins; if it is on the path twice, those of the first."""
     name, version, fault = "", "", ""
     requires: tuple[str, ...] = ()
     try:
@@ -97,7 +97,7 @@ def _first(distribution: importlib.metadata.Distribution) -> importlib.metadata.
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the group and the text of each line, for importlib stops at a malformed one."""
+    """Yield the group and the text of each line, since importlib stops at a malformed one."""
     group = ""
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith("[") and line.endswith("]"):
@@ -107,13 +107,13 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return where those distributions lie that are on the path twice; the first is used."""
+    """Return the folders of distributions that are on the path twice; Python uses the first."""
     wanted = {_normal(name) for name in names}
     places: dict[str, list[str]] = {}
     for distribution in importlib.metadata.distributions():
         try:
             name = _normal(distribution.name or "")
-        except Exception:  # it has no metadata; then it is none of those
+        except Exception:  # it has no metadata, so it can't be one of those
             continue
         if name in wanted:
             places.setdefault(name, []).append(str(distribution.locate_file("")))
@@ -125,14 +125,14 @@ def _normal(name: str) -> str:
 
 
 def find_file(file: str | Path) -> Found:
-    """Describe a local file; one that can't be read is found too, and fails at its import."""
+    """Describe a local file; an unreadable one is listed too, and fails at its import."""
     try:
         path = Path(file).expanduser().resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, ~nobody, a circle of links
         fault = f"{str(file)!r} is no path to a file: {error}"
         return Found(name=Path(file).stem, target=str(file), is_file=True, fault=fault)
     try:
-        # what is no file, such as a FIFO, fails at its import
+        # anything but a file, such as a FIFO, fails at its import
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     except OSError:
         digest = ""

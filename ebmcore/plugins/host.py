@@ -1,6 +1,6 @@
 """A host holds the plugins that were loaded and the components that they offer.
 
-There is no global registry: two hosts in one process don't meet.
+There is no global registry: two hosts in one process are independent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ebmcore.version import __version__
 
 
 class Component(NamedTuple):
-    """One implementation of one kind; what it is made of is imported by `load`, not before."""
+    """One implementation of one kind; `load` imports its class or function, nothing does before."""
 
     kind: str
     name: str
@@ -36,7 +36,7 @@ class Component(NamedTuple):
 
     @property
     def full_name(self) -> str:
-        """The name that is never ambiguous."""
+        """The unambiguous name, `plugin:name`."""
         return f"{self.plugin.name}:{self.name}"
 
     def load(self) -> Any:
@@ -50,7 +50,7 @@ class Component(NamedTuple):
                 value = getattr(value, part)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # an import that exits is the plugin's failure, too
+        except BaseException as error:  # an import that exits is a failure of the plugin, too
             raise PluginError(
                 f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
                 f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
@@ -61,12 +61,12 @@ class Component(NamedTuple):
 
 _LOCAL_LAUNCHER = "ebmcore.runner.local_launcher"
 _CORE = Found("ebmcore", _LOCAL_LAUNCHER, "ebmcore", __version__)
-# the core's own part
+# the core's own component
 _LOCAL = Component(LAUNCHER.name, "local", _CORE, f"{_LOCAL_LAUNCHER}:Local")
 
 
 class Host:
-    """The plugins of one process, or of one run, and what they offer."""
+    """The plugins of one process, or of one run, and their components."""
 
     def __init__(self, plugins: Iterable[Loaded]) -> None:
         self.plugins: tuple[Loaded, ...] = ()
@@ -107,7 +107,7 @@ class Host:
             if self.hooks.is_registered(plugin.module):
                 self.hooks.unregister(plugin.module)
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
-            if isinstance(error, PluginError):  # what was returned is refused
+            if isinstance(error, PluginError):  # the host refuses a hook's result
                 reason = str(error)
             return plugin.failed(Status.INVALID, reason)
         for component in components:
@@ -115,15 +115,15 @@ class Host:
         return plugin
 
     def _offers(self, plugin: Loaded) -> list[Component]:
-        """List what the plugin's hooks return and what its module marks with a decorator.
+        """List the components that a plugin's hooks return or its module marks with a decorator.
 
-        Raises PluginError when a name is no good, or stands for two parts.
+        Raises PluginError when a name is invalid, or names two components.
         """
         assert plugin.module is not None
         found: dict[tuple[str, str], Component] = {}
         offers = [*self._hooked(plugin.module), *_decorated(plugin.module)]
         for kind, name, target in offers:
-            check_name(kind, name)
+            check_name(kind, name, plugin.found.distribution)
             if (kind, name) in found:
                 raise PluginError(f"offers two parts of kind {kind} named {name!r}; rename one")
             found[kind, name] = Component(kind, name, plugin.found, target)
@@ -148,7 +148,7 @@ class Host:
                     yield kind.name, name, target
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
-        """List what is offered, of one kind or of all components, sorted by kind and name."""
+        """List the components, of one kind or of all, sorted by kind and name."""
         kinds = OFFERED if kind is None else (kind,)
         return tuple(
             component
@@ -159,7 +159,7 @@ class Host:
     def find(self, kind: str, name: str) -> Component:
         """Return the component of this name, short or `plugin:name`.
 
-        Raises PluginError that says what is near, what failed to load, and what to install.
+        Raises PluginError with near misses, plugins that failed, and the package to install.
         """
         fits = [c for c in self._components[kind] if name in (c.name, c.full_name)]
         if len(fits) == 1:
@@ -195,9 +195,9 @@ class Host:
         return reasons
 
     def check(self, selection: Selection, *, strict: bool = False) -> None:
-        """Raise PluginError when a plugin or a file that was asked for by name didn't load.
+        """Raise PluginError when a plugin or a file that the user named didn't load.
 
-        When strict, any plugin's failure is one; what was left out on purpose is none.
+        When strict, any plugin's failure counts; a plugin left out on purpose never does.
         """
         if strict:
             _raise_failed([p for p in self.plugins if p.is_failure])

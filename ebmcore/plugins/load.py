@@ -1,6 +1,6 @@
-"""Import the selected plugins and hold them against the hook specifications, one at a time.
+"""Import the selected plugins and check them against the hook specifications, one at a time.
 
-Whatever one plugin does wrong becomes that plugin's status; only KeyboardInterrupt passes through.
+A failure becomes the plugin's status and stops no other; only KeyboardInterrupt passes through.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from ebmcore.plugins.status import Loaded, Status
 
 
 def load(plugin: Loaded) -> Loaded:
-    """Take one plugin through requirements, import and verification, as far as it gets."""
+    """Take one plugin through requirements, import and verification, up to the first failure."""
     for stage in (check_metadata, check_api, check_requirements, import_module, verify):
         if plugin.status is not Status.OK:
             break
         try:
             plugin = stage(plugin)
-        except Exception as error:  # metadata or a module that nobody foresaw
+        except Exception as error:  # unforeseen metadata, or an unforeseen module
             reason = f"{type(error).__name__}: {error} ({raised_at(error)})"
             return plugin.failed(Status.INVALID, reason)
     return plugin
 
 
 def check_metadata(plugin: Loaded) -> Loaded:
-    """Refuse a plugin that couldn't be read when it was found."""
+    """Refuse a plugin whose metadata can't be read."""
     return plugin.failed(Status.INVALID, plugin.found.fault) if plugin.found.fault else plugin
 
 
@@ -58,7 +58,7 @@ def check_api(plugin: Loaded) -> Loaded:
 
 
 def check_requirements(plugin: Loaded) -> Loaded:
-    """Refuse a plugin whose distribution's own requirements aren't installed."""
+    """Refuse a plugin if requirements of its distribution aren't installed."""
     from packaging.requirements import Requirement
 
     for text in plugin.found.requires:
@@ -80,7 +80,7 @@ def check_requirements(plugin: Loaded) -> Loaded:
 
 
 def import_module(plugin: Loaded) -> Loaded:
-    """Import the plugin's module; an exception, or an attempt to exit, is the plugin's failure."""
+    """Import the plugin's module; an exception or an exit during that is the plugin's failure."""
     try:
         module = _import_file(plugin) if plugin.found.is_file else _import_target(plugin)
     except KeyboardInterrupt:
@@ -99,7 +99,7 @@ def _import_file(plugin: Loaded) -> ModuleType:
     path = Path(plugin.found.target)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    # the content's hash keeps an edited file, and one named like a standard module, apart
+    # the hash separates an edited file from the old one, and from a standard module of its name
     stem = re.sub(r"\W", "_", path.stem)  # a dot would make it a module in a package
     name = f"ebmcore_local_{stem}_{plugin.found.sha256[:12]}"
     if name in sys.modules:
@@ -119,7 +119,7 @@ def _import_file(plugin: Loaded) -> ModuleType:
 
 
 def verify(plugin: Loaded) -> Loaded:
-    """Hold the plugin's hooks against the specifications, in a manager of its own."""
+    """Check the plugin's hooks against the specifications, in a manager of its own."""
     assert plugin.module is not None
     manager = pluggy.PluginManager("ebmcore")
     manager.add_hookspecs(hooks)
@@ -138,9 +138,9 @@ def verify(plugin: Loaded) -> Loaded:
 
 
 def marked(module: ModuleType) -> list[Any]:
-    """List what a module itself defines and marks with a decorator, each once.
+    """List the objects that a module itself defines and marks with a decorator, each once.
 
-    That is a class, a function or any other object, such as one that functools makes of a function.
+    They are classes, functions or other objects, such as a partial of functools.
     """
     found = {
         id(value): value
@@ -154,13 +154,13 @@ def _own(value: Any) -> Mapping[str, Any]:
     """Return an object's own attributes, without its class's or its base classes'."""
     try:
         own: Mapping[str, Any] = vars(value)
-    except Exception:  # it has none, or stands for something that isn't there yet
+    except Exception:  # it has none, or is a placeholder for an object that isn't imported yet
         return {}
     return own
 
 
 def _home(value: Any) -> Any:
-    """Return the name of the module that defines an object, None when the object doesn't say."""
+    """Return the name of the module that defines an object, None when that is unknown."""
     if inspect.isclass(value) or inspect.isfunction(value):
         return value.__module__
     return _own(value).get("__module__")  # an attribute `__module__` would be its class's
@@ -172,7 +172,7 @@ def _hook_names() -> tuple[str, ...]:
 
 
 def _unmarked(module: ModuleType, manager: pluggy.PluginManager) -> str:
-    """Say which function looks like a hook but isn't marked, or is marked but no hook."""
+    """Describe a function with a hook's name and no mark, or with the mark and no hook's name."""
     for name, value in vars(module).items():
         if not (name.startswith("ebmcore_") and isinstance(value, Callable)):  # type: ignore[arg-type] # mypy takes no ABC alias
             continue

@@ -1,4 +1,4 @@
-"""Decide which of the found plugins are to be loaded."""
+"""Decide which of the found plugins to load."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ebmcore.plugins.status import Loaded, Status
 
 
 class Selection(NamedTuple):
-    """What the user asked for; an empty selection takes every installed plugin."""
+    """The user's choice of plugins; an empty selection takes every installed plugin."""
 
     require: tuple[str, ...] = ()  # must load, by plugin or distribution name
     disable: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()  # when given, other installed plugins are left out
+    only: tuple[str, ...] = ()  # if given, the other installed plugins are left out
 
     @classmethod
     def from_options(
@@ -24,8 +24,8 @@ class Selection(NamedTuple):
     ) -> Selection:
         """Read `-p` options (`NAME`, `no:NAME`, `./file.py`) and the environment.
 
-        EBMCORE_PLUGINS limits the installed plugins to those named, EBMCORE_DISABLE_PLUGINS leaves
-        some out; both are lists separated by commas.
+        EBMCORE_PLUGINS names the only installed plugins to load, EBMCORE_DISABLE_PLUGINS those to
+        leave out; both are lists separated by commas.
         """
         environment = os.environ if environment is None else environment
         require, files = [], []
@@ -41,7 +41,7 @@ class Selection(NamedTuple):
         return cls(tuple(require), tuple(disable), tuple(files), tuple(only))
 
     def merged(self, other: Selection) -> Selection:
-        """Return what both ask for together."""
+        """Return both selections together."""
         return Selection(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
@@ -51,7 +51,7 @@ def find_selected(selection: Selection) -> tuple[Loaded, ...]:
 
 
 def select(found: Iterable[Found], selection: Selection) -> tuple[Loaded, ...]:
-    """Mark each plugin as wanted, blocked, left out, or in conflict with another of its name."""
+    """Mark each plugin as selected, blocked, left out, or in conflict with another of its name."""
     found = tuple(found)
     claims: dict[str, list[Found]] = {}
     for plugin in found:
@@ -63,7 +63,7 @@ def select(found: Iterable[Found], selection: Selection) -> tuple[Loaded, ...]:
 
 
 def found_api(found: Iterable[Found], name: str) -> int:
-    """Return the newest API for which a plugin of this name is there."""
+    """Return the newest API version for which there is a plugin of this name."""
     return max(plugin.api for plugin in found if plugin.name == name)
 
 

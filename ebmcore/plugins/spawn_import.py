@@ -1,9 +1,9 @@
-"""Local plugin files under a name that other processes can import.
+"""Make local plugin files importable in spawned processes.
 
-A DataLoader's spawned worker unpickles an object by its module's name. A local file's module has a
-name of its own, which no folder on the path holds; so a file of that name is left in the user's
-cache folder, which only loads the plugin's file, and that folder is put at the end of the path,
-which spawned processes inherit.
+A DataLoader's spawned worker unpickles an object by its module's name. The module of a local file
+has a name that no folder on the path holds. So a file of that name, which only loads the plugin's
+file, goes to the user's cache folder, and that folder to the end of the path, which spawned
+processes inherit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ spec.loader.exec_module(module)
 def leave_shim(name: str, path: Path) -> None:
     """Make module `name` importable in processes that are spawned from this one.
 
-    Where no cache folder can be written, workers are the only ones to miss it.
+    If no cache folder can be written, only spawned workers are affected.
     """
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,4 +1,4 @@
-"""What became of a plugin: one word, the reason, and the way to mend it."""
+"""The status of a plugin: one word, the reason, and how to fix it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 
 class Loaded(NamedTuple):
-    """A found plugin and what became of it; `module` is there once it was imported."""
+    """A found plugin and its status; `module` is set once it was imported."""
 
     found: Found
     status: Status = Status.OK
@@ -31,10 +31,10 @@ class Loaded(NamedTuple):
     module: ModuleType | None = None
 
     def failed(self, status: Status, reason: str) -> Loaded:
-        """Return the same plugin as one that got no further, and why."""
+        """Return the same plugin with a failure and its reason."""
         return self._replace(status=status, reason=reason)
 
     @property
     def is_failure(self) -> bool:
-        """Whether something is wrong, as against a plugin that was left out on purpose."""
+        """Tell whether the plugin failed, rather than being left out on purpose."""
         return self.status not in (Status.OK, Status.BLOCKED, Status.NOT_SELECTED)

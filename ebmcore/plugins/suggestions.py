@@ -1,6 +1,6 @@
-"""Our distributions and what they offer, to name the one to install.
+"""The first-party distribution of each component and command, to name the one to install.
 
-Data for a message alone: nothing is imported or chosen by it. A test holds it to `plugins/`.
+Used in messages alone: it imports and selects nothing. A test compares it with `plugins/`.
 """
 
 _OFFERS: dict[str, dict[str, str]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,12 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
-from ebmcore.distributed.init_sync import begin_alike, share_out
+from ebmcore.distributed.init_sync import share_out
 from ebmcore.distributed.rank import Place
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.runner.run import Listener, Run
-from ebmcore.runner.session import Session
-from ebmcore.runner.spec import Origin, RunSpec
-from ebmcore.runner.worker import Worker
+from ebmcore.runner.spec import Origin, RunSpec, as_tracking
+from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
@@ -152,7 +150,7 @@ class Experiment:
             with ranks.together():
                 spec = self._spec(train, tracking, profile=profile)
             directory = self._directory(ranks, runs_dir)
-            return _execute(spec, directory, ranks, progress=progress)
+            return execute(spec, directory, ranks, progress=progress)
 
     def resume(
         self,
@@ -186,7 +184,7 @@ class Experiment:
             with ranks.together():
                 directory = RunDirectory.open(run_dir)
                 spec = self._spec(train, tracking)
-            return _execute(spec, directory, ranks, progress=progress, resumes=True)
+            return execute(spec, directory, ranks, progress=progress, resumes=True)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory on rank 0; on the other ranks, receive its path from rank 0."""
@@ -387,29 +385,3 @@ class Experiment:
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause
-
-
-def as_tracking(tracking: Tracking | str | bool | None) -> Tracking | None:
-    """Return the `tracking` section that an argument means; None for "off" and False."""
-    if tracking in ("off", False):
-        return None
-    if isinstance(tracking, Tracking):
-        return tracking
-    return Tracking(uri=tracking if isinstance(tracking, str) else None)
-
-
-def _execute(
-    spec: RunSpec, directory: RunDirectory, ranks: Ranks, *, progress: bool, resumes: bool = False
-) -> Run:
-    """Train: rank 0 records the run, the other ranks work for it."""
-    begin_alike(ranks, spec.parts.data.x, spec.parts.modules)
-    if ranks.rank:
-        return Worker(spec, directory, ranks, resumes=resumes).run()
-    with directory:
-        try:
-            session = Session(spec, directory, ranks, show=progress, resumes=resumes)
-        except BaseException:
-            if not resumes:  # it holds nothing yet
-                shutil.rmtree(directory.path, ignore_errors=True)
-            raise
-        return session.run()

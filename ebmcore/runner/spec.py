@@ -65,6 +65,15 @@ class Training(NamedTuple):
     choice: Choice  # whether its steps are compiled
 
 
+def as_tracking(tracking: Tracking | str | bool | None) -> Tracking | None:
+    """Return the `tracking` section that an argument means; None for "off" and False."""
+    if tracking in ("off", False):
+        return None
+    if isinstance(tracking, Tracking):
+        return tracking
+    return Tracking(uri=tracking if isinstance(tracking, str) else None)
+
+
 def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -> Training:
     """Make the loop of this rank; `warn` is called with each part that can't be compiled."""
     parts, train = spec.parts, spec.train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import traceback
 from contextlib import suppress
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.checkpoint.snapshot import hand_over, put_back, roll_back
 from ebmcore.distributed.comm import Ranks
+from ebmcore.distributed.init_sync import begin_alike
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.runner.run import Run
+from ebmcore.runner.session import Session
 from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
@@ -114,3 +117,20 @@ class Worker:
 
 def _nothing(*args: Any, **facts: Any) -> None:
     """Leave it to rank 0."""
+
+
+def execute(
+    spec: RunSpec, directory: RunDirectory, ranks: Ranks, *, progress: bool, resumes: bool = False
+) -> Run:
+    """Train: rank 0 records the run, the other ranks work for it."""
+    begin_alike(ranks, spec.parts.data.x, spec.parts.modules)
+    if ranks.rank:
+        return Worker(spec, directory, ranks, resumes=resumes).run()
+    with directory:
+        try:
+            session = Session(spec, directory, ranks, show=progress, resumes=resumes)
+        except BaseException:
+            if not resumes:  # it holds nothing yet
+                shutil.rmtree(directory.path, ignore_errors=True)
+            raise
+        return session.run()

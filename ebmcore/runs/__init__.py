@@ -1,1 +1,1 @@
-"""A run's directory on the disk: the names in it, and how its files are reached."""
+"""A run's directory on the disk: its files, its lock, and safe access to them."""

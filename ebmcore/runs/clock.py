@@ -1,4 +1,4 @@
-"""The time of day, which never goes back, also when somebody sets the machine's clock back."""
+"""A clock that never goes back, even when somebody sets the machine's clock back."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 
 from ebmcore.runs.jsonl import as_number
 
-_LATEST = 1e11  # seconds since 1970 that a recorded time is taken for at most
+_LATEST = 1e11  # seconds since 1970; a later recorded time counts as wrong
 
 
 class Clock:
     """Seconds since 1970, each no earlier than the one before.
 
-    When somebody sets the machine's clock back, seconds are counted on by its monotonic clock.
+    When somebody sets the machine's clock back, its monotonic clock counts on.
     """
 
     def __init__(self) -> None:
         self._last = 0.0
-        self._read = time.monotonic()  # when
+        self._read = time.monotonic()  # the monotonic time of the last reading
 
     def __call__(self) -> float:
         """Return the time."""
@@ -28,7 +28,7 @@ class Clock:
         return self._last
 
     def not_before(self, recorded: object) -> None:
-        """Go on from a time that was recorded, if it is one and later than the clock's."""
+        """Go on from a recorded time, if it is valid and later than the clock's."""
         number = as_number(recorded)
         if number is not None and math.isfinite(number):
             self._last = max(self._last, min(number, _LATEST))

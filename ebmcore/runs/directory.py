@@ -1,4 +1,4 @@
-"""A run directory: resolved config, status, metrics, pictures, log. It is the truth of a run."""
+"""A run directory: resolved config, status, metrics, figures, log: the only record of a run."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.inside = Inside(path)
-        self.lock = RunLock(path, self.inside)  # which whoever writes the run holds
-        self.clock = Clock()  # of all times that are recorded
+        self.lock = RunLock(path, self.inside)  # held by the process that writes the run
+        self.clock = Clock()  # gives all recorded times
         self._lock = threading.Lock()
         self._begun = False  # whether there was a run.json
 
@@ -58,7 +58,7 @@ class RunDirectory:
     def create(cls, name: str, runs_dir: str | Path | None = None) -> RunDirectory:
         """Make `NAME-YYYYMMDD-HHMMSS-xxxx` in runs_dir, else EBMCORE_RUNS_DIR, else ./runs.
 
-        The folder is locked by this process. Raises ConfigError when it can't be made.
+        This process locks the folder. Raises ConfigError when it can't be made.
         """
         root = runs_folder(runs_dir)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
@@ -78,9 +78,9 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
-        """Return the directory of a run that was begun.
+        """Return the directory of an existing run.
 
-        Raises EbmError when it is none, or what a run writes is no plain file or a link.
+        Raises EbmError when it isn't one, or when one of a run's files is a link or no plain file.
         """
         directory = cls(Path(path))
         try:
@@ -91,25 +91,25 @@ class RunDirectory:
         return directory
 
     def reserve(self) -> None:
-        """Set a little room aside, so that even on a full disk a run can say how it ended."""
+        """Reserve a little room, so that a run can record its end even on a full disk."""
         with suppress(OSError):
             reserve(self.inside)
 
     def release(self) -> None:
-        """Give the room that was set aside back."""
+        """Release the reserved room."""
         give_back(self.inside)
 
     def follow(self) -> None:
-        """Write on where the directory is now, when somebody moved it: how its run ended."""
+        """Follow a directory that somebody moved, to record there how the run ended."""
         self.inside.follow()
 
     def __enter__(self) -> RunDirectory:
-        """Hold the directory against other processes. Raises EbmError when one has it."""
+        """Lock the directory. Raises EbmError when another process holds the lock."""
         self.lock.acquire()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let it go, whoever took it."""
+        """Release the lock, also one that `create` took."""
         self.lock.release()
 
     @property
@@ -124,7 +124,7 @@ class RunDirectory:
 
     @property
     def events_file(self) -> Path:
-        """One JSON object a line: what happened to the run besides its steps."""
+        """One JSON object a line: the run's events besides its steps."""
         return self.path / EVENTS
 
     @property
@@ -152,9 +152,9 @@ class RunDirectory:
         return read_recorded(self.path).tree
 
     def write(self, name: str, data: bytes, *, sync: bool = False) -> Path:
-        """Write a file of the run whole, such as `figures/MONITOR/step-N.png`; return its place.
+        """Write a file of the run whole, such as `figures/MONITOR/step-N.png`; return its path.
 
-        With `sync` the disk has it then. Raises EbmError when it can't be written.
+        With `sync` it is on the disk then. Raises EbmError when it can't be written.
         """
         try:
             self.inside.replace(name, data, sync=sync)
@@ -176,7 +176,7 @@ class RunDirectory:
     def update(self, **fields: Any) -> None:
         """Set fields of run.json; the file is replaced whole, so a reader never sees a part.
 
-        No run ends before it `started`. Raises DirectoryError when run.json was taken away.
+        No run ends before it `started`. Raises DirectoryError when run.json is gone.
         """
         with self._lock:
             try:
@@ -195,32 +195,32 @@ class RunDirectory:
             self._begun = True
 
     def read(self) -> dict[str, Any]:
-        """Return what run.json says; raises as `read_facts` does."""
+        """Return the contents of run.json; raises as `read_facts` does."""
         facts = read_facts(self.inside)
         self._begun = True
         return facts
 
     def append_metrics(self, step: int, epoch: float, metrics: Mapping[str, float]) -> None:
-        """Add one line of metrics; what isn't finite is written as the text nan, inf or -inf."""
+        """Add one line of metrics, with the text nan, inf or -inf for values that aren't finite."""
         line = {"step": step, "epoch": round(epoch, 6), "time": round(self.clock(), 3)}
         values = {k: v if math.isfinite(v) else str(v) for k, v in metrics.items()}
         self._append(METRICS, {**line, **values})
 
     def append_event(self, step: int, event: str, **facts: Any) -> None:
-        """Add one line to events.jsonl: what happened to the run beside its steps."""
+        """Add one line to events.jsonl: an event of the run besides its steps."""
         stamp = round(self.clock(), 3)
         self._append(EVENTS, {"step": step, "time": stamp, "event": event, **mask_all(facts)})
 
     def sync_metrics(self) -> None:
-        """See to it that the lines written so far outlive a loss of power."""
+        """Sync the lines written so far to the disk."""
         with suppress(FileNotFoundError), self.inside.open(METRICS) as file:
             os.fsync(file.fileno())
 
     def rewind_metrics(self, step: int) -> list[tuple[int, dict[str, float]]]:
-        """Cut metrics.jsonl off after a step, where a resumed run goes on; return what is left.
+        """Cut metrics.jsonl off after a step, where a resumed run goes on; return the rest.
 
-        A last line that was torn, since the process died while it was written, goes too. Raises
-        EbmError when a line before it can't be read.
+        Removes a torn last line, too, which a dying process leaves. Raises EbmError when an
+        earlier line can't be read.
         """
         kept: list[tuple[int, dict[str, float]]] = []
         end, number = 0, 0
@@ -243,7 +243,7 @@ class RunDirectory:
         return kept
 
     def end_events(self) -> None:
-        """End a last line of events.jsonl that was torn, so that the next one is whole."""
+        """End a torn last line of events.jsonl, so that the next one is whole."""
         with suppress(FileNotFoundError), self.inside.open_to_change(EVENTS) as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
@@ -257,7 +257,7 @@ class RunDirectory:
             raise _unwritable(self.path / name, error) from error
 
     def log(self, level: str, text: str) -> None:
-        """Add an entry to log.txt, if that can be done: what failed is raised, too."""
+        """Add an entry to log.txt, if possible; the caller raises the failure itself."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         entry = f"{stamp} {level} {mask(text).rstrip()}\n".encode(errors="backslashreplace")
         with self._lock, suppress(OSError, DirectoryError):
@@ -270,17 +270,17 @@ def runs_folder(runs_dir: str | Path | None = None) -> Path:
 
 
 def check_plain(run_dir: Path, *, below: bool = False) -> None:
-    """Raise DirectoryError when what a run reads or writes is no plain file or folder.
+    """Raise DirectoryError when a path that a run reads or writes is no plain file or folder.
 
-    With `below`, as whoever writes it asks, also when there is a link anywhere in its folders.
+    With `below`, for a process that writes there, also refuses a link anywhere in its folders.
     """
     Inside(run_dir).check(FILES, (*FOLDERS, LOCK), below=below)
 
 
 def read_recorded(run_dir: Path) -> Source:
-    """Read the config that a run directory holds, which somebody else may have written.
+    """Read the config in a run directory, which somebody else may have written.
 
-    Raises ConfigError when there is none or it isn't one; DirectoryError when it is no plain file.
+    Raises ConfigError when it is missing or invalid; DirectoryError when it is no plain file.
     """
     from ebmcore.config import parse_config
 

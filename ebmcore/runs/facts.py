@@ -1,9 +1,9 @@
-"""run.json: replaced whole, also where no new file can be made, and read with trust in nothing.
+"""run.json: replaced whole, even if no new file can be made, and read without trusting it.
 
-A new run.json is written beside the old one and renamed over it. On a disk without room for one
-more file, or for its bytes, the file `.reserve` takes its place: it was made when the run began, is
-overwritten and then renamed. Where that is gone, too, run.json is written in place: first behind
-the old text, then over it, so that one of the two stands there whole whenever the machine dies.
+The run writes a new run.json beside the old one and renames it. On a disk without room for one more
+file, or for its bytes, it overwrites the file `.reserve`, made at its start, and renames that. If
+that is gone, too, it writes run.json in place: first behind the old text, then over it, so that
+one of the two is whole even if the machine dies.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _START = b"{\n"  # of run.json, and of a second one behind it; no other line is 
 
 
 def read_facts(inside: Inside) -> dict[str, Any]:
-    """Return what run.json says; any JSON may stand in its values.
+    """Return the fields of run.json, whose values may be any JSON.
 
-    Raises DirectoryError when it is no plain file, OSError when it isn't there, ValueError when it
+    Raises DirectoryError when it is no plain file, OSError when it is missing, ValueError when it
     is no JSON object.
     """
     text = inside.read(FACTS, LARGEST_FACTS)
@@ -41,7 +41,7 @@ def read_facts(inside: Inside) -> dict[str, Any]:
 
 
 def write_facts(inside: Inside, facts: Mapping[str, Any]) -> None:
-    """Put run.json in place of what was there."""
+    """Replace run.json."""
     text = (json.dumps(mask_all(facts), indent=2, default=_masked) + "\n").encode()
     try:
         inside.replace(FACTS, text, sync=True)
@@ -61,13 +61,13 @@ def write_facts(inside: Inside, facts: Mapping[str, Any]) -> None:
 
 
 def reserve(inside: Inside) -> None:
-    """Set a file and a little room aside, so that even on a full disk a run says how it ended."""
+    """Reserve a file and a little room, so that a run records its end even on a full disk."""
     give_back(inside)
     inside.replace(RESERVE, bytes(RESERVED))
 
 
 def give_back(inside: Inside) -> None:
-    """Give back what was set aside."""
+    """Release the reserve."""
     with inside.folder() as opened:
         opened.unlink(RESERVE)
 
@@ -77,7 +77,7 @@ def _masked(value: object) -> str:
 
 
 def _take_the_reserve(inside: Inside, text: bytes) -> None:
-    """Write to the file that was set aside, and give it run.json's name."""
+    """Write to the reserved file, and rename it to run.json."""
     with inside.open_to_change(RESERVE) as file:
         file.write(text)
         file.truncate()
@@ -89,9 +89,9 @@ def _take_the_reserve(inside: Inside, text: bytes) -> None:
 
 
 def _write_in_place(handle: int, text: bytes) -> None:
-    """Write a text over the one that is there; if that is torn, one of them is found again."""
+    """Write a text over the present one; a reader finds one of them if a write is torn."""
     end = os.lseek(handle, 0, os.SEEK_END)
-    gap = max(0, len(text) - end) + 1  # so that the second writing doesn't touch the first
+    gap = max(0, len(text) - end) + 1  # so that the second write doesn't touch the first
     try:
         write_all(handle, b"\n" * gap + text)
         os.fsync(handle)
@@ -105,7 +105,7 @@ def _write_in_place(handle: int, text: bytes) -> None:
 
 
 def _mended(text: bytes) -> Any:
-    """Return the last whole text of a run.json whose writing in place was torn, None of none."""
+    """Return the last whole text in a run.json after a torn write in place, else None."""
     starts = [0] if text.startswith(_START) else []
     at = text.find(b"\n" + _START)
     while at >= 0 and len(starts) < 3:

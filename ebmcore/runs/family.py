@@ -1,11 +1,11 @@
-"""Runs that belong to another one, their parent: how each of the two tells of the other.
+"""Runs and their parent: how each of the two refers to the other.
 
-A run is made a child by its environment, whoever starts it and wherever:
+The environment makes a run a child, wherever it runs:
 
     EBMCORE_PARENT       the parent's run directory
-    EBMCORE_PARENT_KEY   what the parent calls this child, such as seed-3 or trial-7
+    EBMCORE_PARENT_KEY   the parent's name for this child, such as seed-3 or trial-7
     EBMCORE_PARENT_RUN   the value of the tag `ebmcore.run` of the parent's MLflow run; only needed
-                         where the parent's directory can't be read
+                         if the child can't read the parent's directory
 
 The child writes all that into its run.json, and its name into the parent's folder `children`.
 """
@@ -33,7 +33,7 @@ _TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 class Told(NamedTuple):
-    """What a child's run.json says of its parent under `parent`."""
+    """The reference to a parent that a child's run.json holds under `parent`."""
 
     name: str  # of the parent's run directory
     run_dir: str  # its whole path, where the child ran
@@ -42,7 +42,7 @@ class Told(NamedTuple):
 
 
 def told_parent() -> Told | None:
-    """Return the parent that the environment names for a run that begins, None when it has none."""
+    """Return the parent that the environment names for a new run, None if it names none."""
     named = os.environ.get(PARENT)
     if not named:
         return None
@@ -52,9 +52,9 @@ def told_parent() -> Told | None:
 
 
 def announce(run_dir: Path, told: Told) -> None:
-    """Write a child's name into its parent's folder, where that is one of this machine's.
+    """Write a child's name into its parent's folder, if this machine has that folder.
 
-    Raises DirectoryError when a link or the like is in the way there.
+    Raises DirectoryError when a link or another special file is in the way there.
     """
     parent = Path(told.run_dir)
     if not (parent / FACTS).is_file():
@@ -66,7 +66,7 @@ def announce(run_dir: Path, told: Told) -> None:
 
 
 def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
-    """Return what a run.json says of its run's parent; nothing is trusted."""
+    """Return the parent that a run.json names; trusts nothing in it."""
     found = facts.get("parent")
     if not isinstance(found, Mapping):
         return None
@@ -80,7 +80,7 @@ def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
 
 
 def parent_token(run_dir: Path) -> str | None:
-    """Return what names the parent's run in MLflow, None when a run has no parent there."""
+    """Return the token of the parent's run in MLflow, None if a run has no parent there."""
     told = recorded_parent(read_account(run_dir).facts)
     if told is None:
         return None
@@ -88,9 +88,9 @@ def parent_token(run_dir: Path) -> str | None:
 
 
 def child_folders(parent: str | Path) -> list[Path]:
-    """Return the directories of a parent's children, as far as they are there.
+    """Return the directories of a parent's children, as far as they exist.
 
-    One that isn't where it ran is looked for beside the parent.
+    If one isn't where it ran, looks for it beside the parent.
     """
     inside = Inside(parent)
     found: list[Path] = []
@@ -107,13 +107,13 @@ def child_folders(parent: str | Path) -> list[Path]:
 
 
 def read_children(parent: str | Path) -> list[Account]:
-    """Read what a parent's children say of themselves, the first to be started first."""
+    """Read the records of a parent's children, in the order of their start."""
     accounts = map(read_account, child_folders(parent))
     return sorted(accounts, key=lambda account: (account.started or 0.0, account.path.name))
 
 
 def by_key(accounts: Iterable[Account]) -> dict[str, Account]:
-    """Return the child that stands for each key: one that FINISHED, else the last to start."""
+    """Return one child for each key: one that FINISHED, else the last to start."""
     found: dict[str, Account] = {}
     for account in accounts:
         told = recorded_parent(account.facts)
@@ -124,14 +124,14 @@ def by_key(accounts: Iterable[Account]) -> dict[str, Account]:
 
 
 def is_parent(facts: Mapping[str, Any]) -> bool:
-    """Say whether a run.json is that of a run whose work its children do."""
+    """Tell whether a run.json belongs to a parent, whose children do the work."""
     return isinstance(facts.get("group"), str)
 
 
 def family(account: Account) -> dict[str, Any]:
-    """Return who a run belongs to and who belongs to it, as JSON types.
+    """Return a run's parent and children, as JSON types.
 
-    `children` counts a parent's children by how they are, and is None for a run that is no parent.
+    `children` counts a parent's children by status, and is None for a run that is no parent.
     """
     told = recorded_parent(account.facts)
     children: dict[str, int] | None = None
@@ -143,7 +143,7 @@ def family(account: Account) -> dict[str, Any]:
 
 
 def _noted(inside: Inside, stem: str) -> Iterable[Path]:
-    """Return where a child says that it is, if its folder has that name."""
+    """Return the path that a child recorded, if its folder has that name."""
     try:
         note = json.loads(inside.read(f"{CHILDREN}/{stem}.json", LARGEST_NOTE))
         place = Path(note["run_dir"])

@@ -1,9 +1,9 @@
 """Access below a folder that somebody else may have made: plain files, and through no link.
 
-A run directory may come from anybody. Where a file of the run should stand there may be a link to
-one of the user's, a FIFO that nobody writes to or a device that never ends. So a name is walked
-folder by folder from an open one, no link is followed, and what was opened is looked at before it
-is used. The path of the folder itself is the user's own naming and may go through links.
+A run directory may come from anybody. In place of a run's file there may be a link to a file of the
+user's, a FIFO without a writer or a device that never ends. So `Inside` walks a name folder by
+folder from an open one, follows no link, and checks each opened file before it is used. The path of
+the folder itself comes from the user and may go through links.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs.opened import BY_DESCRIPTOR, Opened
 
 _PART = ".part"  # after the name of a file that is being written
-_APART = frozenset("\0\\:" if os.name == "nt" else "\0")  # in no name of one file
+_APART = frozenset("\0\\:" if os.name == "nt" else "\0")  # forbidden in a file's name
 _DEEPEST = 8  # folders in folders
 
 
 class Inside:
     """The files below one folder. Names are relative, with "/" between their parts.
 
-    All methods raise DirectoryError where something else than a plain file or folder stands in the
-    way, or the folder was moved while it was held, and OSError as the system does.
+    All methods raise DirectoryError when something other than a plain file or folder is in the way,
+    or the folder was moved while it was held, and OSError as the system does.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,7 +40,7 @@ class Inside:
         self._appended: dict[str, tuple[int, int]] = {}  # device and inode
 
     def hold(self) -> None:
-        """Keep the folder open: from now on it is noticed when it is moved or removed."""
+        """Keep the folder open, to notice from now on when it is moved or removed."""
         with self._mutex:
             if self._held is None:
                 self._held = Opened.at(self.path)
@@ -54,12 +54,12 @@ class Inside:
             self._appended.clear()
 
     def follow(self) -> None:
-        """Go on where the held folder is now, so that a run says there how it ended."""
+        """Follow the held folder to its new place, so that a run can record its end there."""
         self._follows = True
 
     @contextmanager
     def folder(self, name: str = "", *, make: bool = False) -> Iterator[Opened]:
-        """Open a folder; `make` makes what is missing of it."""
+        """Open a folder; `make` makes its missing parts."""
         opened = self._root()
         try:
             for part in self._parts(name):
@@ -90,7 +90,7 @@ class Inside:
             yield file
 
     def read(self, name: str, largest: int) -> bytes:
-        """Return what a file holds. Raises DirectoryError when it is larger, in bytes."""
+        """Return a file's contents. Raises DirectoryError when it has more bytes than `most`."""
         most = f" of at most {_size(largest)}"
         folder, last = self._split(name)
         with self.folder(folder) as opened:
@@ -106,9 +106,9 @@ class Inside:
     def append(self, name: str, data: bytes, *, anew: bool = False) -> None:
         """Add to the end of a file, which is made when there is none.
 
-        One that was added to before and is gone is an error, unless `anew` makes it again. A file
-        that has a second name (a hard link) is refused, unless it was added to before, as a copy
-        of hard links (`cp -al`) of a run that goes on makes one.
+        A file that was appended to before and is gone is an error, unless `anew` makes it again. A
+        file with a second name (a hard link) is refused, unless it was appended to before, since
+        `cp -al` of a running run makes one.
         """
         folder, last = self._split(name)
         known = self._appended.get(name)
@@ -130,7 +130,7 @@ class Inside:
             os.close(handle)
 
     def open_log(self, name: str) -> BinaryIO:
-        """Open a file that somebody else's output is to be added to; the caller closes it."""
+        """Open a file for the output of another process; the caller closes it."""
         folder, last = self._split(name)
         with self.folder(folder, make=True) as opened:
             handle = opened.file(last, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -144,9 +144,9 @@ class Inside:
 
     @contextmanager
     def new(self, name: str, *, sync: bool = False) -> Iterator[BinaryIO]:
-        """Open a file to be written beside its place; it gets there when it is whole.
+        """Open a file to be written beside its place, which is renamed there when it is whole.
 
-        With `sync` it is on the disk before. Whatever raises leaves what was there untouched.
+        With `sync` it is on the disk before. An exception leaves the old file untouched.
         """
         folder, last = self._split(name)
         beside = last + _PART
@@ -167,12 +167,12 @@ class Inside:
                 raise
 
     def replace(self, name: str, data: bytes, *, sync: bool = False) -> None:
-        """Write a file whole, in place of what was there."""
+        """Write a file whole, replacing the old one."""
         with self.new(name, sync=sync) as file:
             file.write(data)
 
     def names(self, folder: str = "") -> list[str]:
-        """List what stands in a folder, sorted; nothing when there is none."""
+        """List the names in a folder, sorted; nothing when there is no folder."""
         try:
             with self.folder(folder) as opened:
                 return opened.names()
@@ -180,7 +180,7 @@ class Inside:
             return []
 
     def check(self, files: Iterable[str], folders: Iterable[str], *, below: bool = False) -> None:
-        """Raise DirectoryError when one of the files is no plain one, or one of the folders a link.
+        """Raise DirectoryError when one of the files isn't plain, or one of the folders is a link.
 
         With `below`, also when there is a link anywhere below the folders.
         """
@@ -233,22 +233,22 @@ class Inside:
 def for_libraries(file: BinaryIO, path: Path) -> Iterator[Path]:
     """Give the path of an open file to a library that opens paths only.
 
-    The path leads to that very file while it is open, whatever stands at its own path now; where
-    the system has no such paths it is its own.
+    The path leads to that very file while it is open, even if its own path changed; on systems
+    without such paths it is the file's own.
     """
     by_handle = Path(f"/proc/self/fd/{file.fileno()}")
     yield by_handle if by_handle.exists() else path
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write all of it."""
+    """Write all of the data."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
 
 
 def _refuse_below(opened: Opened, names: Sequence[str], depth: int = 0) -> None:
-    """Look through the folders of these names; nothing of a run's lies so deep as the deepest."""
+    """Refuse links in the folders of these names, down to a depth that no run reaches."""
     for name in names:
         with suppress(OSError), opened.folder(name) as inner:
             for link in inner.links():

@@ -1,4 +1,4 @@
-"""Reading files of one JSON object a line, in bounded pieces and trusting nothing in them."""
+"""Read files with one JSON object a line, in bounded pieces, without trusting them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ebmcore.runs.layout import LARGEST_LINE
 
 PIECE = 256 * 1024  # bytes
 _LOG = 64 * 1024  # bytes at the end of a log
-_STEPS = 2**63  # what a step must be below
-_SECONDS = 1e12  # what a time must be below
+_STEPS = 2**63  # a step must be below this
+_SECONDS = 1e12  # a time must be below this
 
 
 class Point(NamedTuple):
@@ -30,10 +30,10 @@ class Point(NamedTuple):
 
 
 def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], int]:
-    """Return whole lines from byte `start` on, about `size` bytes of them, and where they end.
+    """Return whole lines from byte `start` on, about `size` bytes of them, and their end.
 
-    A last line without an end, which is just being written or was torn, is left out, and so is
-    whatever stands in place of a plain file.
+    Leaves out a last line without an end, which is unfinished or torn. Returns nothing for anything
+    but a plain file.
     """
     lines: list[bytes] = []
     end = start
@@ -50,7 +50,7 @@ def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], 
 
 
 def read_object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a line holds, None when it holds none."""
+    """Return the JSON object in a line, None when there is none."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -59,7 +59,7 @@ def read_object(line: bytes) -> dict[str, Any] | None:
 
 
 def read_points(line: bytes) -> list[Point]:
-    """Return the values in one line of metrics.jsonl; what isn't a number is left out."""
+    """Return the values in one line of metrics.jsonl that are numbers."""
     fields = read_object(line) or {}
     step, stamp = fields.pop("step", None), fields.pop("time", None)
     fields.pop("epoch", None)
@@ -80,14 +80,14 @@ def last_lines(log: Path) -> list[str]:
 
 
 def as_number(value: Any) -> float | None:
-    """Return a number as the run directory writes numbers, None for whatever else stands there."""
+    """Return a number as run directories write numbers, None for anything else."""
     if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return float(value)
-    except OverflowError:  # a whole number beyond any float
+    except OverflowError:  # an integer beyond any float
         return None
 
 
@@ -97,7 +97,7 @@ def count_points(file: Path, start: int) -> int:
 
 
 def all_points(file: Path, start: int = 0) -> Iterator[Point]:
-    """Yield the values from byte `start` to where the file ends now, a piece at a time."""
+    """Yield the values from byte `start` to the file's present end, a piece at a time."""
     whole = file.lstat().st_size if is_plain(file) else 0
     while start < whole:
         lines, end = read_piece(file, start)
@@ -109,5 +109,5 @@ def all_points(file: Path, start: int = 0) -> Iterator[Point]:
 
 
 def is_plain(file: Path) -> bool:
-    """Say whether this is a regular file that is no link to another place."""
+    """Tell whether this is a regular file and no link."""
     return file.is_file() and not file.is_symlink()

@@ -1,4 +1,4 @@
-"""The names of a run's own files and folders, and how large those that are read whole may be."""
+"""The names of a run's own files and folders, and the size limits of those that are read whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILE = "profile.json"
 SUMMARY = "summary.md"  # of a sweep
 BEST = "best.yaml"  # of a sweep
 
-WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG)  # which any run has, or may have
+WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG)  # files that any run may have
 FILES = (*WRITTEN, RESERVE, PROFILE, SUMMARY, BEST)
 FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
 

@@ -1,4 +1,4 @@
-"""The lock of a run directory: one process writes it, and the system frees it when that dies."""
+"""The lock of a run directory: one process holds it, and the system frees it when that dies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ebmcore.runs.facts import read_facts
 from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import LOCK as NAME
 
-_PATIENCE = 0.5  # seconds; another process that only looks holds the lock for less
+_PATIENCE = 0.5  # seconds; a process that only checks holds the lock for less
 _PAUSE = 0.02  # seconds between two attempts
 _HELD = (errno.EAGAIN, errno.EACCES)  # by another process
 
@@ -25,8 +25,8 @@ class RunLock:
     """The right to write a run directory.
 
     The lock belongs to the open file, so it ends with the process however that ends, `kill -9`
-    included; the empty file `.lock` stays and means nothing by itself. While it is held, the folder
-    is open as well. A file system that knows no locks is written without.
+    included; the empty file `.lock` stays and means nothing by itself. While the lock is held, the
+    folder is open as well. On a file system without locks the run writes without one.
     """
 
     def __init__(self, path: str | Path, inside: Inside | None = None) -> None:
@@ -76,7 +76,7 @@ class RunLock:
         self._file = file
 
     def release(self) -> None:
-        """Give the lock back; what isn't held is left alone."""
+        """Release the lock, if it is held."""
         if self._file is not None:
             _unlock(self._file)
             self._file = None
@@ -86,9 +86,9 @@ class RunLock:
 
 
 def is_held(path: str | Path) -> bool:
-    """Say whether a process writes the run directory; nothing is written or waited for.
+    """Tell whether a process writes the run directory, without writing or waiting.
 
-    Where the file system can't tell, the answer is True: nobody's run is called dead on a guess.
+    True if the file system can't tell: no run counts as dead on a guess.
     """
     try:
         with Inside(path).folder() as opened:
@@ -101,7 +101,7 @@ def is_held(path: str | Path) -> bool:
         if sys.platform == "win32":
             FileLock(Path(path) / NAME).acquire(timeout=0).lock.release()
             return False
-        return not _try_lock(file, share=True)  # two who only look don't meet
+        return not _try_lock(file, share=True)  # shared, so two checks don't block each other
     except (Timeout, OSError):
         return True
     finally:
@@ -109,7 +109,7 @@ def is_held(path: str | Path) -> bool:
 
 
 def _try_lock(file: int, *, share: bool = False) -> bool:
-    """Lock an open file, if no other process has; raises OSError where that can't be told."""
+    """Lock an open file, if no other process has; raises OSError if the system can't tell."""
     import fcntl
 
     try:
@@ -123,7 +123,7 @@ def _try_lock(file: int, *, share: bool = False) -> bool:
 
 
 def _unlock(file: int) -> None:
-    """Free the lock, also where a process that was forked has the file open, too."""
+    """Free the lock, even if a forked process has the file open, too."""
     import fcntl
 
     with suppress(OSError):
@@ -132,13 +132,13 @@ def _unlock(file: int) -> None:
 
 
 def _writer(inside: Inside) -> str:
-    """Name the process that run.json names, as far as that can be read."""
+    """Return the process that run.json names, for a message, as far as it is readable."""
     try:
         facts = read_facts(inside)
         pid, host, status = facts["pid"], facts["host"], facts["status"]
     except (OSError, ValueError, EbmError, KeyError):
         return "another process"
-    if status != "RUNNING":  # whose process is gone: it is sent to MLflow, or begins to be resumed
+    if status != "RUNNING":  # its process ended; another sends or resumes it
         return "another process"
     if isinstance(pid, bool) or not isinstance(pid, int) or not isinstance(host, str):
         return "another process"

@@ -1,6 +1,6 @@
-"""One open folder: its files by its descriptor, so that no name in it leads anywhere else.
+"""One open folder: reach its files by its descriptor, so that no name in it leads elsewhere.
 
-Windows has no such descriptors; there each name is looked at before it is used.
+Windows has no such descriptors; there each name is checked before it is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)  # for a FIFO's other end
 _BYTES = getattr(os, "O_BINARY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
-_JUNCTION = 0xA0000003  # what Windows calls a link to a folder that any user may make
+_JUNCTION = 0xA0000003  # the kind of link to a folder that any user of Windows may make
 _KINDS = (
     (stat.S_ISLNK, "a link to another place"),
     (stat.S_ISDIR, "a folder"),
@@ -31,10 +31,10 @@ _KINDS = (
 
 
 class Opened:
-    """A folder that stays the same one while it is open, whatever its path comes to mean.
+    """A folder that stays the same one while it is open, even if its path changes.
 
-    Its methods take the names of what stands in it, and follow no link. They raise DirectoryError
-    where a link, a FIFO, a socket or a device stands in the way, and OSError as the system does.
+    Its methods take names in the folder, and follow no link. They raise DirectoryError when a link,
+    a FIFO, a socket or a device is in the way, and OSError as the system does.
     """
 
     def __init__(self, path: Path, handle: int | None) -> None:
@@ -43,7 +43,7 @@ class Opened:
 
     @classmethod
     def at(cls, path: Path) -> Opened:
-        """Open a folder by its path, in which links are followed: it is the user's own naming."""
+        """Open a folder by its path, following links, since the path is the user's own."""
         if BY_DESCRIPTOR:
             return cls(path, os.open(path, _FOLDER))
         if not path.is_dir():
@@ -61,13 +61,13 @@ class Opened:
         self.close()
 
     def close(self) -> None:
-        """Let it go."""
+        """Close it."""
         if self.handle is not None:
             os.close(self.handle)
         self.handle = None
 
     def for_libraries(self) -> str:
-        """Return a path of the folder that stays right while it is open, where there is one."""
+        """Return a path of the folder that stays valid while it is open, if there is one."""
         by_handle = f"/proc/self/fd/{self.handle}"
         return by_handle if self.handle is not None and os.path.isdir(by_handle) else str(self.path)
 
@@ -100,8 +100,8 @@ class Opened:
     def file(self, name: str, flags: int, most: str = "") -> int:
         """Open a regular file, and return its descriptor; `most` says how large it may be.
 
-        Opening waits for nothing. What was opened is looked at, so nothing can be put in its place
-        in between.
+        Opening never waits. The check comes after opening, so that nobody can swap the file in
+        between.
         """
         wanted = f"a plain file{most}"
         if self.handle is None:
@@ -119,11 +119,11 @@ class Opened:
         return handle
 
     def stat(self, name: str) -> os.stat_result:
-        """Look at a name itself, and at nothing that it leads to."""
+        """Return the status of a name itself, not of a link's target."""
         return os.stat(self._name(name), dir_fd=self.handle, follow_symlinks=False)
 
     def names(self) -> list[str]:
-        """List what stands in it, sorted."""
+        """List the names in it, sorted."""
         return sorted(os.listdir(self.path if self.handle is None else self.handle))
 
     def links(self) -> list[str]:
@@ -137,31 +137,31 @@ class Opened:
             return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
 
     def refuse_other_than_file(self, name: str) -> None:
-        """Raise DirectoryError when something stands there that is no regular file."""
+        """Raise DirectoryError when there is something that isn't a regular file."""
         self._refuse_other(name, stat.S_ISREG, "a plain file")
 
     def rename(self, name: str, other: str) -> None:
-        """Give another name to what stands there; what has that name now is replaced."""
+        """Rename a file or folder, replacing the one of the new name."""
         here = self.handle
         os.replace(self._name(name), self._name(other), src_dir_fd=here, dst_dir_fd=here)
 
     def unlink(self, name: str) -> None:
-        """Take a file or a link away, if there is one."""
+        """Delete a file or a link, if there is one."""
         with suppress(FileNotFoundError):
             os.unlink(self._name(name), dir_fd=self.handle)
 
     def remove(self, folder: str) -> None:
-        """Take a folder with all that is in it away, as far as that works; a link is left."""
+        """Delete a folder and everything in it, as far as possible; leaves a link alone."""
         shutil.rmtree(self._name(folder), ignore_errors=True, dir_fd=self.handle)
 
     @contextmanager
     def private(self) -> Iterator[None]:
-        """Keep others from putting anything into an empty folder; afterwards they may as before."""
+        """Keep others from putting anything into an empty folder, for the length of the context."""
         if self.handle is None:
             yield
             return
         mode = os.fstat(self.handle).st_mode & 0o7777
-        with suppress(OSError):  # a file system that knows no such modes
+        with suppress(OSError):  # a file system without such modes
             os.fchmod(self.handle, mode & 0o7700)
         if there := self.names():
             raise DirectoryError(self.path / there[0], "was put there by somebody else just now")
@@ -172,7 +172,7 @@ class Opened:
                 os.fchmod(self.handle, mode)
 
     def sync(self) -> None:
-        """Wait until the disk has the names in it, where that can be asked for."""
+        """Sync the names in it to the disk, where the system can."""
         if self.handle is not None:
             os.fsync(self.handle)
 
@@ -193,5 +193,5 @@ class Opened:
 
 
 def kind(mode: int) -> str:
-    """Say what a file of this mode is."""
+    """Name the kind of file that a mode means."""
     return next((text for is_kind, text in _KINDS if is_kind(mode)), "a file")

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, plugins, and the commit of the working directory."""
+"""The origin of a run: versions, plugins, and the commit of the working directory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def provenance(host: Host | None) -> dict[str, Any]:
 
 
 def plugins(host: Host) -> list[dict[str, Any]]:
-    """List the plugins that were loaded, each with its version, or its file's hash."""
+    """List the loaded plugins, each with its version, or its file's hash."""
     return [
         {
             "name": plugin.found.name,
@@ -51,9 +51,9 @@ def plugins(host: Host) -> list[dict[str, Any]]:
 
 
 def content_hash(target: str) -> str | None:
-    """Return one hash of all Python files of a plugin's package, None where they can't be read.
+    """Return one hash of all Python files of a plugin's package, None if they can't be read.
 
-    It tells an editable install's changes, which a version doesn't.
+    It changes with edits to an editable install, as a version doesn't.
     """
     try:
         spec = importlib.util.find_spec(target.partition(":")[0].partition(".")[0])
@@ -74,8 +74,8 @@ def content_hash(target: str) -> str | None:
 def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[str]:
     """Compare today's versions with those of the run whose recorded config this is.
 
-    A config that lies in no run directory has nothing to be compared with; that counts as a change
-    when the caller must know.
+    For a config outside a run directory there is nothing to compare; that counts as a change if
+    the caller must know.
     """
     file = Path(config).parent / "run.json"
     try:
@@ -111,7 +111,7 @@ def _label(plugin: dict[str, Any]) -> str:
 
 
 def user() -> str:
-    """Return the user's name; empty in a container that knows none."""
+    """Return the user's name; empty in a container without one."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -119,7 +119,7 @@ def user() -> str:
 
 
 def git_commit() -> dict[str, Any] | None:
-    """Return the commit of the working directory and whether it was changed, None outside git."""
+    """Return the commit of the working directory and whether it has changes, None outside git."""
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return None

@@ -1,7 +1,7 @@
-"""Seals: an HMAC of what this user's own installation recorded, under a key of theirs alone.
+"""Seals: an HMAC of words that this user's own installation recorded, under the user's key.
 
-A run directory or a sweep database may come from anybody. What it says of destinations is used when
-it carries the seal of this user's installation, since nobody else can make one. The key is a file
+A run directory or a sweep database may come from anybody. ebmcore uses the destinations in it if
+they carry the seal of this user's installation, since nobody else can make one. The key is a file
 of mode 0600 in the user's configuration folder, so all machines with that home folder share it.
 """
 
@@ -17,8 +17,8 @@ from pathlib import Path
 
 FOLDER_VARIABLE = "EBMCORE_CONFIG_DIR"
 _BYTES = 32
-_LONGEST = 4096  # characters of a seal that was read from elsewhere
-# no link is followed, and a FIFO in the key's place is not waited for
+_LONGEST = 4096  # characters of a seal from elsewhere
+# follow no link, and don't wait for a FIFO in the key's place
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -33,9 +33,9 @@ def config_folder() -> Path:
 
 
 def seal(*words: str | None) -> str | None:
-    """Return the seal of these words; None where the user's configuration folder can't be written.
+    """Return the seal of these words; None if the user's configuration folder can't be written.
 
-    The words are sealed together and in order: `seal("a", "b")` differs from `seal("ab")`.
+    The seal covers all words in order: `seal("a", "b")` differs from `seal("ab")`.
 
     Example:
         >>> is_sealed(seal("sqlite:////home/me/mlflow.db"), "sqlite:////home/me/mlflow.db")
@@ -46,7 +46,7 @@ def seal(*words: str | None) -> str | None:
 
 
 def is_sealed(found: object, *words: str | None) -> bool:
-    """Say whether `found`, which anybody may have written, is this user's seal of these words."""
+    """Tell whether `found`, which anybody may have written, is this user's seal of these words."""
     if not isinstance(found, str) or len(found) > _LONGEST:
         return False
     key = _read_key()
@@ -62,10 +62,10 @@ def _file() -> Path:
 
 
 def _read_key() -> bytes | None:
-    """Return the key; None when there is none, or others could have read or written it."""
+    """Return the key; None when it is missing, or others could have read or written it."""
     try:
         handle = os.open(_file(), _READ)
-    except (OSError, ValueError, RuntimeError):  # none there, or no home folder
+    except (OSError, ValueError, RuntimeError):  # no key, or no home folder
         return None
     with open(handle, "rb") as opened:
         facts = os.fstat(handle)
@@ -77,7 +77,7 @@ def _read_key() -> bytes | None:
 
 
 def _make_key() -> bytes | None:
-    """Make the key where there is none, whole at once; another process may make it first."""
+    """Make the key if it is missing, whole at once; another process may make it first."""
     try:
         file = _file()
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -95,7 +95,7 @@ def _make_key() -> bytes | None:
 
 
 def give_name(beside: Path, file: Path) -> None:
-    """Give a new file its name in one step, unless another file has it already."""
+    """Rename a new file in one step, unless another file has that name already."""
     try:
         os.link(beside, file)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""What a run directory says of its run, read without trusting or writing anything in it."""
+"""The status that a run directory records, read without trusting or writing anything in it."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from ebmcore.runs.lock import is_held
 
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 STATES = ("sending", "complete", "behind")
-_TAIL = 64 * 1024  # bytes at the end of metrics.jsonl that hold the last values
+_TAIL = 64 * 1024  # bytes at the end of metrics.jsonl with the last values
 
 
 class Account(NamedTuple):
-    """One run, as its directory tells of it."""
+    """One run, as its directory describes it."""
 
     path: Path
-    facts: dict[str, Any]  # run.json; any JSON may stand in its values
+    facts: dict[str, Any]  # run.json, whose values may be any JSON
     problem: str | None = None  # why the directory can't be read
     recorded: str | None = None  # the status in run.json
-    process_gone: bool = False  # it says RUNNING, and no process holds its lock
+    process_gone: bool = False  # recorded as RUNNING, and no process holds its lock
     step: int | None = None
-    steps: int | None = None  # how many there are to be
+    steps: int | None = None  # the planned number
     started: float | None = None  # seconds since 1970
-    last_seen: float | None = None  # when it ended, or last wrote a line
-    took: float | None = None  # seconds that it ran, by a clock that nobody sets; once it ended
-    loss: float | None = None  # the last one
-    mlflow: str | None = None  # sending, complete, behind; None when MLflow was never told of it
+    last_seen: float | None = None  # the time of its end, or of its last line
+    took: float | None = None  # seconds that it ran, by a monotonic clock; once it ended
+    loss: float | None = None  # the last value
+    mlflow: str | None = None  # sending, complete, behind; None if MLflow never got it
 
     @property
     def status(self) -> str:
-        """The run's status: that of a run whose process is gone is KILLED."""
+        """The run's status; KILLED if its process is gone."""
         if self.problem is not None or self.recorded is None:
             return "BROKEN"
         return "KILLED" if self.process_gone else self.recorded
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has been going on for."""
+        """The seconds that it took, or has been running."""
         if self.took is not None and not self.process_gone:
             return self.took
         if self.started is None:
@@ -73,7 +73,7 @@ class Account(NamedTuple):
 
 
 def read_account(path: str | Path) -> Account:
-    """Read what a run directory says; one that can't be read says why in `problem`."""
+    """Read a run directory; `problem` gives the reason if it can't be read."""
     folder = Path(path)
     inside = Inside(folder)
     try:
@@ -89,7 +89,7 @@ def read_account(path: str | Path) -> Account:
     if recorded not in STATUSES:
         return Account(folder, facts, f"run.json: status should be one of {', '.join(STATUSES)}")
     gone = recorded == "RUNNING" and not is_held(folder)
-    if gone:  # it may have ended between the two looks
+    if gone:  # it may have ended between the two checks
         with suppress(OSError, ValueError, DirectoryError):
             facts = read_facts(inside)
         recorded = facts.get("status")
@@ -114,7 +114,7 @@ def read_account(path: str | Path) -> Account:
 
 
 def _last_lines(inside: Inside) -> dict[str, Any]:
-    """Return the last values that stand in the end of metrics.jsonl."""
+    """Return the last values at the end of metrics.jsonl."""
     found: dict[str, Any] = {}
     with suppress(FileNotFoundError), inside.open(METRICS) as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - _TAIL))

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Le
 
 from ebmcore.config import Source, read_config
-from ebmcore.config.schema import check
-from ebmcore.config.signature import parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import parameters
 from ebmcore.errors import ConfigError, Problem
 from ebmcore.masking import mask_all
 from ebmcore.sweep.space import RANGES, Range, Space

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ebmcore.config.schema import check
-from ebmcore.config.signature import Parameter, parameters
+from ebmcore.config.values.check import check
+from ebmcore.config.values.signature import Parameter, parameters
 from ebmcore.errors import EbmError, PluginError, Problem
 from ebmcore.sweep.sampler_state import with_checked_state
 from ebmcore.train.rng import derive

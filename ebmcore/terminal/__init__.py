@@ -1,4 +1,4 @@
-"""The terminal: what may be shown there, how, and what happens when it is gone."""
+"""The terminal: clean text, tables, and streams that survive its end."""
 
 from ebmcore.terminal.clean import clean, is_control, named, one_line
 from ebmcore.terminal.show import (

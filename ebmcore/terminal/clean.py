@@ -1,12 +1,12 @@
-r"""Text as a terminal may show it: what moves its cursor, hides or turns text is spelled out.
+r"""Clean text for a terminal: escape the characters that move its cursor, hide or reverse text.
 
-Names, paths, metrics and messages come from configs, run directories and plugins of anybody's, so
-each may hold an escape sequence. Letters, marks, digits, punctuation and spaces of every script are
-shown, and newlines and tabs; a character of these categories of Unicode is written as its code:
+Names, paths, metrics and messages come from configs, run directories and plugins of strangers,
+so each may hold an escape sequence. Letters, marks, digits, punctuation and spaces of every script
+stay as they are, as do newlines and tabs; a character of these Unicode categories becomes its code:
 
 - Cc, control characters (C0, DEL, C1): `\x1b`
-- Cf, what is unseen and changes what is seen, such as bidirectional overrides, zero-width
-  characters and tags: `\u202e`
+- Cf, invisible characters that change the visible text, such as bidirectional overrides,
+  zero-width characters and tags: `\u202e`
 - Zl and Zp, separators of lines and paragraphs; Cs, halves of a character: `\u2028`, `\udc9b`
 """
 
@@ -26,22 +26,22 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return text that is safe to show and stays in its line: newlines and tabs are `\n`, `\t`."""
+    r"""Return text that is safe to show in one line: newlines and tabs become `\n`, `\t`."""
     return _spelled(text, "", lambda c: {"\n": r"\n", "\t": r"\t"}.get(c) or _code(c))
 
 
 def clean_json(text: str) -> str:
-    """Return a JSON document that says the same and is safe to show."""
+    """Return an equivalent JSON document that is safe to show."""
     return _spelled(text, "\n", lambda c: json.dumps(c)[1:-1])
 
 
 def is_control(character: str) -> bool:
-    """Whether no text of a config should hold it: Cc but tab and line ends, Cs, Zl or Zp."""
+    """Tell whether configs must not hold it: Cc but tab and line ends, Cs, Zl or Zp."""
     return character not in "\t\n\r" and unicodedata.category(character) in _SPELLED - {"Cf"}
 
 
 def named(character: str) -> str:
-    """Return how a message names a character: `U+001B (ESC)`."""
+    """Return a character's name for a message: `U+001B (ESC)`."""
     name = _NAMES.get(ord(character)) or unicodedata.name(character, "")
     return f"U+{ord(character):04X}" + (f" ({name})" if name else "")
 

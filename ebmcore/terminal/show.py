@@ -1,4 +1,4 @@
-"""The one place that prints: text is cleaned and masked, and no broken stream fails a command."""
+"""The only place that prints: it cleans and masks text, and no broken stream fails a command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def out(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the user something beside the result, on standard error."""
+    """Print a message to the user, on standard error."""
     _write(sys.stderr, clean(mask(text)))
 
 
@@ -34,7 +34,7 @@ def document(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-    """Print a table, on standard output; a cell stays in its line, unless it is a list of lines."""
+    """Print a table, on standard output; a cell is one line, unless it is a list of lines."""
     from rich import box
     from rich.table import Table
 
@@ -46,12 +46,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
 
 
 def progress_console() -> Console:
-    """Return rich's console on standard error, for numbers and words of our own; `say` cleans."""
+    """Return rich's console on standard error, for our own text; only `say` cleans."""
     return _console(stderr=True)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a stream is a terminal that is there."""
+    """Tell whether a stream is an open terminal."""
     try:
         return stream is not None and stream.isatty()
     except (OSError, ValueError):  # it was closed
@@ -59,7 +59,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def show_warnings() -> None:
-    """Let Python's warnings be shown as all else is, for as long as the process lives."""
+    """Print Python's warnings through this module, for the life of the process."""
 
     def show(
         message: Warning | str,
@@ -75,7 +75,7 @@ def show_warnings() -> None:
 
 
 def show_traceback() -> None:
-    """Print the traceback of the exception that is being handled, on standard error."""
+    """Print the traceback of the current exception, on standard error."""
     say(traceback.format_exc().rstrip("\n"))
 
 

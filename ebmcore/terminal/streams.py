@@ -1,9 +1,9 @@
-"""Standard streams that never fail: a terminal that is gone is no reason for a run to end.
+"""Standard streams that never fail, so that a run survives the end of its terminal.
 
 The reader of a pipe may leave, a disk may fill, a terminal may be closed, a descriptor may never
-have been open. Python raises then wherever something is printed, by a plugin or a library too, and
-once more when the process ends, whose exit code becomes 120. Written through these streams, what
-can't be written is dropped and remembered.
+have been open. Python then raises at every print, also in plugins and libraries, and once more when
+the process ends, whose exit code becomes 120. These streams drop text that can't be written, and
+record that they did.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any, TextIO, TypeGuard
 
 
 class _Lenient(io.FileIO):
-    """A descriptor that takes whatever is written; `lost` is why the first of it went nowhere."""
+    """A descriptor that accepts all text; `lost` is the reason of the first loss."""
 
     lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
-        """Write, waiting where the descriptor doesn't; say that all is written when it can't be."""
+        """Write, waiting if the descriptor doesn't block; report failed writes as done."""
         try:
             while (written := super().write(data)) is None:
                 select.select([], [self], [])
@@ -35,10 +35,10 @@ class _Lenient(io.FileIO):
 
 
 def protect() -> None:
-    """Make this process's standard streams lenient, for good; a command line begins with it.
+    """Make this process's standard streams lenient, for good; commands call it first.
 
-    A closed descriptor is opened on the null device, so that no file of a run's takes its number
-    and is written to by what writes to that number.
+    Opens a closed descriptor on the null device, so that no file of a run gets its number, and the
+    output meant for that number with it.
     """
     for number, mode in ((0, "r"), (1, "w"), (2, "w")):
         try:
@@ -60,7 +60,7 @@ def protect() -> None:
 
 @contextmanager
 def protected() -> Iterator[None]:
-    """Make the standard streams lenient meanwhile, where they are a process's own."""
+    """Make the standard streams lenient meanwhile, if they are the process's own."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (_lenient(s) if _is_plain(s) else s for s in before)
     try:
@@ -73,7 +73,7 @@ def protected() -> Iterator[None]:
 
 
 def lost() -> OSError | None:
-    """Return why some of what was written to standard output went nowhere, if it did."""
+    """Return the reason why text on standard output was lost, if it was."""
     stream = sys.stdout
     if stream is None:
         return OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -83,7 +83,7 @@ def lost() -> OSError | None:
 
 
 def _is_plain(stream: Any) -> TypeGuard[io.TextIOWrapper]:
-    """Whether it is a text stream on a descriptor as Python made it, none of a notebook."""
+    """Tell whether it is Python's own text stream on a descriptor, not a notebook's."""
     return type(stream) is io.TextIOWrapper and type(_raw(stream)) is io.FileIO
 
 
@@ -93,7 +93,7 @@ def _raw(stream: Any) -> Any:
 
 
 def _lenient(stream: io.TextIOWrapper, errors: str = "") -> TextIO:
-    """Return a stream on the same descriptor, after what the old one held was written."""
+    """Return a stream on the same descriptor, after flushing the old one."""
     with suppress(OSError):
         stream.flush()
     return _stream(

@@ -1,1 +1,1 @@
-"""Trackers: what follows a run directory and shows it elsewhere."""
+"""Trackers: they follow a run directory and show it elsewhere."""

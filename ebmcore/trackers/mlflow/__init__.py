@@ -1,1 +1,1 @@
-"""The MLflow tracker: it sends to a server what a run directory holds."""
+"""The MLflow tracker: it sends the contents of a run directory to a server."""

@@ -1,14 +1,14 @@
-"""Where MLflow may keep a run's files: never at a path that a server or a database row made up.
+"""The places where MLflow may keep a run's files: none that a server or a database row made up.
 
-MLflow's client writes to whatever place a server names, or a row of a database. Here a place is
-used when one of these holds, and otherwise the run's files stay in the run directory:
+MLflow's client writes to any place that a server or a row of a database names. ebmcore uses a place
+if one of these holds; otherwise the run's files stay in the run directory:
 
     a server    mlflow-artifacts: or http(s): of the server itself; a bucket of a cloud whose hosts
                 are the cloud's own: s3, gs, wasbs, abfss, r2, b2
     databricks  dbfs: and those buckets
     sqlite      below mlruns beside the database or in the current folder, or below the artifact
                 place of an experiment that this user's installation made (its seal is a tag)
-    any         below MLFLOW_DEFAULT_ARTIFACT_ROOT, the user's own word
+    any         below MLFLOW_DEFAULT_ARTIFACT_ROOT, which the user sets
 
 No link is followed on the way from such a folder to the file, and no `..`.
 """
@@ -34,8 +34,8 @@ ROOT_VARIABLE = "MLFLOW_DEFAULT_ARTIFACT_ROOT"
 _SETTINGS = (
     ROOT_VARIABLE,
     "_MLFLOW_SERVER_ARTIFACT_ROOT",
-)  # the second where MLflow's server runs us
-_CLOUDS = {  # and the ends of the hosts that a URI may name there
+)  # the second inside MLflow's server
+_CLOUDS = {  # schemes, and the ends of the hosts that a URI may name
     "s3": None,
     "gs": None,
     "wasbs": ("blob.core.windows.net", "blob.core.chinacloudapi.cn", "blob.core.usgovcloudapi.net"),
@@ -52,24 +52,24 @@ _LOCAL = ("", "file")
 
 
 class MisplacedError(EbmError):
-    """MLflow keeps a run's files at a place that isn't the user's; the message says what to set."""
+    """MLflow keeps a run's files at a foreign place; the message names the setting to change."""
 
 
 class Artifacts:
-    """The files of one run in MLflow, at a place that was checked; arguments are as `check` has."""
+    """The files of one run in MLflow, at a checked place; takes the arguments of `check`."""
 
     def __init__(self, place: str, uri: str, run_id: str, known: Iterable[str] = ()) -> None:
         self.local = check(place, uri, run_id, known)
         self.repository = _repository(place, uri)
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """Return the files in a folder of the run's, and their sizes in bytes."""
+        """Return the files in a folder of the run, and their sizes in bytes."""
         self._look(folder)
         found = self.repository.list_artifacts(folder or None)
         return {posixpath.basename(f.path): f.file_size or 0 for f in found if not f.is_dir}
 
     def upload(self, file: Path, folder: str) -> None:
-        """Send a file into a folder of the run's."""
+        """Send a file into a folder of the run."""
         self._look(posixpath.join(folder, file.name))
         send: Any = self.repository.log_artifact
         send(str(file), folder or None)
@@ -83,19 +83,19 @@ class Local(NamedTuple):
     """A place on this machine."""
 
     folder: Path
-    start: Path  # above it: no link below this is followed
+    start: Path  # no link below this folder is followed
 
 
 def check(place: str, uri: str, run_id: str, known: Iterable[str] = ()) -> Local | None:
     """Check the place that MLflow names for a run's files; return it when it is on this machine.
 
     Args:
-        place: What MLflow says, such as `mlflow-artifacts:/3/…` or a path.
+        place: MLflow's artifact URI, such as `mlflow-artifacts:/3/…` or a path.
         uri: The tracking URI.
         run_id: Of the run.
         known: Places of experiments' files that this user's installation made there.
 
-    Raises MisplacedError when the files are not to go there.
+    Raises MisplacedError when the files must not go there.
     """
     if _is_local(place):
         folder = _path(place)
@@ -108,7 +108,7 @@ def check(place: str, uri: str, run_id: str, known: Iterable[str] = ()) -> Local
 
 
 def is_default(place: str, uri: str) -> bool:
-    """Say whether a local place lies where MLflow puts files when nobody says otherwise."""
+    """Tell whether a local place is in MLflow's default folder."""
     try:
         return _is_local(place) and _above(_path(place), _roots(uri)) is not None
     except MisplacedError:
@@ -135,7 +135,7 @@ def _is_local(place: str) -> bool:
 
 
 def _path(place: str) -> Path:
-    """Return the path that MLflow reads a local place as."""
+    """Return the path that MLflow derives from a local place."""
     from mlflow.utils.file_utils import local_file_uri_to_path
 
     reads: Any = local_file_uri_to_path
@@ -148,7 +148,7 @@ def _path(place: str) -> Path:
 
 
 def _start(path: Path, place: str, uri: str, run_id: str, known: Iterable[str]) -> Path:
-    """Return the folder of the user's own that a path lies below. Raises MisplacedError."""
+    """Return the user's folder that contains a path. Raises MisplacedError if there is none."""
     made = [] if is_web(uri) else [(_path(root), _path(root)) for root in known]
     start = _above(path, [*_roots(uri), *made])
     if start is None or path.parts[-2:] != (run_id, "artifacts"):
@@ -157,15 +157,15 @@ def _start(path: Path, place: str, uri: str, run_id: str, known: Iterable[str]) 
 
 
 def _above(path: Path, roots: Iterable[tuple[Path, Path]]) -> Path | None:
-    """Return where to look for links from, for the first of these roots that is above a path."""
+    """Return the folder below which to refuse links, for the first of these roots above a path."""
     return next((start for root, start in roots if path.is_relative_to(root)), None)
 
 
 def _roots(uri: str) -> Iterator[tuple[Path, Path]]:
-    """Yield the folders that files may be put into, and the folder from which links are refused.
+    """Yield the folders that may hold files, each with the folder below which links are refused.
 
-    A folder that the user sets may be a link. MLflow's own `mlruns` may not: it may stand in a
-    folder that somebody else made.
+    A folder that the user sets may be a link. MLflow's own `mlruns` may not, since somebody else
+    may have made the folder around it.
     """
     for root in filter(_is_local, _set()):
         named = unquote(urlsplit(root).path) if root.startswith("file:") else root
@@ -179,17 +179,17 @@ def _roots(uri: str) -> Iterator[tuple[Path, Path]]:
 
 
 def _both(folder: Path) -> Iterator[Path]:
-    """Yield a folder as it is named, and as what it is where a link names it."""
+    """Yield a folder under its name, and under its real path if the name is a link."""
     yield from (Path(os.path.abspath(folder)), Path(os.path.realpath(folder)))
 
 
 def _set() -> Iterator[str]:
-    """Yield the artifact roots that the user's settings name."""
+    """Yield the artifact roots in the user's settings."""
     return (os.environ[name] for name in _SETTINGS if os.environ.get(name))
 
 
 def _refuse_links(start: Path, path: Path) -> None:
-    """Raise MisplacedError when a link stands between a folder and a path below it."""
+    """Raise MisplacedError when there is a link between a folder and a path below it."""
     here = start
     for part in path.relative_to(start).parts:
         here /= part
@@ -201,7 +201,7 @@ def _refuse_links(start: Path, path: Path) -> None:
 
 
 def _is_servers(place: str, uri: str) -> bool:
-    """Say whether a place is the tracking server's own, or a bucket in a cloud."""
+    """Tell whether a place is the tracking server's own, or a bucket in a cloud."""
     scheme = urlsplit(place).scheme.lower()
     mine = urlsplit(uri).scheme.lower() or uri
     if is_sqlite(uri) or mine == "file" or ".." in _segments(place):
@@ -221,7 +221,7 @@ def _is_servers(place: str, uri: str) -> bool:
 
 
 def _is_below(place: str, root: str) -> bool:
-    """Say whether a place of a URI lies below a root that the user sets."""
+    """Tell whether a place given by a URI is below a root that the user sets."""
     one, two = urlsplit(place), urlsplit(root)
     if not two.scheme or (one.scheme, one.netloc) != (two.scheme, two.netloc):
         return False

@@ -1,4 +1,4 @@
-"""One run in MLflow, and the calls that are made of it; every one of them may raise."""
+"""One run in MLflow, and the calls on it; every call may raise."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ANSWER = 5.0  # seconds in which a server that is well answers
+ANSWER = 5.0  # seconds in which a healthy server answers
 _SLOW = 60.0  # seconds that an import, or the first use of a database, may take
-_UPLOAD = 1e6  # bytes a second that an upload reaches at least
-_SETTINGS = {  # where the user set nothing
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # retrying is done here
+_UPLOAD = 1e6  # bytes a second, the slowest acceptable upload
+_SETTINGS = {  # defaults; the user's own settings win
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # this module retries itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # results alone go to standard output
-    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # no part of a file goes past the server
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for results alone
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # no part of a file bypasses the server
 }
-_PLACE_TAG = "ebmcore.artifacts"  # of an experiment that was made here: the seal of its place
-_PLACE = "artifacts"  # what that seal is of
+_PLACE_TAG = "ebmcore.artifacts"  # of an experiment made here: the seal of its place
+_PLACE = "artifacts"  # the purpose of that seal
 _BATCH = 100  # parameters or tags in one call, MLflow's limit
 _TEXT = 6000  # characters of a parameter's value, MLflow's limit
 _NAME = 250  # characters of a name, MLflow's limit
-_UNFIT = re.compile(r"[^\w\-. :/]")  # what MLflow takes in no name
-_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens the page on training
+_UNFIT = re.compile(r"[^\w\-. :/]")  # characters that MLflow refuses in names
+_TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflow's page on training
 
 
 class Gone(Exception):  # noqa: N818 (a state of things, told in its message)
@@ -50,14 +50,14 @@ class Gone(Exception):  # noqa: N818 (a state of things, told in its message)
 
 
 class Left(Exception):  # noqa: N818 (likewise)
-    """Nobody waits for what was to be sent: another process may be about to send it."""
+    """Nobody waits for this call any more; another process may be about to send the same."""
 
 
 class Remote:
-    """A run in MLflow, found again or made; it is no thread's and keeps no queue.
+    """A run in MLflow, found again or created; it has no thread and no queue.
 
-    `heard` is when MLflow last answered (`time.monotonic`), `patience` how many seconds the present
-    call may fairly take.
+    `heard` is the time of MLflow's last answer (`time.monotonic`), `patience` the seconds that the
+    present call may take.
     """
 
     def __init__(self, target: Target, name: str, started: float) -> None:
@@ -66,19 +66,19 @@ class Remote:
         self.started = started  # seconds since 1970
         self.heard = time.monotonic()
         self.patience = _SLOW
-        self.notes: list[str] = []  # what a person should know of the place
+        self.notes: list[str] = []  # notes for the user about the destination
         self._client: MlflowClient | None = None
         self._files: Artifacts | None = None
-        self.is_left: Callable[[], bool] = lambda: False  # whether nobody waits for it any more
+        self.is_left: Callable[[], bool] = lambda: False  # tells whether nobody waits any more
 
     @property
     def run_id(self) -> str:
-        """The run's id; only asked once the run is open."""
+        """The run's id; valid once the run is open."""
         assert self.target.run_id is not None
         return self.target.run_id
 
     def open(self) -> Run:
-        """Find the run, by its id or its tag, or make it, and its experiment.
+        """Find the run, by its id or its tag, or create it and its experiment.
 
         Raises Gone when somebody deleted it, and what MLflow raises.
         """
@@ -114,7 +114,9 @@ class Remote:
         from mlflow import MlflowClient
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # told as an outage
+        logging.getLogger("mlflow.store.db.utils").setLevel(
+            logging.CRITICAL
+        )  # the mirror reports an outage itself
         uri = self.target.uri
         with _database_lock(uri), refused():
             if is_sqlite(uri):
@@ -128,7 +130,7 @@ class Remote:
         return client
 
     def _experiment(self, client: MlflowClient) -> str:
-        """Return the experiment's id; two runs that make it at once get the same one."""
+        """Return the experiment's id; two runs that create it at once get the same one."""
         from mlflow.exceptions import MlflowException
 
         name = self.target.experiment
@@ -146,9 +148,9 @@ class Remote:
         return number
 
     def _seal_place(self, client: MlflowClient, number: str) -> str:
-        """Note of a new experiment in a database that the place of its files is MLflow's default.
+        """Record for a new experiment in a database that its files are in MLflow's default place.
 
-        A run in another folder then knows it from one that somebody else wrote there.
+        A run in another folder can then tell it from a place that somebody else wrote there.
         """
         if is_web(self.target.uri):
             return number
@@ -172,7 +174,7 @@ class Remote:
         return self._files
 
     def _named(self, client: MlflowClient) -> Run | None:
-        """Return the run that run.json names, unless it is another one or isn't there."""
+        """Return the run that run.json names, unless it is missing or another one."""
         from mlflow.exceptions import MlflowException
 
         if self.target.run_id is None:
@@ -183,7 +185,7 @@ class Remote:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
-        tag = run.data.tags.get(RUN_TAG)  # a run.json made elsewhere may name any run
+        tag = run.data.tags.get(RUN_TAG)  # a run.json from elsewhere may name any run
         ours = tag == self.target.token if tag else run.info.run_name == self.name
         return run if ours else None
 
@@ -236,9 +238,9 @@ class Remote:
         return (value.step for value in history)
 
     def sizes_in(self, place: str) -> dict[str, int]:
-        """Return the files that MLflow has in a folder of artifacts, and their sizes in bytes.
+        """Return the files in a folder of artifacts in MLflow, and their sizes in bytes.
 
-        Raises MisplacedError, as `upload` does, when MLflow keeps files at a place of nobody's.
+        Raises MisplacedError, as `upload` does, when MLflow keeps files at a foreign place.
         """
         return self._call(self._artifacts().sizes, place)
 
@@ -249,12 +251,12 @@ class Remote:
         self._call(files.upload, file, place)
 
     def set_running(self) -> None:
-        """Say that the run goes on."""
+        """Set the run's status to RUNNING."""
         assert self._client is not None
         self._call(self._client.update_run, self.run_id, status="RUNNING")
 
     def set_ended(self, status: str, ended: float) -> None:
-        """Say how the run ended, and when in seconds since 1970."""
+        """Set the run's final status, and its end in seconds since 1970."""
         assert self._client is not None
         self._call(self._client.set_terminated, self.run_id, status, int(ended * 1000))
 
@@ -268,24 +270,24 @@ class Remote:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Say whether MLflow answered that it will never take what it was sent."""
+    """Tell whether MLflow answered that it will never accept the data."""
     return getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
 
 
 def fit_name(name: str) -> str:
-    """Return a metric's or parameter's name as MLflow takes it."""
+    """Return a metric's or parameter's name in a form that MLflow accepts."""
     parts = _UNFIT.sub("_", name)[:_NAME].split("/")
     return "/".join("_" if part in ("", ".", "..") else part for part in parts)
 
 
 def _sealed_place(experiment: Experiment) -> list[str]:
-    """Return the place of an experiment's files where this user's installation chose it."""
+    """Return the place of an experiment's files, if this user's installation chose it."""
     place = experiment.artifact_location
     return [place] if is_sealed(experiment.tags.get(_PLACE_TAG), _PLACE, place) else []
 
 
 def _database_lock(uri: str) -> AbstractContextManager[Any]:
-    """Return a lock on a sqlite file: its first use by two processes at once breaks it."""
+    """Return a lock on a sqlite file, since two processes that first use it at once break it."""
     if not is_sqlite(uri):
         return nullcontext()
     from filelock import FileLock

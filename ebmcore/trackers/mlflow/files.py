@@ -1,4 +1,4 @@
-"""Which files of a run directory go to MLflow: plain ones inside it, and no link out of it."""
+"""The files of a run directory that go to MLflow: plain ones inside it, no link out of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHECKPOINT = re.compile(r"step-\d+")
 
 
 class Pictures:
-    """The pictures of the monitors; a folder is only looked through again when it changed."""
+    """The pictures of the monitors; lists a folder again only when it changed."""
 
     def __init__(self, run_dir: Path) -> None:
         self.folder = run_dir / FIGURES
@@ -24,7 +24,7 @@ class Pictures:
         self._sent: dict[Path, set[str]] = {}
 
     def waiting(self, *, all_folders: bool = False) -> list[Path]:
-        """Return the pictures that were not sent yet; `all_folders` trusts no folder's clock."""
+        """Return the pictures that were not sent yet; `all_folders` ignores the folders' times."""
         found: list[Path] = []
         for folder in _folders(self.folder):
             changed = folder.stat().st_mtime_ns
@@ -37,7 +37,7 @@ class Pictures:
         return found
 
     def mark(self, picture: Path) -> None:
-        """Note that a picture was sent."""
+        """Record that a picture was sent."""
         self._sent.setdefault(picture.parent, set()).add(picture.name)
 
 
@@ -48,7 +48,7 @@ def pictures(run_dir: Path) -> list[Path]:
 
 
 def last_files(run_dir: Path) -> Iterator[Path]:
-    """Yield what is sent when a run has ended: last weights, local plugin files, the log."""
+    """Yield the files to send after a run has ended: last weights, local plugin files, the log."""
     checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
     for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS)]:
         yield from _plain_files(folder)
@@ -60,10 +60,10 @@ def last_files(run_dir: Path) -> Iterator[Path]:
 
 @contextmanager
 def opened_path(run_dir: Path, file: Path) -> Iterator[Path]:
-    """Give a path of that name to a plain file of a run, whatever is put in its place meanwhile.
+    """Give a path of that name to a plain file of a run, even if somebody swaps the file meanwhile.
 
-    MLflow sends what a path leads to. Raises DirectoryError when the file is no plain one now, and
-    OSError when it isn't there.
+    MLflow sends the file at a path. Raises DirectoryError when the file isn't plain now, and
+    OSError when it is missing.
     """
     name = file.relative_to(run_dir).as_posix()
     with Inside(run_dir).open(name) as opened, for_libraries(opened, file) as path:

@@ -1,7 +1,7 @@
-"""The MLflow mirror: one background thread that sends what the run directory holds.
+"""The MLflow mirror: one background thread that sends the contents of the run directory.
 
-The training loop never waits for it, nothing is held in memory beyond a bounded piece, and what
-could not be sent is still in the run directory. An outage is waited out, with growing pauses.
+The training loop never waits for it, it holds at most a bounded piece in memory, and unsent data
+are still in the run directory. It waits for the end of an outage, with growing pauses.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ebmcore.trackers.mlflow.trust import destination
 from ebmcore.trackers.mlflow.uploader import Sender, first_line, flatten
 from ebmcore.trackers.mlflow.uris import DestinationError
 
-_INTERVAL = 1.0  # seconds between two looks at the run directory
-_SHARE = 20  # the thread rests this many times as long as it computed
+_INTERVAL = 1.0  # seconds between two checks of the run directory
+_SHARE = 20  # the thread rests this many times as long as it worked
 _LONGEST_REST = 10.0  # seconds
 _LONGEST_PAUSE = 30.0  # seconds between two attempts while MLflow doesn't answer
-_FIRST_LINE = 5.0  # seconds that training gets the processor to itself before MLflow is imported
-_KILLED = 3.0  # seconds in which a run that was told to end leaves
-_ATTEMPTS = 2  # failed attempts after the run's end that show that MLflow is down
+_FIRST_LINE = 5.0  # seconds that training has the processor alone before MLflow is imported
+_KILLED = 3.0  # seconds in which an interrupted run leaves
+_ATTEMPTS = 2  # failed attempts after the run's end, after which MLflow counts as down
 
 
 def first_record(
     directory: RunDirectory, tracking: Tracking | None, name: str, tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what a run's first run.json says of MLflow, so that it is this user's from the start.
+    """Return the field `mlflow` of a run's first run.json, under this user's seal.
 
-    It is empty when tracking is off, and when the mirror can't begin, which says why.
+    It is empty when tracking is off, and when the mirror can't start, which then says why.
     """
     if tracking is not None:
         with suppress(DestinationError):
@@ -45,11 +45,11 @@ def first_record(
 
 
 class Mirror:
-    """Sends one run to MLflow in the background; whatever goes wrong there stays there.
+    """Sends one run to MLflow in the background; failures there never reach the run.
 
-    `named` says that the user names this tracking section now, rather than a file that anybody may
-    have written. Raises DestinationError, which says what to type, when nothing may be sent where
-    the run was to go.
+    `named` means that the user names this tracking section now, rather than a file that anybody may
+    have written. Raises DestinationError, which says what to type, when the run must not go to its
+    destination.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Mirror:
         wait: bool = True,
     ) -> None:
         self.directory = directory
-        self._waits = wait  # for the run's first line, before MLflow is imported
+        self._waits = wait  # wait for the run's first line before MLflow is imported
         facts = directory.read()
         target = recorded_target(facts) or new_target(tracking, name, directory.path.name, tags)
         uri = destination(target, [tracking_uri(tracking)] if named else ())
@@ -77,24 +77,24 @@ class Mirror:
         self._outage: str | None = None
         self._status: str | None = None
         self._ended = 0.0
-        self._failures = 0  # failed attempts since the last that worked
+        self._failures = 0  # failed attempts since the last success
         self._told = False  # whether MLflow knows how the run ended
         self._complete = False
         self._wake = threading.Event()
-        self._left = threading.Event()  # nobody waits any more: touch nothing
+        self._left = threading.Event()  # nobody waits any more: make no more calls
         self.remote.is_left = self._left.is_set
         self._thread = threading.Thread(target=self._work, name="ebmcore-mlflow", daemon=True)
 
     def start(self) -> None:
-        """Begin to send; run.json says first where, so that the run is found again there."""
+        """Start to send; first records the destination in run.json, to find the run there again."""
         self._record("sending")
         self._thread.start()
 
     def finish(self, status: str, timeout: float = 60.0, *, leaves: bool = True) -> None:
-        """Send the rest and the status; what could not be sent is told in `problem`.
+        """Send the rest and the status; `problem` describes unsent data.
 
-        Takes at most `timeout` seconds while MLflow answers, some five when it doesn't, and three
-        for a run that was KILLED and whose process is to leave.
+        Takes at most `timeout` seconds while MLflow answers, about five when it doesn't, and three
+        for a KILLED run, whose process must end soon.
         """
         self._ended = self.directory.clock()
         self._status = status
@@ -140,11 +140,11 @@ class Mirror:
             self._wait_for_the_first_line()
         while not self._left.is_set():
             began, taken = time.thread_time(), self.sender.taken
-            status = self._status  # read first, so that the last look sees everything
+            status = self._status  # read first, so that the last pass sees everything
             try:
                 more = self._send(status)
             except (Exception, SystemExit) as error:  # reported, and never stops a run
-                if self.sender.taken > taken:  # it came further, so this is no attempt in vain
+                if self.sender.taken > taken:  # it made progress, so the attempt counts as good
                     self._failures = 0
                 self._broke(error)
                 continue
@@ -163,7 +163,7 @@ class Mirror:
                 return
 
     def _send(self, status: str | None) -> bool:
-        """Send a piece; return whether there is more. A KILLED run's status comes first."""
+        """Send a piece; return whether there is more. Sends a KILLED run's status first."""
         known = self.remote.target.run_id
         self.sender.open()
         if self.remote.target.run_id != known and not self._left.is_set():
@@ -194,7 +194,7 @@ class Mirror:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know of the place, though nothing is missing there."""
+        """Notes about the destination for the user, though nothing is missing there."""
         return self.remote.notes
 
     def _worked(self) -> None:

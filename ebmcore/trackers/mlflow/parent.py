@@ -1,4 +1,4 @@
-"""A run whose work its children do: its directory, its MLflow run, and what it says of them."""
+"""The parent of other runs: its directory, its MLflow run, and its record of the children."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
     from ebmcore.plugins import Host
 
-_PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
+_PATIENT = 60.0  # seconds for the mirror to send the rest, while MLflow answers
 
 
 class Parent:
-    """A parent while its children run; as a context it says how it ended, whatever ended it.
+    """A parent while its children run; as a context it records its end, for any cause.
 
     An exception that leaves the context makes it FAILED, an interrupt KILLED; else its `status`
     counts, FINISHED unless somebody set it to something else.
@@ -58,7 +58,7 @@ class Parent:
     def __init__(self, directory: RunDirectory, mirror: Mirror | None = None) -> None:
         self.directory = directory
         self.mirror = mirror
-        self.status = "FINISHED"  # how it is to end
+        self.status = "FINISHED"  # its status at the end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
         self._began = time.monotonic()
@@ -81,14 +81,14 @@ class Parent:
         params: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> Parent:
-        """Make a parent's run directory, locked by this process, and begin to send it to MLflow.
+        """Create a parent's run directory, locked by this process, and start to send it to MLflow.
 
         Args:
-            group: What its children are to each other, such as seeds or sweep.
+            group: The kind of group that its children are, such as seeds or sweep.
             config: The resolved config that they have in common, with its `name` and `seed`; local
                 plugin files that it names are copied.
             tracking: The config's section; None when tracking is off.
-            host: The plugins that were loaded, to be recorded.
+            host: The loaded plugins, to be recorded.
             runs_dir: As of any run.
             params: Further parameters of its MLflow run.
             facts: Further fields of run.json.
@@ -131,12 +131,12 @@ class Parent:
     def resume(
         cls, run_dir: str | Path, tracking: Tracking | None, *, named: bool = False
     ) -> Parent:
-        """Take up a parent whose process has ended, where its children stand.
+        """Resume a parent whose process has ended, with its children as they are.
 
-        The metrics that it wrote are cut away, since whoever goes on writes them again. Nothing is
-        sent unless this user's installation recorded the place, or the user names it now: in the
-        environment or, where `named` is true, by `tracking`, which else may be anybody's. Raises
-        EbmError when the directory is no parent's, or another process is writing it.
+        Deletes its metrics, since the caller writes them again. Sends nothing unless this user's
+        installation recorded the place, or the user names it now: in the environment or, if `named`
+        is true, by `tracking`, which else anybody may have written. Raises EbmError when the
+        directory is no parent's, or another process is writing it.
         """
         directory = RunDirectory.open(run_dir)
         facts = directory.read()
@@ -173,19 +173,19 @@ class Parent:
             self.mirror.start()
 
     def environment(self, key: str) -> dict[str, str]:
-        """Return the variables that make `ebmcore run`, or any run, the child of that name."""
+        """Return the variables that make any run the child of that name."""
         found = {PARENT: str(self.path.absolute()), KEY: key}
         if self.mirror is None:
             return found
         target = self.mirror.remote.target
-        if mask(target.uri) != target.uri:  # which no file has, and no command line
+        if mask(target.uri) != target.uri:  # the password is in no file and on no command line
             found["MLFLOW_TRACKING_URI"] = target.uri
         return {**found, RUN: target.token}
 
     def children(self) -> dict[str, Account]:
-        """Read how the children are: for each key the one that FINISHED, else the last to start.
+        """Read the children: for each key the one that FINISHED, else the last to start.
 
-        What is found is recorded in run.json.
+        Records them in run.json.
         """
         found = by_key(read_children(self.path))
         self.directory.update(
@@ -225,7 +225,7 @@ class Parent:
 
     @property
     def mlflow(self) -> dict[str, Any]:
-        """Where it is in MLflow, as run.json keeps it; empty when tracking is off."""
+        """Its place in MLflow, as run.json keeps it; empty when tracking is off."""
         return self.directory.read().get("mlflow") or {}
 
     def __enter__(self) -> Parent:
@@ -237,7 +237,7 @@ class Parent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Write how it ended, here and in MLflow, and let the directory go."""
+        """Record the end, here and in MLflow, and release the directory."""
         if isinstance(error, (KeyboardInterrupt, RunInterrupted)):
             self.status = "KILLED"
         elif error is not None:

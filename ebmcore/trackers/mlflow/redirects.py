@@ -1,8 +1,8 @@
-"""A tracking server may not hand us on to another host, which nobody named.
+"""Refuse redirects of a tracking server to another host, which nobody named.
 
-`requests`, by which MLflow speaks HTTP, follows a redirect anywhere, and gives the new host what
-`.netrc` holds for it, its `default` entry as well. While `refused` is entered, and in that thread
-alone, a redirect leads to the same host or ends as an error.
+`requests`, MLflow's HTTP library, follows a redirect anywhere, and sends the new host its
+credentials in `.netrc`, the `default` entry as well. Inside `refused`, in that thread alone, a
+redirect leads to the same host or raises an error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MARK = "_ebmcore_guarded"
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Let no redirect of this thread's HTTP calls lead to another host, or from https to http."""
+    """Refuse redirects of this thread's HTTP calls to another host, or from https to http."""
     _install()
     token = _entered.set(True)
     try:
@@ -37,7 +37,7 @@ def refused() -> Iterator[None]:
 
 
 def _install() -> None:
-    """Put the check where requests asks for a redirect's target; it sleeps unless it is entered."""
+    """Install the check where requests computes a redirect's target; inactive outside `refused`."""
     from requests import Session
 
     with _installing:

@@ -1,9 +1,9 @@
-"""Making MLflow's sqlite file: it stands in its place whole, or not at all.
+"""Make MLflow's sqlite file: it is in its place whole, or not at all.
 
 MLflow makes its tables in the file's own place, step by step for some seconds; killed meanwhile, or
 on a full disk, it leaves a file that it never can use again. Here it makes them in a file beside
-the place, which then gets its name in one step. A half-made file that was left by MLflow itself is
-set aside, under a name that says so; a database that holds anything never is.
+the place, which is then renamed in one step. A half-made file that MLflow itself left is renamed
+to `….broken-…`; a database that holds anything never is.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ebmcore.trackers.mlflow.trust import typed
 from ebmcore.trackers.mlflow.uris import DestinationError
 
 _WAIT = 5.0  # seconds that another process may hold the file before it counts as an outage
-_STILL = 1.0  # seconds in which a file that is being made changes
-_SIDES = ("-journal", "-wal", "-shm")  # what sqlite keeps beside a file
+_STILL = 1.0  # seconds within which an unfinished file changes
+_SIDES = ("-journal", "-wal", "-shm")  # sqlite's files beside a database
 _TABLES = {"experiments", "runs", "metrics", "params", "tags"}  # MLflow's first ones
-_FILLED = {"alembic_version", "workspaces"}  # which have rows before all tables are made
+_FILLED = {"alembic_version", "workspaces"}  # tables that have rows before all tables exist
 
 
 def ready(file: Path) -> list[str]:
-    """See to it that MLflow finds a database in this place that is whole, and make it if need be.
+    """Make sure that there is a whole database for MLflow in this place; make it if need be.
 
-    Returns what a person should know. The caller holds a lock against others of its kind. Raises
+    Returns notes for the user. The caller holds a lock against other callers. Raises
     DestinationError when another program's database is there, sqlite3.Error when the file can't be
-    read or is in use, and what MLflow raises.
+    read or is in use, and MLflow's own errors.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    for left in file.parent.glob(f".{_escaped(file.name)}.*.part*"):  # by a process that was killed
+    for left in file.parent.glob(f".{_escaped(file.name)}.*.part*"):  # left by a killed process
         left.unlink(missing_ok=True)
     notes = []
     if file.is_symlink() and not file.exists():
@@ -47,7 +47,7 @@ def ready(file: Path) -> list[str]:
             return []
         notes.append(f"{typed(str(file))} was left half-made by a process that was killed")
     if sides := [*_there(file)]:
-        # sqlite would play the sides of a file that is gone into the new one
+        # sqlite would replay the journal of a deleted file into the new one
         broken = _set_aside(file, sides)
         notes.append(f"{', '.join(side.name for side in sides)} set aside as {broken.name}")
     _make(file)
@@ -55,10 +55,10 @@ def ready(file: Path) -> list[str]:
 
 
 def _is_half_made(file: Path) -> bool:
-    """Say whether MLflow was killed while it made a file, and nobody is at it now."""
+    """Tell whether MLflow was killed while it made a file, and no process uses it now."""
     if not file.is_file():
         raise DestinationError(f"{typed(str(file))}: is no file, so it can't be MLflow's database")
-    # opened for writing, so that sqlite undoes what a process was at when it was killed
+    # opened for writing, so that sqlite rolls back a killed process's transaction
     with closing(sqlite3.connect(file, timeout=_WAIT, isolation_level=None)) as database:
         listed = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {str(name) for (name,) in listed if not str(name).startswith("sqlite_")}
@@ -71,7 +71,7 @@ def _is_half_made(file: Path) -> bool:
         versions = _rows(database, "alembic_version") if "alembic_version" in tables else []
         if versions and not _is_on_the_way(str(versions[0][0])):
             return False
-        database.execute("BEGIN IMMEDIATE")  # raises when somebody else is writing
+        database.execute("BEGIN IMMEDIATE")  # raises when another process is writing
     before = _marks(file)
     time.sleep(_STILL)
     if _marks(file) != before or _is_open(file):
@@ -86,7 +86,7 @@ def _rows(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
 
 
 def _is_on_the_way(version: str) -> bool:
-    """Say whether MLflow's tables are of a version before the one that it has when it is done."""
+    """Tell whether MLflow's tables have an older version than finished ones."""
     import mlflow
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -99,7 +99,7 @@ def _is_on_the_way(version: str) -> bool:
     steps = ScriptDirectory.from_config(config)
     try:
         return steps.get_revision(version) is not None and version not in steps.get_heads()
-    except CommandError:  # of another MLflow, which knows better
+    except CommandError:  # made by another version of MLflow; leave it alone
         return False
 
 
@@ -109,7 +109,7 @@ def _marks(file: Path) -> tuple[int, int]:
 
 
 def _is_open(file: Path) -> bool:
-    """Say whether another process of this user's has a file open, where the system tells."""
+    """Tell whether another process of this user has a file open, if the system can tell."""
     mine, facts = str(os.getpid()), file.stat()
     for handle in Path("/proc").glob("[0-9]*/fd/*"):
         try:
@@ -123,13 +123,13 @@ def _is_open(file: Path) -> bool:
 
 
 def _there(file: Path) -> Iterator[Path]:
-    """Yield a database's file and what sqlite keeps beside it, as far as they are there."""
+    """Yield a database's file and sqlite's files beside it, as far as they exist."""
     beside = (file.with_name(file.name + end) for end in ("", *_SIDES))
     return (place for place in beside if place.exists())
 
 
 def _set_aside(file: Path, places: list[Path]) -> Path:
-    """Give the files of a database another name, the file's own first; return its new one."""
+    """Rename the files of a database, the main one first; return its new name."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     broken = file.with_name(f"{file.name}.broken-{stamp}-{secrets.token_hex(2)}")
     for place in places:
@@ -138,7 +138,7 @@ def _set_aside(file: Path, places: list[Path]) -> Path:
 
 
 def _make(file: Path) -> None:
-    """Let MLflow make its tables in a file beside the place, and give that its name when whole."""
+    """Let MLflow make its tables in a file beside the place, and rename that when it is whole."""
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         _make_tables(f"sqlite:///{beside}")
@@ -155,7 +155,7 @@ def _make_tables(uri: str) -> None:
 
     client = MlflowClient(tracking_uri=uri)
     client.get_experiment("0")
-    store = client._tracking_client.store  # its connections end here: the file gets another name
+    store = client._tracking_client.store  # close its connections: the file is renamed
     if (engine := getattr(store, "engine", None)) is not None:
         engine.dispose()
 
@@ -165,7 +165,7 @@ def _escaped(name: str) -> str:
 
 
 def _to_disk(path: Path) -> None:
-    """Wait until the disk has a file, or a folder's names."""
+    """Sync a file, or a folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Bringing MLflow up to what a run directory holds, after the run: `ebmcore runs sync`."""
+"""Bring MLflow up to date with a run directory, after the run: `ebmcore runs sync`."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from ebmcore.trackers.mlflow.trust import destination, with_password
 from ebmcore.trackers.mlflow.uploader import Sender, first_line, flatten
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, whole_uri
 
-_PARAMS = 2000  # parameters of one
+_PARAMS = 2000  # the most parameters of a run
 
 
 class Synced(NamedTuple):
-    """What came of one run."""
+    """The outcome of sending one run."""
 
     path: Path
     outcome: Literal["sent", "already there", "skipped", "behind"]
     note: str = ""
     uri: str | None = None
     run_id: str | None = None
-    answered: bool = True  # False: nothing was heard from MLflow
+    answered: bool = True  # False: MLflow never answered
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -56,16 +56,16 @@ def sync(
     again: bool = False,
     silent: Collection[str] = (),
 ) -> Synced:
-    """Send to MLflow what it lacks of a run, and mark a run whose process is gone as KILLED.
+    """Send MLflow the missing points of a run, and mark a run whose process is gone as KILLED.
 
     Args:
         run_dir: The run's directory; nothing in it is trusted, and no link in it is followed.
-        uri: Where to send it; by default where the run says, if the user's own installation wrote
-            that or the environment names the same place.
-        again: Whether to ask MLflow too when the run says that all of it is there.
-        silent: Places that are not tried, since they just gave no answer.
+        uri: The destination; by default the run's own, if the user's own installation wrote that
+            or the environment names the same place.
+        again: Whether to ask MLflow even if the run is recorded as complete.
+        silent: Places not to try, since they just gave no answer.
 
-    Raises EbmError when the directory is no run, or `uri` names no file that can be told.
+    Raises EbmError when the directory is no run, or it is unclear which file `uri` means.
     """
     account = read_account(run_dir)
     path = account.path
@@ -117,7 +117,7 @@ def _synced(
     if there in silent:
         return Synced(path, "behind", f"{mask(there)} gave no answer just now", there)
     target = target._replace(uri=there)
-    if not is_own:  # a copy elsewhere, which its tag finds again; run.json keeps naming the first
+    if not is_own:  # a copy elsewhere, found again by its tag; run.json still names the first
         target = target._replace(run_id=None, experiment_id=None)
     if not target.token:
         target = target._replace(token=new_token(path.name))
@@ -141,7 +141,7 @@ def _synced(
 
 
 def _send(sender: Sender, status: str, ended: float) -> str | None:
-    """Send everything; go on after a failure as long as something arrives in between."""
+    """Send everything; go on after a failure as long as there is progress in between."""
     arrived = -1
     while True:
         try:
@@ -149,7 +149,7 @@ def _send(sender: Sender, status: str, ended: float) -> str | None:
                 pass
             sender.send_last_files()
             sender.say_status(status, ended)
-        except (Exception, SystemExit) as error:  # whatever MLflow raises is told of
+        except (Exception, SystemExit) as error:  # the outcome reports anything that MLflow raises
             sender.doubt()
             if sender.sent <= arrived or sender.remote.target.run_id is None:
                 points, pictures = sender.unsent()
@@ -161,7 +161,7 @@ def _send(sender: Sender, status: str, ended: float) -> str | None:
 
 
 def _configured(account: Account, *, anyway: bool) -> Target | None:
-    """Return where a run that never got so far as to say it was to go, by its config.
+    """Return the destination in the config of a run that never recorded one in run.json.
 
     Raises ConfigError when its config can't be read, unless the user names a place `anyway`.
     """

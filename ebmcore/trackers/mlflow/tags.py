@@ -1,4 +1,4 @@
-"""The tags that tell in MLflow where a run came from."""
+"""The tags in MLflow that describe a run's origin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags of a run, from its run.json; what doesn't stand there, or oddly, has none."""
+    """Return the tags of a run, from its run.json; missing and odd fields give no tag."""
     command = facts.get("command")
     words = [str(word) for word in command] if isinstance(command, list) else []
     versions, git = _mapping(facts.get("versions")), _mapping(facts.get("git"))

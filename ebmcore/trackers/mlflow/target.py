@@ -1,4 +1,4 @@
-"""What a run is in MLflow: where, under which name, and how it is found again."""
+"""A run's place in MLflow: the server, the name, and how to find it again."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ebmcore.runs.seal import is_sealed, seal
 from ebmcore.trackers.mlflow.uris import whole_uri
 
 DEFAULT_URI = "sqlite:///mlflow.db"
-RUN_TAG = "ebmcore.run"  # its value stands once in all of MLflow
+RUN_TAG = "ebmcore.run"  # its value is unique in all of MLflow
 _ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}", re.ASCII)
-_TEXT = 5000  # characters of a tag's value that every MLflow takes
+_TEXT = 5000  # characters of a tag's value that every MLflow accepts
 
 
-_SEALED = "mlflow"  # what a seal is of, so that no other seal of ours stands for it
+_SEALED = "mlflow"  # the purpose of a seal, so that no other seal of ours passes for it
 
 
 class Target(NamedTuple):
     """A run's place in MLflow, as run.json keeps it under `mlflow`."""
 
-    uri: str  # with its password as long as it is in memory; a file has it masked
+    uri: str  # with its password in memory; masked in files
     experiment: str
     token: str  # the value of the tag ebmcore.run
     tags: dict[str, str]
@@ -35,27 +35,27 @@ class Target(NamedTuple):
     seal: str | None = None  # of uri and token, by the installation that recorded them
 
     def record(self, state: str) -> dict[str, Any]:
-        """Return what run.json keeps; `state` is sending, complete or behind."""
+        """Return the fields for run.json; `state` is sending, complete or behind."""
         return {**mask_all(self._asdict()), "state": state}
 
     def sealed(self) -> Target:
-        """Return the same with this user's seal: they have named the place, or had sealed it."""
+        """Return the same with this user's seal, since they named the place, or had sealed it."""
         return self._replace(seal=seal(_SEALED, mask(self.uri), self.token))
 
     @property
     def is_ours(self) -> bool:
-        """Whether this user's own installation recorded the place, as it stands in the file."""
+        """Tell whether this user's own installation recorded the place in the file."""
         return is_sealed(self.seal, _SEALED, self.uri, self.token)
 
 
 def new_token(name: str) -> str:
-    """Return what names one run and no other: the directory's name and a random word."""
+    """Return a unique name of a run: the directory's name and a random word."""
     fit = re.sub(r"[^\w.-]", "-", name, flags=re.ASCII)[:150]
     return f"{fit}-{secrets.token_hex(8)}"
 
 
 def recorded_target(facts: Any) -> Target | None:
-    """Return what run.json says of MLflow, None when it names no place; nothing is trusted."""
+    """Return the target in run.json, None when it names no place; trusts nothing in it."""
     found = facts.get("mlflow") if isinstance(facts, Mapping) else None
     if not isinstance(found, Mapping):
         return None
@@ -76,15 +76,15 @@ def recorded_target(facts: Any) -> Target | None:
 
 
 def new_target(tracking: Tracking, run: str, directory: str, tags: Mapping[str, str]) -> Target:
-    """Return the place of a run that begins, by its config and the environment.
+    """Return the place of a new run, by its config and the environment.
 
     Args:
         tracking: The config's section.
-        run: The name in the run's config, which its experiment has where nothing else is said.
+        run: The name in the run's config, the default name of its experiment.
         directory: The name of its directory.
-        tags: Of its MLflow run, beside those of the config.
+        tags: Tags of its MLflow run, besides those of the config.
 
-    Raises DestinationError when it can't be told which file is meant.
+    Raises DestinationError when it is unclear which file is meant.
     """
     experiment = tracking.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or run
     told = {**tags, **tracking.tags}
@@ -99,9 +99,9 @@ def plain_tags(tags: Any) -> dict[str, str]:
 
 
 def tracking_uri(tracking: Tracking) -> str:
-    """Return where the mirror is: the config's word, else the environment's, else sqlite here.
+    """Return the mirror's URI: the config's, else the environment's, else sqlite here.
 
-    A sqlite file is named by its whole path: MLflow keeps open what a relative one once meant.
+    A sqlite file gets its whole path, since MLflow keeps the file of a relative one open.
     Raises DestinationError when SQLAlchemy would open another file.
     """
     return whole_uri(tracking.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)

@@ -1,9 +1,9 @@
-"""Which MLflow may be spoken to: the user's own places, and nothing that a file alone names.
+"""The MLflow that a run may call: the user's own places, and nothing that a file alone names.
 
-A run directory, a sweep database or a config found in a run directory may come from anybody. A
-place that stands there is used when the user names it now (MLFLOW_TRACKING_URI, `--uri`, the config
-on the command line; sqlite:///mlflow.db of the current folder where nothing is set), or when this
-user's own installation recorded it, which its seal tells.
+A run directory, a sweep database or a config found in a run directory may come from anybody.
+ebmcore uses a place in it if the user names that now (MLFLOW_TRACKING_URI, `--uri`, the config on
+the command line; sqlite:///mlflow.db of the current folder if nothing is set), or if this user's
+own installation recorded it, which its seal shows.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ebmcore.trackers.mlflow.uris import DestinationError, same_place
 
 
 def distrust(uri: str, named: Iterable[str] = ()) -> str | None:
-    """Say why a place that stands in a file isn't spoken to; None when the user names it now.
+    """Explain why ebmcore doesn't call a place that a file names; None when the user names it now.
 
-    `named` are the places that the user named beside those of the environment.
+    `named` are the places that the user named besides those of the environment.
     """
     if _named(uri, named) is not None:
         return None
@@ -33,10 +33,10 @@ def distrust(uri: str, named: Iterable[str] = ()) -> str | None:
 
 
 def destination(target: Target, named: Iterable[str] = ()) -> str:
-    """Return the URI to speak to for a target that a run.json holds, with its password.
+    """Return the URI for a target in a run.json, with its password.
 
     Raises DestinationError, which says what to type, when neither the user names the place nor this
-    user's installation recorded it, or when its password was masked and isn't named now.
+    user's installation recorded it, or when its password was masked and isn't given now.
     """
     mine = _named(target.uri, named)
     if mine is not None:
@@ -47,9 +47,9 @@ def destination(target: Target, named: Iterable[str] = ()) -> str:
 
 
 def with_password(uri: str) -> str:
-    """Return a URI that can be spoken to. Raises DestinationError when its password is masked.
+    """Return a URI with its password. Raises DestinationError when that is masked and unknown.
 
-    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token, stand for a masked one.
+    MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token, replace a masked one.
     """
     if not is_masked(uri):
         return uri
@@ -69,12 +69,12 @@ def with_password(uri: str) -> str:
 
 
 def typed(uri: str) -> str:
-    """Return a URI as it is safe to show and to type in a shell, whoever wrote it."""
+    """Return a URI in a form that is safe to show and to type in a shell, even a stranger's."""
     return shlex.quote("".join(c if c.isprintable() else "?" for c in mask(uri)))
 
 
 def _named(uri: str, named: Iterable[str]) -> str | None:
-    """Return the user's own word for a place, None when the user names another one."""
+    """Return the user's own URI of a place, None when the user names another one."""
     places = [*named, *filter(None, (_own(),))]
     return next((place for place in places if same_place(uri, place)), None)
 

@@ -1,8 +1,7 @@
-"""Sending a run directory to MLflow, piece by piece, so that each point stands there once.
+"""Send a run directory to MLflow, piece by piece, so that each point is there once.
 
-The run directory is the queue. How far it was sent is only remembered while the process lives;
-whenever that is in doubt (a run that is gone on with, a call that failed and may have worked all
-the same), MLflow itself is asked what it has.
+The run directory is the queue. The process remembers how far it has sent; if that is uncertain (a
+resumed run, a failed call that may have worked all the same), it asks MLflow which points it has.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ from ebmcore.trackers.mlflow.files import Pictures, last_files, opened_path
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-_BATCH = 500  # points in one call; MLflow takes 1000, and a busy server is slow with those
+_BATCH = 500  # points in one call; MLflow accepts 1000, but a busy server is slow with those
 _PICTURES = 20  # pictures in one piece of work
 _EVENTS = 999  # events that become tags; all of them are in events.jsonl
 _EVENT_TEXT = 5000  # characters of a tag that every MLflow takes
-_PARENT = 10.0  # seconds between two looks for a parent that MLflow doesn't know yet
-_SETTLE = 1.0  # seconds in which a server ends what it was asked before it stopped answering
+_PARENT = 10.0  # seconds between two searches for a parent that isn't in MLflow yet
+_SETTLE = 1.0  # seconds for a server to finish calls from before its outage
 
 
 class Held:
-    """Which steps of which metrics MLflow has; asked once for each metric."""
+    """The steps of each metric that MLflow has; asked once for each metric."""
 
     def __init__(self, ask: Callable[[str], Iterable[int]]) -> None:
         self.ask = ask
@@ -54,7 +53,7 @@ class Held:
 
 
 class Sender:
-    """Brings one run in MLflow up to what its directory holds; every method may raise.
+    """Brings one run in MLflow up to date with its directory; every method may raise.
 
     After an exception call `doubt`, wait, and call the method again.
     """
@@ -66,35 +65,35 @@ class Sender:
         self.metrics_file = run_dir / "metrics.jsonl"
         self.remote = remote
         self.params = params
-        self.live = live  # whether the run is going on, rather than sent afterwards
+        self.live = live  # whether the run is still going on
         self.sent = 0  # bytes of metrics.jsonl
-        self.taken = 0  # calls that MLflow took points by
-        self.refused: list[str] = []  # what MLflow will never take
-        self.kept: str | None = None  # why files are not sent, as the place isn't the user's
+        self.taken = 0  # successful calls with points
+        self.refused: list[str] = []  # data that MLflow will never accept
+        self.kept: str | None = None  # why files stay here, if the place is foreign
         self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
         self._doubtful = False
-        self._parent = parent_token(run_dir)  # that MLflow isn't known to have been told of
-        self._seek_parent = 0.0  # when to look for it, by time.monotonic
-        self._held: Held | None = None  # None: MLflow has only what was sent from here
+        self._parent = parent_token(run_dir)  # not yet recorded in MLflow, as far as known
+        self._seek_parent = 0.0  # the time of the next search, by time.monotonic
+        self._held: Held | None = None  # None: MLflow has only data sent from here
         self._ask_files = False
         self._there: dict[str, dict[str, int]] = {}
         self._pictures = Pictures(run_dir)
         self._events = (0, 0)  # bytes of events.jsonl that were sent, lines in them
 
     def doubt(self) -> None:
-        """Note that a call failed, so that it isn't known what MLflow has."""
+        """Record that a call failed, so that MLflow's contents are uncertain."""
         self._open, self._doubtful = False, True
         self._there = {}
 
     def open(self) -> Run | None:
-        """Find or make the run, with its parameters and its config; None when it is open."""
+        """Find or create the run with its parameters and its config; None if it is open already."""
         if self._open:
             return None
         before = self.remote.target.run_id
         run = self.remote.open()
         if self._doubtful:
-            time.sleep(_SETTLE)  # it answers again: let it end what it had been asked
+            time.sleep(_SETTLE)  # it answers again: let it finish earlier calls
         if run.info.run_id != before:  # a new run has nothing yet
             self.sent, self._events = 0, (0, 0)
             self._pictures = Pictures(self.run_dir)
@@ -114,7 +113,7 @@ class Sender:
         return run
 
     def catch_up(self, *, ended: bool = False) -> bool:
-        """Send a bounded piece of what is new; return whether there is more at once."""
+        """Send a bounded piece of the new data; return whether there is more at once."""
         self.open()
         self._name_parent()
         lines, end = read_piece(self.metrics_file, self.sent)
@@ -131,12 +130,12 @@ class Sender:
         return len(waiting) > _PICTURES
 
     def say_status(self, status: str, ended: float) -> None:
-        """Tell MLflow how the run ended, and when in seconds since 1970."""
+        """Send the run's final status, and its end in seconds since 1970."""
         self.open()
         self.remote.set_ended(status, ended)
 
     def send_last_files(self) -> None:
-        """Send what only an ended run has: its last weights, its log, its plugin files."""
+        """Send the files of an ended run: its last weights, its log, its plugin files."""
         self.open()
         self._seek_parent = 0.0
         self._name_parent()
@@ -144,12 +143,12 @@ class Sender:
             self._upload(file)
 
     def unsent(self) -> tuple[int, int]:
-        """Return how many points and pictures MLflow was not seen to take."""
+        """Count the points and pictures that MLflow did not confirm."""
         points = count_points(self.metrics_file, self.sent)
         return points, len(self._pictures.waiting(all_folders=True))
 
     def _name_parent(self) -> None:
-        """Tell MLflow whose child the run is, as soon as it knows the parent."""
+        """Set the run's parent in MLflow, as soon as that is there."""
         now = time.monotonic()
         if self._parent is None or now < self._seek_parent:
             return
@@ -164,14 +163,14 @@ class Sender:
             point._replace(name=fit_name(point.name))
             for line in lines
             for point in read_points(line)
-            if not math.isinf(point.value)  # MLflow would store 1.8e308, a number nobody measured
+            if not math.isinf(point.value)  # MLflow would store 1.8e308, which nobody measured
         ]
         missing = points if self._held is None else self._held.missing(points)
         for start in range(0, len(missing), _BATCH):
             self._send_points(missing[start : start + _BATCH])
 
     def _send_points(self, points: Sequence[Point]) -> None:
-        """Send points; when MLflow refuses some, find of which metric, and leave that one out."""
+        """Send points; if MLflow refuses some, find their metric, and leave that one out."""
         points = [point for point in points if point.name not in self._unwelcome]
         if not points:
             return
@@ -191,7 +190,7 @@ class Sender:
                 self._note(f"metric {points[0].name}", error)
 
     def _send_events(self) -> bool:
-        """Send what is new in events.jsonl; return whether there may be more."""
+        """Send the new lines of events.jsonl; return whether there may be more."""
         file = self.run_dir / "events.jsonl"
         start, number = self._events
         lines, end = read_piece(file, start)
@@ -206,9 +205,9 @@ class Sender:
         return True
 
     def _upload(self, file: Path) -> None:
-        """Send a file to its place, unless MLflow has it, or it was taken away meanwhile.
+        """Send a file to its place, unless MLflow has it, or somebody deleted it meanwhile.
 
-        Where MLflow keeps files at a place that isn't the user's, none is sent.
+        Sends none if MLflow keeps files at a place that isn't the user's.
         """
         if self.kept is not None:
             return
@@ -254,6 +253,6 @@ def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return an error's name and the first line of what it says."""
+    """Return an error's name and the first line of its message."""
     lines = mask(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""Tracking URIs: the file that one means, and whether two of them name the same place.
+"""Tracking URIs: the file of a URI, and whether two URIs name the same place.
 
-No file is opened here and no host looked up. A sqlite URI that SQLAlchemy would read as another
-file than it seems to name is refused, so that the file that is checked is the file that is opened.
+This module opens no file and looks up no host. It refuses a sqlite URI that SQLAlchemy would read
+as another file than it seems to name, so that the checked file is the opened one.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from ebmcore.masking import mask, without_password
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///([^?]+)(?:\?(.*))?", re.DOTALL)
 _SETTINGS = {"timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"}
 _NETLOC = re.compile(r"(?:[^@\\\s]*@)?(?:[\w.\-]*|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
-_WORDS = {"databricks", "databricks-uc", "uc"}  # which MLflow takes as places
+_WORDS = {"databricks", "databricks-uc", "uc"}  # words that MLflow accepts as places
 _PORTS = {"http": 80, "https": 443}
 
 
 class DestinationError(EbmError):
-    """Nothing may be sent to a place, or nothing can be; the message says what to type instead."""
+    """A destination is forbidden or unusable; the message says what to type instead."""
 
 
 def is_sqlite(uri: str) -> bool:
-    """Say whether this is a sqlite file rather than a server."""
+    """Tell whether this is a sqlite file rather than a server."""
     return uri.partition(":")[0].partition("+")[0].strip().lower() == "sqlite"
 
 
 def is_web(uri: str) -> bool:
-    """Say whether this is a server that is spoken to by HTTP."""
+    """Tell whether this is an HTTP server."""
     return urlsplit(uri).scheme.lower() in _PORTS
 
 
@@ -65,21 +65,21 @@ def sqlite_file(uri: str) -> Path:
 def whole_uri(uri: str) -> str:
     """Return the same place with a file named by its whole path.
 
-    MLflow keeps open what a relative path once meant. Raises DestinationError as `sqlite_file`.
+    MLflow keeps the file of a relative path open. Raises DestinationError as `sqlite_file`.
     """
     if is_sqlite(uri):
         settings = uri.partition("?")[2]
         return f"sqlite:///{sqlite_file(uri)}" + (f"?{settings}" if settings else "")
-    if ":" not in uri and uri not in _WORDS:  # a folder, as MLflow takes one
+    if ":" not in uri and uri not in _WORDS:  # a folder, as MLflow accepts one
         return Path(uri).absolute().as_uri()
     return uri
 
 
 def same_place(found: str, named: str) -> bool:
-    """Say whether a URI that stands in a file is the place that the user names.
+    """Tell whether a URI in a file is the place that the user names.
 
-    A user, a password and a token in either make no difference. The path of a sqlite file that
-    only the file names is not followed: links in it are the user's to name.
+    Ignores users, passwords and tokens in both. Follows no link in the path of a sqlite file that
+    only the file names, since only the user may name links.
     """
     if found == named:
         return True
@@ -95,7 +95,7 @@ def same_place(found: str, named: str) -> bool:
 def origin(uri: str) -> tuple[str, str, int | None]:
     """Return scheme, host and port of a URI.
 
-    Raises ValueError when it has no such parts, or programs disagree on which is its host.
+    Raises ValueError when they are missing, or programs disagree on which is its host.
     """
     parts = urlsplit(uri)
     if not uri.isprintable() or _NETLOC.fullmatch(parts.netloc) is None:

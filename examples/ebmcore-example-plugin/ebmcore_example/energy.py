@@ -11,12 +11,12 @@ from ebmcore import PositiveFloat
 
 
 class Quadratic(nn.Module):
-    """E(x) = ½ ‖Lᵀ(x - μ)‖² over the flattened event; precision LLᵀ and mean μ are learnt.
+    """E(x) = ½ ‖Lᵀ(x - μ)‖² over the flattened event; trains the precision LLᵀ and the mean μ.
 
     Shapes: (batch, *event) -> (batch,), nats. Twice differentiable.
 
     Args:
-        scale: Standard deviation that it begins with, in every direction.
+        scale: Initial standard deviation in every direction.
         event_shape: (runtime) The shape of one event.
     """
 

@@ -17,7 +17,7 @@ class Precision:
     every = "1 epoch"
 
     def __call__(self, view: RunView) -> dict[str, float]:
-        """Compare once."""
+        """Return both errors."""
         factor, mean = view.energy.factor, view.energy.mean  # type: ignore[attr-defined] # Quadratic's
         x = view.data.flatten(1)
         expected = torch.linalg.inv(x.T.cov())

@@ -1,4 +1,4 @@
-"""What this distribution offers; importing this module imports no torch."""
+"""The hooks of this distribution; importing this module does not import torch."""
 
 from ebmcore import hookimpl
 
@@ -11,5 +11,5 @@ def ebmcore_energies() -> dict[str, str]:
 
 @hookimpl
 def ebmcore_monitors() -> dict[str, str]:
-    """Offer the monitor that reads its parameters."""
+    """Offer the monitor, which reads the energy's parameters."""
     return {"precision": "ebmcore_example.monitor:Precision"}

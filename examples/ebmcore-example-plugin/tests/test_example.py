@@ -1,4 +1,4 @@
-"""The plugin is found, and its parts do what they say, run by the platform itself."""
+"""ebmcore discovers the plugin and runs its energy and its monitor."""
 
 from importlib.metadata import entry_points
 from pathlib import Path

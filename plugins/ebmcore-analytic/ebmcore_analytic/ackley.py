@@ -9,20 +9,20 @@ from torch import Tensor
 from ebmcore import PositiveFloat
 from ebmcore_analytic.analytic import Analytic
 from ebmcore_analytic.constants import log_of, positive
-from ebmcore_analytic.radius import radius
+from ebmcore_analytic.numerics.radius import radius
 
 
 class Ackley(Analytic):
     """E(x) = a (1 - exp(-b ‖x‖/√d)) + e - exp(d⁻¹ Σᵢ cos c xᵢ) + ½ Σᵢ max(0, |xᵢ| - box)².
 
     The last term is a wall: without it (`box: null`) E is Ackley's function as it is published,
-    which stays below a + e everywhere, so that exp(-E) has no finite integral and is no density.
-    With it, exp(-E) can be normalised; inside the box, where the function is meant to be used, the
-    two are the same. log Z has no known closed form: `log_z` is None, and there is no exact
-    sampler. With the default constants in few dimensions nearly all mass lies in the hole at 0.
+    which stays below a + e everywhere, so that exp(-E) can't be normalised to a density. With the
+    wall it can; inside the box, where the function is meant to be used, the two are the same.
+    log Z has no known closed form: `log_z` is None, and E has no exact sampler. With the default
+    constants in few dimensions nearly all mass lies in the hole at 0.
 
-    E has a kink at x = 0, its least value, 0; its derivatives there are 0 here. What is learnt with
-    `learnable` is log a, log b and log c.
+    E has its minimum, 0, and a kink at x = 0; its derivatives there are 0 here. `learnable` trains
+    log a, log b and log c.
 
     Shapes: x (batch, *event_shape), any -> (batch,), nats.
     Source: Ackley 1987, "A connectionist machine for genetic hillclimbing".

@@ -1,4 +1,4 @@
-"""What every energy with known answers can be asked: its log Z, and draws of exp(-E)/Z."""
+"""The interface of energies with known answers: log Z, and exact samples of exp(-E)/Z."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Generator, Tensor, nn
 class Analytic(nn.Module):
     """An energy over flattened events, (batch, *event_shape) -> (batch,), in nats.
 
-    A child gives `energy`, and `_log_z` and `draw` where they are known. Its constants are buffers,
-    or parameters when they are to be learnt; positive ones are kept as their logs, so that they
-    stay positive. `forward` raises ValueError for events of another shape.
+    A subclass defines `energy`, and `log_z` and `draw` where they are known. Its constants are
+    buffers, or parameters when they are trained; positive ones are kept as their logs, so that
+    they stay positive. `forward` raises ValueError for events of another shape.
     """
 
     name: ClassVar[str] = "analytic"
@@ -48,7 +48,7 @@ class Analytic(nn.Module):
 
     @property
     def log_z(self) -> float | None:
-        """Log ∫ exp(-E(x)) dx in nats, of the constants as they are now; None: not known."""
+        """Log ∫ exp(-E(x)) dx in nats, for the current constants; None when it is not known."""
         return None
 
     @property

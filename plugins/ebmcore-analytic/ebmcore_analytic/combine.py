@@ -1,4 +1,4 @@
-"""Energies made of other energies: weighted sums, and other temperatures."""
+"""Energies built from other energies: weighted sums, and other temperatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ebmcore import Energy, PositiveFloat
-from ebmcore_analytic.quadratic import Quadratic
+from ebmcore_analytic.numerics.quadratic import Quadratic
 
 
 class FunctionEnergy(nn.Module):
@@ -25,7 +25,7 @@ class FunctionEnergy(nn.Module):
 
 
 class Combination(nn.Module):
-    """What both combinations can be asked: their log Z and draws, where they are Gaussian."""
+    """A combination of energies, with log Z and exact samples where it is Gaussian."""
 
     name: ClassVar[str]
 
@@ -35,7 +35,7 @@ class Combination(nn.Module):
 
     @property
     def log_z(self) -> float | None:
-        """Log Z in nats where all that it is made of is Gaussian; else, or if infinite, None."""
+        """Log Z in nats where all its terms are Gaussian and it is finite; else None."""
         whole = self.quadratic()
         return None if whole is None else whole.log_z()
 
@@ -67,19 +67,19 @@ def _log_cosh(x: Tensor) -> Tensor:
 class Sum(Combination):
     """E(x) = Σᵢ wᵢ Eᵢ(x): a product of experts, p(x) ∝ Πᵢ pᵢ(x)^wᵢ.
 
-    A term may be any energy, also a plain function; those that are modules are trained along. A
+    A term may be any energy, also a plain function; terms that are modules are trained too. A
     term of weight 0 is never called. `log_z` and `sample` are there when all terms of another
     weight are Gaussian, or sums or temperatures of Gaussians: then p is the Gaussian of the
     weighted sum of the precisions. `piecewise_linear` is true when it is of each of those terms.
 
-    Shapes: x (batch, *event), as the terms take it -> (batch,), nats. Raises ValueError when there
-    is no term, the weights don't fit the terms or are all 0, or a term doesn't return one value per
-    event.
+    Shapes: x (batch, *event), as the terms take it -> (batch,), nats. Raises ValueError when
+    `terms` is empty, the weights don't fit the terms or are all 0, or a term doesn't return one
+    value per event.
     Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
 
     Args:
-        terms: The energies that are added, each a node of its own or a reference to one.
-        weights: One factor for each term, also a negative one; 1 when not given.
+        terms: The energies to add, each a node of its own or a reference to one.
+        weights: One factor for each term, which may be negative; 1 when not given.
     """
 
     name = "sum"
@@ -172,7 +172,7 @@ def _module(energy: Energy) -> nn.Module:
 
 
 def _quadratic(energy: Any) -> Quadratic | None:
-    """Ask an energy for its quadratic form; None from one that knows of no such thing."""
+    """Return an energy's quadratic form; None when it doesn't define `quadratic`."""
     ask = getattr(energy, "quadratic", None)
     found = ask() if callable(ask) else None
     return found if isinstance(found, Quadratic) else None

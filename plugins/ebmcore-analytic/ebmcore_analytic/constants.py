@@ -1,4 +1,4 @@
-"""Reading an energy's constants: what doesn't fit is refused with its name."""
+"""Validation of an energy's constants: each error names the constant and the value found."""
 
 from __future__ import annotations
 

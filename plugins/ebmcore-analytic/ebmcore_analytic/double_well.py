@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from ebmcore import PositiveFloat
 from ebmcore_analytic.analytic import Analytic, exactly, uniform
 from ebmcore_analytic.constants import log_of
-from ebmcore_analytic.line import Table, cells_for, tabulate
+from ebmcore_analytic.numerics.line import Table, cells_for, tabulate
 
 _TAIL = 60.0  # nats above the wells, where exp(-E) counts as 0
 
@@ -20,9 +20,9 @@ class DoubleWell(Analytic):
 
     Without a tilt the wells lie at xᵢ = ±a, of energy 0, with a barrier of h nats between them: 2ᵈ
     wells in d coordinates. A positive tilt favours the left ones. The coordinates are independent:
-    log Z is d times that of one, by the trapezoidal rule in float64, exact to 1e-12. Draws
-    invert a table of one coordinate's CDF, which is exact to 1e-8. What is learnt with `learnable`
-    is log h, the log of the separation, and the tilt.
+    log Z is d times that of one, by the trapezoidal rule in float64, exact to 1e-12. Samples
+    invert a table of one coordinate's CDF, which is exact to 1e-8. `learnable` trains log h, the
+    log of the separation, and the tilt.
 
     Shapes: x (batch, *event_shape), any -> (batch,), nats.
 

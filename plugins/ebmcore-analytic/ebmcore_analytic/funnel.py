@@ -16,12 +16,11 @@ class Funnel(Analytic):
     """E(v, x) = v²/(2 scale²) + Σᵢ (xᵢ² e⁻ᵛ + v) / 2: v ~ N(0, scale²), then xᵢ ~ N(0, eᵛ).
 
     v is the first number of the flattened event, x₁ … x_{d-1} the others. log Z = log(scale √(2π))
-    + (d - 1) log √(2π). Draws are exact, v first. A hard law for kernels of one step size: the
-    width of x runs over factors of e^(2 scale) and more. What is learnt with `learnable` is the log
-    of the scale.
+    + (d - 1) log √(2π). Samples are exact, v first. Hard for kernels with one step size: the
+    width of x varies by factors of e^(2 scale) and more. `learnable` trains the log of the scale.
 
     Shapes: x (batch, *event_shape), two numbers or more -> (batch,), nats. Raises ValueError when
-    an event has but one.
+    an event has only one.
     Source: Neal 2003, "Slice sampling": v of standard deviation 3 and nine x.
 
     Args:

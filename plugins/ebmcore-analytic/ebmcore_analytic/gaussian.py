@@ -12,15 +12,15 @@ from torch import Generator, Tensor
 from ebmcore import PositiveFloat
 from ebmcore_analytic.analytic import Analytic, exactly, normal
 from ebmcore_analytic.constants import for_each, positive
-from ebmcore_analytic.quadratic import Quadratic
+from ebmcore_analytic.numerics.quadratic import Quadratic
 
 
 class Gaussian(Analytic):
-    """E(x) = ½ (x - μ)ᵀ P (x - μ), P = Σ⁻¹, over the flattened event; its least value is 0.
+    """E(x) = ½ (x - μ)ᵀ P (x - μ), P = Σ⁻¹, over the flattened event; its minimum is 0.
 
-    log Z = ½ log det(2πΣ). Draws are exact: x = μ + R⁻ᵀξ, P = RRᵀ, ξ ~ N(0, I). What is learnt
-    with `learnable` is μ and the log of each scale, or, of a full covariance, μ and R with the log
-    of its diagonal: P stays positive definite. `precision` and `quadratic()` tell P as it is.
+    log Z = ½ log det(2πΣ). Samples are exact: x = μ + R⁻ᵀξ, P = RRᵀ, ξ ~ N(0, I). `learnable`
+    trains μ and the log of each scale, or, of a full covariance, μ and R with the log of its
+    diagonal: P stays positive definite. `precision` and `quadratic()` return the current P.
 
     Shapes: x (batch, *event_shape), any -> (batch,), nats. Raises ValueError when the numbers don't
     fit the event, scale and covariance are both given, or the covariance is not symmetric and
@@ -28,9 +28,9 @@ class Gaussian(Analytic):
 
     Args:
         mean: μ, one number for all coordinates or one for each of the flattened event.
-        scale: Standard deviation, one number or one for each coordinate; 1 when there is no
-            covariance either.
-        covariance: Σ, as rows over the flattened event, in place of scale.
+        scale: Standard deviation, one number or one for each coordinate; 1 when neither scale nor
+            covariance is given.
+        covariance: Σ, as rows over the flattened event, instead of scale.
         learnable: Whether the constants are trained, or fixed.
         event_shape: (runtime) Shape of one event.
     """
@@ -93,7 +93,7 @@ class Gaussian(Analytic):
         return self.features / 2 * math.log(2 * math.pi) + float(log_scales.sum())
 
     def quadratic(self) -> Quadratic:
-        """Return E as ½ xᵀPx - bᵀx + c, which sums and temperatures go on with."""
+        """Return E as ½ xᵀPx - bᵀx + c, for `sum` and `tempered` to build on."""
         precision, mean = exactly(self.precision), exactly(self.mean)
         linear = precision @ mean
         return Quadratic(precision, linear, float(mean @ linear) / 2, self.event_shape)

@@ -18,9 +18,9 @@ FIVE_CENTERS = ((0.0, 0.0), (2.0, 2.0), (2.0, -2.0), (-2.0, 2.0), (-2.0, -2.0))
 class GaussianMixture(Analytic):
     """E(x) = -log Σₖ wₖ exp(-‖x - cₖ‖² / (2 std²)), Σₖ wₖ = 1, over the flattened event.
 
-    log Z = d log(std √(2π)), d the number of coordinates. Draws are exact: k by its weight, then
-    N(cₖ, std² I). By default the five centres (0, 0), (±2, ±2) in the plane, as of the dataset of
-    the same name. What is learnt with `learnable` is the centres, log std, and the logits of w.
+    log Z = d log(std √(2π)), d the number of coordinates. Samples are exact: k by its weight, then
+    N(cₖ, std² I). By default the five centres (0, 0), (±2, ±2) in the plane, as in the dataset of
+    the same name. `learnable` trains the centres, log std, and the logits of w.
 
     Shapes: x (batch, *event_shape), of as many numbers as a centre -> (batch,), nats. Raises
     ValueError when the centres don't fit the event, or the weights the centres.

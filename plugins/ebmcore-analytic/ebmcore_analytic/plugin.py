@@ -1,11 +1,11 @@
-"""What this distribution offers to ebmcore."""
+"""The hooks of this distribution, which offer its energies to ebmcore."""
 
 from ebmcore import hookimpl
 
 
 @hookimpl
 def ebmcore_energies() -> dict[str, str]:
-    """Offer the energies with known answers, and those that are made of other energies."""
+    """Offer the energies with known answers, and those that combine other energies."""
     return {
         "ackley": "ebmcore_analytic.ackley:Ackley",
         "double_well": "ebmcore_analytic.double_well:DoubleWell",

@@ -13,16 +13,16 @@ from ebmcore_analytic.constants import log_of
 
 
 class Rastrigin(Analytic):
-    """E(x) = Σᵢ xᵢ² + A (1 - cos 2πxᵢ) over the flattened event; 0 at x = 0, its least value.
+    """E(x) = Σᵢ xᵢ² + A (1 - cos 2πxᵢ) over the flattened event; 0 at x = 0, its minimum.
 
     The coordinates are independent. With exp(A cos θ) = I₀(A) + 2 Σₖ Iₖ(A) cos kθ (DLMF 10.35.2)
     and ∫ exp(-x²) cos 2πkx dx = √π exp(-π²k²), each has
 
         Z = √π e⁻ᴬ [I₀(A) + 2 Σₖ Iₖ(A) exp(-π²k²)],
 
-    of which the terms after k = 1 are below float64's rounding (exp(-4π²) = 7e-18). Draws are
-    exact, by rejection: x ~ N(0, ½), kept with probability exp(-A (1 - cos 2πx)), which for large A
-    is 1/√(2πA) on average. What is learnt with `learnable` is log A.
+    of which the terms after k = 1 are below float64's rounding (exp(-4π²) = 7e-18). Samples
+    are exact, by rejection: x ~ N(0, ½), kept with probability exp(-A (1 - cos 2πx)), which for
+    large A is 1/√(2πA) on average. `learnable` trains log A.
 
     Shapes: x (batch, *event_shape), any -> (batch,), nats.
     Source: Rastrigin 1974, "Systems of extremal control", for two coordinates; for any number

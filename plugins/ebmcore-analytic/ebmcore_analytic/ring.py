@@ -10,17 +10,17 @@ from torch import Generator, Tensor
 from ebmcore import PositiveFloat
 from ebmcore_analytic.analytic import Analytic, exactly, uniform
 from ebmcore_analytic.constants import log_of
-from ebmcore_analytic.line import cells_for, tabulate
-from ebmcore_analytic.radius import radius
+from ebmcore_analytic.numerics.line import cells_for, tabulate
+from ebmcore_analytic.numerics.radius import radius
 
 
 class Ring(Analytic):
     """E(x) = ((‖x‖ - r) / s)² / 2 for events of two numbers.
 
     Z = 2π ∫₀^∞ ρ exp(-(ρ - r)²/(2s²)) dρ = 2π [s² exp(-r²/(2s²)) + r s √(π/2) (1 + erf(r/(s√2)))],
-    which holds that ‖x‖ is never below 0. Draws take a uniform angle, and a radius by inverting a
-    table of its CDF, which is exact to 1e-8. E has a kink at x = 0, where its derivatives here are
-    0. What is learnt with `learnable` is log r and log s.
+    which takes into account that ‖x‖ is never below 0. Samples take a uniform angle, and a radius
+    by inverting a table of its CDF, which is exact to 1e-8. E has a kink at x = 0, where its
+    derivatives here are 0. `learnable` trains log r and log s.
 
     Shapes: x (batch, *event_shape) of two numbers -> (batch,), nats. Raises ValueError when an
     event has more or fewer.

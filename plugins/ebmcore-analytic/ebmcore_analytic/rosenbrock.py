@@ -16,13 +16,13 @@ class Rosenbrock(Analytic):
     """E(x) = a (x₁ - μ)² + b Σⱼ Σᵢ (xⱼᵢ - xⱼ,ᵢ₋₁²)², xⱼ₀ = x₁: the Hybrid Rosenbrock law.
 
     x₁ is the first number of the flattened event; the others are `blocks` chains of equal length,
-    one after the other, that each begin from x₁. The law factorises: x₁ ~ N(μ, 1/(2a)), then xⱼᵢ ~
-    N(xⱼ,ᵢ₋₁², 1/(2b)). So log Z = ½ log(π/a) + ½ (d - 1) log(π/b), and draws are exact. In the
-    plane with the defaults, ((x₁ - 1)² + 100 (x₂ - x₁²)²) / 20. A chain's numbers are squared again
-    and again: more blocks keep them in range. What is learnt with `learnable` is μ, log a, log b.
+    one after the other, that each begin from x₁. The density factorises: x₁ ~ N(μ, 1/(2a)), then
+    xⱼᵢ ~ N(xⱼ,ᵢ₋₁², 1/(2b)). So log Z = ½ log(π/a) + ½ (d - 1) log(π/b), and samples are exact. In
+    the plane with the defaults, ((x₁ - 1)² + 100 (x₂ - x₁²)²) / 20. A chain squares its numbers
+    again and again: more blocks keep them in range. `learnable` trains μ, log a and log b.
 
     Shapes: x (batch, *event_shape), two numbers or more -> (batch,), nats. Raises ValueError when
-    an event has but one, or the others can't be shared out to the blocks.
+    an event has only one, or `blocks` doesn't divide the number of the others.
     Source: Pagani, Wiegand and Nadarajah 2022, "An n-dimensional Rosenbrock distribution for Markov
     chain Monte Carlo testing" (with one b for all).
 
@@ -91,6 +91,6 @@ class Rosenbrock(Analytic):
         return torch.cat([first[:, None], torch.stack(chains, dim=2).flatten(1)], dim=1)
 
     def _shared_out(self, others: Tensor) -> Tensor:
-        """Share the numbers after the first out to the chains, (batch, blocks, length)."""
+        """Split the numbers after the first into the chains, (batch, blocks, length)."""
         length = (self.features - 1) // self.blocks
         return others.reshape(others.shape[0], self.blocks, length)

@@ -98,7 +98,7 @@ class TestAckleyWithoutWalls(TestAckley):
 
 
 def total(event_shape):
-    """A sum of a module that is learnt, another combination and a plain function."""
+    """A sum of a trained module, another combination and a plain function."""
 
     def slope(x):
         return x.flatten(1).sum(1)

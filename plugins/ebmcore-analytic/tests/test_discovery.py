@@ -36,6 +36,6 @@ def test_the_package_gives_its_public_names():
         package.Nothing  # noqa: B018 (the access is what raises)
 
 
-def test_finding_the_plugin_imports_no_torch():
+def test_discovery_does_not_import_torch():
     code = f"import sys, {MODULE}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

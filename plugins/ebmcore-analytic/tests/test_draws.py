@@ -104,7 +104,7 @@ def statistics(energy, x):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_draws_have_the_law_of_the_energy(name, integrate):
+def test_samples_follow_the_density_of_the_energy(name, integrate):
     make, box, warp = CASES[name]
     energy = make()
     x = energy.sample(N, torch.Generator().manual_seed(3))
@@ -125,7 +125,7 @@ def test_draws_have_the_law_of_the_energy(name, integrate):
 
 
 def test_the_table_inverts_the_cdf_of_a_ring():
-    from ebmcore_analytic.line import cells_for, tabulate
+    from ebmcore_analytic.numerics.line import cells_for, tabulate
 
     r, s = 0.7, 0.4
     low, high = 0.0, r + 10 * s
@@ -161,7 +161,7 @@ def test_draws_of_sharp_flat_and_steep_wells(keys, side, integrate):
 
 
 @pytest.mark.parametrize(("blocks", "before"), [(1, (0, 1, 2, 3)), (2, (0, 1, 0, 3))])
-def test_rosenbrocks_steps_are_independent_and_of_variance_half_of_1_over_b(blocks, before):
+def test_rosenbrocks_steps_are_independent_of_variance_1_2b(blocks, before):
     a, b = 2.0, 8.0
     energy = Rosenbrock((5,), mu=0.3, a=a, b=b, blocks=blocks)
     x = energy.sample(N, torch.Generator().manual_seed(2))
@@ -185,7 +185,7 @@ def test_the_funnels_neck_widens_with_v():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_how_draws_come(name):
+def test_samples_depend_on_the_generator_alone(name):
     make, _, _ = CASES[name]
     energy = make()
     assert energy.can_sample

@@ -1,4 +1,4 @@
-"""From a config: terms are nodes of their own, and what is learnt in them is trained."""
+"""Sums from a config: terms are nodes of their own, and a run trains their parameters."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def config(tmp_path):
     }
 
 
-def test_a_sum_trains_what_is_learnt_in_it(config, tmp_path):
+def test_a_sum_trains_the_parameters_of_its_terms(config, tmp_path):
     config["energy"] = {
         "type": "sum",
         "terms": [
@@ -55,7 +55,7 @@ def test_a_sum_trains_what_is_learnt_in_it(config, tmp_path):
     assert loaded.terms[1].temperature == 10.0
 
 
-def test_a_wrong_constant_is_told_with_its_place(config):
+def test_the_error_of_a_wrong_constant_names_its_line(config):
     config["energy"] = {"type": "sum", "terms": ["gaussian", {"type": "ring", "radius": -1}]}
     with pytest.raises(ConfigError, match=r"energy\.terms\.1\.radius"):
         ebmcore.run(config, progress=False)

@@ -1,4 +1,4 @@
-"""log Z against quadrature in float64, of fixed and of learnt constants."""
+"""log Z against quadrature in float64, with fixed and with trained constants."""
 
 import math
 
@@ -110,7 +110,7 @@ def test_log_z_of_a_ring_that_the_origin_cuts(integrate):
     assert abs(energy.log_z - simpson) < 1e-10
 
 
-def test_log_z_of_the_double_well_with_sharp_flat_and_steep_ones(integrate):
+def test_log_z_of_sharp_flat_and_steep_double_wells(integrate):
     cases = [
         ({"height": 1e4}, (-1.1, 1.1, 20_000)),
         ({"height": 1e-3}, (-20, 20, 4000)),
@@ -148,7 +148,7 @@ def test_log_z_of_a_tempered_gaussian(integrate, temperature):
     assert abs(energy.log_z - found.log_z) < 1e-8
 
 
-def test_a_sum_of_gaussians_is_the_gaussian_of_the_summed_precisions(integrate):
+def test_a_sum_of_gaussians_has_the_summed_precision(integrate):
     one = Gaussian((2,), mean=[1.0, 0.0], covariance=COVARIANCE)
     two = Gaussian((2,), mean=[-1.0, 2.0], scale=[0.5, 2.0])
     energy = Sum([one, Tempered(two, temperature=2.0)], weights=[0.5, 3.0])
@@ -164,7 +164,7 @@ def test_a_sum_of_gaussians_is_the_gaussian_of_the_summed_precisions(integrate):
     assert abs(energy.log_z - found.log_z) < 1e-8
 
 
-def test_a_combination_without_a_known_law_says_so():
+def test_a_combination_that_is_not_gaussian_raises():
     gaussian, ring = Gaussian((2,)), Ring((2,))
     for energy in (
         Sum([gaussian, ring]),
@@ -181,7 +181,7 @@ def test_a_combination_without_a_known_law_says_so():
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n not in ("rosenbrock_chain", "funnel")])
-def test_learnt_constants_move_log_z_as_they_move_the_energy(name, integrate):
+def test_trained_constants_move_log_z_as_they_move_the_energy(name, integrate):
     # d log Z / dθ = -E_p[dE/dθ]: the left by differences of log_z, the right by quadrature
     make, box, warp = CASES[name]
     energy = make(learnable=True)

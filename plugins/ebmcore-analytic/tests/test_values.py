@@ -91,7 +91,7 @@ def test_ackley_by_hand():
     torch.testing.assert_close(walled(x) - plain(x), torch.tensor([2.5, 4.5, 0.0]))
 
 
-def test_ackley_without_walls_is_bounded_and_so_has_no_density():
+def test_ackley_without_walls_is_bounded_and_not_a_density():
     x = torch.logspace(0, 8, 50)[:, None]
     assert (Ackley((1,), box=None)(x) < 20 + math.e).all()
     # with them, exp(-E) falls faster than a Gaussian of standard deviation 2 beyond the box
@@ -145,7 +145,7 @@ def test_what_a_combination_is_made_of_trains():
     assert len(list(shared.parameters())) == 2
 
 
-def test_piecewise_linear_is_said_of_what_counts():
+def test_piecewise_linear_depends_on_the_weighted_terms():
     kinked, smooth = nn.Module(), nn.Module()
     kinked.piecewise_linear, smooth.piecewise_linear = True, False
     assert Sum([kinked, kinked]).piecewise_linear

@@ -10,8 +10,8 @@ from ebmcore import Chains
 class Data(Chains):
     """Begin at the batch of data itself and keep nothing: CD-k (Hinton 2002).
 
-    With a sampler of k steps. The chains stay near the data, so modes of the model that lie far
-    from all data are never seen, and never pushed up.
+    k is the sampler's number of steps. The chains stay near the data, so they never visit modes of
+    the model far from all data, and the loss never raises the energy there.
 
     Shapes: x (batch, *event) -> a detached copy of x.
     """

@@ -7,22 +7,22 @@ from typing import Literal
 from torch import Generator, Tensor
 
 from ebmcore import Chains, PositiveFloat
-from ebmcore_chains import draws
+from ebmcore_chains import initial
 
 
 class Noise(Chains):
     """Begin at fresh noise each time and keep nothing: short-run MCMC (Nijkamp et al. 2019).
 
-    What is learnt is a sampler of that many steps from that noise, more than a density: the
-    energy's own long chains can end elsewhere. For a density use `persistent`.
+    Training fits a sampler of that many steps from that noise rather than a density: longer chains
+    of the same energy can end elsewhere. For a density use `persistent`.
 
     Shapes: x (batch, *event) -> starting points of the same shape, dtype and device.
     `start` raises ValueError when the noise is uniform and the data's range is not known.
 
     Args:
-        kind: uniform draws each element over the data's range at its place, normal from
+        kind: uniform draws each element over the range of that element in the data, normal from
             N(0, scale²).
-        scale: Standard deviation of normal noise, in units of x; uniform noise has no use for it.
+        scale: Standard deviation of normal noise, in units of x; unused by uniform noise.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event).
     """
 
@@ -42,10 +42,10 @@ class Noise(Chains):
     def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw as many starting points as x has events."""
         if self.kind == "normal":
-            return draws.normal(x, len(x), self.scale, generator)
+            return initial.normal(x, len(x), self.scale, generator)
         if self.data_range is None:
             raise ValueError(
                 "uniform noise needs the data's range: pass data_range=torch.stack([x.amin(0), "
                 "x.amax(0)]) of all the data, or kind='normal'"
             )
-        return draws.uniform(x, len(x), self.data_range, generator)
+        return initial.uniform(x, len(x), self.data_range, generator)

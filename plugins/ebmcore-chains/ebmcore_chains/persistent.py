@@ -1,4 +1,4 @@
-"""Chains that go on from where they ended."""
+"""Persistent chains, which start at each training step where they ended before."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import Chains, PositiveFloat, PositiveInt, Probability
-from ebmcore_chains import draws
+from ebmcore_chains import initial
 
 
 class Persistent(Chains):
-    """Keep `size` chains, and go on with a random subset of them at each step: PCD (Tieleman 2008).
+    """Keep `size` chains, and continue a random subset of them at each step: PCD (Tieleman 2008).
 
-    A subset holds no chain twice, and each chain goes back to the slot that it came from. With
-    probability `reinit` a chain begins afresh instead, at a draw from where all began (`init`);
-    the rest of the subset is untouched. `reinit: 0.05` is the replay buffer of Du & Mordatch 2019.
+    A subset holds no chain twice, and each chain returns to the slot that it came from. With
+    probability `reinit` a chain restarts from the initial distribution (`init`); the rest of the
+    subset is unchanged. `reinit: 0.05` is the replay buffer of Du & Mordatch 2019.
 
     Shapes: x (batch, *event) -> starting points of the same shape, dtype and device, which share no
-    memory with what is kept. `start` raises ValueError when the batch is larger than `size` or its
-    events are of another shape than the chains; `keep` when there was no `start` or it gets
-    another number of chains.
+    memory with the kept chains. `start` raises ValueError when the batch is larger than `size` or
+    its events are of another shape than the chains; `keep` when it is called before `start` or
+    gets another number of chains.
 
     Args:
         size: How many chains are kept, by all ranks together; at least the batch size.
-        reinit: Probability that a drawn chain begins afresh, each step.
+        reinit: Probability that a chain of the subset restarts, each step.
         init: Where chains begin: uniform over the data's range, normal from N(0, scale²), or at
             events of the batch.
-        scale: Standard deviation of normal noise, in units of x; the others have no use for it.
+        scale: Standard deviation of normal noise, in units of x; unused by the others.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event); without
-            it uniform noise is over the range of the batch at hand.
+            it uniform noise is over the range of the first batch.
     """
 
     def __init__(
@@ -58,27 +58,27 @@ class Persistent(Chains):
         self._slots: Tensor | None = None  # (batch,), where the chains of the last start live
 
     def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Return copies of len(x) random chains, some of them begun afresh."""
+        """Return copies of len(x) random chains, some of them restarted."""
         if len(x) > self.size:
             raise ValueError(
                 f"a batch of {len(x)} needs as many chains; there are {self.size}: "
                 f"make size at least {len(x)}"
             )
         buffer = self._chains_like(x, generator)
-        device = draws.drawn_on(x, generator)
+        device = initial.device_of(x, generator)
         order = torch.randperm(self.size, generator=generator, device=device)
         self._slots = order[: len(x)].to(x.device)
         begin = buffer.index_select(0, self._slots)
         if self.reinit == 0:
             return begin
-        again = draws.unit_interval(x, (len(x),), generator) < self.reinit
+        again = initial.unit_interval(x, (len(x),), generator) < self.reinit
         fresh = self._fresh(x, len(x), generator)
         return torch.where(again.reshape(-1, *(1 for _ in x.shape[1:])), fresh, begin)
 
     def keep(self, x_end: Tensor) -> None:
-        """Write where the chains of the last start ended into the slots that they came from."""
+        """Write the ends of the chains of the last start into the slots that they came from."""
         if self._buffer is None or self._slots is None:
-            raise ValueError("keep has nowhere to put these chains: start was not called before")
+            raise ValueError("keep was called before start; call start first")
         expected = (len(self._slots), *self._buffer.shape[1:])
         if tuple(x_end.shape) != expected:
             raise ValueError(
@@ -97,7 +97,7 @@ class Persistent(Chains):
         return {name: value.clone() for name, value in state.items() if value is not None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up what state_dict gave. Raises ValueError when it doesn't hold `size` chains."""
+        """Restore a state_dict. Raises ValueError when it doesn't hold `size` chains."""
         buffer, slots = state.get("buffer"), state.get("slots")
         if buffer is not None and len(buffer) != self.size:
             raise ValueError(f"the saved state holds {len(buffer)} chains, but size is {self.size}")
@@ -105,7 +105,7 @@ class Persistent(Chains):
         self._slots = None if slots is None else slots.clone()
 
     def share(self, rank: int, ranks: int) -> None:
-        """Keep one of `ranks` equal shares of the chains. Raises ValueError when there are none."""
+        """Keep one of `ranks` equal shares. Raises ValueError unless ranks divides `size`."""
         if self.size % ranks:
             raise ValueError(
                 f"size should be divisible by the {ranks} ranks, which keep the chains together; "
@@ -114,9 +114,9 @@ class Persistent(Chains):
         self.size //= ranks
 
     def deal(self, states: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> None:
-        """Take up one share of the chains that other ranks saved, in their order.
+        """Restore one share of the chains that all ranks saved, in the order of the ranks.
 
-        Raises ValueError when they don't come to `size` chains for each of the ranks.
+        Raises ValueError when the states don't hold `size` chains for each rank in all.
         """
         there = [state["buffer"] for state in states if "buffer" in state]
         if not there:
@@ -124,8 +124,8 @@ class Persistent(Chains):
         whole = torch.cat(there)
         if len(whole) != self.size * ranks:
             raise ValueError(
-                f"the saved states hold {len(whole)} chains, but there are to be "
-                f"{self.size * ranks}"
+                f"the saved states hold {len(whole)} chains; {ranks} rank(s) with {self.size} each "
+                f"need {self.size * ranks}"
             )
         self.load_state_dict({"buffer": whole[rank * self.size : (rank + 1) * self.size]})
 
@@ -142,10 +142,10 @@ class Persistent(Chains):
 
     def _fresh(self, x: Tensor, n: int, generator: Generator | None) -> Tensor:
         if self.init == "data":
-            return draws.rows(x, n, generator)
+            return initial.rows(x, n, generator)
         if self.init == "normal":
-            return draws.normal(x, n, self.scale, generator)
+            return initial.normal(x, n, self.scale, generator)
         data_range = self.data_range
         if data_range is None:
             data_range = torch.stack([x.detach().amin(0), x.detach().amax(0)])
-        return draws.uniform(x, n, data_range, generator)
+        return initial.uniform(x, n, data_range, generator)

@@ -9,9 +9,9 @@ from torch import Generator, Tensor
 from torch.special import log_ndtr
 
 from ebmcore import NonNegativeFloat, PositiveFloat, PositiveInt
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, uniform
-from ebmcore_datasets.entropy import Entropy
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.entropy import Entropy
+from ebmcore_datasets.densities.rng import evenly, uniform
 
 
 class Checkerboard(Noisy):
@@ -19,17 +19,17 @@ class Checkerboard(Noisy):
 
     Called, it draws (n, 2) points in torch's default dtype. With hard edges (std 0) `log_prob` is
     -log A on the dark squares, A their area, and -∞ elsewhere; `entropy` is log A; `bounds` are the
-    board's. A jump is a trial for an energy and for quadrature alike: a grid that is not aligned
-    with the squares, as that of the monitor `exact_likelihood`, gets the mass wrong by about a
-    percent, and its `kl` is then not recorded; `nll` and `floor_gap` are right.
+    board's. Jumps are hard for energies and for quadrature: a grid that is not aligned with the
+    squares, such as that of the monitor `exact_likelihood`, gets the mass wrong by about a
+    percent, so that the monitor does not record `kl`; `nll` and `floor_gap` are right.
 
-    With std > 0 every point has Gaussian noise and the edges are soft. `log_prob` is exact still:
+    With std > 0 every point has Gaussian noise and the edges are soft. `log_prob` stays exact:
 
         p(x) = Σ over dark squares of 1/A Π over both coordinates of Φ((b - x)/std) - Φ((a - x)/std)
 
     for a square from a to b. `entropy` is then by quadrature, to `entropy_error` (below 1e-7 nats),
-    or, where the noise is too narrow for a grid, from 65,536 draws of a generator of its own, and
-    `entropy_error` is then the standard error; there are no `bounds`.
+    or, where the noise is too narrow for a grid, from 65,536 samples of a generator of its own, and
+    `entropy_error` is then the standard error; `bounds` is None.
     Raises ValueError when n, squares or side is not positive, or std is negative.
 
     Source: `checkerboard` in the code of Grathwohl et al. 2019, "FFJORD", the same board.
@@ -39,7 +39,7 @@ class Checkerboard(Noisy):
         squares: How many squares the board has along each side, dark and light together.
         side: Length of a square's side, in units of x.
         std: Standard deviation of the noise in each direction, in units of x; 0 for hard edges.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Checkerboard(Noisy):
         return x.new_full(dark.shape, -self.log_area).masked_fill(~dark, -math.inf)
 
     def _in_columns(self, x: Tensor) -> Tensor:
-        """Say whether x is in an even column, and whether in an odd one, (m,) -> (2, m).
+        """Return whether x is in an even column, and whether in an odd one, (m,) -> (2, m).
 
-        At the edge of two columns it is in both, so that a dark square has all its edges.
+        The edge between two columns is in both, so that a dark square includes all its edges.
         """
         edges = self._edges.to(x)
         inside = (edges[:-1] <= x[:, None]) & (x[:, None] <= edges[1:])  # (m, squares)
@@ -122,7 +122,7 @@ class Checkerboard(Noisy):
 
 
 def _rounded(edge: Tensor, inner: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return edges in that type, each on the inner side of what it was or there."""
-    found = edge.to(dtype)
-    outside = (found.double() - edge) * (inner - edge) < 0
-    return torch.where(outside, found.nextafter(inner.to(dtype)), found)
+    """Return the edges in a narrower dtype, each rounded only towards its inner point."""
+    rounded = edge.to(dtype)
+    outside = (rounded.double() - edge) * (inner - edge) < 0
+    return torch.where(outside, rounded.nextafter(inner.to(dtype)), rounded)

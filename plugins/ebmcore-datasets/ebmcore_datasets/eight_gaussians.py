@@ -7,7 +7,7 @@ import math
 from torch import Generator
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.density import refuse_unless_positive
+from ebmcore_datasets.densities.density import refuse_unless_positive
 from ebmcore_datasets.gaussian_mixture import GaussianMixture
 
 
@@ -19,13 +19,13 @@ class EightGaussians(GaussianMixture):
     Raises ValueError when a key is not positive.
 
     Source: `8gaussians` in the code of Grathwohl et al. 2019, "FFJORD": radius 4/1.414 and standard
-    deviation 0.5/1.414, to two digits those of here.
+    deviation 0.5/1.414, which round to the defaults here.
 
     Args:
         n: How many points are drawn.
         radius: Distance of each centre from the origin, in units of x.
         std: Standard deviation of every Gaussian in each direction, in units of x.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

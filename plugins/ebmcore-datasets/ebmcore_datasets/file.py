@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ebmcore import DataError, PositiveInt
-from ebmcore_datasets.arrays import Contents, read_npy, read_npz, read_pt
-from ebmcore_datasets.checks import as_labels, as_points
-from ebmcore_datasets.csv_table import read_csv
+from ebmcore_datasets.formats.arrays import Contents, read_npy, read_npz, read_pt
+from ebmcore_datasets.formats.checks import as_labels, as_points
+from ebmcore_datasets.formats.csv_table import read_csv
 
 
 class File:
@@ -22,10 +22,10 @@ class File:
     when `y_key` is given. Integers and truth values become numbers as they are: bytes are not
     scaled. Nothing is unpickled: .npy and .npz are read without pickles, .pt weights-only.
 
-    All rows or none: raises DataError that names the file, and the row and line where there is one,
-    when the file is missing, empty or of another kind, or holds NaN, infinity, words, rows of
-    different lengths, or no numbers at all; also when torch's default dtype can't hold a whole
-    number (float32 holds them to 2²⁴), or rounds away how a column varies.
+    All rows are read, or none: raises DataError, which names the file and, where known, the row and
+    line, when the file is missing, empty or of another format, or holds NaN, infinity, words, rows
+    of different lengths, or no numbers at all; also when torch's default dtype can't hold a whole
+    number exactly (float32 does up to 2²⁴), or rounds away how a column varies.
 
     Args:
         path: The file, relative to the working directory.
@@ -34,7 +34,7 @@ class File:
         header: Whether the first line of a .csv is a header; when not given, it is one if no cell
             of it is a number.
         delimiter: The character between the cells of a .csv.
-        shape: Shape of one event, to which each row is reshaped; as it is in the file when not
+        shape: Shape of one event, to which each row is reshaped; the shape in the file when not
             given.
     """
 
@@ -49,7 +49,9 @@ class File:
         shape: Sequence[PositiveInt] | None = None,
     ) -> None:
         if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise ValueError(f"delimiter should be one character, no quote; got {delimiter!r}")
+            raise ValueError(
+                f"delimiter should be one character other than a quote; got {delimiter!r}"
+            )
         self.path = path
         self.x_key = x_key
         self.y_key = y_key
@@ -95,7 +97,7 @@ class File:
     def _named(self, contents: Contents, name: str, key: str, path: Path) -> Tensor:
         if isinstance(contents, Tensor):
             if key == "y_key":
-                raise DataError(f"{path} holds one unnamed array, so y_key={name!r} names nothing")
+                raise DataError(f"{path} holds one unnamed array, without labels: drop y_key")
             return contents
         if name not in contents:
             there = ", ".join(repr(n) for n in contents) or "nothing"

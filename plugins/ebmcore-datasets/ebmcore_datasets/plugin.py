@@ -1,11 +1,11 @@
-"""What this distribution offers to ebmcore."""
+"""The hooks of this distribution, which offer its datasets to ebmcore."""
 
 from ebmcore import hookimpl
 
 
 @hookimpl
 def ebmcore_datasets() -> dict[str, str]:
-    """Offer the data."""
+    """Offer the datasets."""
     return {
         "checkerboard": "ebmcore_datasets.checkerboard:Checkerboard",
         "digits": "ebmcore_datasets.digits:Digits",

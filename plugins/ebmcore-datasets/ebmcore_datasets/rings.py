@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import choose, uniform
-from ebmcore_datasets.weights import shares
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import choose, uniform
+from ebmcore_datasets.densities.weights import shares
 
 
 class Rings(Noisy):
@@ -22,18 +22,18 @@ class Rings(Noisy):
         p(x) = Σᵣ wᵣ / (2π std²) · exp(-(ρ - r)² / (2 std²)) · e^(-κ) I₀(κ),   κ = ρ r / std²
 
     from the mean over θ of exp(κ cos θ), which is I₀(κ), the modified Bessel function
-    (https://dlmf.nist.gov/10.32.E1). `entropy` is that of it, by quadrature to `entropy_error`
+    (https://dlmf.nist.gov/10.32.E1). `entropy` is by quadrature of it, to `entropy_error`
     (below 1e-7 nats). Raises ValueError when a key is not positive, or the weights differ from the
     radii in number.
 
-    Source: `rings` in the code of Grathwohl et al. 2019, "FFJORD", of other radii and noise.
+    Source: `rings` in the code of Grathwohl et al. 2019, "FFJORD", with other radii and noise.
 
     Args:
         n: How many points are drawn.
-        radii: One for each circle, in units of x.
+        radii: Radius of each circle, in units of x.
         std: Standard deviation of the noise in each direction, in units of x.
         weights: Share of the points on each circle; equal when not given. They need not sum to 1.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Rings(Noisy):
     ) -> None:
         refuse_unless_positive(n=n, std=std)
         if not radii or not all(radius > 0 for radius in radii):
-            raise ValueError(f"radii should be positive, at least one of them; got {list(radii)}")
+            raise ValueError(f"radii should be one or more positive numbers; got {list(radii)}")
         self.n = n
         self.radii = torch.tensor(list(radii), dtype=torch.float64)  # (k,)
         self.std = std

@@ -9,9 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.curve import log_density_around
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, uniform
+from ebmcore_datasets.densities.curve import log_density_around
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import evenly, uniform
 
 
 class Sines(Noisy):
@@ -23,9 +23,9 @@ class Sines(Noisy):
     `log_prob` is the mean over c and φ of N(x; wave, std² I), the mean over φ by equally spaced
     phases: the integrand is periodic and entire, so that the rule converges faster than
     geometrically (Trefethen and Weideman 2014, "The exponentially convergent trapezoidal rule",
-    SIAM Review 56, section 4). There are phases enough for 1e-9 of p at every x whose wave is up
-    to four times the amplitude. `entropy` is estimated from 65,536 draws of a generator of its own,
-    the same each time; `entropy_error` is its standard error, about 0.003 nats.
+    SIAM Review 56, section 4). The phases are dense enough for 1e-9 of p at every x whose wave is
+    up to four times the amplitude. `entropy` is estimated from 65,536 samples of a generator of its
+    own, the same each time; `entropy_error` is its standard error, about 0.003 nats.
     Raises ValueError when a key is not positive, or a wave is too short for its steps (c at least
     half the length).
 
@@ -35,7 +35,7 @@ class Sines(Noisy):
         cycles: How many waves an event holds, whole or not; one number for each kind of event.
         amplitude: Height of a wave above its middle, in units of x.
         std: Standard deviation of the noise on each step, in units of x.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import PositiveFloat, PositiveInt
-from ebmcore_datasets.curve import gauss_legendre, log_density_around, panels
-from ebmcore_datasets.density import Noisy, refuse_unless_positive
-from ebmcore_datasets.draws import evenly, uniform
+from ebmcore_datasets.densities.curve import gauss_legendre, log_density_around, panels
+from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
+from ebmcore_datasets.densities.rng import evenly, uniform
 
 
 class TwoSpirals(Noisy):
@@ -18,12 +18,12 @@ class TwoSpirals(Noisy):
 
     c(s) = radius · s · (cos φ, sin φ), φ = 2π turns s. The sign is even, and s = √u with u uniform
     on [0, 1], so that points lie about evenly along an arm. Called, it draws (n, 2) points in
-    torch's default dtype. The usual code adds a uniform jitter as well; this has Gaussian noise
-    alone.
+    torch's default dtype. The usual code adds a uniform jitter as well; here the noise is
+    Gaussian alone.
 
     `log_prob` is ∫ 2s ½ [N(x; c(s), std² I) + N(x; -c(s), std² I)] ds, by a Gauss-Legendre rule of
     nodes closer than the noise is wide: to 1e-8 of p wherever p is above 1e-15 of its peak, and
-    further out to a thousandth of log p. `entropy` is that of it, by quadrature to `entropy_error`
+    further out to a thousandth of log p. `entropy` is by quadrature of it, to `entropy_error`
     (below 1e-7 nats).
     Raises ValueError when a key is not positive.
 
@@ -35,7 +35,7 @@ class TwoSpirals(Noisy):
         turns: How often an arm goes round the origin.
         radius: Distance from the origin at which the arms end, in units of x.
         std: Standard deviation of the noise in each direction, in units of x.
-        generator: (runtime) Source of the draws.
+        generator: (runtime) Random generator of the points.
     """
 
     def __init__(

@@ -37,13 +37,13 @@ def test_the_entropy_is_the_log_of_the_dark_area(squares, side, dark):
 
 @pytest.mark.parametrize("side", [2.0, 0.1, 1 / 3, 12.34567])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
-def test_no_draw_lies_on_a_light_square_once_it_is_rounded(side, dtype):
+def test_rounded_points_stay_on_dark_squares(side, dtype):
     board = Checkerboard(squares=5, side=side)
     x = board._clean(20_000, seeded(), dtype)
     assert (board.log_prob(x.double()) == -board.log_area).all()
 
 
-def test_draws_are_uniform_within_a_square():
+def test_points_are_uniform_within_a_square():
     """Once in a million times it fails, for each of the two."""
     board = Checkerboard(n=20_000, squares=1, side=3.0, generator=seeded())
     x = board().double() / 3 + 0.5

@@ -16,7 +16,7 @@ def test_the_centres_are_even_on_a_circle():
     torch.testing.assert_close(ring.log_prob(x), mixture.log_prob(x))
 
 
-def test_the_entropy_of_gaussians_far_apart_is_that_of_one_and_of_the_choice():
+def test_entropy_of_gaussians_far_apart_adds_the_choice():
     ring = EightGaussians(radius=5.0, std=0.2)
     expected = math.log(2 * math.pi * math.e * 0.2**2) + math.log(8)
     assert ring.entropy == pytest.approx(expected, abs=1e-7)

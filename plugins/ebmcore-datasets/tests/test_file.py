@@ -57,7 +57,7 @@ def test_a_path_may_be_absolute_or_begin_at_home(folder, monkeypatch):
     assert torch.equal(File(str(folder / "points.npy"))(), POINTS)
 
 
-def test_numbers_keep_their_precision_where_torch_s_default_does(folder):
+def test_numbers_keep_the_precision_of_torchs_default(folder):
     np.save("points.npy", ROWS)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -107,7 +107,7 @@ def test_names_and_labels(folder):
     np.savez("half.npz", x=ROWS, y=y / 2)
     refused(r"\[y\]: labels should be whole numbers; row 2 is 0\.5", "half.npz", y_key="y")
     np.save("points.npy", ROWS)
-    refused("holds one unnamed array, so y_key='y' names nothing", "points.npy", y_key="y")
+    refused("holds one unnamed array, without labels: drop y_key", "points.npy", y_key="y")
 
 
 def test_shape_reshapes_each_row(folder):
@@ -160,7 +160,7 @@ def test_what_a_csv_is_refused_for(folder, text, keys, message):
 
 def test_a_csv_of_other_bytes(folder):
     (folder / "points.csv").write_bytes(b"1,2\n\xff\xfe\x00,3\n")
-    refused("is no text in UTF-8", "points.csv")
+    refused("is not UTF-8 text", "points.csv")
 
 
 def test_files_that_are_not_there(folder):
@@ -181,7 +181,7 @@ def test_empty_and_damaged_files(folder, ending):
     refused(r"is empty: 0 bytes$", name)
     with open(name, "wb") as stream:
         stream.write(b"\x00\x01 garbage\n" * 20)
-    refused("is no .*file|should be a number", name)
+    refused("is not a .*file|should be a number", name)
 
 
 def test_a_truncated_file(folder):
@@ -191,7 +191,7 @@ def test_a_truncated_file(folder):
     for name in ("points.npy", "points.npz", "points.pt"):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[:300])
-        refused("damaged|is no", name)
+        refused("damaged|is not", name)
 
 
 def test_a_damaged_compressed_archive(folder):

@@ -98,7 +98,7 @@ def test_entropy_is_closed_form_for_one_gaussian_alone():
     assert mixture.entropy_error == 0.0
 
 
-def test_entropy_of_gaussians_far_apart_is_that_of_one_and_of_the_choice():
+def test_entropy_of_gaussians_far_apart_adds_the_choice():
     mixture = GaussianMixture(std=0.1, centers=[[-3.0], [0.0], [3.0]], weights=[1, 2, 3])
     choice = -sum(w * math.log(w) for w in (1 / 6, 1 / 3, 1 / 2))
     expected = math.log(2 * math.pi * math.e * 0.01) / 2 + choice
@@ -108,7 +108,7 @@ def test_entropy_of_gaussians_far_apart_is_that_of_one_and_of_the_choice():
     assert no_grid.entropy == pytest.approx(math.log(2 * math.pi * math.e * 0.01) + math.log(2))
 
 
-def test_entropy_in_more_dimensions_is_within_its_standard_error():
+def test_entropy_in_more_dimensions_within_standard_error():
     """Centres on a line add the entropy of that line and of the noise beside it.
 
     Within 4.9 standard errors, but for one seed in a million.

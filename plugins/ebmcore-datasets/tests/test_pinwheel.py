@@ -17,7 +17,7 @@ def turned(along, across, angle):
 
 
 @pytest.mark.parametrize("twist", [0.0, 0.35, -1.0])
-def test_log_prob_of_one_arm_is_that_of_the_point_before_it_was_turned(twist):
+def test_log_prob_of_one_arm_is_that_of_the_unturned_point(twist):
     wheel = Pinwheel(arms=1, twist=twist, radius=2.0, radial_std=0.6, tangential_std=0.2)
     for along, across in ((2.0, 0.0), (3.0, 0.3), (0.5, -0.4), (-1.0, 0.7)):
         x = turned(along, across, twist * math.hypot(along, across))
@@ -60,13 +60,13 @@ def test_the_entropy_of_one_arm_is_that_of_its_gaussian(twist):
     assert wheel.entropy_error < 1e-7
 
 
-def test_the_entropy_of_arms_that_are_too_thin_for_a_grid_is_by_draws():
+def test_entropy_of_arms_too_thin_for_a_grid_is_by_draws():
     wheel = Pinwheel(arms=4, radius=3.0, radial_std=0.1, tangential_std=1e-4)
     apart = 1 + math.log(2 * math.pi * 0.1 * 1e-4) + math.log(4)  # no two arms meet
     assert wheel.entropy == pytest.approx(apart, abs=1e-9)
 
 
-def test_the_draws_turned_back_are_gaussian():
+def test_the_points_turned_back_are_gaussian():
     """Once in a million times it fails, for each of the three."""
     wheel = Pinwheel(n=20_000, arms=1, twist=0.9, generator=seeded())
     x = wheel().double()

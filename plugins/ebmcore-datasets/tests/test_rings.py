@@ -49,7 +49,7 @@ def test_the_entropy_is_the_integral_over_the_radius():
     assert rings.entropy_error < 1e-7
 
 
-def test_the_radii_of_the_draws_are_rice_distributed():
+def test_the_radii_of_the_points_are_rice_distributed():
     """|x| on a ring of radius r is Rice(r / std) times std; once in a million times it fails."""
     x = Rings(n=20_000, radii=[2.0], std=0.4, generator=torch.Generator().manual_seed(0))()
     law = scipy.stats.rice(2.0 / 0.4, scale=0.4)

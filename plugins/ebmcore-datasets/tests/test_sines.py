@@ -59,7 +59,7 @@ def test_log_prob_is_the_mean_over_phase_and_cycles(cycles):
         assert found == pytest.approx(expected, abs=1e-8)
 
 
-def test_the_entropy_is_that_of_the_plane_of_the_waves_and_of_the_noise_beside_it():
+def test_entropy_is_that_of_the_plane_and_of_the_noise():
     """Whole waves lie on a circle of radius a √(T/2) in a plane; beside it there is noise alone.
 
     The estimate is within 4.9 of its standard errors, but for one seed in a million.

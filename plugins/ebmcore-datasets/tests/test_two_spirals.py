@@ -6,7 +6,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 import torch
-from ebmcore_datasets import TwoSpirals, curve
+from ebmcore_datasets import TwoSpirals
+from ebmcore_datasets.densities import curve
 
 POINTS = [[0.0, 0.0], [0.4, 0.3], [-1.0, 1.0], [2.0, -1.5], [-3.0, 0.1], [3.1, 0.2], [2.4, 2.4]]
 
@@ -58,7 +59,7 @@ def test_more_nodes_change_nothing(keys, monkeypatch):
     assert ((found - expected) / expected)[~near].abs().max() < 1e-3
 
 
-def test_an_arm_winds_counter_clockwise_from_the_origin_to_the_radius():
+def test_an_arm_winds_counter_clockwise_out_to_the_radius():
     spirals = TwoSpirals(n=20_000, std=1e-4, generator=torch.Generator().manual_seed(0))
     x = spirals().double()
     distance = x.norm(dim=1)

@@ -1,14 +1,16 @@
-"""Hamiltonian Monte Carlo for ebmcore, loaded when it is first asked for."""
+"""Hamiltonian Monte Carlo for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_hmc.dual_averaging import DualAverage, dual_average
-    from ebmcore_hmc.integrator import Phase, leapfrog
-    from ebmcore_hmc.kernel import HMC, HMCInfo, HMCState
-
-__all__ = ["HMC", "DualAverage", "HMCInfo", "HMCState", "Phase", "dual_average", "leapfrog"]
+    from ebmcore_hmc.dual_averaging import DualAverage as DualAverage
+    from ebmcore_hmc.dual_averaging import dual_average as dual_average
+    from ebmcore_hmc.integrator import Phase as Phase
+    from ebmcore_hmc.integrator import leapfrog as leapfrog
+    from ebmcore_hmc.kernel import HMC as HMC
+    from ebmcore_hmc.kernel import HMCInfo as HMCInfo
+    from ebmcore_hmc.kernel import HMCState as HMCState
 
 _HOME = {
     "HMC": "kernel",
@@ -19,10 +21,11 @@ _HOME = {
     "dual_average": "dual_averaging",
     "leapfrog": "integrator",
 }
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

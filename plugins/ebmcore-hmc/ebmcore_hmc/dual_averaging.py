@@ -1,4 +1,4 @@
-"""Dual averaging of a step size ε to a target acceptance δ, each chain by itself.
+"""Dual averaging of a step size ε to a target acceptance δ, for each chain separately.
 
 After step m = 1, 2, … with acceptance α: H̄ ← (1 - 1/(m + t₀)) H̄ + (δ - α)/(m + t₀);
 log ε ← μ - (√m/γ) H̄; log ε̄ ← m^(-κ) log ε + (1 - m^(-κ)) log ε̄. The walk of ε never settles;
@@ -19,7 +19,7 @@ KAPPA = 0.75  # how fast the average forgets
 
 
 class DualAverage(NamedTuple):
-    """Where the adaptation of each chain stands."""
+    """The adaptation of each chain so far."""
 
     log_step: Tensor  # (chains,), log ε, to take the next step with
     log_mean: Tensor  # (chains,), log ε̄, to keep when the warm-up ends

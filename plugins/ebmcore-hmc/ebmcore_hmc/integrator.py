@@ -15,7 +15,7 @@ from ebmcore import Energy, energy_and_score
 
 
 class Phase(NamedTuple):
-    """A point of phase space, and what was computed there."""
+    """A point of phase space, with its energy and score."""
 
     x: Tensor  # (chains, *event)
     momentum: Tensor  # (chains, *event), of x's units times mass for each unit of time

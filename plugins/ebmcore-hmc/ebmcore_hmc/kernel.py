@@ -28,7 +28,7 @@ DIVERGED = 1000  # ΔH/T over which a transition counts as divergent, as in Hoff
 
 
 class HMCState(NamedTuple):
-    """All that the next step needs: what was computed at x is kept, so a step is L gradients."""
+    """The state of the chains; it keeps energy and score at x, so that a step is L gradients."""
 
     x: Tensor  # (chains, *event)
     energy: Tensor  # (chains,), nats, at x
@@ -41,14 +41,14 @@ class HMCState(NamedTuple):
 
 
 class HMCInfo(NamedTuple):
-    """What a monitor may log of one step."""
+    """Diagnostics of one step, which monitors may log."""
 
     energy: Tensor  # (chains,), nats, where the step began
     score_norm: Tensor  # (chains,), nats per unit of x, where the step began
     acceptance: Tensor  # (chains,), the probability of keeping the proposal
     accepted: Tensor  # (chains,), 1 where it was kept, 0 where not
     divergent: Tensor  # (chains,), 1 where ΔH/T > 1000 or anything isn't finite, else 0
-    energy_error: Tensor  # (chains,), ΔH, nats: that of the integration, as it came out
+    energy_error: Tensor  # (chains,), ΔH of the integration, nats, finite or not
     step_size: Tensor  # (chains,), the ε that was used
 
 
@@ -58,39 +58,37 @@ class HMC(Kernel):
     Fresh momenta p ~ N(0, mT), then L times x ← x + ε p/m, p ← p - ε ∇E(x), with half a kick
     first and last; ΔH is the change of H = E(x) + ½ Σ p²/m. Samples exp(-E/T) without a bias,
     whatever ε. L gradients of the energy a step, and one where a run begins. A path of L ε near a
-    period of the motion, 2π s√m on a Gaussian of scale s, comes back to where it began: choose
-    another.
+    period of the motion, 2π s√m on a Gaussian of scale s, returns to its start: choose another.
 
     With `warm_up`, each chain adapts its own ε by dual averaging in the first `warm_up` steps of
-    a run and keeps the average that it found from then on; meanwhile exp(-E/T) is not left exactly
-    invariant. A run is one call of the sampler, and the adaptation begins anew with each: it is
-    for long runs (the burn_in of `sample_chain`), while in training, where a run is a few steps,
-    a fixed ε serves.
+    a run and then keeps the average; meanwhile exp(-E/T) is not exactly invariant. A run is one
+    call of the sampler, and each run adapts from the start: use it for long runs (the burn_in of
+    `sample_chain`), and a fixed ε in training, where a run is a few steps.
 
     Divergent transitions (ΔH/T > 1000, or an energy or a score that isn't finite) are never kept;
     the info's `divergent` counts them. A chain that begins at an energy that isn't finite stays
     there, and the info's `energy` shows it.
 
     Known to fail: on a funnel (Neal 2003: v ~ N(0, 9), nine x ~ N(0, exp(v))) no single ε fits both
-    the neck and the mouth. Chains begun in the mouth hardly ever enter the neck, so that v comes
-    out too large in the mean and too small in the variance, although each step leaves the law
-    invariant. `divergent` and a low `acceptance` at small v tell of it; writing x as exp(v/2) z
-    cures it.
+    the neck and the mouth. Chains that begin in the mouth hardly ever enter the neck, so that the
+    mean of v is too large and its variance too small, although each step leaves the density
+    invariant. `divergent` and a low `acceptance` at small v show it; writing x as exp(v/2) z
+    removes it.
 
     The info is of each chain: `energy` and `score_norm` where the step began, `acceptance`,
     `accepted` (1 or 0), `divergent` (1 or 0), `energy_error` (ΔH in nats) and `step_size`.
 
     Args:
-        step_size: ε, in units of x where the mass is 1; with a warm-up, where it begins.
+        step_size: ε, in units of x where the mass is 1; with a warm-up, its first value.
         leapfrog: L, the leapfrog steps, and gradients, of one step.
         temperature: T; 1 samples exp(-E).
         mass: m, one number, or a list with one for each number of an event, in the event's order;
             best near T over the variance of x.
-        warm_up: The steps at the start of a run in which ε is adapted; 0 keeps it as it is.
+        warm_up: The steps at the start of a run in which ε is adapted; 0 keeps ε fixed.
         target_acceptance: δ, the mean acceptance that the warm-up aims at, between 0 and 1.
 
-    Raises ValueError when target_acceptance is 0 or 1, and when a list of masses hasn't one for
-    each number of an event.
+    Raises ValueError when target_acceptance is 0 or 1, and when a list of masses doesn't have one
+    for each number of an event.
     Source: Duane et al. 1987; Neal 2011; Hoffman and Gelman 2014, "The No-U-Turn sampler",
     algorithm 5, with L fixed rather than L ε, and with ε₀ given rather than searched for.
     """
@@ -118,9 +116,9 @@ class HMC(Kernel):
         self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float | None:
-        """Return T s², the variance of its law on E(x) = x²/(2s²), s = scale: it has no bias.
+        """Return T s², the variance of its samples on E(x) = x²/(2s²), s = scale: unbiased.
 
-        None with a warm-up, in which the law is not exactly kept.
+        None with a warm-up, in which exp(-E/T) is not exactly invariant.
         """
         return None if self.warm_up else self.temperature * scale**2
 
@@ -183,7 +181,7 @@ class HMC(Kernel):
 
     def _adapt(self, state: HMCState, acceptance: Tensor) -> HMCState:
         """Choose ε of the next step: by dual averaging in the warm-up, and then ε̄."""
-        found = dual_average(
+        adapted = dual_average(
             acceptance.detach(),
             state.taken,
             state.log_mean,
@@ -192,16 +190,16 @@ class HMC(Kernel):
             target=self.target_acceptance,
         )
         adapting = state.taken <= self.warm_up
-        log_mean = torch.where(adapting, found.log_mean, state.log_mean)
-        log_step = torch.where(state.taken < self.warm_up, found.log_step, log_mean)
+        log_mean = torch.where(adapting, adapted.log_mean, state.log_mean)
+        log_step = torch.where(state.taken < self.warm_up, adapted.log_step, log_mean)
         return state._replace(
             step_size=log_step.exp(),
             log_mean=log_mean,
-            shortfall=torch.where(adapting, found.shortfall, state.shortfall),
+            shortfall=torch.where(adapting, adapted.shortfall, state.shortfall),
         )
 
     def _masses(self, x: Tensor) -> Tensor:
-        """Return the masses in x's shape. Raises ValueError when they aren't as many."""
+        """Return the masses in x's shape. Raises ValueError when their number differs."""
         if isinstance(self.mass, list):
             event = x.shape[1:]
             if len(self.mass) != event.numel():

@@ -1,4 +1,4 @@
-"""What this distribution offers."""
+"""The hooks of this distribution, which offer its sampler to ebmcore."""
 
 from ebmcore import hookimpl
 

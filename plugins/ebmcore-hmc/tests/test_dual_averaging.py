@@ -25,7 +25,7 @@ def test_three_steps_by_hand():
         torch.testing.assert_close(torch.stack(found), wanted)
 
 
-def test_it_finds_the_step_of_the_target_where_acceptance_is_certain():
+def test_it_finds_the_step_of_the_target_acceptance():
     """α = 1/(1 + (ε/c)²) is δ at ε = c √(1/δ - 1): 4 scales c, all from the same ε₀."""
     c = torch.tensor([0.01, 0.1, 1.0, 10.0], dtype=torch.float64)
     wanted = c * math.sqrt(1 / 0.8 - 1)

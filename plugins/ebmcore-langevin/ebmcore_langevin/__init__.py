@@ -1,21 +1,16 @@
-"""Langevin samplers for ebmcore, loaded when they are first asked for."""
+"""Langevin samplers for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_langevin.kernels import DecayingState, Langevin, LangevinInfo, LangevinState
-    from ebmcore_langevin.mala import MALA, MALAInfo, MALAState
-
-__all__ = [
-    "MALA",
-    "DecayingState",
-    "Langevin",
-    "LangevinInfo",
-    "LangevinState",
-    "MALAInfo",
-    "MALAState",
-]
+    from ebmcore_langevin.kernels import DecayingState as DecayingState
+    from ebmcore_langevin.kernels import Langevin as Langevin
+    from ebmcore_langevin.kernels import LangevinInfo as LangevinInfo
+    from ebmcore_langevin.kernels import LangevinState as LangevinState
+    from ebmcore_langevin.mala import MALA as MALA
+    from ebmcore_langevin.mala import MALAInfo as MALAInfo
+    from ebmcore_langevin.mala import MALAState as MALAState
 
 _HOME = {
     "MALA": "mala",
@@ -26,10 +21,11 @@ _HOME = {
     "MALAInfo": "mala",
     "MALAState": "mala",
 }
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -18,20 +18,20 @@ from ebmcore import Energy, Kernel, NonNegativeFloat, PositiveFloat, energy_and_
 
 
 class LangevinState(NamedTuple):
-    """All that the next step needs."""
+    """The state of the chains."""
 
     x: Tensor  # (chains, *event)
 
 
 class DecayingState(NamedTuple):
-    """All that the next step needs when steps get smaller."""
+    """The state of the chains when the step size decays."""
 
     x: Tensor  # (chains, *event)
     taken: Tensor  # (chains,), integer: the steps taken since the run of the kernel began
 
 
 class LangevinInfo(NamedTuple):
-    """What a monitor may log of one step."""
+    """Diagnostics of one step, which monitors may log."""
 
     energy: Tensor  # (chains,), nats, where the step began
     score_norm: Tensor  # (chains,), nats per unit of x, where the step began, before it is clipped
@@ -44,7 +44,7 @@ class Langevin(Kernel):
     Samples exp(-E/T) with a bias that vanishes as η does. One gradient of the energy a step. With
     a decay, step t of a run has η = step_size·(1 + t)^(-decay), t = 0, 1, …; a run is one call of
     the sampler, so in training every training step begins at t = 0 again. A decay in (0.5, 1]
-    makes Σ η infinite and Σ η² finite, which takes the bias away in the limit of a long run.
+    makes Σ η infinite and Σ η² finite, which removes the bias in the limit of a long run.
 
     The info is of each chain where the step began: `energy`, `score_norm`, and `step_ratio`, the
     size of the step's gradient part over that of its noise, ‖η·score‖ / √(2ηTd) for events of d
@@ -56,7 +56,7 @@ class Langevin(Kernel):
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
         clip_score: Bound on each element of the score, in nats per unit of x; null sets none.
         bounds: Lowest and highest value that x may take, such as [0, 1]; null sets none.
-        decay: Power of the steps' decay within one run of the sampler; 0 keeps η as it is.
+        decay: Power of the steps' decay within one run of the sampler; 0 keeps η fixed.
 
     Raises ValueError when the lower bound isn't below the upper one.
     Source: Roberts and Tweedie 1996; clipped scores as in Du and Mordatch 2019; decaying steps as
@@ -83,10 +83,10 @@ class Langevin(Kernel):
         self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float | None:
-        """Return T s²/(1 - η/(2s²)), the variance of its law on E(x) = x²/(2s²), s = scale.
+        """Return T s²/(1 - η/(2s²)), the stationary variance on E(x) = x²/(2s²), s = scale.
 
-        Infinite where the step is too large to have a law; None with clipped scores, bounds or a
-        decay, where it is not known. `ebmcore.testing` holds the kernel against it.
+        Infinite where the step is too large for a stationary density; None with clipped scores,
+        bounds or a decay, where it is not known. `ebmcore.testing` compares the kernel with it.
         """
         if self.clip_score is not None or self.bounds is not None or self.decay > 0:
             return None
@@ -133,7 +133,7 @@ class Langevin(Kernel):
         return (state.taken + 1).to(state.x.dtype).pow(-self.decay) * self.step_size
 
     def _ratio(self, x: Tensor) -> float:
-        """Return 1/√(2Td): the step ratio is ‖score‖·√η times it."""
+        """Return 1/√(2Td), which times ‖score‖·√η is the step ratio."""
         if self.temperature == 0:
             return math.inf
         return 1 / math.sqrt(2 * self.temperature * x.shape[1:].numel())

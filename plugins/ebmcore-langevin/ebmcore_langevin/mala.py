@@ -19,7 +19,7 @@ from ebmcore import Energy, Kernel, PositiveFloat, energy_and_score
 
 
 class MALAState(NamedTuple):
-    """All that the next step needs: what was computed at x is kept, so a step is one gradient."""
+    """The state of the chains; it keeps energy and score at x, so that a step is one gradient."""
 
     x: Tensor  # (chains, *event)
     energy: Tensor  # (chains,), nats, at x
@@ -27,7 +27,7 @@ class MALAState(NamedTuple):
 
 
 class MALAInfo(NamedTuple):
-    """What a monitor may log of one step."""
+    """Diagnostics of one step, which monitors may log."""
 
     energy: Tensor  # (chains,), nats, where the step began
     score_norm: Tensor  # (chains,), nats per unit of x, where the step began
@@ -41,12 +41,12 @@ class MALA(Kernel):
 
     r = p(x') q(x|x') / (p(x) q(x'|x)) for p ∝ exp(-E/T) and the proposal's density q, so that it
     samples exp(-E/T) without a bias, whatever η. One gradient of the energy a step, and one where
-    a run begins. About 0.57 of the proposals kept is best in many dimensions.
+    a run begins. In many dimensions it works best when about 0.57 of the proposals are kept.
 
     A proposal with an energy or a score that isn't finite is never kept; a chain that begins at
-    an energy that isn't finite stays there, and the info's `energy` shows it. There are no
-    `bounds`: clamping moves proposals onto the border by a law that has no density there, so no
-    ratio r makes the step keep p, and detailed balance is lost.
+    an energy that isn't finite stays there, and the info's `energy` shows it. MALA does not take
+    `bounds`: clamped proposals lie on the border, where the proposal has no density, so no ratio r
+    keeps detailed balance.
 
     The info is of each chain: `energy`, `score_norm` and `step_ratio` as of `langevin`, the
     `acceptance` min(1, r), and `accepted`, 1 or 0.
@@ -67,7 +67,7 @@ class MALA(Kernel):
         self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float:
-        """Return T s², the variance of its law on E(x) = x²/(2s²), s = scale: it has no bias."""
+        """Return T s², the stationary variance on E(x) = x²/(2s²), s = scale: unbiased."""
         return self.temperature * scale**2
 
     def init(self, energy: Energy, x: Tensor) -> MALAState:

@@ -180,7 +180,7 @@ def test_a_decay_takes_the_bias_away():
 
 
 @pytest.mark.parametrize("settings", [{}, {"clip_score": 0.5}, {"bounds": (-1.0, 1.0)}])
-def test_without_a_decay_the_numbers_are_bitwise_the_plain_formulas(settings):
+def test_without_a_decay_the_bits_are_the_plain_formulas(settings):
     kernel = Langevin(step_size=0.03, temperature=0.7, **settings)
     x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
     noise = kernel.noise(x, torch.Generator().manual_seed(1))

@@ -133,7 +133,7 @@ def test_one_step_by_hand(temperature):
         log_p = (energy(a) - energy(b)) / temperature
         ends.append(b)
         wanted.append(min(1.0, math.exp(log_p + log_q(a, b) - log_q(b, a))))
-    assert 0 < min(wanted) < 0.9  # so that it is told from 1
+    assert 0 < min(wanted) < 0.9  # so that it differs from 1
 
     kernel = MALA(eta, temperature=temperature)
     at = torch.tensor(x, dtype=torch.float64)[:, None]

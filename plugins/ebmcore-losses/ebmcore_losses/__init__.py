@@ -1,32 +1,20 @@
-"""Losses and regularisers for ebmcore, loaded when they are first asked for."""
+"""Losses and regularisers for ebmcore; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_losses.contrastive import contrastive_divergence
-    from ebmcore_losses.denoising import DenoisingScoreMatching
-    from ebmcore_losses.discrepancy import energy_discrepancy
-    from ebmcore_losses.exact import score_matching
-    from ebmcore_losses.improved import ImprovedCD
-    from ebmcore_losses.noise_contrastive import NoiseContrastive
-    from ebmcore_losses.regularisers import energy_magnitude, l2_parameters
-    from ebmcore_losses.sliced import sliced_score_matching
-    from ebmcore_losses.steepness import gradient_penalty, noise_smoothness
-
-__all__ = [
-    "DenoisingScoreMatching",
-    "ImprovedCD",
-    "NoiseContrastive",
-    "contrastive_divergence",
-    "energy_discrepancy",
-    "energy_magnitude",
-    "gradient_penalty",
-    "l2_parameters",
-    "noise_smoothness",
-    "score_matching",
-    "sliced_score_matching",
-]
+    from ebmcore_losses.contrastive import contrastive_divergence as contrastive_divergence
+    from ebmcore_losses.denoising import DenoisingScoreMatching as DenoisingScoreMatching
+    from ebmcore_losses.discrepancy import energy_discrepancy as energy_discrepancy
+    from ebmcore_losses.exact import score_matching as score_matching
+    from ebmcore_losses.improved import ImprovedCD as ImprovedCD
+    from ebmcore_losses.noise_contrastive import NoiseContrastive as NoiseContrastive
+    from ebmcore_losses.regularisers import energy_magnitude as energy_magnitude
+    from ebmcore_losses.regularisers import l2_parameters as l2_parameters
+    from ebmcore_losses.sliced import sliced_score_matching as sliced_score_matching
+    from ebmcore_losses.steepness import gradient_penalty as gradient_penalty
+    from ebmcore_losses.steepness import noise_smoothness as noise_smoothness
 
 _HOME = {
     "DenoisingScoreMatching": "denoising",
@@ -41,10 +29,11 @@ _HOME = {
     "score_matching": "exact",
     "sliced_score_matching": "sliced",
 }
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

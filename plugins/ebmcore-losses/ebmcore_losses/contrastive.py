@@ -8,12 +8,12 @@ from ebmcore import Energy
 
 
 def contrastive_divergence(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
-    """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value is no likelihood.
+    """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value does not.
 
     With x⁻ from the model itself the gradient w.r.t. the parameters is that of the mean negative
     log-likelihood; with a few steps of a sampler it is CD-k when the chains start at the data
-    (`chains: data`) and PCD when they are kept (`chains: persistent`). The value hovers around 0
-    for a good model and for a collapsed one alike.
+    (`chains: data`) and PCD when they are kept (`chains: persistent`). The value is near 0 for
+    a good model and also for a collapsed one.
 
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats, of any sign. x_neg is held
     constant. Raises ValueError when the event shapes differ.

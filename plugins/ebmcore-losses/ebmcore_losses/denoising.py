@@ -1,4 +1,4 @@
-"""Denoising score matching: the score at noised data points back to where the data was."""
+"""Denoising score matching: the score at noised data should point back to the data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ebmcore import Energy, PositiveFloat
 class DenoisingScoreMatching:
     """Mean σ²·½‖∇E(x̃) - ε/σ‖² at x̃ = x + σε, ε ~ N(0, I).
 
-    The score -∇E(x̃) is drawn to -ε/σ, which points back at x; so ∇E is drawn to +ε/σ. Minimal at
-    the energy of the data convolved with N(0, σ²I), and never 0: only differences tell anything.
+    It pulls the score -∇E(x̃) to -ε/σ, which points back at x, and so ∇E to +ε/σ. Minimal at the
+    energy of the data convolved with N(0, σ²I), and never 0: only differences are meaningful.
 
     Args:
         sigma: σ, in units of x; a list takes one for each event at random, all equally likely.
@@ -42,7 +42,7 @@ class DenoisingScoreMatching:
     def fitted_scale(self, scale: float) -> float | None:
         """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
 
-        None with several σ, where no Gaussian fits. `ebmcore.testing` holds the loss against it.
+        None with several σ, where no Gaussian fits. `ebmcore.testing` compares the loss with it.
         """
         return math.hypot(scale, self.sigmas[0]) if len(self.sigmas) == 1 else None
 
@@ -56,7 +56,7 @@ class DenoisingScoreMatching:
 
 
 def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
-    """Return the loss for noise of one's own, ε of x's shape; σ is a number or multiplies x."""
+    """Return the loss for given noise, ε of x's shape; σ is a number or multiplies x."""
     noised = (x + sigma * noise).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(energy(noised).sum(), noised, create_graph=True)
     return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()

@@ -1,4 +1,4 @@
-"""Energy discrepancy: the data's energy against that of points around it, without any score."""
+"""Energy discrepancy: compares the energy of data and of points around it, without the score."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, loss
 
 
 def _fitted_scale(scale: float) -> None:
-    """Say that no Gaussian is known that it fits: with few samples it is not quite the data's."""
+    """Return None: with few samples the fitted Gaussian is not quite the data's, and not known."""
 
 
 @loss(fitted_scale=_fitted_scale)  # a fact for ebmcore.testing
@@ -30,7 +30,7 @@ def energy_discrepancy(
     from. As M grows the minimum is the energy of the data whatever σ is: the loss tends to
     𝔼 E(x) + 𝔼 log ∫ N(x′; x + σε₀, σ²I) exp(-E(x′)) dx′. With small σ it nears score matching,
     with large σ maximum likelihood. Few samples bias it, the more so the larger σ and the
-    dimension are. Its value is no likelihood.
+    dimension are. Its value is not a likelihood.
 
     Args:
         sigma: σ, standard deviation of each of the two moves, in units of x.
@@ -49,7 +49,7 @@ def energy_discrepancy(
 
 
 def discrepancy(energy: Energy, x: Tensor, noised: Tensor, stabiliser: float) -> Tensor:
-    """Return the loss for noised points of one's own, (samples, batch, *event)."""
+    """Return the loss for given noised points, (samples, batch, *event)."""
     samples, batch = noised.shape[:2]
     contrast = energy(x) - energy(noised.flatten(0, 1)).view(samples, batch)
     if stabiliser:

@@ -9,18 +9,18 @@ from ebmcore import Energy, loss
 from ebmcore_losses.third_derivatives import ThirdDerivatives
 
 
-@loss(order=2, needs_curvature=True)  # it differentiates the score; of no use where ΔE is 0
+@loss(order=2, needs_curvature=True)  # it differentiates the score; meaningless where ΔE is 0
 def score_matching(energy: Energy, x: Tensor) -> Tensor:
     """Mean of ½‖∇E(x)‖² - ΔE(x): the distance of the scores, up to a constant of the data.
 
     ΔE is the trace of the Hessian of E in x. By parts, the mean is that of
     ½‖∇E(x) + ∇ log p_data(x)‖² less a constant, so it is minimal where E is that of the data; its
-    value may have any sign, and only differences tell anything. Without the trace a constant E
+    value may have any sign, and only differences are meaningful. Without the trace a constant E
     would be minimal, so energies that are piecewise linear in x are refused.
 
-    One gradient, and one more for each element of an event: exact, and dear in many dimensions,
-    where `sliced_score_matching` costs one more for each projection. The trace is that of a batch
-    whose events don't depend on each other.
+    One gradient, and one more for each element of an event: exact, and expensive in many
+    dimensions, where `sliced_score_matching` costs one more for each projection. It assumes that
+    each event's energy depends on that event alone.
 
     Shapes: x (batch, *event) -> (), in squared nats per squared unit of x. Needs an energy that is
     twice differentiable in x.

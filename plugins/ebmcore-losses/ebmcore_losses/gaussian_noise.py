@@ -1,4 +1,4 @@
-"""The Gaussian that noise-contrastive estimation tells the data from."""
+"""The Gaussian noise that noise-contrastive estimation compares the data with."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GaussianNoise(nn.Module):
 
         The covariance is that of the n points, divided by n, plus `ridge` times the mean variance
         of an element on its diagonal, without which elements that never vary would have no
-        density. Raises ValueError when the result has none all the same.
+        density. Raises ValueError when the covariance is singular all the same.
         """
         flat = data.flatten(1).double()
         mean = flat.mean(0)
@@ -78,7 +78,7 @@ class GaussianNoise(nn.Module):
         """Return log p(x) in nats, (n, elements) -> (n,). Raises ValueError for other events."""
         if x.shape[1:] != self.mean.shape:
             raise ValueError(
-                f"the noise was made for events of {len(self.mean)} elements; got {x.shape[1]}"
+                f"the noise was built for events of {len(self.mean)} elements; got {x.shape[1]}"
             )
         centred = x - self.mean
         if self.factor.ndim == 1:

@@ -1,4 +1,4 @@
-"""Contrastive divergence, and the gradient through the sampler's last steps that it leaves out."""
+"""Contrastive divergence plus the gradient through the sampler's last steps that it ignores."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ebmcore_losses.nearest import nearest_neighbour_entropy
 class ImprovedCD:
     """Mean E(x) - mean E(x⁻) + λ (mean Ē(x_θ) - mean Ē(x⁻) - h Ĥ(x_θ)).
 
-    x_θ is where `through` more steps of the sampler lead from x⁻, as a function of the energy's
+    x_θ is the end of `through` more steps of the sampler from x⁻, as a function of the energy's
     parameters θ, and Ē is E with its parameters held constant. So the second term moves the
     sampler's steps towards low energies, and with h over 0 apart from each other: at h = 1 its
-    gradient estimates that of KL(q_θ‖p), q_θ the law of x_θ, with p held constant, which
-    contrastive divergence leaves out. It descends that divergence, as the authors do; the exact
-    gradient of KL(data‖p) - KL(q_θ‖p) would ascend it. mean Ē(x⁻) is a constant, there to make the
-    value the same for E + c. The value is no likelihood.
+    gradient estimates that of KL(q_θ‖p), q_θ the density of x_θ, with p held constant, which
+    contrastive divergence ignores. It descends that divergence, as the authors do; the exact
+    gradient of KL(data‖p) - KL(q_θ‖p) would ascend it. The constant mean Ē(x⁻) makes the value the
+    same for E + c. The value is not a likelihood.
 
     Args:
         kl_weight: λ; with 0 this is `contrastive_divergence`, and no step is taken.
@@ -36,12 +36,12 @@ class ImprovedCD:
         entropy: h, weight of the entropy Ĥ of x_θ, in nats, which is estimated from the distance
             of each chain to its nearest neighbour in the batch; with 0 it is left out.
 
-    Shapes: x (batch, *event), x_neg (samples, *event) -> () in nats, of any sign, and what is
-    logged, each (): `cd`, the first term, and `kl`, the second without λ. x_neg is held constant.
+    Shapes: x (batch, *event), x_neg (samples, *event) -> () in nats, of any sign, and two numbers
+    to log, each (): `cd`, the first term, and `kl`, the second without λ. x_neg stays constant.
     Needs an energy that is twice differentiable in x and in its parameters. The kernel must take
     its scores from `ebmcore.energy_and_score`; where it chooses, as in an acceptance, the gradient
-    goes through what was chosen. Raises ValueError when the sampler is no `Kernel`, since its
-    steps can't be told apart, when the event shapes differ, and with an entropy of one chain.
+    goes through the chosen value. Raises ValueError when the sampler is not a `Kernel`, which
+    alone takes single steps, when the event shapes differ, and with an entropy of one chain.
     Source: Du, Li, Tenenbaum and Mordatch 2021, "Improved contrastive divergence training of
     energy-based models", and the code that the authors published: it goes through the last step,
     with λ = 1 and an entropy of weight 0.3 that leaves out a factor, the number of elements.
@@ -66,8 +66,8 @@ class ImprovedCD:
     def fitted_scale(self, scale: float) -> float | None:
         """Return the scale of the Gaussian that it fits to N(0, scale²), where it is known.
 
-        That is without the second term, or with all of it. `ebmcore.testing` holds the loss
-        against it.
+        It is known without the second term, and with all of it. `ebmcore.testing` compares the
+        loss with it.
         """
         return scale if not self.kl_weight or self.entropy == 1 else None
 
@@ -86,14 +86,14 @@ class ImprovedCD:
         ends = self.ends(energy, x_neg, sampler.kernel, generator)
         term = held_constant(energy, ends).mean() - energy_and_score(energy, x_neg)[0].mean()
         if self.entropy:
-            # over all ranks' chains: neighbours are no mean over shares of a batch
+            # over all ranks' chains: nearest neighbours can't be averaged over parts of a batch
             term = term - self.entropy * nearest_neighbour_entropy(whole_batch(ends))
         return divergence + self.kl_weight * term, {"cd": divergence, "kl": term}
 
     def ends(
         self, energy: Energy, x_neg: Tensor, kernel: Any, generator: Generator | None
     ) -> Tensor:
-        """Return where the steps lead from x_neg, with the graph that leads to the parameters."""
+        """Return the end of the steps from x_neg, with the graph back to the parameters."""
         if not all(hasattr(kernel, name) for name in ("init", "noise", "step")):
             raise ValueError(
                 "improved_cd goes through single steps of the sampler, so it needs an "

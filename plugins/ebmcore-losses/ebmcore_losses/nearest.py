@@ -1,4 +1,4 @@
-"""The entropy of a law, from the distances of its draws to their nearest neighbours."""
+"""The entropy of a density, from the distances of its samples to their nearest neighbours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def nearest_neighbour_entropy(x: Tensor) -> Tensor:
-    """Estimate the entropy of the law of n draws: (d/n) Σ log ρᵢ + log V_d + ψ(n) - ψ(1).
+    """Estimate the entropy of the density of n samples: (d/n) Σ log ρᵢ + log V_d + ψ(n) - ψ(1).
 
     ρᵢ is the distance of xᵢ to the nearest of the others, d the number of elements of an event,
     V_d the volume of the unit ball and ψ the digamma function. The gradient goes through both ends
-    of each distance. Two draws that are equal add a large negative constant, without a gradient.
+    of each distance. Two equal samples add a large negative constant, without a gradient.
 
-    Shapes: x (n, *event) -> (), in nats. Raises ValueError for fewer than two draws.
+    Shapes: x (n, *event) -> (), in nats. Raises ValueError for fewer than two samples.
     Source: the estimator of Kozachenko and Leonenko, 1987, with the first neighbour.
     """
     if len(x) < 2:

@@ -1,4 +1,4 @@
-"""Noise-contrastive estimation: tell the data from Gaussian noise, with log Z learnt."""
+"""Noise-contrastive estimation: classify data against Gaussian noise, with log Z trained."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from ebmcore_losses.gaussian_noise import GaussianNoise
 
 
 class NoiseContrastive(nn.Module):
-    """-mean log σ(G(x) - log ν) - ν mean log σ(log ν - G(x′)), x′ ~ p_n, ν noise points a datum.
+    """-mean log σ(G(x) - log ν) - ν mean log σ(log ν - G(x′)), x′ ~ p_n, ν noise points an event.
 
     G = log p_m - log p_n is the log ratio of the model's density, log p_m = -E - log Z, to the
     noise's, and σ the logistic function: the posterior that a point is data. log Z is a parameter
     of the loss and joins the optimiser; with enough noise, E and log Z go to those of the data,
-    so that exp(-E - log Z) is a density. The value is log(1 + ν) + ν log(1 + 1/ν) when the noise
-    can't be told from the data, and near 0 when it is told for certain: a low value is no good
-    fit, but noise that is far from the data.
+    so that exp(-E - log Z) is a density. The value is log(1 + ν) + ν log(1 + 1/ν) when noise
+    and data are indistinguishable, and near 0 when they are separable: a low value shows noise far
+    from the data, not a good fit.
 
-    *Not* invariant to E + c: log Z takes c up.
+    *Not* invariant to E + c: log Z absorbs c.
 
     Args:
         ratio: ν, how many noise points are drawn for each event of the batch.
-        covariance: Of the noise that is fitted to the training data: full, or diagonal.
-        ridge: Share of the mean variance that is added to the covariance's diagonal, so that
-            elements that never vary have a density; of fitted noise alone.
+        covariance: Covariance of the noise that is fitted to the training data: full, or diagonal.
+        ridge: Share of the mean variance to add to the covariance's diagonal, so that elements
+            that never vary have a density; for fitted noise only.
         mean: Mean of the noise, a number or one for each element of a flattened event; null fits it
             to the training data.
         std: Standard deviation of the noise, of independent elements, likewise; null fits it.
-        log_z: What log Z begins with; null takes the noise's entropy, which suits an energy near 0.
-        training_data: (runtime) What the noise is fitted to, (n, *event).
-        event_shape: (runtime) Shape of one event; needed with `mean` and `std` alone.
+        log_z: Initial log Z; null takes the noise's entropy, which suits an energy near 0.
+        training_data: (runtime) The data to fit the noise to, (n, *event).
+        event_shape: (runtime) Shape of one event; needed only with `mean` and `std`.
 
-    Shapes: x (batch, *event) -> () in nats, and what is logged, `log_z`, (). Raises ValueError when
-    only one of `mean` and `std` is given, or neither they nor training data are, and when the data
+    Shapes: x (batch, *event) -> () in nats, and the number to log, `log_z`, (). Raises ValueError
+    when only one of `mean` and `std` is given, or neither they nor training data, and when the data
     lie in a subspace and `ridge` is 0.
     Source: Gutmann and Hyvärinen 2012, "Noise-contrastive estimation of unnormalized statistical
     models, with applications to natural image statistics".
@@ -62,14 +62,14 @@ class NoiseContrastive(nn.Module):
         self.ratio = ratio
         if mean is not None and std is not None:
             if event_shape is None and training_data is None:
-                raise ValueError("with mean and std, say what shape an event has: event_shape")
+                raise ValueError("mean and std need event_shape, the shape of one event")
             shape = training_data.shape[1:] if event_shape is None else event_shape  # type: ignore[union-attr] # one of them is there
             self.noise = GaussianNoise.given(mean, std, shape)
         elif mean is not None or std is not None:
             there, missing = ("mean", "std") if std is None else ("std", "mean")
             raise ValueError(f"{there} is given without {missing}; give both, or neither")
         elif training_data is None:
-            raise ValueError("there is no training data to fit the noise to; give mean and std")
+            raise ValueError("no training data to fit the noise to; give mean and std")
         else:
             diagonal = covariance == "diagonal"
             self.noise = GaussianNoise.fitted(training_data, diagonal=diagonal, ridge=ridge)

@@ -1,4 +1,4 @@
-"""Penalties that are added to a loss with a weight: on the energies' size, on the parameters'."""
+"""Penalties to add to a loss with a weight: on the size of energies, on that of parameters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ebmcore import Energy, loss
 def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
 
-    Only energy differences mean anything to a density, so contrastive divergence lets E drift by
-    any constant; this does not: it is *not* invariant to E + c.
+    A density depends on energy differences only, so contrastive divergence lets E drift by any
+    constant; this penalty does not: it is *not* invariant to E + c.
 
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats². x_neg is held constant.
     Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models"
@@ -24,7 +24,7 @@ def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
 
 @loss(regulariser=True)  # a fact for ebmcore.testing
 def l2_parameters(energy: nn.Module) -> Tensor:
-    """Σθ²: the squared norm of all parameters that are trained.
+    """Σθ²: the squared norm of all trained parameters.
 
     Shapes: -> (). Raises ValueError when the energy has no parameters.
     """

@@ -11,7 +11,7 @@ from ebmcore import Energy, PositiveInt, loss
 from ebmcore_losses.exact import along, gradient_at
 
 
-@loss(order=2, needs_curvature=True)  # it differentiates the score; of no use where ΔE is 0
+@loss(order=2, needs_curvature=True)  # it differentiates the score; meaningless where ΔE is 0
 def sliced_score_matching(
     energy: Energy,
     x: Tensor,
@@ -25,7 +25,7 @@ def sliced_score_matching(
 
     Without variance reduction, ½(vᵀ∇E(x))² stands for ½‖∇E(x)‖²; v has mean square I, so the mean
     is the same. One gradient, and one more for each projection, whatever the dimension. The value
-    may have any sign, and only differences tell anything.
+    may have any sign, and only differences are meaningful.
 
     Args:
         projections: How many v are drawn for each event.
@@ -47,7 +47,7 @@ def sliced_score_matching(
 
 
 def sliced(energy: Energy, x: Tensor, directions: Tensor, *, variance_reduced: bool) -> Tensor:
-    """Return the objective along directions of one's own, (projections, batch, elements)."""
+    """Return the objective along given directions, (projections, batch, elements)."""
     x = x.detach().requires_grad_()
     gradient = gradient_at(energy, x)
     terms = []

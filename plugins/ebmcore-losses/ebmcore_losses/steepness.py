@@ -1,4 +1,4 @@
-"""Penalties on how steeply the energy rises and falls, added to a loss with a weight."""
+"""Penalties on the slope of the energy, to add to a loss with a weight."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ebmcore import Energy, PositiveFloat, loss
 
 
 def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
-    """Mean ‖∇E(x)‖² over the data, and over the samples if asked for.
+    """Mean ‖∇E(x)‖² over the data, and over the samples with `at_samples`.
 
-    Makes the energy flat where it is looked at, which keeps a sampler's steps small. It differs
-    from score matching by more than the factor ½: without the Hessian's trace it has no minimum
-    but the constant, so it goes beside a loss.
+    Flattens the energy at those points, which keeps a sampler's steps small. It differs from score
+    matching by more than the factor ½: without the Hessian's trace its only minimum is a constant,
+    so add it to a loss.
 
     Args:
         at_samples: Add mean ‖∇E(x⁻)‖², x⁻ held constant; then it needs a sampler and chains.
@@ -51,7 +51,7 @@ def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
 def noise_smoothness(
     energy: Energy, x: Tensor, generator: Generator | None, *, sigma: PositiveFloat = 0.1
 ) -> Tensor:
-    """Mean (E(x + σε) - E(x))², ε ~ N(0, I): energies that noise on the data hardly changes.
+    """Mean (E(x + σε) - E(x))², ε ~ N(0, I): energies should hardly change under noise on the data.
 
     As σ goes to 0 it goes to σ² mean ‖∇E(x)‖², the gradient penalty, without a second derivative.
 

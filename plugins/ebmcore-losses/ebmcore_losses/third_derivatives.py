@@ -1,7 +1,7 @@
-"""Normalisation layers whose third derivatives are right: for losses that train on a Hessian.
+"""Normalisation layers with correct third derivatives, for losses that train on a Hessian.
 
-The gradient of a Hessian is a third derivative, and torch's fused `layer_norm` and `batch_norm`
-get it wrong without a word: their second backward takes mean and variance for constants when it is
+The gradient of a Hessian is a third derivative, which torch's fused `layer_norm` and `batch_norm`
+silently compute wrong: their second backward treats mean and variance as constants when it is
 differentiated again (pytorch issues 175754 and 186256). `group_norm` and `rms_norm` are right.
 """
 
@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class ThirdDerivatives(TorchFunctionMode):
-    """While it is entered, layer normalisation is made of elementary operations.
+    """A context in which layer normalisation consists of elementary operations.
 
     Raises ValueError for batch and instance normalisation by the statistics of the input.
     """
@@ -29,8 +29,8 @@ class ThirdDerivatives(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call what stands in for a function, or the function."""
-        return _INSTEAD.get(func, func)(*args, **(kwargs or {}))
+        """Call the replacement of a function if there is one, else the function."""
+        return _REPLACEMENTS.get(func, func)(*args, **(kwargs or {}))
 
 
 def layer_norm(
@@ -41,7 +41,7 @@ def layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Tensor:
-    """Return what `torch.layer_norm` does."""
+    """Return the result of `torch.layer_norm`, by elementary operations."""
     over = tuple(range(-len(normalized_shape), 0))
     centred = input - input.mean(over, keepdim=True)
     normed = centred * (centred.square().mean(over, keepdim=True) + eps).rsqrt()
@@ -62,7 +62,7 @@ def _batch_norm(
     if training:
         raise ValueError(
             "batch normalisation by a batch's own statistics makes an event's energy depend on the "
-            "other events, and torch gets its third derivative wrong; take an energy without it"
+            "other events, and torch gets its third derivative wrong; use an energy without it"
         )
     return functional.batch_norm(
         input, running_mean, running_var, weight, bias, training, *rest, **more
@@ -71,12 +71,12 @@ def _batch_norm(
 
 def _instance_norm(*args: Any, **kwargs: Any) -> Tensor:
     raise ValueError(
-        "torch gets the third derivative of instance normalisation wrong; take group "
+        "torch gets the third derivative of instance normalisation wrong; use group "
         "normalisation, with one group for each channel"
     )
 
 
-_INSTEAD: dict[Callable[..., Any], Callable[..., Any]] = {
+_REPLACEMENTS: dict[Callable[..., Any], Callable[..., Any]] = {
     functional.layer_norm: layer_norm,
     torch.layer_norm: layer_norm,
     functional.batch_norm: _batch_norm,

@@ -64,7 +64,7 @@ def test_gradient_by_differences(tools, build, name):
         )
 
 
-def test_what_differentiates_the_score_says_so():
+def test_losses_that_differentiate_the_score_declare_it():
     assert all(
         loss.order == 2
         for loss in (

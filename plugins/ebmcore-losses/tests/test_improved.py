@@ -166,7 +166,7 @@ def test_entropy_of_two_points_by_hand():
     assert nearest_neighbour_entropy(x).item() == pytest.approx(math.log(3) + math.log(2) + 1)
 
 
-def test_entropy_of_equal_draws_is_finite_and_of_one_draw_refused():
+def test_entropy_of_equal_draws_is_finite_of_one_is_refused():
     x = torch.zeros(3, 2, requires_grad=True)
     value = nearest_neighbour_entropy(x)
     value.backward()

@@ -1,4 +1,4 @@
-"""Noise-contrastive estimation finds log Z, and its noise is the Gaussian that it says."""
+"""Noise-contrastive estimation estimates log Z; its noise is the documented Gaussian."""
 
 import math
 
@@ -14,7 +14,7 @@ def true_log_z(covariance):
 
 
 def test_log_z_goes_to_that_of_the_model(tools, covariance, mu):
-    # 20 repetitions with everything learnt, 5 standard errors of Student's t with 19 degrees of
+    # 20 repetitions with everything trained, 5 standard errors of Student's t with 19 degrees of
     # freedom: a false alarm in 12,000. Without log ν the answer would be off by log 3.
     found = []
     for seed in range(20):
@@ -58,7 +58,7 @@ def test_the_expected_gradient_vanishes_at_the_truth(tools, covariance, mu, rati
 
 
 def test_by_hand(covariance):
-    # the posterior of data is p_m / (p_m + ν p_n), the classes told apart at odds of 1 : ν
+    # the posterior of data is p_m / (p_m + ν p_n), the classes at odds of 1 : ν
     loss = NoiseContrastive(None, (2,), mean=[0.5, 0.0], std=[2.0, 1.0], ratio=2, log_z=0.7)
     x = torch.tensor([[1.0, -1.0], [0.0, 2.0], [0.3, 0.1]])
 
@@ -155,5 +155,5 @@ def test_what_does_not_fit_is_refused(keys, message):
 
 def test_events_of_another_size_are_refused():
     loss = NoiseContrastive(torch.randn(9, 3, generator=torch.Generator().manual_seed(0)))
-    with pytest.raises(ValueError, match="made for events of 3 elements; got 2"):
+    with pytest.raises(ValueError, match="built for events of 3 elements; got 2"):
         loss.noise.log_prob(torch.zeros(4, 2))

@@ -62,7 +62,7 @@ def config(tmp_path, monkeypatch):
     }
 
 
-def test_noise_contrastive_gets_the_training_data_and_learns_log_z(config):
+def test_noise_contrastive_gets_the_data_and_trains_log_z(config):
     # E = 2‖x - μ‖² has log Z = log(π/2); it begins with the noise's entropy, about that and 1
     config["loss"] = {"type": "noise_contrastive", "ratio": 4}
     run = ebmcore.run(config, progress=False)

@@ -70,7 +70,7 @@ def test_sliced_is_the_exact_one_in_the_mean(tools, kind, variance_reduced):
     assert stderr > 0
 
 
-def test_sliced_draws_what_it_says():
+def test_sliced_draws_the_directions_of_its_kind():
     # E = ½Σx² has ∇E = x and ∇²E = I: ½(vᵀx)² - vᵀv with the v of the same stream
     def energy(x):
         return 0.5 * x.square().sum(1)

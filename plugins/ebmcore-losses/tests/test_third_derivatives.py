@@ -53,7 +53,7 @@ def test_without_the_guard_torch_gets_it_wrong():
     try:
         (found,) = torch.autograd.grad(laplacian(), energy.inner)
     except RuntimeError:
-        return  # a torch that says so is as good a reason for the guard
+        return  # a torch that raises justifies the guard as well
     moved = []
     for sign in (1, -2):
         with torch.no_grad():
@@ -76,7 +76,7 @@ def test_layer_norm_is_torchs(affine):
             torch.testing.assert_close(found, layer_norm(x, (3, 4), *both, 0.1), rtol=0, atol=0)
 
 
-def test_batch_norm_by_the_batch_is_refused_and_by_constants_is_not():
+def test_only_batch_norm_by_the_batch_is_refused():
     energy = Normalised(nn.BatchNorm1d(1))
     with pytest.raises(ValueError, match="depend on the other events"):
         score_matching(energy, batch())

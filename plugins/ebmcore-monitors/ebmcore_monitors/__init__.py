@@ -1,1 +1,1 @@
-"""Monitors for ebmcore: what a run looks like while it trains, and how far it is from the truth."""
+"""Monitors for ebmcore: figures, likelihoods, sampler diagnostics, two-sample tests and advice."""

@@ -1,18 +1,18 @@
-"""The usual debugging tips, each given when a run shows that it is due, with the evidence."""
+"""Advice on failing runs: warns of each training failure that a run shows, with the evidence."""
 
 from __future__ import annotations
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.illnesses.collapse import collapsed_samples, relative_scale
-from ebmcore_monitors.illnesses.drift import drift
-from ebmcore_monitors.illnesses.evidence import gather
-from ebmcore_monitors.illnesses.explosion import exploding_gradients
-from ebmcore_monitors.illnesses.gap import gap
-from ebmcore_monitors.illnesses.movement import barely_moving, displacement, rejecting
-from ebmcore_monitors.illnesses.overfit import excess, overfit
-from ebmcore_monitors.once import WarnsOnce
+from ebmcore_monitors.diagnoses.collapse import collapsed_samples, relative_scale
+from ebmcore_monitors.diagnoses.drift import drift
+from ebmcore_monitors.diagnoses.evidence import gather
+from ebmcore_monitors.diagnoses.explosion import exploding_gradients
+from ebmcore_monitors.diagnoses.gap import gap
+from ebmcore_monitors.diagnoses.movement import barely_moving, displacement, rejecting
+from ebmcore_monitors.diagnoses.overfit import excess, overfit
+from ebmcore_monitors.warn_once import WarnsOnce
 
-ILLNESSES = {
+DIAGNOSES = {
     "drifting": drift,
     "gap_stays": gap,
     "barely_moving": barely_moving,
@@ -29,15 +29,15 @@ EVIDENCE = {
 
 
 class Advice(WarnsOnce):
-    """Warns of what goes wrong, once per illness and run: evidence first, then the key to change.
+    """Warns of training failures, once each per run: evidence first, then the key to change.
 
-    Each illness is a number, 1 while the run has it and 0 while it hasn't; what a run can't show
-    (no sampler, no held-out data, too short a history) is left out.
+    Each failure is a number, 1 while the run shows it and 0 while it doesn't; failures that can't
+    be judged (no sampler, no held-out data, too short a history) are left out.
 
     - `drifting`: |mean E| of data or samples grows steadily and does not level off.
     - `gap_stays`: mean E(data) - mean E(samples) is beyond 2 standard deviations of the energies,
-      on one side, at each look of the second half of the run; after 10 looks.
-    - `barely_moving`: chains go less than 1 % of the data's scale in a training step.
+      on one side, at each call in the second half of the run; after 10 calls.
+    - `barely_moving`: chains move less than 1 % of the data's scale in a training step.
     - `rejecting`: the sampler accepts less than 5 % of its steps.
     - `collapsed`: the samples' cloud is less than a quarter of the data's in size.
     - `exploding`: the gradient's norm is 100 times what it was in the first half of the run.
@@ -46,9 +46,9 @@ class Advice(WarnsOnce):
     The evidence is recorded beside them: `energy_of_data` and `energy_of_samples` (mean E, nats),
     `gap_in_spreads` (their difference in standard deviations of the energies), `displacement` and
     `samples_scale` (in the data's scale, the root of its total variance), `held_out_excess` (in
-    standard errors). A run of which nothing is said may still be ill: look at its pictures, and at
-    `exact_likelihood` or `two_sample`. The thresholds, each with its reason, stand in the module
-    `ebmcore_monitors.illnesses`.
+    standard errors). A run without warnings may still fail: look at its figures, and at
+    `exact_likelihood` or `two_sample`. The thresholds, each with its reason, are constants in
+    `ebmcore_monitors.diagnoses`.
 
     Args:
         n: Number of points, at most, of the data, the held-out data and the samples each.
@@ -61,18 +61,18 @@ class Advice(WarnsOnce):
         self.n = n
 
     def __call__(self, view: RunView) -> dict[str, float]:
-        """Return a 0 or 1 for each illness that can be judged, and the evidence."""
+        """Return 0 or 1 for each failure that can be judged, and the evidence."""
         evidence = gather(view, self.n)
         numbers = evidence.numbers()
         for name, measure in EVIDENCE.items():
             value = measure(evidence)
             if value is not None:
                 numbers[name] = value
-        for name, judge in ILLNESSES.items():
-            found = judge(evidence)
-            if found is None:
+        for name, diagnose in DIAGNOSES.items():
+            finding = diagnose(evidence)
+            if finding is None:
                 continue
-            numbers[name] = float(found.ill)
-            if found.ill:
-                self.warn(view, name, found.text)
+            numbers[name] = float(finding.detected)
+            if finding.detected:
+                self.warn(view, name, finding.text)
         return numbers

@@ -1,19 +1,19 @@
-"""Energies of the data and of samples: the first thing to look at, and no likelihood."""
+"""Energies of data and samples: the first numbers to look at, but not a likelihood."""
 
 from __future__ import annotations
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
 
 
 class Energies:
     """Mean and standard deviation of E on data, held-out data and samples, in nats.
 
     `gap` is mean E(data) - mean E(samples). At convergence it is near 0, but it can be near 0 on a
-    collapsed model too: it is no likelihood. E is known only up to a constant, so compare gaps and
-    differences, not means of different runs. What can't be known (no held-out data, no samples, a
-    standard deviation of one point) is left out.
+    collapsed model too: it is not a likelihood. E is defined only up to a constant, so compare gaps
+    and differences, not means of different runs. Numbers that can't be computed (no held-out data,
+    no samples, a standard deviation of one point) are left out.
 
     Args:
         n: Number of points, at most, of the data, the held-out data and the samples each.
@@ -27,14 +27,14 @@ class Energies:
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return `<points>_mean` and `<points>_sd` for each kind of point, and `gap`."""
         kinds = {"data": view.data, "held_out": view.held_out, "samples": view.x_neg}
-        found: dict[str, float] = {}
+        numbers: dict[str, float] = {}
         for name, points in kinds.items():
             if points is None or len(points) == 0:
                 continue
             energy = evaluate(view.energy, split(subset(points, self.n, view.generator)))
-            found[f"{name}_mean"] = energy.mean().item()
+            numbers[f"{name}_mean"] = energy.mean().item()
             if len(energy) > 1:
-                found[f"{name}_sd"] = energy.std().item()
-        if "samples_mean" in found:
-            found["gap"] = found["data_mean"] - found["samples_mean"]
-        return found
+                numbers[f"{name}_sd"] = energy.std().item()
+        if "samples_mean" in numbers:
+            numbers["gap"] = numbers["data_mean"] - numbers["samples_mean"]
+        return numbers

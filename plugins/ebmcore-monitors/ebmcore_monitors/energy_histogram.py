@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.ranks import share_above
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics.ranks import share_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,14 +26,14 @@ class EnergyHistogram:
 
     - `data_mean`, `held_out_mean`, `samples_mean`, `uniform_mean`: mean energies, in nats.
     - `samples_above`: P(E(sample) > E(held-out point, or else of the data)), ties counting half. ½
-      for a model whose chains have the data's energies; near 1 or 0, they have not.
-    - `held_out_above`: P(E(held-out) > E(data)): ½ without overfitting, then upwards.
-    - `uniform_above`: P(E(uniform) > E(data)): 1 for a model that tells data from noise surely.
+      for a model whose chains have the data's energies; near 1 or 0, they don't.
+    - `held_out_above`: P(E(held-out) > E(data)): ½ without overfitting, more with it.
+    - `uniform_above`: P(E(uniform) > E(data)): 1 for a model that separates data from noise.
 
-    These shares are areas under a ROC curve. They need no chain to be at rest, and say nothing of
-    the density's height: a model can order energies well and be far too flat. Without a sampler the
-    samples are those of the last training step, if there was one. What can't be known is left out,
-    such as the mean of infinite energies.
+    These shares are areas under a ROC curve. They don't require stationary chains, and don't
+    depend on the density's height: a model can order energies well and be far too flat. Without a
+    sampler the samples are those of the last training step, if there was one. Numbers that can't be
+    computed, such as the mean of infinite energies, are left out.
 
     Args:
         n: Number of points, at most, of each kind.
@@ -42,7 +42,7 @@ class EnergyHistogram:
     """
 
     every = "20 epochs"
-    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+    evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(
         self, *, n: PositiveInt = 1000, n_steps: PositiveInt | None = None, bins: PositiveInt = 60
@@ -56,22 +56,24 @@ class EnergyHistogram:
         energies = {}
         for name, values in self._energies(view).items():
             if bool(values.isnan().any()):
-                view.warn(f"E is not a number at some points: {name} is left out")
+                view.warn(f"E is NaN at some points of {name}, so its energies are left out")
             else:
                 energies[name] = values
         means = {f"{name}_mean": float(values.mean()) for name, values in energies.items()}
-        found: dict[str, Any] = {name: mean for name, mean in means.items() if math.isfinite(mean)}
+        numbers: dict[str, Any] = {
+            name: mean for name, mean in means.items() if math.isfinite(mean)
+        }
         of_data = energies.get("data")
         fresh = energies.get("held_out", of_data)
         for name, below in (("samples", fresh), ("held_out", of_data), ("uniform", of_data)):
             if name in energies and below is not None:
-                found[f"{name}_above"] = share_above(energies[name], below)
+                numbers[f"{name}_above"] = share_above(energies[name], below)
         if any(bool(values.isfinite().any()) for values in energies.values()):
-            found["figure"] = _draw(view, energies, self.bins)
-        return found
+            numbers["figure"] = _plot(view, energies, self.bins)
+        return numbers
 
     def _energies(self, view: RunView) -> dict[str, Tensor]:
-        """Return the energies of each kind of points that there are."""
+        """Return the energies of each kind of points that the run has."""
         samples = view.sample(self.n, self.n_steps) if view.can_sample else view.x_neg
         points = {
             "data": subset(view.data, self.n, view.generator),
@@ -87,20 +89,18 @@ class EnergyHistogram:
 
 
 def uniform_over_box(view: RunView, n: int) -> Tensor:
-    """Draw n events, (n, *event), each element uniform over the data's range at its place."""
+    """Draw n events, (n, *event), each element uniform over its own range in the data."""
     x = view.data
     low, high = x.amin(0), x.amax(0)
     if view.bounds is not None:
         low, high = view.bounds.to(x).unbind()
     generator = view.generator
-    drawn = torch.rand(
-        (n, *x.shape[1:]), generator=generator, device=generator.device, dtype=x.dtype
-    )
-    return torch.lerp(low, high, drawn.to(x.device))
+    u = torch.rand((n, *x.shape[1:]), generator=generator, device=generator.device, dtype=x.dtype)
+    return torch.lerp(low, high, u.to(x.device))
 
 
-def _draw(view: RunView, energies: dict[str, Tensor], bins: int) -> Figure:
-    """Draw densities on shared bins; energies of the reference far above all others are cut off."""
+def _plot(view: RunView, energies: dict[str, Tensor], bins: int) -> Figure:
+    """Plot densities on shared bins; energies of the reference far above all others are cut off."""
     finite = {name: e[e.isfinite()] for name, e in energies.items()}
     everything = torch.cat(list(finite.values()))
     own = torch.cat([e for name, e in finite.items() if name != "uniform"])

@@ -1,4 +1,4 @@
-"""The likelihood itself, where the dimension is low enough to know Z."""
+"""The exact likelihood, in dimensions low enough to compute Z."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import math
 import torch
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.density import RememberedDensity
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.held_out import TOLERANCE, of_held_out
-from ebmcore_monitors.once import WarnsOnce
-from ebmcore_monitors.quadrature import LEAK, Quadrature, integrate
+from ebmcore_monitors.likelihood.density import CachedDensity
+from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
+from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.warn_once import WarnsOnce
 
 POINTS = {1: 2001, 2: 301, 3: 101}  # per dimension, by the number of dimensions
 COARSE = 1e-2  # nats by which log Z may differ between the grid and every second point of it
 MASS = 1e-3  # how far from 1 the data's mass may be
-WRONG_MASS = 1e-2  # an error of the data's mass that makes kl and entropy no record
-OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still be 1
+WRONG_MASS = 1e-2  # an error of the data's mass from which kl and entropy are not recorded
+OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still count as 1
 
 
 class ExactLikelihood(WarnsOnce):
@@ -26,21 +26,21 @@ class ExactLikelihood(WarnsOnce):
     - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
       The box is doubled, twice at most, while mass leaks out of it.
     - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns.
-    - `nll`: mean E(x) + log Z over held-out data; left out when there are none.
+    - `nll`: mean E(x) + log Z over held-out data; left out without held-out data.
     - `kl`: KL(data‖model) = ∫ p (log p - log q) dx on the same grid, when the dataset has a
       `log_prob(x)`, and `mass`: ∫ p dx, which warns when it is not 1.
     - `entropy`: of the data, -∫ p log p dx, or the dataset's own `entropy` when it has only that.
     - `floor_gap`: nll - entropy. It estimates KL(data‖model) from the held-out points.
     - `kl_held_out`: mean of log p(x) - log q(x) over held-out data, and `kl_held_out_error`, its
       standard error, when the dataset has a `log_prob(x)`. The same KL as `floor_gap`, but paired
-      point by point, so far more certain; and no grid resolves p for it, as one does for `kl`:
-      where p has jumps, this is the one to watch.
+      point by point, so far more certain; unlike `kl` it doesn't need a grid that resolves p:
+      where p has jumps, watch this one.
 
-    No model has a held-out nll below the data's entropy (but for chance: 4 standard errors), and no
-    KL is negative. Such a number is a warning that says so, and is not recorded. A warning that the
+    A held-out nll below the data's entropy (by more than chance: 4 standard errors) and a negative
+    KL are impossible: the monitor warns of such a number and does not record it. A warning that the
     grid leaks or is too coarse means that the recorded numbers are those of the model cut off by
-    the box, or are off by as much as it says. Chains that ran at another temperature than 1 do not
-    sample exp(-E), whose likelihood this is: a warning says so once, and the numbers are recorded.
+    the box, or are off by the stated amount. Chains that ran at another temperature than 1 do not
+    sample exp(-E), whose likelihood this is: the monitor warns once, and records the numbers.
 
     Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, theorem 8.6.1
     (KL(p‖q) >= 0 for densities).
@@ -51,13 +51,13 @@ class ExactLikelihood(WarnsOnce):
     """
 
     every = "5 epochs"
-    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+    evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:
         super().__init__()
         self.points = points
         self.margin = margin
-        self._density = RememberedDensity()
+        self._density = CachedDensity()
 
     def check(self, event_shape: tuple[int, ...]) -> None:
         """Raise ValueError unless events have 1 to 3 numbers."""
@@ -68,29 +68,29 @@ class ExactLikelihood(WarnsOnce):
             )
 
     def __call__(self, view: RunView) -> dict[str, float]:
-        """Return the numbers that can be known; warn of those that can't be trusted."""
+        """Return the numbers that can be computed; warn of those that can't be trusted."""
         self.check(view.data.shape[1:])
         self._audit_temperature(view)
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
         # at least 5, so that every second point still makes a grid; odd, so that it has both ends
         points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
-        found = integrate(
+        quadrature = integrate(
             view.energy,
             lambda grid: self._density.on(view.dataset, grid, view.data),
             view.data,
             box_around(known, self.margin),
             points,
         )
-        if not math.isfinite(found.log_z):
-            view.warn("the energy is NaN or infinite on the grid, so log Z can't be known")
+        if not math.isfinite(quadrature.log_z):
+            view.warn("the energy is NaN or infinite on the grid, so log Z can't be computed")
             return {}
-        _warn_of_grid(view, found)
-        numbers = {"log_z": found.log_z, "leak": found.leak}
-        numbers |= _of_density(view, found)
+        _warn_of_grid(view, quadrature)
+        numbers = {"log_z": quadrature.log_z, "leak": quadrature.leak}
+        numbers |= _of_density(view, quadrature)
         entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
         if isinstance(entropy, float):
             numbers["entropy"] = entropy
-        return numbers | of_held_out(view, found, numbers.get("entropy"))
+        return numbers | of_held_out(view, quadrature, numbers.get("entropy"))
 
     def _audit_temperature(self, view: RunView) -> None:
         temperature = getattr(view.kernel, "implied_temperature", None)
@@ -101,43 +101,44 @@ class ExactLikelihood(WarnsOnce):
             "temperature",
             f"the sampler's chains ran at temperature {float(temperature):.4g}, so they sample "
             f"exp(-E/{float(temperature):.4g}); the likelihood, log Z and KL recorded here are "
-            "those of exp(-E), which is not the law of the samples. Set the sampler's temperature "
-            "to 1 to make them one",
+            "those of exp(-E), not of the samples' density. Set the sampler's temperature to 1 to "
+            "make the two agree",
         )
 
 
-def _warn_of_grid(view: RunView, found: Quadrature) -> None:
-    if found.leak > LEAK:
+def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
+    if quadrature.leak > LEAK:
         view.warn(
-            f"the grid cuts mass off: {found.leak:.1e} of the model's mass lies in its outermost "
-            "points. The energy may not rise far from the data, or the grid is too small: then "
-            "raise `margin`"
+            f"the grid cuts mass off: {quadrature.leak:.1e} of the model's mass lies in its "
+            "outermost points. The energy may not rise far from the data, or the grid is too "
+            "small: then raise `margin`"
         )
-    off = abs(found.log_z - found.coarse_log_z)
+    off = abs(quadrature.log_z - quadrature.coarse_log_z)
     if off > COARSE:
         view.warn(
-            f"the grid is too coarse: log Z is {found.log_z:.4f} on it and {found.coarse_log_z:.4f}"
-            f" on every second point; raise `points` (now {found.grid.shape[0]})"
+            f"the grid is too coarse: log Z is {quadrature.log_z:.4f} on it and "
+            f"{quadrature.coarse_log_z:.4f} on every second point; raise `points` "
+            f"(now {quadrature.grid.shape[0]})"
         )
 
 
-def _of_density(view: RunView, found: Quadrature) -> dict[str, float]:
-    """Return mass, entropy and kl, as far as they are known and possible."""
-    mass = found.mass
-    if mass is None or found.log_p is None:
+def _of_density(view: RunView, quadrature: Quadrature) -> dict[str, float]:
+    """Return those of mass, entropy and kl that are known and possible."""
+    mass = quadrature.mass
+    if mass is None or quadrature.log_p is None:
         return {}
     numbers = {"mass": mass}
     if not abs(mass - 1) <= MASS:
         wrong = not abs(mass - 1) <= WRONG_MASS
         view.warn(
-            f"the data's density integrates to {mass:.5f} over the grid in place of 1: log_prob is "
+            f"the data's density integrates to {mass:.5f} over the grid instead of 1: log_prob is "
             "not normalised, or the grid is too coarse or too small (raise `points` or `margin`)"
             + ("; kl and entropy are not recorded" if wrong else "")
         )
         if wrong:
             return numbers
-    numbers["entropy"] = found.expectation(-found.log_p)
-    kl = found.expectation(found.log_p - found.log_q)
+    numbers["entropy"] = quadrature.expectation(-quadrature.log_p)
+    kl = quadrature.expectation(quadrature.log_p - quadrature.log_q)
     if kl < -TOLERANCE:
         view.warn(
             f"KL(data‖model) = {kl:.5f} nats is below 0, which is impossible, so it is not "

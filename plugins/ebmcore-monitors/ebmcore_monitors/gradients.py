@@ -20,11 +20,11 @@ class Gradients:
       averaged ones, when the run keeps an average).
     - `non_finite`: how many elements of the gradient are NaN or infinite; 0 in a healthy run.
 
-    A block is the first part of a parameter's name, the child module that it lives in:
+    A block is the first part of a parameter's name, the child module that contains it:
     `layers.0.weight` is in `layers`, and with `depth: 2` in `layers.0`. The gradient is that of the
     energy's parameters after `train.clip_grad_norm`; the norm before it is `train/grad_norm`. Norms
     that are not finite are left out, and counted by `non_finite`. Before the first training step
-    there is nothing to tell.
+    the monitor returns no numbers.
 
     Args:
         depth: How many parts of a parameter's name make its block.
@@ -40,31 +40,31 @@ class Gradients:
         gradients = view.gradients
         if not gradients:
             return {}
-        found = {"non_finite": float(sum(int((~g.isfinite()).sum()) for g in gradients.values()))}
+        numbers = {"non_finite": float(sum(int((~g.isfinite()).sum()) for g in gradients.values()))}
         weights = _parameters(view.energy)
-        found |= _norms(gradients, weights, "")
+        numbers |= _norms(gradients, weights, "")
         blocks: dict[str, dict[str, Tensor]] = {}
         for name, gradient in gradients.items():
             block = ".".join(name.split(".")[: self.depth])
             blocks.setdefault(block, {})[name] = gradient
         for block, members in blocks.items():
-            found |= _norms(members, weights, f"/{block}")
-        return found
+            numbers |= _norms(members, weights, f"/{block}")
+        return numbers
 
 
 def _norms(
     gradients: Mapping[str, Tensor], weights: Mapping[str, Tensor], suffix: str
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     norm = _norm(gradients.values())
     if math.isfinite(norm):
-        found[f"norm{suffix}"] = norm
+        numbers[f"norm{suffix}"] = norm
     if all(name in weights for name in gradients):
         size = _norm(weights[name] for name in gradients)
         ratio = norm / size if size > 0 else math.nan
         if math.isfinite(ratio):
-            found[f"ratio{suffix}"] = ratio
-    return found
+            numbers[f"ratio{suffix}"] = ratio
+    return numbers
 
 
 @torch.no_grad()

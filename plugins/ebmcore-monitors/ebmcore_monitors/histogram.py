@@ -1,4 +1,4 @@
-"""Two-dimensional histograms of data and samples on one scale, and how far apart they are."""
+"""Two-dimensional histograms of data and samples on one scale, and their total variation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import frame_plane, new_figure, outside, refuse_all_but_planes
-from ebmcore_monitors.grid import box_around
+from ebmcore_monitors.figures.plotting import (
+    frame_plane,
+    new_figure,
+    outside,
+    refuse_all_but_planes,
+)
+from ebmcore_monitors.points.grid import box_around
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,12 +23,12 @@ if TYPE_CHECKING:
 class Histogram2d:
     """Histograms of the data and of model samples: same bins, densities, one colour scale.
 
-    `total_variation` is ½ Σ |share of data in a bin - share of samples in it|, from 0 to 1; all
-    that lies outside the data's range counts as one more bin. Two finite samples never agree, so it
-    has a floor above 0: of N data and M samples from the same law it is about
+    `total_variation` is ½ Σ |share of data in a bin - share of samples in it|, from 0 to 1;
+    everything outside the data's range counts as one more bin. Two finite samples never agree, so
+    it has a floor above 0: of N data and M samples from the same density it is about
     ½ Σ √(2 p (1 - p) (1/N + 1/M) / π), p the bins' probabilities (0.24 for 10,000 of each from
-    five Gaussians in 80 bins). Compare runs that have the same
-    `n`, `bins` and data, and use larger bins for a lower floor. For events of shape (2,) alone.
+    five Gaussians in 80 bins). Compare runs that have the same `n`, `bins` and data, and use larger
+    bins for a lower floor. For events of shape (2,) only.
 
     Args:
         n: Number of samples to draw from the model.
@@ -49,20 +54,20 @@ class Histogram2d:
         refuse_all_but_planes("histogram_2d", event_shape)
 
     def __call__(self, view: RunView) -> dict[str, Any]:
-        """Return the `figure` and `total_variation`; ValueError when there is no sampler."""
+        """Return the `figure` and `total_variation`; ValueError when the run has no sampler."""
         self.check(view.data.shape[1:])
         samples = view.sample(self.n, self.n_steps)
         box = box_around(view.data, 0.0)
         data_shares, samples_shares = (shares(x, box, self.bins) for x in (view.data, samples))
         lost = outside(samples, box)
-        # what the data leave outside is only float rounding at the edges
+        # data fall outside their own range only by float rounding at the edges
         apart = (data_shares - samples_shares).abs().sum() + lost
-        figure = _draw(view, box, data_shares, samples_shares, (len(view.data), len(samples), lost))
+        figure = _plot(view, box, data_shares, samples_shares, (len(view.data), len(samples), lost))
         return {"figure": figure, "total_variation": float(apart) / 2}
 
 
 def shares(x: Tensor, box: Tensor, bins: int) -> Tensor:
-    """Return the share of the points in each bin of a box; they sum to 1 if none is outside it.
+    """Return the share of the points in each bin of a box; they sum to 1 if all are inside.
 
     Shapes: x (n, 2), box (2, 2) -> (bins along x₁, bins along x₂), float64, on the CPU.
     """
@@ -75,7 +80,7 @@ def shares(x: Tensor, box: Tensor, bins: int) -> Tensor:
     return counts / len(x)
 
 
-def _draw(
+def _plot(
     view: RunView, box: Tensor, data: Tensor, samples: Tensor, numbers: tuple[int, int, float]
 ) -> Figure:
     (left, bottom), (right, top) = box.tolist()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.drawing import (
+from ebmcore_monitors.figures.plotting import (
     ON_A_WELL,
     SAMPLES,
-    draw_points,
     frame_plane,
     new_figure,
+    plot_points,
     refuse_all_but_planes,
 )
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.subset import subset
-from ebmcore_monitors.surface import add_scale, draw_surface, surface
+from ebmcore_monitors.figures.surface import add_scale, plot_surface, surface
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class Landscape:
     """Filled contours of E over a plane with data and samples on top: dark is low, a well.
 
-    The box is the data's range and a margin, so that wells where there is no data are seen. For
-    events of shape (2,) alone. Without a sampler only the data are drawn over the contours.
+    The box is the data's range and a margin, so that wells outside the data are visible. For events
+    of shape (2,) only. Without a sampler only the data are plotted over the contours.
 
     Args:
-        n: Number of points of the data, and of samples, to draw.
+        n: Number of points of the data, and of samples, to plot.
         n_steps: Sampler steps for those samples; ten times those of a training step if null.
         points: Number of grid points along each dimension.
         margin: Share of the data's range to show beyond it on each side.
@@ -62,11 +62,11 @@ class Landscape:
         box = box_around(view.data, self.margin)
         figure = new_figure(view, 6.4, 5.4, "energy landscape")
         axes = figure.add_subplot()
-        filled = draw_surface(axes, surface(view, box, self.points, self.clip))
+        filled = plot_surface(axes, surface(view, box, self.points, self.clip))
         add_scale(axes, filled)
-        draw_points(axes, subset(view.data, self.n, view.generator), ON_A_WELL, "data")
+        plot_points(axes, subset(view.data, self.n, view.generator), ON_A_WELL, "data")
         if view.can_sample:
-            draw_points(axes, view.sample(self.n, self.n_steps), SAMPLES, "samples")
+            plot_points(axes, view.sample(self.n, self.n_steps), SAMPLES, "samples")
         frame_plane(axes, box)
         axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9)
         return {"figure": figure}

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ebmcore import PositiveFloat, PositiveInt, RunView
-from ebmcore_monitors.drawing import (
+from ebmcore_monitors.figures.plotting import (
     DATA,
     SAMPLES,
-    draw_points,
     frame_plane,
     new_figure,
     outside,
+    plot_points,
     refuse_all_but_planes,
 )
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.subset import subset
-from ebmcore_monitors.surface import add_scale, draw_surface, surface
+from ebmcore_monitors.figures.surface import add_scale, plot_surface, surface
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class Panels:
     """Three panels with the same axes: data, as many samples, and filled contours of E.
 
-    For events of shape (2,) alone. Without a sampler the middle panel says so. The share of the
-    samples that lie outside the axes is given over their panel.
+    For events of shape (2,) only. Without a sampler the middle panel is empty. The title of the
+    samples' panel shows the share of them outside the axes.
 
     Args:
-        n: Number of points of the data, and of samples, to draw.
+        n: Number of points of the data, and of samples, to plot.
         n_steps: Sampler steps for those samples; ten times those of a training step if null.
         points: Number of grid points along each dimension.
         margin: Share of the data's range to show beyond it on each side.
@@ -66,10 +66,10 @@ class Panels:
         figure = new_figure(view, 12.6, 4.9, "data, samples and energy")
         left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
         data = subset(view.data, self.n, view.generator)
-        draw_points(left, data, DATA, "data")
+        plot_points(left, data, DATA, "data")
         left.set_title(f"data ({len(data):,})", fontsize=10)
-        _draw_samples(middle, view.sample(self.n, self.n_steps) if view.can_sample else None, box)
-        filled = draw_surface(right, surface(view, box, self.points, self.clip))
+        _plot_samples(middle, view.sample(self.n, self.n_steps) if view.can_sample else None, box)
+        filled = plot_surface(right, surface(view, box, self.points, self.clip))
         right.set_title("energy", fontsize=10)
         add_scale(right, filled)
         for axes in (left, middle, right):
@@ -78,13 +78,13 @@ class Panels:
         return {"figure": figure}
 
 
-def _draw_samples(axes: Axes, samples: Tensor | None, box: Tensor) -> None:
+def _plot_samples(axes: Axes, samples: Tensor | None, box: Tensor) -> None:
     if samples is None:
         reason = axes.text(0.5, 0.5, "the run has no sampler", transform=axes.transAxes)
         reason.set(ha="center", va="center", fontsize=9)
         axes.set_title("samples (none)", fontsize=10)
         return
-    draw_points(axes, samples, SAMPLES, "samples")
+    plot_points(axes, samples, SAMPLES, "samples")
     lost = outside(samples, box)
     beyond = f", {lost:.1%} outside" if lost else ""
     axes.set_title(f"samples ({len(samples):,}{beyond})", fontsize=10)

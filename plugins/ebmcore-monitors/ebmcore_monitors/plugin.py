@@ -1,4 +1,4 @@
-"""What this distribution offers; importing it imports neither torch nor matplotlib."""
+"""The hooks of this distribution; importing this module imports neither torch nor matplotlib."""
 
 from ebmcore import hookimpl
 

@@ -1,4 +1,4 @@
-"""Whether the chains do what a sampler should: agree, move, accept, and stay where the data are."""
+"""Diagnostics of the sampler: convergence, movement and acceptance of chains, and long runs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, energy_and_score
-from ebmcore_monitors.convergence import ess_bulk, ess_tail, rhat
-from ebmcore_monitors.drawing import DATA, SAMPLES, new_figure
-from ebmcore_monitors.grid import evaluate, split
-from ebmcore_monitors.once import WarnsOnce
-from ebmcore_monitors.signals import step_lengths
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
+from ebmcore_monitors.statistics.signals import step_lengths
+from ebmcore_monitors.warn_once import WarnsOnce
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-POINTS = 1000  # of the trace, at most, from which a single step is looked at
-JUDGED = 2000  # points of data, at most, whose energies the chains' are held against
-DRAWN = 8  # chains in the picture
-BAND = (0.05, 0.95)  # quantiles of the data's energies between which the picture is shaded
+POINTS = 1000  # of the trace, at most, from which a single step is measured
+JUDGED = 2000  # points of data, at most, whose energies are compared with the chains'
+PLOTTED = 8  # chains in the figure
+BAND = (0.05, 0.95)  # quantiles of the data's energies between which the figure is shaded
 
 
 class SamplerHealth(WarnsOnce):
@@ -31,28 +31,29 @@ class SamplerHealth(WarnsOnce):
 
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
       that agree; over 1.01 they don't yet) and effective sample sizes, out of `n_chains` times the
-      states kept, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates.
+      kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates.
     - `score_norm`: mean ‖∇E(x)‖₂ over the trace, in nats per unit of x.
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
-      report them. With `thin` over 1, they are those of the steps that were kept.
-    - `implied_temperature`: T of the law exp(-E/T) that the sampler aims at.
+      report them. With `thin` over 1, they are those of the kept steps.
+    - `implied_temperature`: T of the density exp(-E/T) that the sampler targets.
     - `d_s`: mean E(data) - mean E(samples of the last training step), in nats; near 0 when the
-      chains keep up. `r_s`: mean length of a step's gradient part, `r_noise` of its noise, in units
-      of x, and `step_ratio` = r_s / r_noise. Not for samplers that accept or reject their steps.
+      chains keep up with training. `r_s`: mean length of a step's gradient part, `r_noise` of its
+      noise, in units of x, and `step_ratio` = r_s / r_noise. Not for samplers that accept or
+      reject their steps.
     - `long_run_gap`: mean E(held-out data, or else data) - mean E(chains after `long_run` training
       steps' worth of sampling), and `long_run_errors`, that gap in standard errors: a model whose
-      long chains leave the data is a sampler of short runs, no density.
+      long chains leave the data is a sampler of short runs rather than a density.
 
-    What can't be known is left out. Raises ValueError when the run has no sampler.
+    Numbers that can't be computed are left out. Raises ValueError when the run has no sampler.
     Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization"; Nijkamp et al.
     2020, "On the anatomy of MCMC-based maximum likelihood learning of energy-based models".
 
     Args:
         n_chains: Number of chains to follow.
-        n_steps: Steps to follow them for.
+        n_steps: Number of steps of each chain.
         thin: Keep every thin-th state.
-        coordinates: How many of an event's first coordinates to judge.
-        long_run: Run chains this many times longer than a training step does; 0 leaves it out.
+        coordinates: How many of an event's first coordinates to analyse.
+        long_run: Run chains this many times longer than a training step does; 0 skips it.
     """
 
     every = "10 epochs"
@@ -76,21 +77,21 @@ class SamplerHealth(WarnsOnce):
         self.long_run = long_run
 
     def __call__(self, view: RunView) -> dict[str, Any]:
-        """Return the numbers that can be known, and the `figure` of the chains' energies."""
+        """Return the numbers that can be computed, and the `figure` of the chains' energies."""
         trace = view.trace(self.n_chains, self.n_steps, self.thin)
         x = trace.x  # (kept, chains, *event)
         energy = evaluate(view.energy, split(x.flatten(0, 1))).reshape(x.shape[:2])
         data = view.held_out if len(view.held_out) else view.data
         of_data = evaluate(view.energy, split(subset(data, JUDGED, view.generator)))
-        found = self._convergence(view, x, energy)
-        found |= _steps(view, trace)
+        numbers = self._convergence(view, x, energy)
+        numbers |= _steps(view, trace)
         if view.x_neg is not None:
             trained = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
-            found["d_s"] = float(trained.mean() - evaluate(view.energy, split(view.x_neg)).mean())
+            numbers["d_s"] = float(trained.mean() - evaluate(view.energy, split(view.x_neg)).mean())
         if self.long_run and view.n_steps:
-            found |= self._long_run(view, of_data)
-        known = {name: value for name, value in found.items() if math.isfinite(value)}
-        return {**known, "figure": _draw(view, energy, of_data, self.thin)}
+            numbers |= self._long_run(view, of_data)
+        known = {name: value for name, value in numbers.items() if math.isfinite(value)}
+        return {**known, "figure": _plot(view, energy, of_data, self.thin)}
 
     def _convergence(self, view: RunView, x: Tensor, energy: Tensor) -> dict[str, float]:
         """Return R-hat and effective sample sizes, and warn of chains that do not move at all."""
@@ -105,15 +106,16 @@ class SamplerHealth(WarnsOnce):
                 (f"rhat_x{i + 1}", rhat, flat[..., i]),
                 (f"ess_bulk_x{i + 1}", ess_bulk, flat[..., i]),
             ]
-        found = {name: judge(draws) for name, judge, draws in judged}
+        numbers = {name: judge(draws) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
             self.warn(
                 view,
                 "still",
                 f"no chain moved at all in {self.n_steps} steps, so R-hat is infinite and not "
-                "recorded. Look at sampler.step_size: too small, or so large that no step is taken",
+                "recorded. Change sampler.step_size: it is too small, or so large that the kernel "
+                "rejects every step",
             )
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in numbers.items() if value is not None}
 
     def _long_run(self, view: RunView, of_data: Tensor) -> dict[str, float]:
         """Return how far the energies of long chains are from the data's."""
@@ -127,31 +129,31 @@ class SamplerHealth(WarnsOnce):
 
 
 def _steps(view: RunView, trace: Trace) -> dict[str, float]:
-    """Return what single steps tell: score norm, acceptance, divergences, temperature, r_s."""
-    found: dict[str, float] = {}
+    """Return the diagnostics of single steps: score norm, acceptance, divergences, r_s, T."""
+    numbers: dict[str, float] = {}
     at = subset(trace.x.flatten(0, 1), POINTS, view.generator)
     if hasattr(trace.info, "score_norm"):
-        found["score_norm"] = float(trace.info.score_norm.double().mean())
+        numbers["score_norm"] = float(trace.info.score_norm.double().mean())
     else:
         norms = [energy_and_score(view.energy, x)[1].flatten(1).norm(dim=1) for x in split(at)]
-        found["score_norm"] = float(torch.cat(norms).double().mean())
+        numbers["score_norm"] = float(torch.cat(norms).double().mean())
     if hasattr(trace.info, "acceptance"):
-        found["acceptance"] = float(trace.info.acceptance.double().mean())
+        numbers["acceptance"] = float(trace.info.acceptance.double().mean())
     if hasattr(trace.info, "divergent"):
-        found["divergences"] = float(trace.info.divergent.double().sum())
+        numbers["divergences"] = float(trace.info.divergent.double().sum())
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
-        found["implied_temperature"] = float(temperature)
+        numbers["implied_temperature"] = float(temperature)
     lengths = step_lengths(view.kernel, view.energy, at, view.generator)
     if lengths is not None:
-        found |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
+        numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
         if lengths.noise > 0:
-            found["step_ratio"] = lengths.gradient / lengths.noise
-    return found
+            numbers["step_ratio"] = lengths.gradient / lengths.noise
+    return numbers
 
 
-def _draw(view: RunView, energy: Tensor, of_data: Tensor, thin: int) -> Figure:
-    """Draw the energies of some chains over the steps, (kept, chains), and the data's band."""
+def _plot(view: RunView, energy: Tensor, of_data: Tensor, thin: int) -> Figure:
+    """Plot the energies of some chains over the steps, (kept, chains), and the data's band."""
     figure = new_figure(view, 7.0, 4.4, "energies of chains")
     axes = figure.add_subplot()
     finite = of_data[of_data.isfinite()]
@@ -160,15 +162,15 @@ def _draw(view: RunView, energy: Tensor, of_data: Tensor, thin: int) -> Figure:
         axes.axhspan(low, high, color=DATA, alpha=0.12, label="data, 5 % to 95 %", linewidth=0)
         axes.axhline(middle, color=DATA, linewidth=1.0, linestyle="--", label="data, median")
     steps = (thin * torch.arange(1, len(energy) + 1)).numpy()
-    for i in range(min(DRAWN, energy.shape[1])):
-        label = f"{min(DRAWN, energy.shape[1])} of {energy.shape[1]} chains" if i == 0 else None
+    for i in range(min(PLOTTED, energy.shape[1])):
+        label = f"{min(PLOTTED, energy.shape[1])} of {energy.shape[1]} chains" if i == 0 else None
         axes.plot(
             steps, energy[:, i].numpy(), color=SAMPLES, alpha=0.55, linewidth=0.8, label=label
         )
     axes.set_xlabel("sampler steps")
     axes.set_ylabel("energy (nats)")
     axes.set_xlim(0, float(steps[-1]))
-    settled = torch.cat([finite, energy[len(energy) // 2 :, :DRAWN].flatten()])
+    settled = torch.cat([finite, energy[len(energy) // 2 :, :PLOTTED].flatten()])
     settled = settled[settled.isfinite()]
     if len(settled):  # chains that come from afar may begin above the picture
         low, high = float(settled.min()), float(settled.max())

@@ -8,10 +8,17 @@ import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.drawing import DATA, SAMPLES, draw_points, frame_plane, new_figure, outside
-from ebmcore_monitors.grid import box_around
-from ebmcore_monitors.mosaic import draw_curves, draw_images
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.figures.mosaic import plot_curves, plot_images
+from ebmcore_monitors.figures.plotting import (
+    DATA,
+    SAMPLES,
+    frame_plane,
+    new_figure,
+    outside,
+    plot_points,
+)
+from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.subset import subset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,22 +29,22 @@ MARGIN = 0.25  # of the data's range, around points of a plane
 
 
 class Samples:
-    """Samples drawn from the model, beside as many training data.
+    """Plots of samples from the model, beside as many training data.
 
     Images have shape [H, W], [1, H, W] (grey) or [3, H, W] (colour), sequences [T] or [T, C], and
     points of a plane [2]. Greys, colours and heights run from the lowest to the highest value of
-    the data, the same in both panels and at every epoch; what is beyond them is cut off in images
-    and seen in sequences. Raises ValueError when the run has no sampler.
+    the data, the same in both panels and at every epoch; images clip values beyond that range,
+    sequences show them. Raises ValueError when the run has no sampler.
 
     Args:
-        n: Number of samples, and of data, to draw.
+        n: Number of samples, and of data, to plot.
         n_steps: Sampler steps for those samples; ten times those of a training step if null.
-        data: Whether to draw training data beside the samples.
-        display: Draw as images or sequences; auto takes [T], [T, 1] as sequences, [2] as points.
+        data: Whether to plot training data beside the samples.
+        display: Plot as images or sequences; auto takes [T], [T, 1] as sequences, [2] as points.
     """
 
     every = "10 epochs"
-    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+    evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(
         self,
@@ -53,7 +60,7 @@ class Samples:
         self.display = display
 
     def check(self, event_shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless events of this shape can be drawn as `display` says."""
+        """Raise ValueError unless events of this shape can be plotted as `display`."""
         kind_of(event_shape, self.display)
 
     def __call__(self, view: RunView) -> dict[str, Figure]:
@@ -69,21 +76,21 @@ class Samples:
         panels = figure.subplots(1, len(shown), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
         for axes, (title, colour, x) in zip(panels, shown, strict=True):
             if kind == "points":
-                _draw_plane(axes, x, view.data, colour, title)
+                _plot_plane(axes, x, view.data, colour, title)
                 continue
             axes.set_title(title, fontsize=10)
             low, high = value_range(view)
             if kind == "images":
-                draw_images(axes, x.reshape(len(x), -1, *x.shape[-2:]), low, high)
+                plot_images(axes, x.reshape(len(x), -1, *x.shape[-2:]), low, high)
             else:
-                draw_curves(axes, x.reshape(*x.shape[:2], -1), low, high)
+                plot_curves(axes, x.reshape(*x.shape[:2], -1), low, high)
         return {"figure": figure}
 
 
 def kind_of(
     event_shape: tuple[int, ...], display: Display
 ) -> Literal["images", "sequences", "points"]:
-    """Say how events are drawn. Raises ValueError for a shape that can't be drawn so."""
+    """Return the kind of plot for events. Raises ValueError for a shape that doesn't fit it."""
     match tuple(event_shape):
         case (2,) if display == "auto":
             return "points"
@@ -97,21 +104,21 @@ def kind_of(
         case (1 | 3, _, _) if display != "sequences":
             return "images"
     raise ValueError(
-        "samples draws images [H, W], [1, H, W] or [3, H, W], sequences [T] or [T, C] and points "
-        f"[2]; events of shape {tuple(event_shape)} can't be drawn with display: {display}"
+        "samples plots images [H, W], [1, H, W] or [3, H, W], sequences [T] or [T, C] and points "
+        f"[2]; events of shape {tuple(event_shape)} can't be plotted with display: {display}"
     )
 
 
 def value_range(view: RunView) -> tuple[float, float]:
-    """Return the lowest and highest value over all of an event, never the same number twice."""
+    """Return the lowest and highest value of all elements, widened when the two are equal."""
     known = view.data if view.bounds is None else torch.as_tensor(view.bounds)
     low, high = float(known.min()), float(known.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def _draw_plane(axes: Axes, x: Tensor, data: Tensor, colour: str, title: str) -> None:
+def _plot_plane(axes: Axes, x: Tensor, data: Tensor, colour: str, title: str) -> None:
     box = box_around(data, MARGIN)
     lost = outside(x, box)
-    draw_points(axes, x, colour, title)
+    plot_points(axes, x, colour, title)
     frame_plane(axes, box)
     axes.set_title(title + (f", {lost:.1%} outside" if lost else ""), fontsize=10)

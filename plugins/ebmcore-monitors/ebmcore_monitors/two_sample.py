@@ -1,14 +1,14 @@
-"""Whether samples of the model and held-out data could be draws of one law."""
+"""Two-sample tests: whether samples of the model and held-out data could share one density."""
 
 from __future__ import annotations
 
 import torch
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors import permutation
-from ebmcore_monitors.mmd import gaussian_kernel, squared_mmd
-from ebmcore_monitors.sliced_wasserstein import directions, sliced_wasserstein
-from ebmcore_monitors.subset import subset
+from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.statistics import permutation
+from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
+from ebmcore_monitors.statistics.sliced_wasserstein import directions, sliced_wasserstein
 
 
 class TwoSample:
@@ -16,13 +16,13 @@ class TwoSample:
 
     - `sliced_wasserstein`: SW₂ over random directions, in units of x; never 0 for finite samples.
     - `mmd_squared`: unbiased squared maximum mean discrepancy with a Gaussian kernel of median
-      bandwidth, dimensionless; below 0 about half of the time for samples of one law.
+      bandwidth, dimensionless; below 0 about half of the time for samples of one density.
     - `sliced_wasserstein_p`, `mmd_p`: (1 + #{relabelled >= observed}) / (1 + permutations): small
-      when the model is seen to be wrong. Not small means that so many points don't show it.
+      when the data reject the model. A large p-value means that this many points don't show it.
 
-    As many samples are drawn as there are held-out points, `n` at most; events are flattened. The
-    p-values take the samples to be independent draws, so give the chains the steps to become that,
-    and more chains than `n`. Raises ValueError when the run has no sampler, or fewer than 2
+    The monitor draws as many samples as the run has held-out points, `n` at most, and flattens the
+    events. The p-values assume independent samples, so give the chains enough steps for that, and
+    use more chains than `n`. Raises ValueError when the run has no sampler, or fewer than 2
     held-out points.
 
     Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures"; Gretton et
@@ -36,7 +36,7 @@ class TwoSample:
     """
 
     every = "end"
-    evaluates = True  # a trained model too: `ebmcore evaluate` runs it
+    evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(
         self,
@@ -52,28 +52,28 @@ class TwoSample:
         self.permutations = permutations
 
     def __call__(self, view: RunView) -> dict[str, float]:
-        """Return both distances and their p-values; those of a distance that isn't known, not."""
+        """Return the distances that can be computed, with their p-values."""
         if len(view.held_out) < 2:
             raise ValueError(
-                f"two_sample compares samples with held-out data, of which there are "
-                f"{len(view.held_out)}; set data.holdout"
+                "two_sample compares samples with at least 2 held-out points; this run has "
+                f"{len(view.held_out)}. Set data.holdout"
             )
         x = subset(view.held_out, self.n, view.generator)
         y = view.sample(len(x), self.n_steps)
         pooled = torch.cat([x, y]).flatten(1).double().cpu()
         if not bool(pooled.isfinite().all()):
-            view.warn("samples hold numbers that are not finite, so they can't be compared")
+            view.warn("some samples are not finite, so two_sample can't compare them with the data")
             return {}
         along = directions(self.projections, pooled.shape[1], view.generator)
         labels = permutation.relabellings(len(x), len(y), self.permutations, view.generator)
-        found = {"sliced_wasserstein": permutation.test(
+        results = {"sliced_wasserstein": permutation.test(
             lambda rows: sliced_wasserstein(pooled, rows, along), labels
         )}  # fmt: skip
         kernel = gaussian_kernel(pooled)
         if kernel is not None:
-            found["mmd"] = permutation.test(lambda rows: squared_mmd(kernel, rows), labels)
-        numbers = {f"{name}_p": tested.p for name, tested in found.items()}
-        numbers["sliced_wasserstein"] = found["sliced_wasserstein"].value
-        if "mmd" in found:
-            numbers["mmd_squared"] = found["mmd"].value
+            results["mmd"] = permutation.test(lambda rows: squared_mmd(kernel, rows), labels)
+        numbers = {f"{name}_p": result.p for name, result in results.items()}
+        numbers["sliced_wasserstein"] = results["sliced_wasserstein"].value
+        if "mmd" in results:
+            numbers["mmd_squared"] = results["mmd"].value
         return numbers

@@ -1,14 +1,14 @@
-"""Views of runs that never ran: analytic energies, data from known laws."""
+"""Fixtures: views of runs with analytic energies and data of known densities."""
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from ebmcore import RunView
+from ebmcore import Energy, Kernel, RunView, energy_and_score
 
 CENTRES = torch.tensor([[0.0, 0.0], [2.0, 2.0], [-2.0, 2.0], [2.0, -2.0], [-2.0, -2.0]])
 
@@ -38,8 +38,49 @@ class Mixture(nn.Module):
         return self.constant - self.log_prob(x) + 0.0 * self.centres.sum()
 
 
+class Squares:
+    """Uniform on two squares of side 1, at (0, 0) and (1.7, 1.7): a density with jumps."""
+
+    calls = 0
+
+    def log_prob(self, x):
+        self.calls += 1
+        inside = torch.stack([((x >= a) & (x <= a + 1)).all(1) for a in (0.0, 1.7)]).any(0)
+        return torch.where(inside, -math.log(2), -torch.inf)
+
+    def draw(self, n, seed):
+        g = torch.Generator().manual_seed(seed)
+        corner = 1.7 * torch.randint(2, (n, 1), generator=g)
+        return corner + 0.001 + 0.998 * torch.rand(n, 2, generator=g)
+
+
+class State(NamedTuple):
+    x: Tensor
+
+
+class Info(NamedTuple):
+    score_norm: Tensor
+
+
+class Langevin(Kernel):
+    """Langevin at step size 0.1 and temperature ½."""
+
+    implied_temperature = 0.5
+
+    def init(self, energy: Energy, x: Tensor) -> State:
+        return State(x)
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
+        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
+
+    def step(self, energy: Energy, state: State, noise: tuple[Tensor, ...]) -> tuple[State, Info]:
+        _, score = energy_and_score(energy, state.x)
+        x = state.x + 0.1 * score + math.sqrt(2 * 0.1 * 0.5) * noise[0]
+        return State(x), Info(score.flatten(1).norm(dim=1))
+
+
 class Warnings(list[str]):
-    """Collects what a monitor warns of; `about(text)` are the ones that hold a text."""
+    """The warnings of a monitor; `about(text)` returns those that contain a text."""
 
     def about(self, text: str) -> list[str]:
         return [message for message in self if text in message]
@@ -68,3 +109,44 @@ def make_view(warned: Warnings) -> Callable[..., RunView]:
 @pytest.fixture
 def new_mixture() -> type[Mixture]:
     return Mixture
+
+
+@pytest.fixture
+def squares() -> Squares:
+    return Squares()
+
+
+@pytest.fixture
+def view(make_view: Callable[..., RunView], mixture: Mixture) -> RunView:
+    """A run at step 40 whose sampler draws from the data's own density."""
+
+    def draw(n: int, n_steps: int) -> Tensor:
+        return mixture.draw(n, 7)
+
+    return make_view(mixture, mixture.draw(2000), draw=draw, step=40, epoch=2.0)
+
+
+@pytest.fixture
+def langevin() -> Langevin:
+    return Langevin()
+
+
+def _seeded(seed: int) -> Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def seeded() -> Callable[[int], Generator]:
+    return _seeded
+
+
+@pytest.fixture
+def normal() -> Callable[[int, int, int], Tensor]:
+    """Draws N(0, I), (n, d), from a seed."""
+    return lambda n, d, seed: torch.randn(n, d, generator=_seeded(seed), dtype=torch.float64)
+
+
+@pytest.fixture
+def first() -> Callable[[int, int], Tensor]:
+    """The true labels, (1, n + m): n points of x, then m of y."""
+    return lambda n, m: (torch.arange(n + m) < n)[None]

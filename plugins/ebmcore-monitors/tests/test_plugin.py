@@ -79,6 +79,6 @@ def test_shapes_that_apply_are_not_refused():
         load("exact_likelihood")().check(shape)
 
 
-def test_a_trained_model_is_evaluated_by_those_that_need_no_training():
+def test_monitors_without_training_evaluate_a_model():
     declared = {name for name in TARGETS if getattr(load(name), "evaluates", False)}
     assert declared == {"energy_histogram", "exact_likelihood", "samples", "two_sample"}

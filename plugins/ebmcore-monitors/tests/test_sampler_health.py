@@ -3,44 +3,10 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from ebmcore_monitors.gradients import Gradients
 from ebmcore_monitors.sampler_health import SamplerHealth
-from ebmcore_monitors.signals import step_lengths
-from torch import Tensor, nn
+from torch import Tensor
 
-from ebmcore import Kernel, Trace, energy_and_score
-
-
-class State(NamedTuple):
-    x: Tensor
-
-
-class Info(NamedTuple):
-    score_norm: Tensor
-
-
-class Langevin(Kernel):
-    implied_temperature = 0.5
-
-    def init(self, energy, x):
-        return State(x)
-
-    def noise(self, x, generator):
-        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
-
-    def step(self, energy, state, noise):
-        _, score = energy_and_score(energy, state.x)
-        x = state.x + 0.1 * score + math.sqrt(2 * 0.1 * 0.5) * noise[0]
-        return State(x), Info(score.flatten(1).norm(dim=1))
-
-
-class Adjusted(Langevin):
-    class Info(NamedTuple):
-        acceptance: Tensor
-
-    def step(self, energy, state, noise):
-        state, info = super().step(energy, state, noise)
-        return state, self.Info(torch.ones_like(info.score_norm))
+from ebmcore import Trace
 
 
 def bowl(x):
@@ -66,27 +32,6 @@ def independent(make_view):
     return make
 
 
-def test_signals_of_a_step_by_hand():
-    x = torch.tensor([[3.0, 4.0], [0.0, 10.0]]).repeat(5000, 1)
-    found = step_lengths(Langevin(), bowl, x, torch.Generator().manual_seed(0))
-    assert found.gradient == pytest.approx(0.1 * (5 + 10) / 2, rel=1e-6)
-    # √(2ηT) times the length of a 2-D normal, mean √(π/2), variance 2 - π/2; 4 standard errors
-    unit = math.sqrt(2 * 0.1 * 0.5)
-    error = unit * math.sqrt((2 - math.pi / 2) / len(x))
-    assert found.noise == pytest.approx(unit * math.sqrt(math.pi / 2), abs=4 * error)
-
-
-def test_signals_are_not_made_up_for_samplers_that_hide_or_reject_their_steps():
-    class Whole:
-        def sample(self, energy, x, n_steps, generator):
-            return x
-
-    x, g = torch.ones(4, 2), torch.Generator()
-    assert step_lengths(Whole(), bowl, x, g) is None
-    assert step_lengths(Adjusted(), bowl, x, g) is None
-    assert step_lengths(None, bowl, x, g) is None
-
-
 def test_independent_draws_are_worth_their_number(independent):
     found = SamplerHealth(n_chains=16, n_steps=400, thin=1)(independent())
     names = {"energy", "x1", "x2"}
@@ -101,16 +46,16 @@ def test_independent_draws_are_worth_their_number(independent):
     assert {"acceptance", "divergences", "r_s", "d_s", "long_run_gap"}.isdisjoint(found)
 
 
-def test_what_the_kernel_tells_is_told(independent):
-    class Told(NamedTuple):
+def test_the_kernels_diagnostics_are_returned(independent, langevin):
+    class Reported(NamedTuple):
         score_norm: Tensor
         acceptance: Tensor
         divergent: Tensor
 
-    info = Told(
+    info = Reported(
         torch.full((200, 8), 7.0), torch.full((200, 8), 0.25), (torch.arange(1600) < 3).view(200, 8)
     )
-    view = independent(info=info, kernel=Langevin())
+    view = independent(info=info, kernel=langevin)
     found = SamplerHealth(n_chains=8, n_steps=400)(view)
     told = [found[n] for n in ("score_norm", "acceptance", "divergences", "implied_temperature")]
     assert told == [7.0, 0.25, 3.0, 0.5]
@@ -123,7 +68,7 @@ def test_gap_of_energies_by_hand(independent):
     assert found["d_s"] == pytest.approx(bowl(view.data).mean().item() - 1.5, abs=1e-6)
 
 
-def test_long_run_is_held_against_held_out_data_in_standard_errors(independent):
+def test_long_run_is_compared_in_standard_errors(independent):
     asked = []
 
     def draw(n, n_steps):
@@ -139,7 +84,7 @@ def test_long_run_is_held_against_held_out_data_in_standard_errors(independent):
     assert found["long_run_errors"] == pytest.approx(-2.5 / error)
 
 
-def test_chains_that_stand_still_are_told_of_once(make_view, warned):
+def test_chains_that_do_not_move_warn_once(make_view, warned):
     x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
     still = make_view(bowl, x, walk=lambda n, k, thin: Trace(x[:n].expand(k // thin, n, 2), None))
     health = SamplerHealth(n_chains=4, n_steps=60)
@@ -166,53 +111,3 @@ def test_health_needs_a_sampler_and_a_thin_that_fits(make_view):
         SamplerHealth()(make_view(bowl, torch.zeros(4, 2)))
     with pytest.raises(ValueError, match="thin should be at most n_steps, 5; got 6"):
         SamplerHealth(n_steps=5, thin=6)
-
-
-class Two(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.head = nn.Linear(1, 1)
-        self.scale = nn.Parameter(torch.tensor(2.0))
-        nn.init.constant_(self.head.weight, 3.0)
-        nn.init.constant_(self.head.bias, 4.0)
-
-    def forward(self, x):
-        return self.scale * self.head(x)[:, 0]
-
-
-def test_gradients_by_hand(make_view):
-    gradients = {
-        "head.weight": torch.tensor([[6.0]]),
-        "head.bias": torch.tensor([8.0]),
-        "scale": torch.tensor(1.0),
-    }
-    view = make_view(Two(), torch.zeros(3, 1), gradients=gradients)
-    assert Gradients()(view) == pytest.approx(
-        {
-            "non_finite": 0.0,
-            "norm": math.sqrt(101),
-            "ratio": math.sqrt(101 / 29),
-            "norm/head": 10.0,
-            "ratio/head": 2.0,
-            "norm/scale": 1.0,
-            "ratio/scale": 0.5,
-        }
-    )
-    deeper = Gradients(depth=2)(view)
-    assert (deeper["norm/head.weight"], deeper["norm/head.bias"]) == (6.0, 8.0)
-
-
-def test_gradients_that_are_no_numbers_are_counted_and_left_out(make_view):
-    gradients = {
-        "head.weight": torch.tensor([[math.nan]]),
-        "head.bias": torch.tensor([math.inf]),
-        "scale": torch.tensor(1.0),
-    }
-    found = Gradients()(make_view(Two(), torch.zeros(3, 1), gradients=gradients))
-    assert found == {"non_finite": 2.0, "norm/scale": 1.0, "ratio/scale": 0.5}
-
-
-def test_gradients_before_the_first_step_and_of_an_energy_without_names(make_view):
-    assert Gradients()(make_view(Two(), torch.zeros(3, 1))) == {}
-    view = make_view(bowl, torch.zeros(3, 1), gradients={"a.b": torch.tensor(3.0)})
-    assert Gradients()(view) == {"non_finite": 0.0, "norm": 3.0, "norm/a": 3.0}

@@ -1,20 +1,19 @@
-"""Energies that are plain networks: `MLP`, `Conv`, `ResNet`, loaded when first asked for."""
+"""Energies that are plain networks: `MLP`, `Conv` and `ResNet`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_nets.conv import Conv
-    from ebmcore_nets.mlp import MLP
-    from ebmcore_nets.resnet import ResNet
-
-__all__ = ["MLP", "Conv", "ResNet"]
+    from ebmcore_nets.conv import Conv as Conv
+    from ebmcore_nets.mlp import MLP as MLP
+    from ebmcore_nets.resnet import ResNet as ResNet
 
 _HOME = {"Conv": "conv", "MLP": "mlp", "ResNet": "resnet"}
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

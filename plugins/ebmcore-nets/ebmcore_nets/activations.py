@@ -1,4 +1,4 @@
-"""The activations that a network can be given, by name."""
+"""The activations of the networks, by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def activation_layer(name: str) -> nn.Module:
 
 
 def is_piecewise_linear(name: str) -> bool:
-    """Whether a network of this activation has a Hessian in x that is 0 almost everywhere.
+    """Return whether this activation makes a network's Hessian in x 0 almost everywhere.
 
     Raises ValueError when it is unknown.
     """
@@ -36,7 +36,7 @@ def is_piecewise_linear(name: str) -> bool:
 
 
 def _refuse_unknown(name: object) -> None:
-    """Raise ValueError that lists what there is, and names what is near."""
+    """Raise a ValueError that lists the activations and suggests a similar name."""
     if isinstance(name, str) and name in _LAYERS:
         return
     near = difflib.get_close_matches(str(name).lower(), _LAYERS, 1)

@@ -15,25 +15,25 @@ from ebmcore_nets.layers import as_images, image_shape, positive, refuse_other_e
 class Conv(nn.Module):
     """A 3×3 convolution, then 4×4 ones that halve the image, flatten, linear to one number.
 
-    The first has stride 1, the others stride 2, all padding 1; an activation follows each. An
-    image of height H goes through H, H // 2, H // 4, … and may not fall below 1: 8×8 fits at most
-    4 entries of `channels`, 28×28 at most 5. ValueError when there are more.
+    The first has stride 1, the others stride 2, all padding 1; an activation follows each. The
+    height H of an image becomes H // 2, H // 4, … and may not fall below 1: 8×8 fits at most
+    4 entries of `channels`, 28×28 at most 5. More of them raise ValueError.
 
-    Shapes: x (batch, H, W), which counts as one channel, or (batch, C, H, W) -> (batch,), nats.
-    Each event's energy depends on that event alone: there is no normalisation layer. Calls with
+    Shapes: x (batch, H, W), which is one channel, or (batch, C, H, W) -> (batch,), nats. Each
+    event's energy depends on that event alone: the network has no normalisation layer. Calls with
     events of another shape raise ValueError.
 
     Args:
         channels: Channels after each convolution; every one but the first halves the image.
-        activation: What follows each convolution; silu is smooth, leaky_relu has slope 0.2 below 0
-            and makes the Laplacian of E zero almost everywhere.
+        activation: Activation after each convolution; silu is smooth, leaky_relu has slope 0.2
+            below 0 and makes the Laplacian of E zero almost everywhere.
         spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
-            singular value (Miyato et al. 2018); the estimate is a buffer, moved on by each call in
-            train mode.
+            singular value (Miyato et al. 2018); the estimate is a buffer that each call in train
+            mode updates.
         event_shape: (runtime) Shape of one event.
     """
 
-    check_event_shapes = ((8, 8), (3, 8, 8))  # what ebmcore.testing tries it on
+    check_event_shapes = ((8, 8), (3, 8, 8))  # ebmcore.testing uses these
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the networks share: spectral normalisation, images, and the refusal of other events."""
+"""Shared parts of the networks: spectral normalisation, image shapes, checks of events."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch.nn.utils import parametrizations
 
 
 def weighted(layer: nn.Module, spectral_norm: bool) -> nn.Module:
-    """Return the layer, its weight divided by its largest singular value if that is asked for."""
+    """Return the layer; with `on`, its weight divided by its largest singular value."""
     return parametrizations.spectral_norm(layer) if spectral_norm else layer
 
 
 def image_shape(event_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return (channels, height, width); (H, W) is one channel.
 
-    Raises ValueError when an event is no image, or holds no numbers.
+    Raises ValueError when an event is not an image, or is empty.
     """
     refuse_empty(event_shape)
     if len(event_shape) == 2:

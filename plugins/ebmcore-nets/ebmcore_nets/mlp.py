@@ -20,19 +20,19 @@ class MLP(nn.Module):
     E(x) = W_L a(W_{L-1} … a(W_1 flatten(x) + b_1) … ) + b_L, in nats.
 
     Shapes: x (batch, *event_shape) -> (batch,). Each event's energy depends on that event alone:
-    there is no normalisation layer. Infinitely often differentiable in x with `silu`, `softplus`
+    it has no normalisation layer. Infinitely often differentiable in x with `silu`, `softplus`
     and `tanh`; with `leaky_relu`, `piecewise_linear` is true and the Laplacian of E is 0 almost
     everywhere. Calls with events of another shape raise ValueError.
 
     Args:
         hidden: Width of each hidden layer; [] makes E linear in x.
-        activation: What stands between the layers; leaky_relu has slope 0.2 below 0.
+        activation: Activation between the layers; leaky_relu has slope 0.2 below 0.
         spectral_norm: Divide each weight by its largest singular value (Miyato et al. 2018), which
-            bounds the slope of E; the estimate is a buffer, moved on by each call in train mode.
+            bounds the slope of E; the estimate is a buffer that each call in train mode updates.
         event_shape: (runtime) Shape of one event.
     """
 
-    # what ebmcore.testing tries it with: an activation that is not smooth, and one that is
+    # ebmcore.testing uses these: an activation that is not smooth, and one that is
     check_params: ClassVar[tuple[dict[str, str], ...]] = ({}, {"activation": "silu"})
 
     def __init__(

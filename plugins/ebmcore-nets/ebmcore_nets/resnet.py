@@ -22,7 +22,7 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(activations[0], first, activations[1], second)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return h and what the branch adds to it, (batch, width, H, W) -> the same."""
+        """Return the sum of h and the branch, (batch, width, H, W) -> the same."""
         added: Tensor = self.branch(h)
         return h + added
 
@@ -35,11 +35,11 @@ class ResNet(nn.Module):
     column at the edge is averaged by itself, so that no pixel is lost: 28×28 goes through 14, 7, 4,
     2 and 1. After the last block: activation, flatten, linear.
 
-    A block may not find a side of 1, where there is nothing left to pool: 8×8 fits at most 3
-    blocks, 28×28 at most 5. ValueError when there are more.
+    A block can't pool a side of 1: 8×8 fits at most 3 blocks, 28×28 at most 5. More of them raise
+    ValueError.
 
-    Shapes: x (batch, H, W), which counts as one channel, or (batch, C, H, W) -> (batch,), nats.
-    Each event's energy depends on that event alone: there is no normalisation layer. Calls with
+    Shapes: x (batch, H, W), which is one channel, or (batch, C, H, W) -> (batch,), nats. Each
+    event's energy depends on that event alone: the network has no normalisation layer. Calls with
     events of another shape raise ValueError.
 
     Args:
@@ -48,8 +48,8 @@ class ResNet(nn.Module):
         activation: a; silu is smooth, leaky_relu has slope 0.2 below 0 and makes the Laplacian of E
             zero almost everywhere.
         spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
-            singular value (Miyato et al. 2018); the estimate is a buffer, moved on by each call in
-            train mode.
+            singular value (Miyato et al. 2018); the estimate is a buffer that each call in train
+            mode updates.
         event_shape: (runtime) Shape of one event.
 
     Source: He, Zhang, Ren and Sun 2016, "Identity mappings in deep residual networks". A residual
@@ -57,7 +57,7 @@ class ResNet(nn.Module):
     energy-based models".
     """
 
-    check_event_shapes = ((8, 8), (3, 8, 8))  # what ebmcore.testing tries it on
+    check_event_shapes = ((8, 8), (3, 8, 8))  # ebmcore.testing uses these
 
     def __init__(
         self,

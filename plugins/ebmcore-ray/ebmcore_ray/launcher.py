@@ -1,4 +1,4 @@
-"""The launcher `ray`: each task is a Ray task that runs a command line where Ray has room."""
+"""The launcher `ray`: each task is a Ray task that runs a command line on the cluster."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ray.exceptions import RayError
 from ebmcore import EbmError, NonNegativeFloat, PositiveFloat, Task
 from ebmcore_ray.task import run
 
-_POLL = 0.1  # seconds between two looks at tasks that are to end
-_MORE = 10.0  # seconds that Ray has to cancel a task, beside its command's grace
-_AGAIN = 5.0  # seconds; Ray forgets a request that a task can't take while it is being prepared
+_POLL = 0.1  # seconds between two polls of tasks that are stopping
+_MORE = 10.0  # seconds that Ray gets to cancel a task, in addition to its command's grace
+_AGAIN = 5.0  # seconds; Ray drops a request to cancel a task that is still being prepared
 
 
 class RayJob:
@@ -25,12 +25,12 @@ class RayJob:
     def __init__(self, reference: Any) -> None:
         self.reference = reference
         self._code: int | None = None
-        self._cancelled: float | None = None  # when Ray was last asked to cancel it
+        self._cancelled: float | None = None  # time of the last request to cancel it
 
     def poll(self) -> int | None:
         """Return the command's exit code, 1 when Ray lost it; None while it waits or runs.
 
-        The code of a task that was stopped is never 0, whatever its command did about SIGTERM.
+        The code of a stopped task is never 0, even if its command exits with 0 after SIGTERM.
         """
         if self._code is not None:
             return self._code
@@ -62,10 +62,10 @@ class RayJob:
 
 
 class Ray:
-    """Run each task as a Ray task, on whichever machine of the cluster has room for it.
+    """Run each task as a Ray task, on any machine of the cluster with the resources for it.
 
-    A task needs this distribution and the folders of the runs at the same places on its machine. It
-    waits until the cluster has the resources that it asks for.
+    A task needs this distribution and the folders of the runs at the same paths on its machine. It
+    waits until the cluster has the resources that it requests.
 
     Args:
         address: The cluster, such as auto or ray://host:10001; null starts one on this machine,
@@ -87,7 +87,7 @@ class Ray:
     ) -> None:
         self.grace = grace
         self._jobs: list[RayJob] = []
-        self._own = not ray.is_initialized()  # else it is somebody else's to shut down
+        self._own = not ray.is_initialized()  # otherwise its owner shuts it down
         if self._own:
             try:
                 ray.init(
@@ -102,7 +102,7 @@ class Ray:
         self._remote = ray.remote(**options, resources=resources or {})(run)
 
     def start(self, task: Task) -> RayJob:
-        """Hand a task to Ray. Raises EbmError when Ray doesn't take it."""
+        """Submit a task to Ray. Raises EbmError when Ray rejects it."""
         task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
@@ -110,12 +110,12 @@ class Ray:
                 tuple(task.argv), str(task.log), dict(task.env), here, grace
             )
         except RayError as error:
-            raise EbmError(f"Ray doesn't take the task: {error}") from error
+            raise EbmError(f"Ray rejected the task: {error}") from error
         self._jobs.append(RayJob(reference))
         return self._jobs[-1]
 
     def close(self) -> None:
-        """Cancel what still runs, wait the grace and a little more, and leave the cluster."""
+        """Cancel the running tasks, wait the grace and a little more, and leave the cluster."""
         for job in self._jobs:
             job.stop()
         until = time.monotonic() + self.grace + _MORE

@@ -1,4 +1,4 @@
-"""What a Ray task does: run one command line, and end it when the task is cancelled."""
+"""The function of a Ray task: runs one command line, and ends it when the task is cancelled."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 from ebmcore import open_log
 
-_POLL = 0.1  # seconds between two looks at the command
+_POLL = 0.1  # seconds between two polls of the command
 
 
 def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, grace: float) -> int:
     """Run a command line in a folder until it ends; return its exit code, or minus a signal's.
 
-    Its output is added to the log. Cancelling the task ends the command first: SIGTERM, and SIGKILL
-    after the grace, in seconds; then KeyboardInterrupt is raised, as Ray expects of a task that was
-    cancelled. Raises OSError when it can't be started, EbmError when its log is a link.
+    Appends its output to the log. Cancelling the task ends the command first: SIGTERM, and SIGKILL
+    after the grace, in seconds; then KeyboardInterrupt is raised, as Ray expects of a cancelled
+    task. Raises OSError when the command can't be started, EbmError when its log is a link.
     """
     with _cancelling() as cancelled:
         with open_log(Path(log)) as output:
@@ -42,7 +42,7 @@ def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, gr
             elif kill_at is not None and time.monotonic() >= kill_at:
                 _send(process, signal.SIGKILL)
             time.sleep(_POLL)
-        if kill_at is not None:  # what the command started may outlive it
+        if kill_at is not None:  # the command's own child processes may outlive it
             _send(process, signal.SIGKILL)
         if cancelled():
             raise KeyboardInterrupt
@@ -51,18 +51,18 @@ def run(argv: tuple[str, ...], log: str, env: Mapping[str, str], folder: str, gr
 
 @contextmanager
 def _cancelling() -> Iterator[Callable[[], bool]]:
-    """Take note of Ray's interrupts in place of raising them anywhere; yield what tells of them.
+    """Record Ray's interrupts instead of raising them; yield a check whether one came.
 
-    Ray interrupts the main thread as SIGINT does. That is lost where SIGINT is ignored, as it is in
-    all that a shell started with `&`, and may be swallowed where Python ignores exceptions.
+    Ray interrupts the main thread as SIGINT does. That is lost where SIGINT is ignored, as in
+    processes that a shell started with `&`, and may be swallowed where Python ignores exceptions.
     """
-    heard = threading.Event()
+    interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield heard.is_set
+        yield interrupted.is_set
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: heard.set())
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
     try:
-        yield heard.is_set
+        yield interrupted.is_set
     finally:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 

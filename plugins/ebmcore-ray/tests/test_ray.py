@@ -104,7 +104,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def swept(launcher):
-    """Run a sweep of three trials as a user does; return what it says, and its worker's log."""
+    """Run a sweep of three trials as a user does; return its output, and its worker's log."""
     Path("small.py").write_text(SMALL)
     Path("tune.yaml").write_text(yaml.safe_dump({**SWEEP, "launcher": launcher}))
     done = subprocess.run(
@@ -127,14 +127,14 @@ def test_it_is_found_by_its_entry_point():
         _ = ebmcore_ray.Rya
 
 
-def test_a_task_runs_its_command_where_it_is_told(tmp_path):
+def test_a_task_runs_its_command_in_its_folder(tmp_path):
     (tmp_path / "folder").mkdir()
     code = "import os; print(os.getcwd(), os.environ['A']); raise SystemExit(6)"
     assert run((sys.executable, "-c", code), "log", {"A": "b"}, "folder", 1.0) == 6
     assert Path("log").read_text().split() == [str(tmp_path / "folder"), "b"]
 
 
-def test_a_cancelled_task_ends_its_command_even_where_sigint_is_ignored():
+def test_a_cancelled_task_ends_its_command_with_sigint_ignored():
     deaf = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "print(os.getpid(), flush=True); time.sleep(200)"

@@ -1,19 +1,19 @@
-"""Energies of sequences: `LSTM`, `GRU`, `Transformer`, loaded when they are first asked for."""
+"""Energies of sequences: `LSTM`, `GRU` and `Transformer`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_sequence.recurrent import GRU, LSTM
-    from ebmcore_sequence.transformer import Transformer
-
-__all__ = ["GRU", "LSTM", "Transformer"]
+    from ebmcore_sequence.recurrent import GRU as GRU
+    from ebmcore_sequence.recurrent import LSTM as LSTM
+    from ebmcore_sequence.transformer import Transformer as Transformer
 
 _HOME = {"GRU": "recurrent", "LSTM": "recurrent", "Transformer": "transformer"}
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

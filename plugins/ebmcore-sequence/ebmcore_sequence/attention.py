@@ -1,7 +1,7 @@
 """One layer of a pre-norm encoder: h ← h + attend(norm(h)), h ← h + feed(norm(h)).
 
-The attention is written out, not torch's scaled_dot_product_attention: its fused kernels have no
-second derivative, not on the CPU either, where energies of 128 steps were no faster with them.
+The attention does not call torch's scaled_dot_product_attention, whose fused kernels have no second
+derivative, also on the CPU, where they did not make energies of 128 steps faster.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class SelfAttention(nn.Module):
         self.outputs = nn.Linear(width, width)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return what each step gathers from all of them, (batch, T, width) -> the same."""
+        """Attend from each step to all steps, (batch, T, width) -> the same."""
         query, key, value = self.inputs(h).view(*h.shape[:2], *self.split).permute(2, 0, 3, 1, 4)
         weights = torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1)
         gathered: Tensor = self.outputs((weights @ value).transpose(1, 2).flatten(2))
@@ -32,7 +32,7 @@ class SelfAttention(nn.Module):
 class EncoderLayer(nn.Module):
     """Self-attention, then a network of one hidden layer at each step, each after a LayerNorm.
 
-    Dropout acts on what a sub-layer adds.
+    Dropout acts on the output of each sub-layer, before it is added to h.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:

@@ -1,4 +1,4 @@
-"""What counts as a sequence: (T, C), T steps of C channels, or (T,), which is one channel."""
+"""Shapes of sequences: (T, C), T steps of C channels, or (T,), which is one channel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def sequence_shape(event_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return (steps, channels). Raises ValueError when an event is no sequence or holds nothing."""
+    """Return (steps, channels). Raises ValueError when an event is not a sequence, or empty."""
     if len(event_shape) not in (1, 2):
         raise ValueError(f"takes events of shape (T,) or (T, C); got {tuple(event_shape)}")
     if 0 in event_shape:

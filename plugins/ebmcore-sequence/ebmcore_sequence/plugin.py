@@ -1,4 +1,4 @@
-"""What this distribution offers to ebmcore."""
+"""The hooks of this distribution, which offer its energies to ebmcore."""
 
 from ebmcore import hookimpl
 

@@ -1,4 +1,4 @@
-"""Recurrent networks as energies of sequences: read to the end, then judge what is remembered."""
+"""Recurrent networks as energies of sequences: a head on the final hidden states."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ebmcore_sequence.events import as_sequences, refuse_less_than_one, sequence
 
 
 class Recurrent(nn.Module):
-    """What `LSTM` and `GRU` share: E(x) = head(final states of the last layer)."""
+    """Base class of `LSTM` and `GRU`: E(x) = head(final states of the last layer)."""
 
-    check_event_shapes = ((6,), (5, 2))  # what ebmcore.testing tries it on, and with
+    check_event_shapes = ((6,), (5, 2))  # ebmcore.testing uses these shapes and parameters
     check_params: ClassVar[tuple[dict[str, bool], ...]] = ({}, {"bidirectional": False})
     network: ClassVar[type[nn.LSTM] | type[nn.GRU]]
 
@@ -46,10 +46,10 @@ class Recurrent(nn.Module):
         return energies.squeeze(1)
 
     def final_states(self, sequences: Tensor) -> Tensor:
-        """Return the last layer's state after its last reading, each direction's, side by side.
+        """Return the last layer's final state of each direction, concatenated.
 
         Shapes: (batch, T, C) -> (batch, directions · hidden), forward first. This is not the output
-        at the last step: there the backward direction has read no more than that one step.
+        at the last step, where the backward direction has read only that one step.
         """
         _, final = self.recurrent(sequences)
         states: Tensor = final[0] if isinstance(final, tuple) else final  # an LSTM has cells too

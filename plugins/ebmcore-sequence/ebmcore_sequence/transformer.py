@@ -21,10 +21,10 @@ class Transformer(nn.Module):
     norm is LayerNorm, over the width of one step of one event.
 
     p_t are sines and cosines: p_t[2i] = sin(t / 10000^(2i / width)), p_t[2i+1] the cosine. They
-    need no data to tell the steps apart, where learnt ones begin as noise and add T · width
+    distinguish the steps from the start, where learned positions begin as noise and add T · width
     parameters.
 
-    Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
+    Shapes: x (batch, T), which is one channel, or (batch, T, C) -> (batch,), nats. Each
     event's energy depends on that event alone, and is infinitely often differentiable in x, on any
     device. Calls with events of another shape raise ValueError. Time and memory grow as T².
 
@@ -35,15 +35,15 @@ class Transformer(nn.Module):
         width: Features of each step.
         layers: Layers, each an attention and an mlp.
         heads: Parts that the width is divided into, each with an attention of its own.
-        dropout: Share of what each sub-layer adds that is dropped, in train mode alone.
+        dropout: Share of each sub-layer's output to drop, in train mode only.
         event_shape: (runtime) Shape of one event.
 
     Source: Vaswani et al. 2017, "Attention is all you need", positions as in its section 3.5; norms
     inside the branches as in Xiong et al. 2020, "On layer normalization in the transformer
-    architecture", so that no warm-up is needed.
+    architecture", which makes a warm-up unnecessary.
     """
 
-    check_event_shapes = ((6,), (5, 2))  # what ebmcore.testing tries it on
+    check_event_shapes = ((6,), (5, 2))  # ebmcore.testing uses these
 
     positions: Tensor
 

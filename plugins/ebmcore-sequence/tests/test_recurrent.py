@@ -89,7 +89,7 @@ def response(energy, step):
 
 @BOTH
 def test_both_ends_of_a_long_sequence_are_read(build):
-    """200 steps on, a direction has forgotten; each end is therefore heard by one of the two.
+    """200 steps on, a direction has forgotten; so each end affects only one of the two.
 
     The forward direction alone answers to the first token by less than 1e-9; an energy that reads
     the outputs of the last step does no better, since the backward direction has read one token.

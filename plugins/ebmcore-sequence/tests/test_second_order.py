@@ -1,4 +1,4 @@
-"""What a loss that differentiates the score asks of these energies, in each dtype and a run."""
+"""Second derivatives of these energies, as losses on the score need them, and in a run."""
 
 import copy
 
@@ -105,7 +105,7 @@ def descend(energy, x, generator):
 
 
 @BUILDERS
-def test_a_run_of_a_second_order_loss_lowers_it_and_the_energy_can_be_sampled(build, tmp_path):
+def test_a_run_lowers_a_second_order_loss_and_can_sample(build, tmp_path):
     energy = build((6, 1))
     x = 0.5 * torch.sin(torch.arange(6.0)[None, :, None] + 6.28 * torch.rand(200, 1, 1))
     experiment = ebmcore.Experiment(

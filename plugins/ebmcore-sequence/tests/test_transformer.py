@@ -112,7 +112,7 @@ def test_the_steps_are_averaged_not_summed():
     torch.testing.assert_close(thrice(x.repeat(1, 3, 1)), once(x))
 
 
-def test_the_positions_are_no_weights():
+def test_the_positions_are_not_parameters():
     energy = transformer()
     assert "positions" not in energy.state_dict()
     assert energy.positions.dtype == torch.float64
@@ -126,7 +126,7 @@ def test_one_channel_may_be_left_out():
     assert torch.equal(plain(x), channelled(x[:, :, None]))
 
 
-def test_dropout_acts_in_train_mode_alone_and_none_is_the_default():
+def test_dropout_acts_in_train_mode_only():
     """It drops what the sub-layers add: when nearly all goes, the embedding's energy is left."""
     energy = transformer(dropout=0.5)
     x = events(energy)

@@ -1,4 +1,4 @@
-"""A launcher of Slurm jobs, loaded when it is first asked for."""
+"""A launcher of Slurm jobs; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ __all__ = ["Slurm"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for, so that finding the plugin stays light."""
+    """Import a public name on first use, so that discovery does not import submitit."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.launcher"), name)

@@ -1,4 +1,4 @@
-"""The launcher `slurm`: each task is a job that submitit hands to Slurm."""
+"""The launcher `slurm`: each task is a job that submitit submits to Slurm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import submitit
 from ebmcore import EbmError, PositiveFloat, PositiveInt, Task
 from ebmcore_slurm.task import run, write_variables
 
-_POLL = 0.5  # seconds between two looks at jobs that are to end
+_POLL = 0.5  # seconds between two polls of jobs that are stopping
 
 
 class SlurmJob:
@@ -23,22 +23,22 @@ class SlurmJob:
 
     def __init__(self, job: submitit.Job[int], variables: Path, *, waits: bool) -> None:
         self.job = job
-        self._variables = variables  # which the job reads when it begins
-        self._waits = waits  # whether asking for the end is what runs it
+        self._variables = variables  # the file, which the job reads when it begins
+        self._waits = waits  # whether the job runs only when its result is read
         self._code: int | None = None
         self._stopped = False
 
     def poll(self) -> int | None:
-        """Return the command's exit code, 1 for a job that never gave one; None until its end.
+        """Return the command's exit code, 1 for a job that ended without one; None until its end.
 
-        The code of a job that was stopped is never 0, whatever its command did about SIGTERM.
+        The code of a stopped job is never 0, even if its command exits with 0 after SIGTERM.
         """
         if self._code is None and self._stopped and self._waits:
             self._code = -signal.SIGTERM
         elif self._code is None and self.job.done():
             try:
                 code = int(self.job.results()[0])
-            except Exception:  # cancelled, out of time, or its node is gone: its log tells
+            except Exception:  # cancelled, out of time, or its node failed: its log shows which
                 code = -signal.SIGTERM if self._stopped else 1
             self._code = -signal.SIGTERM if self._stopped and code == 0 else code
         if self._code is not None:
@@ -58,12 +58,12 @@ class SlurmJob:
 class Slurm:
     """Submit each task as a job of one process to Slurm.
 
-    A job needs this distribution and the folders of the runs at the same places on its node. Slurm
-    knows more options than stand here: `options` takes all that submitit's executor does.
+    A job needs this distribution and the folders of the runs at the same paths on its node.
+    `options` takes every further parameter of submitit's executor.
 
     Args:
-        cluster: slurm, or to try things out without one: local, jobs as processes of this machine,
-            and debug, in which a task runs in this process when it is first asked for.
+        cluster: slurm, or to test without one: local runs jobs as processes of this machine,
+            debug runs each task in this process when its result is first read.
         folder: Where submitit keeps its files, on a file system that all nodes share; only you may
             write there.
         partition: The partition; by default Slurm's own.
@@ -104,7 +104,7 @@ class Slurm:
         if partition is not None:
             parameters["slurm_partition"] = partition
         try:
-            # a job whose time is up is not put back: the sweep's queue knows its trial
+            # submitit does not requeue a job that ran out of time: the sweep resumes its trial
             limits = {"slurm_max_num_timeout": 0, "local_max_num_timeout": 0}
             self._folder = _private(Path(folder).absolute())
             self._executor = submitit.AutoExecutor(self._folder, cluster, **limits)
@@ -113,7 +113,7 @@ class Slurm:
             raise ValueError(str(error)) from error
 
     def start(self, task: Task) -> SlurmJob:
-        """Submit a task. Raises EbmError when Slurm doesn't take it."""
+        """Submit a task. Raises EbmError when Slurm rejects it."""
         task.log.parent.mkdir(parents=True, exist_ok=True)
         here, grace = str(Path.cwd()), self.grace
         try:
@@ -127,7 +127,7 @@ class Slurm:
         return self._jobs[-1]
 
     def close(self) -> None:
-        """Cancel what still runs, and wait for it, no longer than the grace and a little more."""
+        """Cancel the running jobs, and wait at most the grace and a little more for them."""
         for job in self._jobs:
             job.stop()
         until = time.monotonic() + self.grace + 10
@@ -137,13 +137,13 @@ class Slurm:
 
 
 def _private(folder: Path) -> Path:
-    """Make submitit's folder for this user alone, since submitit unpickles what lies there.
+    """Make submitit's folder for this user only, since submitit unpickles the files there.
 
-    Raises OSError when somebody else made it or may write to it.
+    Raises OSError when another user owns it or may write to it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     facts = folder.stat()
     if facts.st_uid != os.getuid() or facts.st_mode & stat.S_IWOTH:
-        text = "others can write to it, and what submitit finds there is code; name another folder"
+        text = "others can write to it, and submitit runs pickles from it; set another `folder`"
         raise OSError(errno.EPERM, text, str(folder))
     return folder

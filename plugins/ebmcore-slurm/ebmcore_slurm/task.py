@@ -1,4 +1,4 @@
-"""What a job does on its node: run one command line, and hand on the signals that end it."""
+"""The function of a job on its node: runs one command line, and forwards signals to it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def write_variables(folder: Path, env: Mapping[str, str]) -> Path:
 def run(argv: tuple[str, ...], log: str, variables: str, folder: str, grace: float = 30.0) -> int:
     """Run a command line in a folder until it ends; return its exit code.
 
-    Its variables stand in a file of `write_variables`. Its output is added to the log. A signal
-    that ends this process ends the command first: SIGTERM, and SIGKILL after the grace, in seconds.
-    Raises OSError when it can't be started, EbmError when its log is a link.
+    Reads its variables from a file of `write_variables`, and appends its output to the log. A
+    signal that ends this process ends the command first: SIGTERM, and SIGKILL after the grace, in
+    seconds. Raises OSError when the command can't be started, EbmError when its log is a link.
     """
     env: dict[str, str] = json.loads(Path(variables).read_text())
     process: subprocess.Popen[bytes] | None = None
-    heard = False
+    signalled = False
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        heard = True
-        if process is not None:  # else it is just being started
+        nonlocal signalled
+        signalled = True
+        if process is not None:  # otherwise it is just being started
             _stop(process, grace)
 
     before: dict[int, Any] = {}
@@ -55,7 +55,7 @@ def run(argv: tuple[str, ...], log: str, variables: str, folder: str, grace: flo
                 env={**os.environ, **env},
                 start_new_session=True,
             )
-        if heard:
+        if signalled:
             _stop(process, grace)
         return process.wait()
     finally:

@@ -76,7 +76,7 @@ def python(code, log="log.txt", **env):
 
 
 def swept(launcher):
-    """Run a sweep of three trials as a user does; return what it says, and its worker's log."""
+    """Run a sweep of three trials as a user does; return its output, and its worker's log."""
     Path("small.py").write_text(SMALL)
     Path("tune.yaml").write_text(yaml.safe_dump({**SWEEP, "launcher": launcher}))
     done = subprocess.run(
@@ -122,7 +122,7 @@ def test_it_is_found_by_its_entry_point():
         _ = ebmcore_slurm.Slrum
 
 
-def test_without_slurm_it_says_so(monkeypatch):
+def test_without_slurm_the_error_names_it(monkeypatch):
     if shutil.which("sbatch"):
         pytest.skip("Slurm is here")
     with pytest.raises(ValueError, match=r"sbatch|srun"):
@@ -134,7 +134,7 @@ def test_without_slurm_it_says_so(monkeypatch):
 # submitit leaves the logs of its debug jobs open
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_the_debug_executor_runs_a_task_when_it_is_asked_for():
+def test_the_debug_executor_runs_a_task_when_polled():
     launcher = Slurm(cluster="debug")
     job = launcher.start(python("import os, sys; print(os.environ['A']); sys.exit(4)", A="b"))
     assert not Path("log.txt").exists()
@@ -201,7 +201,7 @@ def test_variables_are_kept_from_others_and_not_for_long():
 def test_a_folder_that_others_can_write_is_refused():
     Path("open").mkdir()
     Path("open").chmod(0o777)
-    with pytest.raises(ValueError, match="others can write to it, and what submitit finds there"):
+    with pytest.raises(ValueError, match="others can write to it, and submitit runs pickles"):
         Slurm(cluster="debug", folder="open")
 
 

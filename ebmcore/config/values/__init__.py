@@ -1,0 +1,1 @@
+"""Parameters of components: their signatures, their values checked, their types by name."""

@@ -1,0 +1,1 @@
+"""Mathematics that the energies share: densities on a line, quadratic forms, smooth radii."""

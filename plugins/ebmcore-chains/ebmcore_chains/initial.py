@@ -1,0 +1,44 @@
+"""Fresh starting points: each function draws n events of the shape, dtype and device of x."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+
+def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) -> Tensor:
+    """Draw n events, each element uniform between that element of data_range[0] and data_range[1].
+
+    Raises ValueError when data_range, (2, *event), is of other events than x, (batch, *event).
+    """
+    if data_range.shape != (2, *x.shape[1:]):
+        raise ValueError(
+            f"data_range should have shape {(2, *x.shape[1:])} for events of shape "
+            f"{tuple(x.shape[1:])}; got {tuple(data_range.shape)}"
+        )
+    data_range = data_range.to(x)
+    return torch.lerp(data_range[0], data_range[1], unit_interval(x, (n, *x.shape[1:]), generator))
+
+
+def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tensor:
+    """Draw n events, each element from N(0, scale²)."""
+    shape, device = (n, *x.shape[1:]), device_of(x, generator)
+    noise = torch.randn(shape, generator=generator, device=device, dtype=x.dtype)
+    return scale * noise.to(x.device)
+
+
+def rows(x: Tensor, n: int, generator: Generator | None) -> Tensor:
+    """Draw n of the events of x, with repeats."""
+    index = torch.randint(len(x), (n,), generator=generator, device=device_of(x, generator))
+    return x.detach().index_select(0, index.to(x.device))
+
+
+def unit_interval(x: Tensor, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+    """Draw numbers uniform on [0, 1), on the device and in the dtype of x."""
+    device = device_of(x, generator)
+    return torch.rand(shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+
+
+def device_of(x: Tensor, generator: Generator | None) -> torch.device:
+    """Return the device to draw on: the generator's, or x's where nothing is computed."""
+    return x.device if generator is None or x.is_meta else generator.device

@@ -1,0 +1,68 @@
+"""Conversion of a file's numbers to points and labels, with errors that locate a bad number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ebmcore import DataError, refuse_lost_digits
+
+
+def as_points(
+    values: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+) -> Tensor:
+    """Return the rows in that dtype.
+
+    Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
+    `lines` holds each row's line number, for a file that has lines.
+    """
+    if values.ndim == 0:
+        raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
+    if values.numel() == 0:
+        raise DataError(f"{path} has no numbers: shape {tuple(values.shape)}")
+    x = values.to(dtype, copy=True)
+    bad = ~torch.isfinite(x)
+    if bad.any():
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise DataError(
+            f"{path}: {_location(first, lines)} is {_value(values[first], dtype)}; "
+            f"of {bad.numel()} numbers {int(bad.sum())} are not finite. Remove or correct the rows"
+        )
+    refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
+    return x
+
+
+def as_labels(values: Tensor, n: int, source: str) -> Tensor:
+    """Return n whole numbers, (n,) int64. Raises DataError when they are anything else."""
+    if tuple(values.shape) != (n,):
+        raise DataError(
+            f"{source} should hold one label for each of {n} rows, shape ({n},); "
+            f"got {tuple(values.shape)}"
+        )
+    if values.dtype == torch.uint64:
+        raise DataError(f"{source}: labels should be whole numbers below 2^63; one is larger")
+    labels = values.to(torch.int64)
+    wrong = labels != values
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        raise DataError(f"{source}: labels should be whole numbers; row {row} is {values[row]:g}")
+    return labels
+
+
+def _location(index: tuple[int, ...], lines: Sequence[int] | None) -> str:
+    row, *rest = index
+    if lines is not None:
+        return f"line {lines[row]}, column {rest[0] + 1} (counted from 1; row {row} from 0)"
+    if not rest:
+        return f"row {row} (counted from 0)"
+    column = f"column {rest[0]}" if len(rest) == 1 else f"element {rest}"
+    return f"row {row}, {column} (counted from 0)"
+
+
+def _value(value: Tensor, dtype: torch.dtype) -> str:
+    if torch.isfinite(value):
+        return f"{value:g}, too large for {str(dtype).removeprefix('torch.')}"
+    return f"{value:g}"

@@ -1,0 +1,89 @@
+"""The evidence of the diagnoses: energies, a short trace of the chains, and the run's history."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebmcore import RunView, Trace
+from ebmcore_monitors.points.chunks import evaluate, split
+from ebmcore_monitors.points.subset import subset
+
+CHAINS = 64  # that are followed over one training step's worth of sampling
+
+
+class Finding(NamedTuple):
+    """Whether a run shows a failure, and the warning to emit if it does."""
+
+    detected: bool
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The evidence at one call of the monitor."""
+
+    view: RunView
+    of_data: Tensor  # (n,), nats, float64
+    of_held_out: Tensor | None  # (m,)
+    of_samples: Tensor | None  # (batch,), of where the last training step's chains ended
+    trace: Trace | None  # every step of some chains, one more than a training step takes
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation of E within data and samples, pooled; NaN when it isn't known."""
+        kinds = [e for e in (self.of_data, self.of_samples) if e is not None and len(e) > 1]
+        variances = [float(energy.var()) for energy in kinds]
+        return math.sqrt(sum(variances) / len(variances)) if variances else math.nan
+
+    def numbers(self) -> dict[str, float]:
+        """Return the numbers to record, which later calls read from the history."""
+        numbers = {"energy_of_data": float(self.of_data.mean())}
+        if self.of_samples is not None:
+            numbers["energy_of_samples"] = float(self.of_samples.mean())
+            gap = numbers["energy_of_data"] - numbers["energy_of_samples"]
+            if self.spread > 0:
+                numbers["gap_in_spreads"] = gap / self.spread
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+    def series(self, name: str) -> list[float]:
+        """Return a number's recorded values, and its current one."""
+        recorded: Sequence[tuple[int, float]] = max(
+            (s for key, s in self.view.history.items() if key.split("/")[-1] == name),
+            key=len,
+            default=(),
+        )
+        earlier = [value for step, value in recorded if step < self.view.step]
+        now = self.numbers().get(name)
+        return earlier if now is None else [*earlier, now]
+
+
+def gather(view: RunView, n: int) -> Evidence:
+    """Collect the evidence of a run, from at most n points of each kind."""
+    samples = None if view.x_neg is None else subset(view.x_neg, n, view.generator)
+    held_out = subset(view.held_out, n, view.generator) if len(view.held_out) else None
+    trace = None
+    if view.walk is not None and view.n_steps:
+        trace = view.trace(CHAINS, view.n_steps + 1)
+    return Evidence(
+        view=view,
+        of_data=evaluate(view.energy, split(subset(view.data, n, view.generator))),
+        of_held_out=None if held_out is None else evaluate(view.energy, split(held_out)),
+        of_samples=None if samples is None else evaluate(view.energy, split(samples)),
+        trace=trace,
+    )
+
+
+def scale_of(x: Tensor) -> float:
+    """Return the root of the total variance of points x, (n, *event)."""
+    return math.sqrt(float(x.flatten(1).double().var(0).sum())) if len(x) > 1 else math.nan
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of some numbers."""
+    return float(torch.tensor(values, dtype=torch.float64).quantile(0.5))

@@ -1,1 +1,0 @@
-"""What can go wrong with training an energy-based model: each illness a file, told by evidence."""

@@ -1,0 +1,97 @@
+"""Held-out nll and KL divergence of a model whose log Z is known.
+
+    nll = mean E(x) + log Z              kl_held_out = mean [log p(x) + E(x) + log Z]
+
+Both means are over the held-out points. kl_held_out estimates the same KL(p‖q) as nll - entropy,
+but pairs log p with log q point by point: their common part, most of it for a good model, cancels
+in its standard error.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ebmcore import RunView
+from ebmcore_monitors.likelihood.density import log_prob_of
+from ebmcore_monitors.likelihood.quadrature import Quadrature
+from ebmcore_monitors.points.chunks import evaluate, split
+
+TOLERANCE = 1e-3  # nats of quadrature error without a warning
+STANDARD_ERRORS = 4.0  # by which a mean may fall below its lower bound by chance
+
+
+class Mean(NamedTuple):
+    """A mean over independent points."""
+
+    value: float
+    error: float  # one standard error; infinite for a single point
+
+    @classmethod
+    def of(cls, values: Tensor) -> Mean:
+        """Take the mean of values, (n,)."""
+        error = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+        return cls(float(values.mean()), error)
+
+    def is_below(self, floor: float, tolerance: float) -> bool:
+        """Return whether it is below a lower bound by more than chance and the tolerance."""
+        return self.value < floor - STANDARD_ERRORS * self.error - tolerance
+
+
+def of_held_out(view: RunView, quadrature: Quadrature, entropy: float | None) -> dict[str, float]:
+    """Return those of nll, floor_gap, kl_held_out and its error that are known and possible."""
+    if len(view.held_out) == 0:
+        return {}
+    energy = evaluate(view.energy, split(view.held_out))
+    tolerance = TOLERANCE + abs(quadrature.log_z - quadrature.coarse_log_z)
+    numbers = _likelihood(view, Mean.of(energy + quadrature.log_z), entropy, tolerance)
+    return numbers | _divergence(view, energy + quadrature.log_z, tolerance)
+
+
+def _likelihood(
+    view: RunView, nll: Mean, entropy: float | None, tolerance: float
+) -> dict[str, float]:
+    if not math.isfinite(nll.value):
+        view.warn(f"the held-out nll is {nll.value}: the energy is not finite at held-out data")
+        return {}
+    if entropy is None:
+        return {"nll": nll.value}
+    if nll.is_below(entropy, tolerance):
+        view.warn(
+            f"the held-out nll, {nll.value:.4f} nats, is below the data's entropy, {entropy:.4f}, "
+            f"by more than {STANDARD_ERRORS:.0f} standard errors ({nll.error:.4f} each), which is "
+            "impossible, so it is not recorded. Usually the grid misses mass of the model, the "
+            "held-out data are not from the data's density, or log_prob is not normalised"
+        )
+        return {}
+    return {"nll": nll.value, "floor_gap": nll.value - entropy}
+
+
+def _divergence(view: RunView, minus_log_q: Tensor, tolerance: float) -> dict[str, float]:
+    """Return the paired estimate of KL(data‖model); minus_log_q is (held-out points,), in nats."""
+    log_prob = log_prob_of(view.dataset)
+    if log_prob is None or not bool(minus_log_q.isfinite().all()):  # nll warned of the latter
+        return {}
+    log_p = evaluate(log_prob, split(view.held_out.cpu().double()))
+    lost = int((~log_p.isfinite()).sum())
+    if lost:
+        view.warn(
+            f"log_prob is not finite at {lost} of {len(log_p)} held-out points, so kl_held_out "
+            "can't be computed: they are not from the data's density, or on the edge of its support"
+        )
+        return {}
+    kl = Mean.of(log_p + minus_log_q)
+    if kl.is_below(0.0, tolerance):
+        view.warn(
+            f"KL(data‖model) from held-out points is {kl.value:.4f} nats, below 0 by more than "
+            f"{STANDARD_ERRORS:.0f} standard errors ({kl.error:.4f} each), which is impossible, so "
+            "it is not recorded. Usually the grid misses mass of the model, the held-out data are "
+            "not from the data's density, or log_prob is not normalised"
+        )
+        return {}
+    numbers = {"kl_held_out": kl.value}
+    if math.isfinite(kl.error):
+        numbers["kl_held_out_error"] = kl.error
+    return numbers

@@ -1,0 +1,27 @@
+"""Runs in which every kind of state matters."""
+
+import pytest
+
+from support import HARD
+
+
+@pytest.fixture
+def config(config):
+    """A run in which every kind of state matters, each in a stream or a place of its own."""
+    config["plugins"]["files"].append(str(HARD))
+    config["energy"]["dropout"] = 0.2
+    config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}]
+    config["lr_scheduler"] = {"type": "MultiStepLR", "milestones": [40, 90], "interval": "step"}
+    config["train"] = {
+        "steps": 130,
+        "batch_size": 20,
+        "ema": 0.9,
+        "data_noise": 0.1,
+        "log_every": 7,
+        "checkpoint_every": "11 steps",
+    }
+    config["monitors"] = [
+        {"type": "parts:looks", "every": "25 steps"},
+        {"type": "counts", "every": "10 steps"},
+    ]
+    return config

@@ -1,0 +1,103 @@
+"""SIGKILL at random moments: the resumed run ends with the same bits, here and in MLflow."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import ebmcore
+from support.runs import assert_same, go
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments(config, tmp_path):
+    """SIGKILL at random moments, real processes, MLflow on: nothing is lost, nothing is twice."""
+    from mlflow import MlflowClient
+
+    config["train"] |= {"steps": 2500, "log_every": 25, "checkpoint_every": "40 steps"}
+    config["monitors"][0]["every"] = "300 steps"
+    config["lr_scheduler"]["milestones"] = [900, 1800]
+    config["tracking"] = {"experiment": "killed"}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
+    whole = go(config)
+    (tmp_path / "c.json").write_text(json.dumps({**config, "name": "killed"}))
+
+    choose = random.Random(7)
+    kills: list[int] = []  # the last checkpoint's step at each
+    child = _start(context, _begin, tmp_path, config["plugins"]["files"])
+    while len(kills) < 24 and child.is_alive():
+        if choose.random() < 0.7:  # in the midst of training, else at any moment of its beginning
+            _wait_for_progress(tmp_path, child)
+        child.join(choose.uniform(0.0, 0.5))
+        if not child.is_alive():
+            break
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        kills.append(_reached(tmp_path))
+        child = _start(context, _go_on, tmp_path, config["plugins"]["files"])
+    child.join(120)
+    assert child.exitcode == 0
+    assert len(kills) >= 20
+    assert len(set(kills)) >= 8, kills  # they were spread over the run
+    (folder,) = tmp_path.glob("runs/killed-*")
+    assert_same(whole.dir, folder)
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == "FINISHED"
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    run_id = facts["mlflow"]["run_id"]
+    assert client.get_run(run_id).info.status == "FINISHED"
+    written = {
+        (name, line["step"])
+        for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        for name in line
+        if name not in ("step", "epoch", "time")
+    }
+    names = {name for name, _ in written}
+    sent = [(n, m.step) for n in names for m in client.get_metric_history(run_id, n)]
+    assert len(sent) == len(set(sent))
+    assert set(sent) == written
+    experiment = client.get_experiment_by_name("killed").experiment_id
+    assert len(client.search_runs([experiment])) == 2  # the whole one and the killed one
+
+
+def _start(context, target, *arguments):
+    child = context.Process(target=target, args=arguments)
+    child.start()
+    return child
+
+
+def _reached(folder):
+    found = sorted(folder.glob("runs/killed-*/checkpoints/step-*"))
+    return int(found[-1].name[5:]) if found else 0
+
+
+def _wait_for_progress(folder, child):
+    before, until = _reached(folder), time.monotonic() + 30
+    while _reached(folder) == before and child.is_alive() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def _begin(folder, plugins):
+    os.chdir(folder)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    ebmcore.run(json.loads(Path("c.json").read_text()), progress=False)
+
+
+def _go_on(folder, plugins):
+    found = sorted(folder.glob("runs/killed-*/run.json"))
+    if not found or not (found[0].parent / "config.yaml").exists():
+        for place in folder.glob("runs/killed-*"):  # killed before there was anything to go on from
+            place.rename(folder / f"stillborn-{time.monotonic_ns()}")
+        return _begin(folder, plugins)
+    os.chdir(folder)
+    torch.set_num_threads(1)
+    ebmcore.resume(found[0].parent, plugins=plugins, progress=False)
+    return None

@@ -1,0 +1,83 @@
+"""Compiled runs: the numbers of eager ones, and bit for bit their own when resumed."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import ebmcore
+from ebmcore.compile.graph import unavailable
+from ebmcore.compile.step import CompiledStep
+from ebmcore.train.step import TrainStep
+from support import compile_parts as made
+from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
+
+pytestmark = pytest.mark.skipif(
+    unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"
+)
+
+
+@pytest.mark.slow
+def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
+    """With inductor: an energy with a dropout, an average, a sampler made of a function."""
+    config["train"]["checkpoint_every"] = "11 steps"
+    options = {"energy.dropout": 0.3, "monitors": [], "train.epochs": 3}
+    runs = [
+        ebmcore.run(config, {**options, "compile": how}, progress=False) for how in (False, True)
+    ]
+    records = [json.loads((run.dir / "run.json").read_text())["compile"] for run in runs]
+    assert [record["mode"] for record in records] == ["eager", "step"]
+    assert records[1]["left_out"] == {}
+    assert runs[1].metrics["loss"] == pytest.approx(runs[0].metrics["loss"], abs=1e-4)
+    assert "compiling" in runs[1].seconds_by_part
+    eager, once = ({k: v.clone() for k, v in run.energy.state_dict().items()} for run in runs)
+
+    for place in sorted(runs[1].dir.glob("checkpoints/step-*"))[1:]:
+        shutil.rmtree(place)  # as if the process had died after the first checkpoint
+    facts = json.loads((runs[1].dir / "run.json").read_text())
+    (runs[1].dir / "run.json").write_text(json.dumps({**facts, "status": "RUNNING"}))
+    resumed = ebmcore.resume(runs[1].dir, plugins=config["plugins"]["files"], progress=False)
+    again = resumed.energy.state_dict()
+    assert resumed.step == runs[1].step == 27
+    for name, value in eager.items():
+        assert torch.equal(once[name], again[name])
+        torch.testing.assert_close(once[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
+    options = {
+        "energy.dropout": 0.3,
+        "monitors": [],
+        "compile": True,
+        "train.checkpoint_every": "5 steps",
+        "train.keep_checkpoints": 9,
+    }
+    whole = ebmcore.run(config, options, progress=False)
+    stopped = shutil.copytree(whole.dir, tmp_path / "stopped")
+    for later in ("step-00000015", "step-00000018"):
+        shutil.rmtree(stopped / "checkpoints" / later)
+    facts = json.loads((stopped / "run.json").read_text())
+    (stopped / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
+    resumed = ebmcore.resume(stopped, plugins=config["plugins"]["files"], progress=False)
+    assert (resumed.status, resumed.step) == ("FINISHED", whole.step)
+    for name in ("weights", "ema", "chains"):
+        one, other = (
+            load_file(folder / "checkpoints" / "step-00000018" / f"{name}.safetensors")
+            for folder in (whole.dir, stopped)
+        )
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    for name in ("train/energy_evaluations", "loss"):
+        assert resumed.metrics[name] == whole.metrics[name]
+
+
+@pytest.mark.slow
+def test_compiled_kernels_take_the_steps_of_eager_ones():
+    """With inductor, its kernels called from C++, and losses of both orders."""
+    eager = step_of(TrainStep, [made.gap, made.denoising], **SAMPLED)
+    compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
+    assert_alike(eager, advance(eager), compiled, advance(compiled))
+    assert compiled.mode == "step"
+    assert compiled.plan.ways.whole._link is not None

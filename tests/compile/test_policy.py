@@ -1,0 +1,53 @@
+"""Whether a run is compiled, and where a run says so."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import ebmcore
+from ebmcore.compile.graph import unavailable
+from ebmcore.compile.policy import choose
+from ebmcore.train.step import TrainStep
+from support import compile_parts as made
+from support.compiled_steps import SAMPLED, step_of
+
+pytestmark = pytest.mark.skipif(
+    unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"
+)
+
+
+def test_auto_decides_from_the_work_that_there_is():
+    parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
+    short, long = choose("auto", parts, 1000), choose("auto", parts, 100_000)
+    assert (short.compiled, long.compiled) == (False, True)
+    assert "would be saved in 1000 steps" in short.why
+    assert choose(True, parts, 1).compiled
+    assert not choose(False, parts, 10**9).compiled
+    assert choose("auto", parts, 100_000) == long
+
+
+def test_auto_leaves_recurrent_layers_alone():
+    parts = step_of(TrainStep, made.gap, **SAMPLED).parts
+    parts.energy.reads = nn.LSTM(1, 1)
+    assert "recurrent" in choose("auto", parts, 10**9).why
+    assert choose(True, parts, 1).compiled
+
+
+def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = ebmcore.run(config, {"compile": True}, progress=False)
+    facts = json.loads((run.dir / "run.json").read_text())["compile"]
+    assert facts["mode"] == "eager"
+    assert "no C++ compiler" in facts["why"]
+    assert any("no C++ compiler" in text for text in run.warnings)
+
+
+def test_the_config_holds_the_request_the_record_the_result(config):
+    run = ebmcore.run(config, {"threads": 1}, progress=False)
+    facts = json.loads((run.dir / "run.json").read_text())
+    assert "compile: auto" in (run.dir / "config.yaml").read_text()
+    assert facts["compile"]["asked"] == "auto"
+    assert facts["compile"]["mode"] == "eager"
+    assert facts["threads"] == {"asked": 1, "number": 1, "why": "threads: 1"}

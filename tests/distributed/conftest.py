@@ -1,0 +1,74 @@
+"""Runs on several ranks: real processes over gloo, forked where a fresh one is not the point."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support import HARD, RANKED, RANKS
+
+LAUNCH = RANKS.read_text()
+
+
+@pytest.fixture
+def config(config):
+    """A run in which every kind of state matters, on each rank its own."""
+    config["plugins"]["files"] += [str(RANKED), str(HARD)]
+    config["energy"]["dropout"] = 0.2
+    config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}, {"type": "ends"}]
+    config["train"] = {
+        "steps": 30, "batch_size": 20, "ema": 0.9, "data_noise": 0.1, "log_every": 7,
+        "checkpoint_every": "11 steps", "clip_grad_norm": 0.5,
+    }  # fmt: skip
+    config["monitors"] = [{"type": "crowd", "every": "10 steps"}]
+    return config
+
+
+class Ended:
+    """How all ranks ended, and the run that they left, if any."""
+
+    def __init__(self, done):
+        self.done = done
+        self.text = done.stdout + done.stderr
+        *rest, last = done.stdout.rsplit("\nexit codes: ", 1)
+        self.out, self.codes = rest[0] if rest else "", json.loads(last)
+        found = sorted(Path("runs").glob("*"))
+        self.dir = found[-1] if found else None
+
+    @property
+    def facts(self):
+        return json.loads((self.dir / "run.json").read_text())
+
+    @property
+    def log(self):
+        return (self.dir / "log.txt").read_text()
+
+
+@pytest.fixture
+def on_ranks(forks, monkeypatch):
+    """Run `ebmcore` with these arguments on so many ranks."""
+
+    def call(ranks, *arguments, option=("-m", "ebmcore"), **variables):
+        import os
+
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        env = {**os.environ, **variables}
+        command = ("-c", LAUNCH, port, ranks, *option, *arguments)
+        return Ended(forks.run(*command, cwd=Path.cwd(), env=env, timeout=100))
+
+    return call
+
+
+@pytest.fixture
+def run(on_ranks):
+    """Run a config on so many ranks."""
+
+    def call(ranks, config, *arguments, **variables):
+        Path("c.yaml").write_text(yaml.safe_dump(config))
+        return on_ranks(ranks, "run", "c.yaml", *arguments, **variables)
+
+    return call

@@ -1,0 +1,58 @@
+"""Runs under torchrun itself: a rank that is killed, and what an example reaches."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support import ROOT
+
+SOON = 15.0  # seconds from a rank's death to the end of the run that are promised
+
+
+def torchrun(*arguments):
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    return subprocess.run(
+        [sys.executable, *command, "ebmcore", *map(str, arguments)],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_torchrun_ends_a_run_whose_rank_is_killed(config, store):
+    config["loss"][-1] |= {"at": 12, "rank": 1, "how": "SIGKILL"}
+    config["tracking"] = {"experiment": "ranks"}
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    done = torchrun("run", "c.yaml")
+    took = time.time() - Path("ended").stat().st_mtime
+    assert done.returncode == 1
+    (folder,) = Path("runs").glob("*")
+    facts = json.loads((folder / "run.json").read_text())
+    assert facts["status"] == "FAILED", facts
+    assert "gone" in facts["error"]
+    assert took < SOON
+    assert store.get_run(facts["mlflow"]["run_id"]).info.status == "FAILED"
+
+
+@pytest.mark.plugins
+@pytest.mark.slow
+def test_torchrun_reaches_the_kl_of_one_process():
+    """In 55 of the example's 150 epochs, with the schedule and the average that fit so many.
+
+    With them the KL falls steadily: 0.056 nats after 40 epochs of 45, 0.043 after 45.
+    """
+    shorter = [
+        "train.epochs=55", "lr_scheduler.total_iters=55", "lr_scheduler.end_factor=0.05",
+        "train.ema=0.999", "loss.1.weight=0.02",
+    ]  # fmt: skip
+    monitors = "monitors=[{type: exact_likelihood, every: end}]"
+    example = ROOT / "examples" / "five_gaussians.yaml"
+    done = torchrun("run", example, *shorter, monitors, "tracking=off", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "FINISHED"
+    assert answer["metrics"]["exact_likelihood/kl"] <= 0.05

@@ -1,0 +1,22 @@
+"""Data, plugins and processes that tests of several rooms share: `from support import servers`.
+
+The option `pythonpath` in pyproject.toml makes this package importable in tests, and nowhere else.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]  # of the repository
+
+# files of parts, to be named as plugins
+_PLUGINS = Path(__file__).parent / "plugins"
+COMPOSED = _PLUGINS / "composed_parts.py"
+FORKING = _PLUGINS / "forking.py"
+HARD = _PLUGINS / "hard_parts.py"
+PARTS = _PLUGINS / "parts.py"
+RANKED = _PLUGINS / "rank_parts.py"
+SKIPS = _PLUGINS / "skip_parts.py"
+
+# scripts of their own
+FORK_SERVER = Path(__file__).with_name("fork_server.py")
+RANKS = Path(__file__).with_name("ranks.py")
+RANK_GRADIENTS = Path(__file__).with_name("rank_gradients.py")

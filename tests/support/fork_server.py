@@ -1,0 +1,125 @@
+"""Runs Python commands for the price of one start: each in a fork of this process, which is warm.
+
+Reads lines of JSON from standard input: what stands after `python` on a command line, the folder,
+the variables, what comes first on the path, the files that take the two streams, how a stream is
+broken, and the seconds after which it is ended. Answers each with a line, the exit code. A fork
+ends as an interpreter does, its threads joined and its exit functions called, but tears down no
+modules: that would copy all that it shares with this process. So exit codes, messages and files are
+a fresh process's own; what is imported is not, and modules are named here that most commands
+import.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+
+for name in (
+    "ebmcore.cli.main",
+    "ebmcore.runner.evaluation",
+    "ebmcore.runner.seeds",
+    "ebmcore.runner.session",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "pytest",
+    "scipy.stats",
+    "torch._dynamo",
+):
+    importlib.import_module(name)
+with contextlib.suppress(ImportError):  # the kit is a plugin, which may not be installed
+    importlib.import_module("ebmcore_testing.report")
+
+
+def serve() -> dict | None:
+    """Fork for each line; return the request in the fork, and None when there are no more."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            return request
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+    return None
+
+
+def broken(how: str) -> int:
+    """Return a descriptor of a file, or one that nobody reads any more."""
+    if how.startswith("/"):
+        return os.open(how, os.O_WRONLY | os.O_NOCTTY)
+    reader, writer = os.pipe() if how == "gone" else os.openpty()
+    os.close(reader)
+    return writer
+
+
+def obey(request: dict) -> None:
+    """Do what Python does with these arguments."""
+    signal.alarm(request["timeout"])
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    written = os.O_WRONLY | os.O_APPEND
+    for descriptor, (file, flags) in enumerate(
+        ((os.devnull, os.O_RDONLY), (request["stdout"], written), (request["stderr"], written))
+    ):
+        os.dup2(os.open(file, flags), descriptor)
+    for descriptor, how in request["broken"].items():
+        if how != "closed":
+            os.dup2(broken(how), int(descriptor))
+    for descriptor in (d for d, how in request["broken"].items() if how == "closed"):
+        os.close(int(descriptor))
+        name = {"1": "stdout", "2": "stderr"}[descriptor]
+        setattr(sys, name, None)
+        setattr(sys, f"__{name}__", None)
+    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 (as long as the process)
+    sys.path[:1] = [*request["path"], request["cwd"]]
+    importlib.invalidate_caches()
+    option, what, *others = request["arguments"]
+    if option == "-m":
+        sys.argv = [what, *others]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [option, *others]
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+
+
+def code(request: dict) -> int:
+    """Obey; return the exit code."""
+    try:
+        obey(request)
+    except SystemExit as asked:
+        if asked.code is None or isinstance(asked.code, int):
+            return asked.code or 0
+        sys.stderr.write(f"{asked.code}\n")
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def flushed(code: int) -> int:
+    """Write what the streams hold; return the code, or 120 as Python does where that fails."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            code = 120
+    return code
+
+
+gc.collect()
+gc.freeze()  # no collection in a fork walks, and thereby copies, what was there before it
+asked = serve()
+if asked is not None:
+    ended = code(asked)
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    os._exit(flushed(ended))

@@ -1,0 +1,152 @@
+"""A number that no machine can follow is one message: it kills no process and fills no memory."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import ebmcore
+import support
+from ebmcore import ConfigError, EbmError, RunError
+from ebmcore.sampling import Sampler, as_kernel
+from ebmcore.train import memory
+from ebmcore.train.threads import processors
+from support import PARTS
+from support.runs import go
+
+SKIPS = str(support.SKIPS)
+ABSURD = [2**31, 2**63, 2**64, 10**30]
+
+
+@pytest.fixture
+def config(config):
+    config["monitors"] = []
+    config["train"] = {"steps": 5, "batch_size": 20}
+    return config
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 10**9, *ABSURD])
+def test_threads_are_refused_before_any_is_started(config, threads):
+    with pytest.raises(ConfigError, match=r"threads: should be .* (1024|than 0); got"):
+        go(config, threads=threads)
+    energy = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    made = ebmcore.Experiment(
+        data=torch.rand(50, 2),
+        energy=energy,
+        loss=lambda energy, x: energy(x).mean(),
+        threads=threads,
+    )
+    with pytest.raises(ConfigError, match="threads: should be from 1 to 1024, or auto; got"):
+        made.run(steps=2, batch_size=10, tracking="off", progress=False)
+    assert not list(Path().glob("runs/*"))
+
+
+@pytest.mark.slow
+def test_the_most_threads_allowed_are_started_or_refused(config, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps(config | {"data": {"type": "line", "n": 200_000}}))
+    for limit, code in (("", 0), ("ulimit -v 12000000; ", 2)):
+        command = f"{limit}exec {sys.executable} -m ebmcore run c.json threads=1024"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        (status,) = [json.loads(p.read_text())["status"] for p in tmp_path.glob("runs/*/run.json")]
+        assert status == "FINISHED"
+    assert "threads: the system lets this process start no 1024; ask" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_threads_of_the_environment_kill_no_run(config, tmp_path, name):
+    (tmp_path / "c.json").write_text(json.dumps(config | {"data": {"type": "line", "n": 200_000}}))
+    done = subprocess.run(
+        [sys.executable, "-m", "ebmcore", "run", "c.json", "--json"],
+        capture_output=True, text=True, check=False, env={**os.environ, name: "1000000000"},
+    )  # fmt: skip
+    assert json.loads(done.stdout)["status"] == "FINISHED", done.stderr
+
+
+@pytest.mark.parametrize("value", ABSURD)
+@pytest.mark.parametrize(
+    "key",
+    ["seed", "train.log_every", "train.keep_checkpoints", "train.max_skips", "train.max_rollbacks"],
+)
+def test_numbers_that_only_count_may_be_as_large_as_one_likes(config, key, value):
+    assert go(config, **{key: value}).status == "FINISHED"
+
+
+@pytest.mark.parametrize("value", ABSURD)
+def test_a_cadence_may_be_as_seldom_as_one_likes(config, value):
+    config["monitors"] = [{"type": "parts:warns", "every": f"{value} steps"}]
+    for unit in ("steps", "epochs", "minutes"):
+        assert go(config, train__checkpoint_every=f"{value} {unit}").status == "FINISHED"
+
+
+@pytest.mark.parametrize("value", [10**15, *ABSURD[1:]])
+@pytest.mark.parametrize("key", ["data.n", "data.dimension", "chains.size"])
+def test_a_part_larger_than_memory_is_refused_by_its_key(config, key, value):
+    section, _, name = key.partition(".")
+    with pytest.raises(ConfigError) as caught:
+        go(config, **{key: value})
+    told = str(caught.value)
+    assert "\n" not in told
+    assert section in told
+    assert "needs more than this machine has" in told
+    assert key == "chains.size" or f"its largest number is {name}: {value} (" in told
+
+
+def test_a_batch_is_no_larger_than_the_data(config):
+    for value in ABSURD:
+        with pytest.raises(ConfigError, match=r"train.batch_size: should be at most the 180"):
+            go(config, train__batch_size=value)
+
+
+def test_memory_that_a_step_asks_for_in_vain_fails_the_run(config):
+    config["plugins"]["files"].append(SKIPS)
+    config["loss"] = [{"type": "gap"}, {"type": "hoards"}]
+    with pytest.raises(RunError, match=r"FAILED: step 4: loss 'skip_parts:hoards' .* memory"):
+        go(config)
+    for size in ABSURD[1:]:
+        with pytest.raises(RunError, match=r"step 4: loss 'skip_parts:hoards'"):
+            go(config, loss__hoards__size=size)
+
+
+def test_more_samples_than_the_memory_holds_are_refused(config):
+    run = go(config)
+    for n in (10**12, *ABSURD[1:]):
+        with pytest.raises(EbmError, match=rf"^n: {n} of 8 bytes each are more than the .* GB"):
+            run.sample(n)
+    run.sampler = Sampler(as_kernel(lambda energy, x, generator: torch.zeros(10**15)), 1)
+    with pytest.raises(EbmError, match=r"^n: 5 events are too many: RuntimeError: .*memory"):
+        run.sample(5)
+    assert memory.memory() > 2**28
+
+
+@pytest.mark.parametrize("n", [100_001, *ABSURD])
+def test_seeds_and_workers_are_bounded(config, n):
+    with pytest.raises(
+        ConfigError, match=r"seeds: should be at most 100,000, each a run of its own"
+    ):
+        ebmcore.run_seeds(config, n)
+    with pytest.raises(ConfigError, match=rf"workers: should be at most {16 * processors()} on"):
+        ebmcore.run_seeds(config, 50_000, workers=n)
+    assert not list(Path().glob("runs/*"))
+
+
+def test_commands_refuse_them_in_a_message(config, tmp_path, ebmcore_command):
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    run = go(config).dir
+    own = ("-p", PARTS)
+    for words in (
+        ("run", "c.json", "threads=1000000000"),
+        ("run", "c.json", f"data.n={10**30}"),
+        ("run", "c.json", "--seeds", 10**12),
+        ("run", "c.json", "--seeds", "3000", "--workers", 10**9),
+        ("sample", run, "-n", 10**30, *own),
+        ("sample", run, "-n", 10**14, "--json", *own),
+    ):
+        done = ebmcore_command(*words)
+        assert done.returncode == 2, (words, done.stderr)
+        assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,133 @@
+"""The examples: they fit, their configs are known to the schema, and the short ones train."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+import ebmcore
+from ebmcore.config import config_schema, read_config
+from ebmcore.runner.api import prepare
+from ebmcore.runner.compose import compose
+from support import ROOT
+
+pytestmark = pytest.mark.plugins
+
+EXAMPLES = ROOT / "examples"
+CONFIGS = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("methods/*.yaml")])
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_the_parts_fit(file):
+    prepared = prepare(file)
+    found = compose(*prepared, device="meta").dry_run(prepared.config.train)
+    assert found["parameters"] > 0
+
+
+@pytest.fixture(scope="module")
+def schema():
+    """The schema of configs with our plugins, which takes seconds to make."""
+    made = config_schema(ebmcore.Host.discover())
+    jsonschema.Draft202012Validator.check_schema(made)
+    return jsonschema.Draft202012Validator(made)
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_the_schema_knows_them(file, schema):
+    schema.validate(read_config(file).tree)
+
+
+def test_the_main_job_is_what_it_says():
+    config = yaml.safe_load((EXAMPLES / "five_gaussians.yaml").read_text())
+    assert config["data"]["n"] * (1 - config["data"]["holdout"]) == 10_000
+    assert (config["train"]["batch_size"], config["chains"]["size"]) == (128, 1000)
+    assert (config["sampler"]["n_steps"], config["sampler"]["step_size"]) == (10, 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_advice_is_silent(file):
+    # the first steps alone; what it said of whole runs stands in benchmarks/results/methods.jsonl
+    steps = 100 if "gaussian" in read_config(file).tree["data"]["type"] else 20
+    short = {
+        "train.epochs": None, "train.steps": steps, "tracking": "off",
+        "monitors": [{"type": "advice", "every": f"{steps // 5} steps"}],
+    }  # fmt: skip
+    run = ebmcore.run(file, short, progress=False)
+    assert not [warning for warning in run.warnings if warning.startswith("advice")]
+
+
+@pytest.mark.slow
+def test_the_main_job_repeats_and_monitors_change_nothing():
+    config = EXAMPLES / "five_gaussians.yaml"
+    short = {"train.epochs": 1, "tracking": "off"}
+    one = ebmcore.run(config, short, progress=False)
+    two = ebmcore.run(one.dir / "config.yaml", progress=False)
+    three = ebmcore.run(config, {**short, "monitors": []}, progress=False)
+    for name in ("weights", "ema", "chains"):
+        first, *others = (
+            load_file(next(run.dir.glob(f"checkpoints/*/{name}.safetensors")))
+            for run in (one, two, three)
+        )
+        for other in others:
+            assert all(torch.equal(first[key], other[key]) for key in first)
+
+
+@pytest.mark.slow
+def test_a_local_loss_is_trained_with_and_recorded(ebmcore_command, tmp_path):
+    loss = EXAMPLES / "my_loss.py"
+    done = ebmcore_command(
+        "run", EXAMPLES / "five_gaussians.yaml", "-p", loss, "loss.type=softplus_gap",
+        "train.epochs=1", "monitors=[]", "tracking=off", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert "loss/softplus_gap" in found["metrics"]
+    run_dir = tmp_path / found["run_dir"]
+    (record,) = [p for p in json.loads((run_dir / "run.json").read_text())["plugins"] if p["file"]]
+    assert record["file"] == str(loss)
+    assert len(record["sha256"]) == 64
+    assert (run_dir / "plugins" / "my_loss.py").read_text() == loss.read_text()
+
+
+def test_the_local_loss_by_hand():
+    (component,) = [
+        c
+        for c in prepare(
+            EXAMPLES / "five_gaussians.yaml", plugins=[str(EXAMPLES / "my_loss.py")]
+        ).host.components("loss")
+        if c.name == "softplus_gap"
+    ]
+    x, x_neg = torch.tensor([[1.0], [2.0]]), torch.tensor([[0.5], [3.0]])
+    found = component.load()(lambda x: x[:, 0], x, x_neg, beta=2.0)
+    expected = torch.log1p(torch.exp(2 * torch.tensor([0.5, -1.0]))).mean() / 2
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_each_resumes_exactly(file, tmp_path):
+    short = {
+        "train.epochs": None, "train.steps": 7, "train.checkpoint_every": "4 steps",
+        "tracking": "off", "monitors": ["energies"],
+    }  # fmt: skip
+    whole = ebmcore.run(file, short, progress=False)
+    part = Path(shutil.copytree(whole.dir, tmp_path / "part"))
+    shutil.rmtree(part / "checkpoints" / "step-00000007")
+    facts = json.loads((part / "run.json").read_text())
+    (part / "run.json").write_text(json.dumps({**facts, "status": "RUNNING"}))
+    resumed = ebmcore.resume(part, progress=False)
+    last = [run.dir / "checkpoints" / "step-00000007" for run in (whole, resumed)]
+    for one in last[0].glob("*.safetensors"):
+        first, second = load_file(one), load_file(last[1] / one.name)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first), one.name
+    clocks = {"train/steps_per_second"}
+    assert {k: v for k, v in whole.metrics.items() if k not in clocks} == {
+        k: v for k, v in resumed.metrics.items() if k not in clocks
+    }

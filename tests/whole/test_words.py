@@ -1,0 +1,82 @@
+"""Plain words: docstrings and messages of exceptions begin with neither of a few riddles."""
+
+import ast
+
+import pytest
+
+from support import ROOT
+
+# A sentence says who does what, so none begins with a relative clause in place of a noun.
+BANNED = ("What ", "Whatever ", "Whoever ", "One that ", "Those that ", "Where what ")
+
+# "*.py" means the files of a folder itself, "**/*.py" those below it as well.
+HELD = [
+    "ebmcore/*.py",
+    "ebmcore/config/**/*.py",
+    "ebmcore/data/**/*.py",
+    "ebmcore/plugins/**/*.py",
+    "ebmcore/runs/**/*.py",
+    "ebmcore/terminal/**/*.py",
+    "ebmcore/trackers/**/*.py",
+]
+
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def sentences(tree):
+    """Yield the line and the text of each docstring and of each message of a raised exception."""
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):
+            yield node.body[0].lineno, text
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            for value in (*node.exc.args, *(keyword.value for keyword in node.exc.keywords)):
+                yield value.lineno, opening(value)
+
+
+def opening(node):
+    """Return the text with which an expression begins, "" when only a run can tell."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return opening(node.values[0]) if node.values else ""
+    if isinstance(node, ast.BinOp):
+        return opening(node.left)
+    return ""
+
+
+def riddles(source, name):
+    """List the sentences of a file that begin as none should."""
+    return [
+        f"{name}:{line}: {text.splitlines()[0]}"
+        for line, text in sentences(ast.parse(source))
+        if text.startswith(BANNED)
+    ]
+
+
+@pytest.mark.parametrize("pattern", HELD)
+def test_no_sentence_begins_with_a_riddle(pattern):
+    files = sorted(ROOT.glob(pattern))
+    assert files, f"{pattern}: no file; has the folder moved?"
+    found = [
+        riddle for file in files for riddle in riddles(file.read_text(), file.relative_to(ROOT))
+    ]
+    assert not found, "name the thing or the actor first:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("start", BANNED)
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""{}is found."""',
+        'class Found:\n    """{}is found."""',
+        'async def find():\n    """{}finds."""',
+        'def find():\n    def inner():\n        """{}finds."""',
+        'raise ValueError("{}was found")',
+        'raise ValueError(f"{}was {{found}}")',
+        'raise ValueError("{}was found: " + found)',
+        'raise Problem(key, message="{}was found") from None',
+    ],
+)
+def test_a_riddle_is_found_wherever_a_sentence_stands(source, start):
+    assert len(riddles(source.format(start), "file.py")) == 1
+    assert not riddles(source.format(f"See {start}"), "file.py")
