@@ -1,1 +1,1 @@
-"""Checkpoints: their files, and the state that they hold."""
+"""Checkpoints: their files and the state in them."""

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Best:
-    """Follows the metric of `train.keep_best`: `NAME` is best lowest, `max NAME` highest."""
+    """Tracks the best value of `train.keep_best`: lowest for `NAME`, highest for `max NAME`."""
 
     def __init__(self, wanted: str | None) -> None:
         first, _, rest = (wanted or "").strip().partition(" ")
@@ -17,8 +17,8 @@ class Best:
         self.value: float | None = None
         self.step: int | None = None
 
-    def hear(self, step: int, metrics: Mapping[str, float]) -> bool:
-        """Whether these metrics are better than all before."""
+    def update(self, step: int, metrics: Mapping[str, float]) -> bool:
+        """Return whether the metric improved; remember its value if so."""
         value = metrics.get(self.name, math.nan)
         better = self.value is None or self.sign * value < self.sign * self.value
         if not math.isfinite(value) or not better:
@@ -26,8 +26,8 @@ class Best:
         self.value, self.step = value, step
         return True
 
-    def missed(self, history: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-        """Say why no checkpoint is the best, by the values (step, value) of all metrics."""
+    def why_none(self, history: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+        """Return why there is no best checkpoint, from the values (step, value) of all metrics."""
         values = history.get(self.name, ())
         if not values:
             there = ", ".join(sorted(history)) or "none"
@@ -35,16 +35,16 @@ class Best:
         times = "once" if len(values) == 1 else f"{len(values)} times"
         return (
             f"{self.name!r} was recorded {times} and was never a finite number (last: "
-            f"{values[-1][1]} at step {values[-1][0]}), so no checkpoint is the best"
+            f"{values[-1][1]} at step {values[-1][0]}), so there is no best checkpoint"
         )
 
     def state(self) -> dict[str, Any] | None:
-        """Return what run.json says of it; None when there is none."""
+        """Return the field `best` of run.json; None before the first finite value."""
         if self.step is None:
             return None
         return {"metric": self.name, "value": self.value, "step": self.step}
 
     def load(self, state: Mapping[str, Any] | None) -> None:
-        """Take up what `state` gave."""
+        """Restore what `state` returned."""
         if state and state["metric"] == self.name:
             self.value, self.step = state["value"], state["step"]

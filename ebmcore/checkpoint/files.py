@@ -1,4 +1,4 @@
-"""Checkpoints: folders written beside their place, synced and renamed into it, with hashes."""
+"""Checkpoint folders: written under a temporary name with hashes, synced, then renamed."""
 
 from __future__ import annotations
 
@@ -30,57 +30,57 @@ _PIECE = 256 * 1024  # bytes that are hashed at a time
 
 
 class Contents(NamedTuple):
-    """What is to be in a checkpoint."""
+    """The contents of a checkpoint."""
 
     step: int
     event_shape: tuple[int, ...]
     tensors: Mapping[str, Mapping[str, Tensor]]  # NAME.safetensors -> its tensors; empty: no file
-    state: Any  # packed: of what is in `tensors["state"]`, the form
-    whole: bool = True  # whether a run that goes on from here repeats itself bit for bit
+    state: Any  # JSON; it refers to tensors in `tensors["state"]`
+    whole: bool = True  # whether a run resumed from here repeats bit for bit
 
 
 def write_checkpoint(folder: Path, contents: Contents) -> Path:
-    """Write a checkpoint so that it is there whole or not at all; return its place.
+    """Write a checkpoint completely or not at all; return its path.
 
-    One of the same step that is there and whole stays. Raises CheckpointError when the disk does
-    not take it, DirectoryError when a link is in the way; what was there before is untouched.
+    A whole checkpoint of the same step stays. Raises CheckpointError when the disk is full or
+    fails, DirectoryError when a link is in the way; earlier files don't change.
     """
-    place = folder / _folder_name(contents.step)
-    beside = f".{place.name}.part"
-    if _says_whole(place):
-        return place
+    path = folder / _folder_name(contents.step)
+    temporary = f".{path.name}.part"
+    if _says_whole(path):
+        return path
     try:
         with Inside(folder.parent).folder(folder.name, make=True) as opened:
-            opened.remove(beside)
+            opened.remove(temporary)
             try:
-                with opened.new_folder(beside) as part, part.private():
+                with opened.new_folder(temporary) as part, part.private():
                     _fill(part, contents)
-                opened.remove(place.name)
-                opened.rename(beside, place.name)
+                opened.remove(path.name)
+                opened.rename(temporary, path.name)
                 opened.sync()
             except BaseException:
-                opened.remove(beside)
+                opened.remove(temporary)
                 raise
-    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by its own error
+    except (OSError, SafetensorError) as error:  # safetensors raises its own error on a full disk
         reason = getattr(error, "strerror", None) or str(error).partition(' at path "')[0]
         before = newest(folder)
-        rest = "there is none before it" if before is None else f"{before.name} is whole"
-        raise CheckpointError(f"{place}: can't be written: {reason}; {rest}") from error
-    return place
+        last = "there is no earlier one" if before is None else f"{before.name} is whole"
+        raise CheckpointError(f"{path}: can't be written: {reason}; {last}") from error
+    return path
 
 
 def _fill(part: Opened, contents: Contents) -> None:
-    """Write the files of a checkpoint into its folder, and see to it that the disk has them."""
+    """Write the files of a checkpoint into its folder, and sync them to disk."""
     for name, tensors in contents.tensors.items():
         if tensors:
             held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-            # by the open folder: safetensors takes a path, and writes a file of its own beside it
+            # via the open folder, since safetensors takes a path and writes a temporary file there
             save_file(held, f"{part.for_libraries()}/{name}.safetensors")
     state = json.dumps(contents.state) + "\n"
     if len(state) > LARGEST_STATE:
         raise CheckpointError(
-            f"{_STATE} would have {len(state)} bytes, and {LARGEST_STATE} are read again; a part's "
-            "state_dict should hold what is large as tensors"
+            f"{_STATE} would have {len(state)} bytes; at most {LARGEST_STATE} can be read. A "
+            "part's state_dict should hold large values as tensors"
         )
     _write(part, _STATE, state)
     hashes: dict[str, str] = {}
@@ -111,29 +111,29 @@ def _read(part: Opened, name: str) -> BufferedReader:
 
 
 def newest(folder: Path) -> Path | None:
-    """Return the last checkpoint from which a run goes on exactly, unread; None of none."""
-    return next((place for place in _places(folder) if _says_whole(place)), None)
+    """Return the last checkpoint whose manifest says that it is whole; None without one."""
+    return next((path for path in _paths(folder) if _says_whole(path)), None)
 
 
 def has_good(folder: Path) -> bool:
-    """Whether a run goes on from a checkpoint: from one that may be whole, readable or not.
+    """Whether a resumed run continues from a checkpoint: one that is whole or unreadable.
 
-    What a run that FAILED before its first checkpoint left is none: it begins again.
+    A run that FAILED before its first whole checkpoint begins again.
     """
-    return any(_says_whole(place) is not False for place in _places(folder))
+    return any(_says_whole(path) is not False for path in _paths(folder))
 
 
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
-    """Delete all but the last `keep` checkpoints and those of the steps named besides."""
+    """Delete all but the last `keep` checkpoints and those of the steps in `besides`."""
     kept = {_folder_name(step) for step in besides if step is not None}
-    _delete(folder, [place.name for place in _places(folder)[keep:] if place.name not in kept])
+    _delete(folder, [path.name for path in _paths(folder)[keep:] if path.name not in kept])
 
 
 def drop_after(folder: Path, step: int) -> None:
-    """Delete checkpoints of later steps, which are written again, and half-written ones."""
-    later = [place.name for place in _places(folder) if int(place.name[5:]) > step]
-    torn = [n for n in _names(folder) if n.startswith(".step-") and n.endswith(".part")]
-    _delete(folder, later + torn)
+    """Delete checkpoints of later steps, which will be written again, and incomplete ones."""
+    later = [path.name for path in _paths(folder) if int(path.name[5:]) > step]
+    incomplete = [n for n in _names(folder) if n.startswith(".step-") and n.endswith(".part")]
+    _delete(folder, later + incomplete)
 
 
 def _delete(folder: Path, names: Sequence[str]) -> None:
@@ -144,7 +144,7 @@ def _delete(folder: Path, names: Sequence[str]) -> None:
 
 
 class Checkpoint:
-    """A checkpoint that was read and whose files are what its manifest says."""
+    """A checkpoint whose files match the hashes in its manifest."""
 
     def __init__(self, path: Path) -> None:
         """Read the manifest. Raises EbmError when a file is missing or was altered."""
@@ -169,7 +169,7 @@ class Checkpoint:
                 raise EbmError(f"{path / name}: missing, or not what was written ({why})")
 
     def _differs(self, name: str, digest: Any) -> str:
-        """Say why what stands there isn't the file of that name and hash; nothing when it is."""
+        """Return why a file doesn't match its name and hash; an empty text when it does."""
         if Path(name).name != name:
             return "it lies elsewhere"
         try:
@@ -186,15 +186,15 @@ class Checkpoint:
     def last(
         cls, folder: Path, *, whole: bool = False, warn: Callable[[str], None] = lambda text: None
     ) -> Checkpoint:
-        """Return the newest checkpoint of a run whose files are as they were written.
+        """Return the newest checkpoint of a run whose files match its manifest.
 
-        A later one that was truncated or altered is passed over, and `warn` hears of it. With
-        `whole`, only one from which the run goes on exactly. Raises EbmError when there is none.
+        A later one that was truncated or altered is skipped with a call of `warn`. With `whole`,
+        only a checkpoint from which the run resumes exactly counts. Raises EbmError without one.
         """
         problems: list[str] = []
-        for place in _places(folder):
+        for path in _paths(folder):
             try:
-                checkpoint = cls(place)
+                checkpoint = cls(path)
             except EbmError as error:
                 problems.append(str(error))
                 continue
@@ -208,15 +208,15 @@ class Checkpoint:
 
     @classmethod
     def of(cls, folder: Path, step: int) -> Checkpoint:
-        """Return that of a step. Raises EbmError when there is none, or it was altered."""
-        place = folder / _folder_name(step)
-        if place.name not in _names(folder):
-            there = ", ".join(str(int(p.name[5:])) for p in reversed(_places(folder))) or "none"
+        """Return the checkpoint of a step. Raises EbmError when it is missing or was altered."""
+        path = folder / _folder_name(step)
+        if path.name not in _names(folder):
+            there = ", ".join(str(int(p.name[5:])) for p in reversed(_paths(folder))) or "none"
             raise EbmError(f"{folder.parent}: no checkpoint of step {step}; there are: {there}")
-        return cls(place)
+        return cls(path)
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """Return the tensors of `NAME.safetensors`, none when there is no such file."""
+        """Return the tensors of `NAME.safetensors`, an empty dict without such a file."""
         file = f"{name}.safetensors"
         if file not in self.manifest["sha256"]:
             return {}
@@ -230,7 +230,7 @@ class Checkpoint:
             raise EbmError(f"{self.path / file}: no safetensors file: {error}") from error
 
     def state(self) -> dict[str, Any]:
-        """Return all else that the next step depends on. Raises EbmError when it isn't readable."""
+        """Return the unpacked state.json. Raises EbmError when it can't be read."""
         try:
             packed = json.loads(self._inside.read(f"{self._name}/{_STATE}", LARGEST_STATE))
             state = unpack(packed, self.tensors("state"))
@@ -241,13 +241,13 @@ class Checkpoint:
         return state
 
     def averaged_or_weights(self) -> dict[str, Tensor]:
-        """Return the weights that monitors and samples use."""
+        """Return the weights that monitors and samples use: the average, if the run keeps one."""
         return self.tensors("ema") or self.tensors("weights")
 
 
 @contextmanager
 def fitting(checkpoint: Checkpoint, part: str) -> Iterator[None]:
-    """Turn what a part raises at a state that isn't its own into an EbmError that names both."""
+    """Turn an error of a part that loads its state into an EbmError that names both."""
     try:
         yield
     except EbmError:
@@ -268,34 +268,34 @@ def _folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def _places(folder: Path) -> Sequence[Path]:
-    """List the checkpoints, the newest first."""
-    found = [n for n in _names(folder) if n.startswith("step-") and n[5:].isdecimal()]
-    return [folder / name for name in sorted(found, key=lambda n: int(n[5:]), reverse=True)]
+def _paths(folder: Path) -> Sequence[Path]:
+    """Return the checkpoints, the newest first."""
+    names = [n for n in _names(folder) if n.startswith("step-") and n[5:].isdecimal()]
+    return [folder / name for name in sorted(names, key=lambda n: int(n[5:]), reverse=True)]
 
 
-def _manifest(place: Path) -> dict[str, Any]:
-    inside = Inside(place.parent.parent)
-    name = f"{place.parent.name}/{place.name}/{_MANIFEST}"
-    found: dict[str, Any] = json.loads(inside.read(name, LARGEST_MANIFEST))
-    return found
+def _manifest(path: Path) -> dict[str, Any]:
+    inside = Inside(path.parent.parent)
+    name = f"{path.parent.name}/{path.name}/{_MANIFEST}"
+    manifest: dict[str, Any] = json.loads(inside.read(name, LARGEST_MANIFEST))
+    return manifest
 
 
-def _says_whole(place: Path) -> bool | None:
-    """Return what the manifest says, None when it isn't readable."""
+def _says_whole(path: Path) -> bool | None:
+    """Return the manifest's `whole`, None when it can't be read."""
     try:
-        whole = _manifest(place)["whole"]
+        whole = _manifest(path)["whole"]
     except (OSError, EbmError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return whole if isinstance(whole, bool) else None
 
 
 def _digest(file: BufferedReader) -> str:
-    """Return the SHA-256 of an open file as it is now; one that grows meanwhile has an end, too."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of an open file, up to its present size."""
+    digest = hashlib.sha256()
     buffer = memoryview(bytearray(_PIECE))
     rest = os.fstat(file.fileno()).st_size
     while rest and (count := file.readinto(buffer[: min(rest, _PIECE)])):
-        found.update(buffer[:count])
+        digest.update(buffer[:count])
         rest -= count
-    return found.hexdigest()
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""What each rank has of its own in a checkpoint: chains, streams, samplers, metrics that wait.
+"""Each rank's own state in a checkpoint: chains, streams, samplers, pending metrics.
 
-Rank 0's stands where a run of one process has it; each further rank's in `state.json` under
-`ranks`, with its tensors in `rank-N.safetensors`.
+Rank 0's is stored as in a run of one process, each further rank's in `state.json` under `ranks`,
+with its tensors in `rank-N.safetensors`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from torch import Tensor
 from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.serialize import pack, unpack
 from ebmcore.contracts import Chains
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError, RankError
 from ebmcore.train.components import Parts
 from ebmcore.train.loop import Loop
 
-OWN = ("chains", "parts", "loop", "streams", "device")  # of each rank's state
+OWN = ("chains", "parts", "loop", "streams", "device")  # keys of a rank's own state
 
 
-class Hand(NamedTuple):
-    """What one rank hands over, packed."""
+class RankState(NamedTuple):
+    """The packed state of one rank."""
 
     packed: Any
     tensors: dict[str, Tensor]
 
 
-def collect(loop: Loop, state: Mapping[str, Any]) -> list[Hand]:
-    """Return on rank 0 what the further ranks have of their own; every rank must ask.
+def collect(loop: Loop, state: Mapping[str, Any]) -> list[RankState]:
+    """Return on rank 0 the states of the further ranks; every rank must call it.
 
-    `state` is what the rank itself has. Raises RankError when their weights are not the same.
+    `state` is this rank's own. Raises RankError when the ranks' weights differ.
     """
     if loop.ranks.size == 1:
         return []
@@ -43,28 +43,28 @@ def collect(loop: Loop, state: Mapping[str, Any]) -> list[Hand]:
     text = json.dumps({"state": packed, "weights": _digest(loop.parts)}).encode()
     held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     data = len(text).to_bytes(8, "big") + text + (save(held) if held else b"")
-    hands: list[Hand] = []
+    states: list[RankState] = []
     digests: list[str] = []
-    for found in loop.ranks.bytes_at_first(data):
-        end = 8 + int.from_bytes(found[:8], "big")
-        facts = json.loads(found[8:end])
+    for sent in loop.ranks.gather_bytes(data):
+        end = 8 + int.from_bytes(sent[:8], "big")
+        facts = json.loads(sent[8:end])
         digests.append(facts["weights"])
-        hands.append(Hand(facts["state"], load(found[end:]) if found[end:] else {}))
+        states.append(RankState(facts["state"], load(sent[end:]) if sent[end:] else {}))
     others = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
     if others:
         raise RankError(
-            f"step {loop.step}: the weights of rank {others[0]} are no longer those of rank 0, "
-            "though their gradients are the same: something else moves them, or the ranks compute "
-            "on machines that round differently"
+            f"step {loop.step}: the weights of rank {others[0]} differ from rank 0's although the "
+            "gradients are the same: other code changes them, or the ranks run on machines that "
+            "round differently"
         )
-    return hands[1:]
+    return states[1:]
 
 
-def shares(checkpoint: Checkpoint, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what each rank of the run had of its own, rank 0's first."""
+def rank_states(checkpoint: Checkpoint, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the own state of each rank of the run, rank 0's first."""
     first = {name: state[name] for name in OWN if name in state}
     first["chains"] = {**dict(state.get("chains") or {}), **checkpoint.tensors("chains")}
-    found = [first]
+    states = [first]
     further = state.get("ranks") or []
     if not isinstance(further, list):
         raise EbmError(f"{checkpoint.path}: ranks: should be a list of states")
@@ -75,8 +75,8 @@ def shares(checkpoint: Checkpoint, state: Mapping[str, Any]) -> list[dict[str, A
             raise EbmError(f"{checkpoint.path}: the state of rank {rank}: {error}") from error
         if not isinstance(own, dict) or not own.keys() >= set(OWN):
             raise EbmError(f"{checkpoint.path}: the state of rank {rank} lacks a part")
-        found.append(own)
-    return found
+        states.append(own)
+    return states
 
 
 def fill_chains(
@@ -85,27 +85,26 @@ def fill_chains(
     state: Mapping[str, Any],
     device: torch.device,
     part: str,
-    place: Place = Place(),  # noqa: B008 (it can't be changed)
+    rank_info: RankInfo = RankInfo(),  # noqa: B008 (it can't be changed)
 ) -> None:
-    """Put chains where a checkpoint of this `state` left them. Raises EbmError when it can't be.
+    """Restore chains from a checkpoint with this `state`. Raises EbmError when it doesn't fit.
 
-    Each rank takes its own again; where there were more or fewer ranks, the chains of all are
-    dealt anew.
+    Each rank takes its own; if the number of ranks changed, the chains of all are redistributed.
     """
-    every = shares(checkpoint, state)
+    every = rank_states(checkpoint, state)
     with fitting(checkpoint, part):
         held = [
-            {k: v.to(device) if isinstance(v, Tensor) else v for k, v in share["chains"].items()}
-            for share in every
+            {k: v.to(device) if isinstance(v, Tensor) else v for k, v in one["chains"].items()}
+            for one in every
         ]
-        if len(held) == place.size:
-            chains.load_state_dict(held[place.rank])
+        if len(held) == rank_info.size:
+            chains.load_state_dict(held[rank_info.rank])
         else:
-            chains.deal(held, place.rank, place.size)
+            chains.deal(held, rank_info.rank, rank_info.size)
 
 
 def mean_of_waiting(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Return the means over ranks of metrics that wait: each rank's list of [step, metrics]."""
+    """Return the mean over ranks of pending metrics, each rank's a list of [step, metrics]."""
     return [
         [step, {name: _mean([waiting[at][1][name] for waiting in rows]) for name in metrics}]
         for at, (step, metrics) in enumerate(rows[0])
@@ -117,6 +116,6 @@ def _mean(values: Sequence[Tensor]) -> Tensor:
 
 
 def _digest(parts: Parts) -> str:
-    """Return numbers that two sets of weights share only when they are the same."""
+    """Return sums of the weights, to compare those of two ranks."""
     sums = [p.detach().double().sum() for p in parts.parameters]
     return repr(torch.stack(sums).tolist())

@@ -1,7 +1,7 @@
-"""A nested state as JSON beside named tensors, so that it can be kept without a pickle.
+"""Writes a nested state as JSON and named tensors, without pickle.
 
-Optimisers, schedules and parts give dicts, lists and tuples of tensors and plain values. JSON has
-no tuples and no keys but text, so containers are written with their kind:
+Optimisers, schedulers and parts return dicts, lists and tuples of tensors and plain values. JSON
+has neither tuples nor keys other than text, so each container is written with its kind:
 
     {"momentum": 0.9, "state": {0: tensor}}  ->  {"dict": [["momentum", 0.9], ["state", ...]]}
 """
@@ -22,30 +22,30 @@ _PLAIN = (bool, int, float, str, type(None))
 def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
     """Return a state as JSON types and its tensors by name.
 
-    Raises TypeError, with the place, when it holds anything but tensors, plain values, dicts,
-    lists and tuples.
+    Raises TypeError, with the path, when it holds anything but tensors, plain values, dicts, lists
+    and tuples.
     """
     tensors: dict[str, Tensor] = {}
 
-    def walk(item: Any, place: str) -> Any:
+    def walk(item: Any, path: str) -> Any:
         if isinstance(item, Tensor):
             reason = unsaveable(item)
             if reason is not None:
-                raise TypeError(f"{place!r} is {reason}")
-            while place in tensors:  # {"a.b": one, "a": {"b": other}}, or a key 0 and a key "0"
-                place += "'"
-            tensors[place] = item
-            return {"tensor": place}
+                raise TypeError(f"{path!r} is {reason}")
+            while path in tensors:  # {"a.b": one, "a": {"b": other}}, or a key 0 and a key "0"
+                path += "'"
+            tensors[path] = item
+            return {"tensor": path}
         if isinstance(item, _PLAIN):
             return item
         if isinstance(item, dict):
-            pairs = ((_key(key, place), walk(part, f"{place}.{key}")) for key, part in item.items())
+            pairs = ((_key(key, path), walk(part, f"{path}.{key}")) for key, part in item.items())
             return {"dict": [list(pair) for pair in pairs]}
         if isinstance(item, list | tuple):
             kind = "list" if isinstance(item, list) else "tuple"
-            return {kind: [walk(part, f"{place}.{index}") for index, part in enumerate(item)]}
+            return {kind: [walk(part, f"{path}.{index}") for index, part in enumerate(item)]}
         raise TypeError(
-            f"{place!r} is {type(item).__name__}; only tensors, numbers, texts, dicts, lists and "
+            f"{path!r} is {type(item).__name__}; only tensors, numbers, texts, dicts, lists and "
             "tuples of them can be saved"
         )
 
@@ -53,14 +53,14 @@ def pack(value: Any, name: str = "state") -> tuple[Any, dict[str, Tensor]]:
 
 
 def unsaveable(tensor: Tensor) -> str | None:
-    """Say why a tensor can't be kept in a safetensors file; None when it can."""
+    """Return why a tensor can't be saved in a safetensors file; None when it can."""
     if tensor.layout != torch.strided:
         return f"a tensor of layout {tensor.layout}; only dense ones can be saved"
-    return None if _has_room_for(tensor.dtype) else f"of {tensor.dtype}, which can't be saved"
+    return None if _can_hold(tensor.dtype) else f"of {tensor.dtype}, which can't be saved"
 
 
 @cache
-def _has_room_for(dtype: torch.dtype) -> bool:
+def _can_hold(dtype: torch.dtype) -> bool:
     try:
         save({"empty": torch.empty(0, dtype=dtype)})
     except (KeyError, TypeError, ValueError, SafetensorError):
@@ -69,7 +69,7 @@ def _has_room_for(dtype: torch.dtype) -> bool:
 
 
 def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return what `pack` was given. Raises ValueError when it isn't of that form."""
+    """Return the state that `pack` took. Raises ValueError when the JSON has another form."""
     if isinstance(packed, _PLAIN):
         return packed
     if not isinstance(packed, dict) or len(packed) != 1:
@@ -88,7 +88,7 @@ def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:
     raise ValueError(f"no packed state: {packed!r:.80}")
 
 
-def _key(key: Any, place: str) -> Any:
+def _key(key: Any, path: str) -> Any:
     if isinstance(key, str | int):
         return key
-    raise TypeError(f"{place!r} has the key {key!r:.40}; keys should be texts or whole numbers")
+    raise TypeError(f"{path!r} has the key {key!r:.40}; keys should be texts or whole numbers")

@@ -1,4 +1,4 @@
-"""All that the next step of a run depends on, taken out of its objects and put back into them."""
+"""Takes the state of a run out of its objects for a checkpoint, and restores it."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ebmcore.checkpoint.files import Checkpoint, Contents, fitting
-from ebmcore.checkpoint.rank_state import collect, fill_chains, mean_of_waiting, shares
+from ebmcore.checkpoint.rank_state import collect, fill_chains, mean_of_waiting, rank_states
 from ebmcore.checkpoint.serialize import pack, unsaveable
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
 from ebmcore.train.components import Parts
 
 if TYPE_CHECKING:
     from ebmcore.train.loop import Loop
 
-_RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # of a group, for its schedule
+_RATES = ("lr", "initial_lr", "max_lr", "min_lr", "swa_lr")  # keys of a parameter group
 _RANKS = ("rank", "ranks")
-_BASES = ("base_lrs", "max_lrs")  # of a schedule
+_BASES = ("base_lrs", "max_lrs")  # attributes of a scheduler
 
 
-def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
-    """Gather what a checkpoint holds; `record` is what the run's record adds, of JSON types.
+def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
+    """Return the contents of a checkpoint; `record` is the session's own state, of JSON types.
 
-    One that is whole holds what each rank has of its own, so every rank must ask for it.
+    A whole checkpoint holds the state of each rank, so every rank must call
+    `take_snapshot` or `send_rank_state`.
     """
     parts, averaged = loop.parts, loop.averaged
     chains = {} if parts.chains is None else parts.chains.state_dict()
-    hands = collect(loop, own_state(loop)) if whole else []
+    states = collect(loop, own_state(loop)) if whole else []
     packed, tensors = pack(
         {
-            **({"ranks": [hand.packed for hand in hands]} if hands else {}),
+            **({"ranks": [state.packed for state in states]} if states else {}),
             "chains": {k: v for k, v in chains.items() if not isinstance(v, Tensor)},
             "optimizer": parts.optimizer.state_dict(),
             "lr_scheduler": parts.lr_scheduler and parts.lr_scheduler.state_dict(),
@@ -55,7 +56,7 @@ def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
             "chains": {k: v for k, v in chains.items() if isinstance(v, Tensor)},
             "data": {"bounds": parts.data.bounds},
             "state": tensors,
-            **{f"rank-{rank}": hand.tensors for rank, hand in enumerate(hands, 1)},
+            **{f"rank-{rank}": state.tensors for rank, state in enumerate(states, 1)},
         },
         state=packed,
         whole=whole,
@@ -63,7 +64,7 @@ def take(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> Contents:
 
 
 def own_state(loop: Loop) -> dict[str, Any]:
-    """Return what a rank besides rank 0 has of its own."""
+    """Return the state that each rank has of its own."""
     parts = loop.parts
     named = [(name, part) for name, part in parts.stateful if not name.startswith("monitor ")]
     return {
@@ -75,15 +76,15 @@ def own_state(loop: Loop) -> dict[str, Any]:
     }
 
 
-def hand_over(loop: Loop) -> None:
-    """Give rank 0, which writes a checkpoint now, what this rank has of its own."""
+def send_rank_state(loop: Loop) -> None:
+    """Send this rank's own state to rank 0, which writes a checkpoint."""
     collect(loop, own_state(loop))
 
 
-def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[str]]:
-    """Let a loop go on from a checkpoint; return the run's own record, and what is not exact.
+def restore(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[str]]:
+    """Restore a loop from a checkpoint; return the session's state, and warnings.
 
-    Raises EbmError when the state isn't that of such parts.
+    Raises EbmError when the state doesn't fit the parts.
     """
     parts, state = loop.parts, checkpoint.state()
     restore_parts(checkpoint, loop, state)
@@ -91,44 +92,44 @@ def put_back(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[s
     if parts.lr_scheduler is not None:
         with fitting(checkpoint, f"lr_scheduler {type(parts.lr_scheduler).__name__}"):
             parts.lr_scheduler.load_state_dict(_typed(parts.lr_scheduler, state["lr_scheduler"]))
-    every = shares(checkpoint, state)
+    every = rank_states(checkpoint, state)
     same = len(every) == loop.ranks.size
     own = every[loop.ranks.rank if same else 0]
     for name, part in parts.stateful:
         if loop.ranks.rank and name.startswith("monitor "):
-            continue  # they are rank 0's
+            continue  # rank 0 alone runs them
         if name not in own.get("parts", {}):
-            warnings.append(f"{checkpoint.path} holds no state of {name}; it begins afresh")
+            warnings.append(f"{checkpoint.path} holds no state of {name}, which starts again")
             continue
         with fitting(checkpoint, name):
             part.load_state_dict(own["parts"][name])
     with fitting(checkpoint, "the loop"):
         waiting = own["loop"]["waiting"]
         if not same:
-            waiting = mean_of_waiting([share["loop"]["waiting"] for share in every])
+            waiting = mean_of_waiting([one["loop"]["waiting"] for one in every])
         loop.load_state_dict({**own["loop"], "waiting": waiting})
         if not same:
             loop.streams.load_state_dict(own["streams"])
             loop.streams.renew(f"resumed at {checkpoint.step} on {loop.ranks.size} ranks")
             warnings.append(
-                f"this run had {len(every)} {_RANKS[len(every) > 1]} and goes on with "
-                f"{loop.ranks.size}: its chains are dealt anew and its random numbers are fresh "
-                "ones, so it doesn't repeat itself bit for bit"
+                f"this run had {len(every)} {_RANKS[len(every) > 1]} and resumes with "
+                f"{loop.ranks.size}: its chains are redistributed and its random streams reseeded, "
+                "so it doesn't repeat bit for bit"
             )
         elif own["device"] == str(parts.device):
             loop.streams.load_state_dict(own["streams"])
         else:
             loop.streams.renew(f"resumed at {checkpoint.step} on {parts.device.type}")
             warnings.append(
-                f"this run was on {own['device']} and goes on on {parts.device}: its random "
-                "numbers are fresh ones, so it doesn't repeat itself bit for bit"
+                f"this run was on {own['device']} and resumes on {parts.device}: its random "
+                "streams are reseeded, so it doesn't repeat bit for bit"
             )
         record = dict(state["record"])
     return record, warnings
 
 
 def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> None:
-    """Put weights, average, optimiser and chains where a checkpoint left them."""
+    """Restore weights, average, optimiser and chains from a checkpoint."""
     parts, averaged = loop.parts, loop.averaged
     with fitting(checkpoint, parts.label("energy")):
         parts.energy.load_state_dict(checkpoint.tensors("weights"))
@@ -140,12 +141,12 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
         parts.optimizer.load_state_dict(state["optimizer"])
         _keep_types(parts.optimizer, state["optimizer"])
     if parts.chains is not None:
-        place = Place(loop.ranks.rank, loop.ranks.size)
-        fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), place)
+        rank_info = RankInfo(loop.ranks.rank, loop.ranks.size)
+        fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), rank_info)
 
 
 def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
-    """Say which part's state can't be saved, and why, before a run is trained in vain."""
+    """Return the first part whose state can't be saved, and why, before the run trains."""
     for name, tensor in parts.energy.state_dict().items():
         if not isinstance(tensor, Tensor):
             kind = type(tensor).__name__
@@ -156,19 +157,19 @@ def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
     others = [*parts.stateful, ("optimizer", parts.optimizer)]
     if parts.lr_scheduler is not None:
         others.append(("lr_scheduler", parts.lr_scheduler))
-    for place, part in others:
+    for name, part in others:
         try:
             pack(part.state_dict(), "state_dict")
         except TypeError as error:
-            return place, str(error)
+            return name, str(error)
     return None
 
 
 def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> None:
-    """Put all that is trained and the chains where a checkpoint left them; the step goes on.
+    """Restore weights, optimiser, chains and parts from a checkpoint; the step count stays.
 
-    The noise is fresh from here, and the learning rate, where its schedule has it by now, is
-    multiplied by `factor`. Raises EbmError when the state isn't that of these parts.
+    Reseeds the streams and multiplies the present learning rate by `factor`. Raises EbmError when
+    the state doesn't fit the parts.
     """
     parts, state = loop.parts, checkpoint.state()
     groups = parts.optimizer.param_groups
@@ -176,22 +177,22 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     restore_parts(checkpoint, loop, state)
     for group, rate in zip(parts.optimizer.param_groups, rates, strict=True):
         group.update(rate)
-    for schedule in _schedules(parts.lr_scheduler):
+    for scheduler in _schedulers(parts.lr_scheduler):
         for name in _BASES:
-            if hasattr(schedule, name):
-                setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
-    every = shares(checkpoint, state)
+            if hasattr(scheduler, name):
+                setattr(scheduler, name, [rate * factor for rate in getattr(scheduler, name)])
+    every = rank_states(checkpoint, state)
     own = every[loop.ranks.rank if len(every) == loop.ranks.size else 0]
     for name, part in parts.stateful:
         if not name.startswith("monitor ") and name in own["parts"]:
             with fitting(checkpoint, name):
                 part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)
-    loop.forget()
+    loop.discard_pending()
 
 
 def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Give an optimiser's state the types that it had; torch makes them the weights' own."""
+    """Restore the dtypes of an optimiser's state, which torch casts to the weights' dtype."""
     weights = (p for group in optimizer.param_groups for p in group["params"])
     numbers = (number for group in saved["param_groups"] for number in group["params"])
     for weight, number in zip(weights, numbers, strict=True):
@@ -201,22 +202,22 @@ def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:
                 held[name] = value.to(held[name].device)
 
 
-def _typed(schedule: Any, state: Any) -> dict[str, Any]:
-    """Give back to a schedule's state, and its parts', the one kind of dict that is more."""
+def _typed(scheduler: Any, state: Any) -> dict[str, Any]:
+    """Restore the Counters in the state of a scheduler and of its inner schedulers."""
     if not isinstance(state, dict):
-        raise EbmError("the checkpoint holds no state of a schedule")
-    counters = {k for k, v in vars(schedule).items() if isinstance(v, Counter)}
+        raise EbmError("the checkpoint holds no state of a scheduler")
+    counters = {k for k, v in vars(scheduler).items() if isinstance(v, Counter)}
     typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
-    inner = getattr(schedule, "_schedulers", ())
+    inner = getattr(scheduler, "_schedulers", ())
     if inner:
         pairs = zip(inner, state["_schedulers"], strict=True)
         typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
     return typed
 
 
-def _schedules(schedule: Any) -> Iterator[Any]:
-    """Yield a schedule and those that it is made of."""
-    if schedule is not None:
-        yield schedule
-        for inner in getattr(schedule, "_schedulers", ()):
-            yield from _schedules(inner)
+def _schedulers(scheduler: Any) -> Iterator[Any]:
+    """Yield a scheduler and its inner schedulers."""
+    if scheduler is not None:
+        yield scheduler
+        for inner in getattr(scheduler, "_schedulers", ()):
+            yield from _schedulers(inner)

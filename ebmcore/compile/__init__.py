@@ -1,1 +1,1 @@
-"""Compiled steps: traced, planned, verified, and called."""
+"""Compiled steps: traced, planned, verified and called."""

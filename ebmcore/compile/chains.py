@@ -8,26 +8,31 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from ebmcore.compile.batched_noise import Noise, Noises, position, put_back
-from ebmcore.compile.graph import Graph, alike, unavailable
+from ebmcore.compile.batched_noise import (
+    BatchedNoise,
+    Noises,
+    generator_state,
+    set_generator_state,
+)
+from ebmcore.compile.graph import SAMPLES_DIFFER, Graph, nearly_equal, unavailable
 from ebmcore.errors import GraphError
 
-BLOCK = 20  # steps in a graph: more take longer to compile and are hardly any quicker
-_PAYS = 100_000  # steps: each is quicker by some 0.2 ms, and compiling takes 5 to 25 s
+STEPS_PER_GRAPH = 20  # more take longer to compile and are hardly faster
+_PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s
 
 
-class Blocks:
-    """A kernel's steps on an energy, ten to a graph; what is left over is taken step by step.
+class CompiledKernel:
+    """A kernel's steps on an energy, STEPS_PER_GRAPH to a graph; the remainder runs eagerly.
 
-    The first block is taken both ways and compared. When they differ, or the kernel or the energy
-    can't be traced, all steps are taken one by one, and `why` says so; the draws are the same.
+    The first call runs both ways and compares them. When they differ, or the kernel or the energy
+    can't be traced, all steps run eagerly and `why` gives the reason; the draws are the same.
 
     Args:
         kernel: A `Kernel`.
         energy: Any callable, (chains, *event) -> (chains,).
-        every: Whether the state after every step is of interest, or that after the last alone.
-        device: Where the chains are.
-        backend: As of `Graph`.
+        every: Whether to return the state after every step, or only after a graph's last.
+        device: The device of the chains.
+        backend: The backend of `Graph`.
     """
 
     def __init__(
@@ -40,81 +45,81 @@ class Blocks:
         backend: str = "inductor",
     ) -> None:
         self.kernel = kernel
-        self.noise = Noise(kernel)
+        self.noise = BatchedNoise(kernel)
         self.energy = energy
         self.every = every
         self.device = device
         self.threads = torch.get_num_threads()
         self.why = unavailable(device) or ""
-        self.checked = False
+        self.verified = False
 
-        def block(state: Any, noises: Noises) -> tuple[Any, Any]:
-            seen = []
+        def several_steps(state: Any, noises: Noises) -> tuple[Any, Any]:
+            states = []
             for noise in noises:
                 state, info = kernel.step(energy, state, noise)
                 if every:
-                    seen.append((state.x, info))
-            return state, (seen or [(state.x, info)])
+                    states.append((state.x, info))
+            return state, (states or [(state.x, info)])
 
-        self.graph = Graph(block, device, backend=backend)
+        self.graph = Graph(several_steps, device, backend=backend)
 
-    def steps(
+    def run(
         self, state: Any, n_steps: int, generator: Generator | None
     ) -> Iterator[tuple[Any, list[tuple[Tensor, Any]]]]:
-        """Take n_steps; yield, some steps apart, the state and the (x, info) that were seen."""
+        """Take n_steps; yield after each graph the state and a list of (x, info)."""
         left = n_steps
-        while left >= BLOCK and not self.why:
-            before = position(generator, state.x)
+        while left >= STEPS_PER_GRAPH and not self.why:
+            before = generator_state(generator, state.x)
             try:
-                noises = self.noise(state.x, generator, BLOCK)
-                after, seen = self.graph(state, noises)
-                if not self.checked:
-                    self._check(state, after, before, generator)
+                noises = self.noise(state.x, generator, STEPS_PER_GRAPH)
+                after, states = self.graph(state, noises)
+                if not self.verified:
+                    self._verify(state, after, before, generator)
             except GraphError as error:
                 self.why = str(error)
-                put_back(generator, state.x, before)
+                set_generator_state(generator, state.x, before)
                 break
-            state, left = after, left - BLOCK
-            yield state, seen
+            state, left = after, left - STEPS_PER_GRAPH
+            yield state, states
         for _ in range(left):
             state, info = self.kernel.step(
                 self.energy, state, self.kernel.noise(state.x, generator)
             )
             yield state, [(state.x, info)]
 
-    def _check(self, state: Any, after: Any, before: Tensor, generator: Generator | None) -> None:
-        """Take the same steps one by one. Raises GraphError when they lead elsewhere."""
-        end = position(generator, state.x)
-        put_back(generator, state.x, before)
-        for _ in range(BLOCK):
+    def _verify(self, state: Any, after: Any, before: Tensor, generator: Generator | None) -> None:
+        """Take the same steps eagerly. Raises GraphError when the samples differ."""
+        end = generator_state(generator, state.x)
+        set_generator_state(generator, state.x, before)
+        for _ in range(STEPS_PER_GRAPH):
             state, _ = self.kernel.step(self.energy, state, self.kernel.noise(state.x, generator))
-        same_draws = torch.equal(end, position(generator, state.x))
-        if not (same_draws and alike(after.x, state.x)):
-            raise GraphError(
-                "its steps lead elsewhere in a graph: they depend on more than the state"
-            )
-        self.checked = True
+        same_draws = torch.equal(end, generator_state(generator, state.x))
+        if not (same_draws and nearly_equal(after.x, state.x)):
+            raise GraphError(SAMPLES_DIFFER)
+        self.verified = True
 
 
-_RECENT: list[Blocks] = []  # the last ones first
+_RECENT: list[CompiledKernel] = []  # the newest first
 
 
-def blocks_of(kernel: Any, energy: Any, *, every: bool, device: torch.device) -> Blocks:
-    """Return the blocks of a kernel on an energy: those made lately, or new ones.
+def compiled_kernel(
+    kernel: Any, energy: Any, *, every: bool, device: torch.device
+) -> CompiledKernel:
+    """Return the compiled kernel of a kernel on an energy: one of the last two, or a new one.
 
-    The last two are held, with their kernels and energies, so that a second call compiles nothing;
-    what has changed in them since is asked of the graph at each call, as ever.
+    A second call with the same objects compiles nothing. The graph's guards check at each call
+    whether they have changed.
     """
     threads = torch.get_num_threads()
-    for blocks in _RECENT:
-        same = blocks.kernel is kernel and blocks.energy is energy and blocks.every == every
-        if same and (blocks.device, blocks.threads) == (device, threads):
-            return blocks
-    made = Blocks(kernel, energy, every=every, device=device)
+    for recent in _RECENT:
+        same = recent.kernel is kernel and recent.energy is energy and recent.every == every
+        if same and (recent.device, recent.threads) == (device, threads):
+            return recent
+    made = CompiledKernel(kernel, energy, every=every, device=device)
     _RECENT[:] = [made, *_RECENT[:1]]
     return made
 
 
-def pays(kernel: Any, n_steps: int) -> bool:
-    """Whether so many steps are worth the seconds that compiling takes."""
+def compiling_pays(kernel: Any, n_steps: int) -> bool:
+    """Whether n_steps save more time than compiling takes."""
     return n_steps >= _PAYS and not hasattr(kernel, "sample")

@@ -1,7 +1,7 @@
-"""A compiled graph that is called by itself, without the interpreter hook that found it.
+"""Calls a compiled graph directly, past Dynamo's frame hook.
 
-torch.compile replaces a function's frame at each call, which costs some 0.2 ms and more: a tenth of
-a training step of a small energy. What the trace assumed is asked here just as there.
+torch.compile evaluates a hook at each call of the function, which costs some 0.2 ms: a tenth of a
+training step of a small energy. The direct call checks the same guards.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class Link:
-    """What a traced function's call comes to: which tensors go in, and where those go that come.
+class DirectCall:
+    """Maps a function's arguments to its graph's inputs, and the graph's outputs to its result.
 
     Args:
-        function: It was traced once, by a call with `args`.
-        args: What it was called with.
-        inputs: What the graph was then given, in order.
-        outputs: What the graph then gave.
-        result: What the function returned.
-        inner: The compiled graph.
+        function: The traced function; it was traced once, by a call with `args`.
+        args: The arguments of that call.
+        inputs: The inputs of the graph in that call, in order.
+        outputs: The outputs of the graph in that call.
+        result: The result of the function in that call.
+        graph: The compiled graph.
 
-    Raises LookupError when the call is more than the graph: an input that is neither a weight nor
-    among the arguments, a result that the graph didn't give.
+    Raises LookupError when an input is neither a weight nor an argument, or a result is not an
+    output of the graph.
     """
 
     def __init__(
@@ -35,74 +35,74 @@ class Link:
         inputs: tuple[Any, ...],
         outputs: tuple[Any, ...],
         result: Any,
-        inner: Callable[..., Any],
+        graph: Callable[..., Any],
     ) -> None:
         from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
         entries = _debug_get_cache_entry_list(function.__code__)
         if len(entries) != 1:
             raise LookupError("the function was traced more than once")
-        self.holds: Callable[[dict[str, Any]], bool] = entries[0].guard_manager.check
+        self.guards_hold: Callable[[dict[str, Any]], bool] = entries[0].guard_manager.check
         code = function.__code__
         self.names = code.co_varnames[: code.co_argcount]
         cells = function.__closure__ or ()
-        self.around = {
+        self.closure = {
             name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)
         }
-        self.inner = inner
-        given = {id(leaf): index for index, leaf in enumerate(leaves(args))}
+        self.graph = graph
+        arguments = {id(leaf): index for index, leaf in enumerate(leaves(args))}
         self.fixed = list(inputs)
-        self.moving: list[tuple[int, int]] = []  # place among the inputs, place among the leaves
-        for place, value in enumerate(inputs):
-            if id(value) in given:
-                self.moving.append((place, given[id(value)]))
-                self.fixed[place] = None
+        self.varying: list[tuple[int, int]] = []  # index of the input, index of the leaf
+        for index, value in enumerate(inputs):
+            if id(value) in arguments:
+                self.varying.append((index, arguments[id(value)]))
+                self.fixed[index] = None
             elif not isinstance(value, nn.Parameter):
-                raise LookupError("an input that is neither an argument nor a weight")
+                raise LookupError("an input is neither an argument nor a weight")
         self.rebuild = _rebuilder(result, {id(value): i for i, value in enumerate(outputs)})
 
     def __call__(self, args: tuple[Any, ...]) -> Any:
-        """Return what the function returns, or None when what was assumed no longer holds."""
-        if not self.holds({**self.around, **dict(zip(self.names, args, strict=True))}):
+        """Return the function's result, or None when a guard fails."""
+        if not self.guards_hold({**self.closure, **dict(zip(self.names, args, strict=True))}):
             return None
-        inputs, found = self.fixed.copy(), leaves(args)
-        for place, leaf in self.moving:
-            inputs[place] = found[leaf]
-        return self.rebuild(self.inner(*inputs))
+        inputs, tensors = self.fixed.copy(), leaves(args)
+        for index, leaf in self.varying:
+            inputs[index] = tensors[leaf]
+        return self.rebuild(self.graph(*inputs))
 
 
 def leaves(nested: Any) -> list[Tensor]:
     """Return the tensors in nested tuples, lists and dicts, in order."""
-    found: list[Tensor] = []
-    _gather(nested, found)
-    return found
+    tensors: list[Tensor] = []
+    _collect(nested, tensors)
+    return tensors
 
 
-def _gather(nested: Any, found: list[Tensor]) -> None:
+def _collect(nested: Any, tensors: list[Tensor]) -> None:
     if isinstance(nested, Tensor):
-        found.append(nested)
+        tensors.append(nested)
     elif isinstance(nested, tuple | list):
         for part in nested:
-            _gather(part, found)
+            _collect(part, tensors)
     elif isinstance(nested, dict):
         for part in nested.values():
-            _gather(part, found)
+            _collect(part, tensors)
 
 
-def _rebuilder(result: Any, places: dict[int, int]) -> Callable[[Any], Any]:
-    """Return what makes such a result of a graph's outputs."""
+def _rebuilder(result: Any, indices: dict[int, int]) -> Callable[[Any], Any]:
+    """Return a function that rebuilds the nested result from a graph's outputs."""
     if result is None:
         return lambda outputs: None
     if isinstance(result, Tensor):
-        if id(result) not in places:
-            raise LookupError("a result that the graph didn't give")
-        place = places[id(result)]
-        return lambda outputs: outputs[place]
+        if id(result) not in indices:
+            raise LookupError("a result is not an output of the graph")
+        index = indices[id(result)]
+        return lambda outputs: outputs[index]
     if isinstance(result, dict):
-        named = [(key, _rebuilder(part, places)) for key, part in result.items()]
+        named = [(key, _rebuilder(part, indices)) for key, part in result.items()]
         return lambda outputs: {key: make(outputs) for key, make in named}
     if isinstance(result, tuple | list):
-        makes = [_rebuilder(part, places) for part in result]
+        makes = [_rebuilder(part, indices) for part in result]
         kind: Any = type(result)
         if hasattr(kind, "_make"):
             return lambda outputs: kind._make([make(outputs) for make in makes])

@@ -1,7 +1,7 @@
-"""The pieces of a training step as functions that a compiler can take in one go.
+"""The training step, its sampler and its losses as functions that torch.compile can trace.
 
-Each does what the eager step does, with all its randomness drawn beforehand and handed in: the
-sampler's noise step by step, other draws in the order in which they were made.
+Each computes the same as the eager step from randomness that was drawn beforehand: the sampler's
+noise for each step, other draws in the order of the recorded calls.
 """
 
 from __future__ import annotations
@@ -15,93 +15,96 @@ from torch import Tensor
 
 from ebmcore.compile.batched_noise import Noises
 from ebmcore.compile.graph import Graph
-from ebmcore.compile.rng_replay import HandedIn, StandIn
+from ebmcore.compile.rng_replay import PlaceholderGenerator, RngReplay
 from ebmcore.config import Train
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.step import evaluate, numbers_of
 
-_SIZE = 10  # steps in a graph of a walk whose length has no divisor that serves
-_WORTH_A_GRAPH = 5
+_SIZE = 10  # steps in a graph when the number of steps has no divisor of at least _SMALLEST
+_SMALLEST = 5
 _EPSILON = 1e-6  # as in torch.nn.utils.clip_grads_with_norm_
 
 
-class Handed(NamedTuple):
-    """The randomness of one step."""
+class Randomness(NamedTuple):
+    """The random tensors of one step."""
 
     noises: Noises  # of a Kernel
-    draws: list[Tensor]  # of a sampler that takes its steps itself
+    sampler: list[Tensor]  # of a sampler with its own loop, `sample`
     losses: list[Tensor]  # of the losses, in order
 
 
-class Ways(NamedTuple):
-    """How a step is taken: as one graph, or its halves as one each; None is eagerly."""
+class StepGraphs(NamedTuple):
+    """The graphs of a step: one of the whole, or one each of sampler and losses; None: eager."""
 
     whole: Graph | None = None
-    move: Graph | LongWalk | None = None
-    judge: Graph | None = None
+    sampler: Graph | RepeatedGraph | None = None
+    losses: Graph | None = None
 
     @property
     def mode(self) -> str:
-        """The word for it in a run's record."""
+        """The `mode` in the field `compile` of run.json."""
         if self.whole is not None:
             return "step"
-        return "blocks" if self.move is not None or self.judge is not None else "eager"
+        return "blocks" if self.sampler is not None or self.losses is not None else "eager"
 
 
-class Judged(NamedTuple):
-    """What the losses came to."""
+class LossResult(NamedTuple):
+    """The losses' values and their gradient."""
 
     metrics: dict[str, Tensor]  # scalars
     gradients: list[Tensor | None]  # one for each parameter, clipped
 
 
-def moving(parts: Parts) -> Callable[[Tensor, Handed], tuple[Tensor, Any]]:
-    """Return a function that runs the sampler: start, handed -> x⁻ and the last step's info."""
+def sampler_function(parts: Parts) -> Callable[[Tensor, Randomness], tuple[Tensor, Any]]:
+    """Return a function that runs the sampler: start, randomness -> x⁻, the last step's info."""
     assert parts.sampler is not None
     sampler, kernel, energy = parts.sampler, parts.sampler.kernel, parts.energy
     modules = [module for module in energy.modules() if module.training]
     device = parts.device
 
-    def one_by_one(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
+    def run_steps(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
         state, info = kernel.init(energy, start.detach()), None
-        for noise in handed.noises:
+        for noise in randomness.noises:
             state, info = kernel.step(energy, state, noise)
         return state.x.detach(), info
 
-    def whole(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
-        with HandedIn(handed.draws) if handed.draws else nullcontext():
-            found = kernel.sample(energy, start.detach().clone(), sampler.n_steps, StandIn(device))
-        x, info = (found[0], found[1]) if isinstance(found, tuple) else (found, None)
+    def run_own_loop(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
+        generator: Any = PlaceholderGenerator(device)
+        with RngReplay(randomness.sampler) if randomness.sampler else nullcontext():
+            result = kernel.sample(energy, start.detach().clone(), sampler.n_steps, generator)
+        x, info = (result[0], result[1]) if isinstance(result, tuple) else (result, None)
         return x.detach(), info
 
-    take = whole if hasattr(kernel, "sample") else one_by_one
+    run = run_own_loop if hasattr(kernel, "sample") else run_steps
 
-    def move(start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
+    def run_in_eval_mode(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
         for module in modules:
             module.training = False
-        end = take(start, handed)
+        end = run(start, randomness)
         for module in modules:
             module.training = True
         return end
 
-    return move
+    return run_in_eval_mode
 
 
-def judging(
+def losses_function(
     parts: Parts, train: Train
-) -> Callable[[Tensor, Tensor | None, Tensor | None, Handed], Judged]:
-    """Return a function that takes the losses and their gradient: x, x⁻, y, handed -> Judged."""
+) -> Callable[[Tensor, Tensor | None, Tensor | None, Randomness], LossResult]:
+    """Return a function of the losses and their gradient: x, x⁻, y, randomness -> LossResult."""
     energy, terms, sampler = parts.energy, parts.losses, parts.sampler
     parameters, bound, device = parts.parameters, train.clip_grad_norm, parts.device
 
-    def judge(x: Tensor, x_neg: Tensor | None, y: Tensor | None, handed: Handed) -> Judged:
+    def compute(
+        x: Tensor, x_neg: Tensor | None, y: Tensor | None, randomness: Randomness
+    ) -> LossResult:
         slots = {"energy": energy, "x": x, "x_neg": x_neg, "y": y, "sampler": sampler}
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
-        with HandedIn(handed.losses) if handed.losses else nullcontext():
+        with RngReplay(randomness.losses) if randomness.losses else nullcontext():
             for term in terms:
-                value, extra = evaluate(term, slots, StandIn(device))
+                value, extra = evaluate(term, slots, PlaceholderGenerator(device))
                 total = total + term.weight * value
                 metrics |= numbers_of(term, value, extra)
         gradients = torch.autograd.grad(total, parameters, allow_unused=True)
@@ -110,17 +113,17 @@ def judging(
         metrics["loss"] = total.detach()
         metrics["train/grad_norm"] = norm
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
-        return Judged(metrics, clipped)
+        return LossResult(metrics, clipped)
 
-    return judge
+    return compute
 
 
-class LongWalk:
-    """A sampler of many steps: a graph of some of them is called again and again.
+class RepeatedGraph:
+    """A sampler of many steps, as a graph of some of them that is called repeatedly.
 
     Args:
-        longest: How many steps may be in the graph.
-        make: What makes a graph of a function.
+        longest: The largest number of steps in the graph.
+        make: Makes a graph of a function.
     """
 
     def __init__(
@@ -130,66 +133,68 @@ class LongWalk:
         self.parts = parts
         self.kernel, steps = parts.sampler.kernel, parts.sampler.n_steps
         divisor = next(size for size in range(longest, 0, -1) if steps % size == 0)
-        self.size = divisor if divisor >= _WORTH_A_GRAPH else _SIZE
+        self.size = divisor if divisor >= _SMALLEST else _SIZE
         kernel, energy = self.kernel, parts.energy
 
-        def some(state: Any, noises: Noises) -> tuple[Any, Any]:
+        def several_steps(state: Any, noises: Noises) -> tuple[Any, Any]:
             info = None
             for noise in noises:
                 state, info = kernel.step(energy, state, noise)
             return state, info
 
-        self.block = some
-        self.graph = make(some)
+        self.eager = several_steps
+        self.graph = make(several_steps)
 
     @property
-    def function(self) -> Callable[[Tensor, Handed], tuple[Tensor, Any]]:
-        """What it does, one operation at a time."""
-        return moving(self.parts)
+    def function(self) -> Callable[[Tensor, Randomness], tuple[Tensor, Any]]:
+        """The same computation, eager."""
+        return sampler_function(self.parts)
 
     @property
     def traced(self) -> int:
-        """How often the graph was traced."""
+        """The number of traces of the graph."""
         return self.graph.traced
 
-    def __call__(self, start: Tensor, handed: Handed) -> tuple[Tensor, Any]:
-        """Run the sampler: start, handed -> x⁻ and the last step's info."""
+    def __call__(self, start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
+        """Run the sampler: start, randomness -> x⁻ and the last step's info."""
         with evaluating(self.parts.energy):
             state, info = self.kernel.init(self.parts.energy, start.detach()), None
-            for at in range(0, len(handed.noises), self.size):
-                noises = handed.noises[at : at + self.size]
-                take = self.graph if len(noises) == self.size else self.block
-                state, info = take(state, noises)
+            for at in range(0, len(randomness.noises), self.size):
+                noises = randomness.noises[at : at + self.size]
+                run = self.graph if len(noises) == self.size else self.eager
+                state, info = run(state, noises)
         return state.x.detach(), info
 
 
-def whole_step(parts: Parts, train: Train) -> Callable[..., tuple[Tensor | None, Any, Judged]]:
-    """Return a function that does both: start, x, y, handed -> x⁻, info, Judged."""
-    judge = judging(parts, train)
+def step_function(
+    parts: Parts, train: Train
+) -> Callable[..., tuple[Tensor | None, Any, LossResult]]:
+    """Return a function of both: start, x, y, randomness -> x⁻, info, LossResult."""
+    compute_losses = losses_function(parts, train)
     if not parts.needs_samples:
 
-        def judge_alone(
-            start: None, x: Tensor, y: Tensor | None, handed: Handed
-        ) -> tuple[None, None, Judged]:
-            return None, None, judge(x, None, y, handed)
+        def losses_alone(
+            start: None, x: Tensor, y: Tensor | None, randomness: Randomness
+        ) -> tuple[None, None, LossResult]:
+            return None, None, compute_losses(x, None, y, randomness)
 
-        return judge_alone
-    move = moving(parts)
+        return losses_alone
+    run_sampler = sampler_function(parts)
 
     def both(
-        start: Tensor, x: Tensor, y: Tensor | None, handed: Handed
-    ) -> tuple[Tensor, Any, Judged]:
-        x_neg, info = move(start, handed)
-        return x_neg, info, judge(x, x_neg, y, handed)
+        start: Tensor, x: Tensor, y: Tensor | None, randomness: Randomness
+    ) -> tuple[Tensor, Any, LossResult]:
+        x_neg, info = run_sampler(start, randomness)
+        return x_neg, info, compute_losses(x, x_neg, y, randomness)
 
     return both
 
 
-def outside_of_graphs(terms: Sequence[LossTerm]) -> dict[str, str]:
-    """Say which losses ask for what can't be in a graph, and why."""
+def untraceable_losses(terms: Sequence[LossTerm]) -> dict[str, str]:
+    """Return the losses that name a slot which can't be in a graph, each with the reason."""
     reasons = {
-        "step": "it names `step`, a number that is another one at every step",
-        "chains": "it names `chains`, which are kept outside of tensors",
+        "step": "it names `step`, a number that changes at every step",
+        "chains": "it names `chains`, an object with state outside of tensors",
     }
     return {
         term.label: why for term in terms for slot, why in reasons.items() if slot in term.slots

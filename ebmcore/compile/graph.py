@@ -1,8 +1,8 @@
-"""A function as one compiled graph: traced by torch.compile, without a break, or refused.
+"""A function as one compiled graph: traced by torch.compile without a graph break, or refused.
 
-What a trace assumed is asked again at every call, but only what may change while the same objects
-are used: numbers, switches, modes, shapes of what is passed. Types, code, the absence of hooks and
-the parameters' shapes are taken for granted, which is what makes a call cheap.
+A call checks only the guards of state that may change while the objects stay the same: numbers,
+flags, modes, and the shapes of arguments. It assumes types, code, parameters' shapes and the
+absence of hooks, which makes a call cheap.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmcore.compile.direct_call import Link
+from ebmcore.compile.direct_call import DirectCall
 from ebmcore.errors import GraphError
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
-MOST_TRACES = 3  # of one graph; what changes more often than that is better left as it is
+SAMPLES_DIFFER = "compiled and eager samples differ; `step` uses hidden state"
+MOST_TRACES = 3  # of one graph; a function that changes more often runs eagerly
 
 _FIXED = frozenset({
     "BUILTIN_MATCH", "CLASS_MATCH", "CLOSURE_MATCH", "DICT_NOT_CONTAINS", "DICT_KEYS_MATCH",
@@ -30,7 +31,7 @@ _FIXED = frozenset({
 
 
 def unavailable(device: torch.device) -> str | None:
-    """Say why nothing can be compiled for a device here, or None when it can."""
+    """Return why nothing can be compiled for a device, or None when it can."""
     import torch._dynamo.config as settings
 
     if device.type == "meta":
@@ -42,23 +43,22 @@ def unavailable(device: torch.device) -> str | None:
     if not is_dynamo_supported():
         return f"torch {torch.__version__} can't compile under this Python"
     if device.type == "cpu" and not _has_compiler():
-        return "there is no C++ compiler here; install g++ or clang, or set CXX"
+        return "no C++ compiler was found; install g++ or clang, or set CXX"
     return None
 
 
 class Graph:
     """A function of tensors, and of tuples and dicts of them, that runs as one graph.
 
-    It is traced when it is first called, which takes seconds, and again when what the trace
-    assumed no longer holds; `traced` counts how often. Raises
-    GraphError, at any call, when the function can't be traced or compiled; nothing has then been
-    changed, and `function` can be called instead.
+    The first call traces it, which takes seconds; a later call traces it again when a guard fails;
+    `traced` counts the traces. Any call raises GraphError when the function can't be traced or
+    compiled; nothing has changed then, and `function` can be called instead.
 
     Args:
-        function: No method; it returns fresh tensors, none of which needs a gradient.
-        device: Where its tensors are.
-        backend: What becomes of the trace: `inductor` compiles it, `aot_eager` runs it as it is,
-            no quicker than eagerly but at once, to try what can be traced.
+        function: A plain function, no method, that returns new tensors without gradients.
+        device: The device of its tensors.
+        backend: The backend of torch.compile: `inductor` compiles the trace; `aot_eager` runs it
+            uncompiled, to find out in less time whether the function can be traced.
     """
 
     def __init__(
@@ -73,30 +73,30 @@ class Graph:
         self.traced = 0
         self._options = {"fallback_random": True, "cpp_wrapper": device.type == "cpu"}
         self._run = self._make()
-        self._link: Link | None = None
-        self._inner: Callable[..., Any] | None = None
-        self._first: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None  # in and out
+        self._direct: DirectCall | None = None
+        self._compiled: Callable[..., Any] | None = None
+        self._first: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None  # inputs and outputs
 
     def __call__(self, *args: Any) -> Any:
         """Return what the function returns."""
-        if self._link is not None:
-            found = self._link(args)
-            if found is not None:
-                return found
-            self._link = None
+        if self._direct is not None:
+            result = self._direct(args)
+            if result is not None:
+                return result
+            self._direct = None
         if self.traced:
             try:
                 return self._run(*args)
             except torch.cuda.OutOfMemoryError:
                 raise
-            except Exception:  # what was assumed has changed, and tracing needs its settings
+            except Exception:  # a guard failed, and tracing needs its settings
                 pass
         try:
             return self._trace(*args)
         except Exception as first:
-            if not self._options["cpp_wrapper"] or _is_of_the_trace(first):
+            if not self._options["cpp_wrapper"] or _is_trace_error(first):
                 raise GraphError(reason(first)) from first
-        # not all that can be compiled can be called from C++
+        # some graphs compile only without the C++ wrapper
         self._options["cpp_wrapper"] = False
         self._run = self._make()
         try:
@@ -105,7 +105,7 @@ class Graph:
             raise GraphError(reason(second)) from second
 
     def _make(self) -> Callable[..., Any]:
-        """Wrap a copy of the function: its traces are its own, and go when it goes."""
+        """Wrap a copy of the function, whose traces are freed with it."""
         function = self.function
         assert isinstance(function, FunctionType)
         code = function.__code__.replace()
@@ -116,7 +116,7 @@ class Graph:
             fullgraph=True,
             dynamic=False,
             backend=self._compile,
-            options={"guard_filter_fn": _worth_asking},
+            options={"guard_filter_fn": _kept_guards},
         )
         return compiled
 
@@ -128,21 +128,21 @@ class Graph:
             trace_autograd_ops=True, allow_rnn=True, recompile_limit=MOST_TRACES
         )
         with settings, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what they are about, eager calls have told
+            warnings.simplefilter("ignore")  # the eager step has shown them
             result = self._run(*args)
-        self._link = self._linked(args, result)
+        self._direct = self._direct_call(args, result)
         return result
 
-    def _linked(self, args: tuple[Any, ...], result: Any) -> Link | None:
-        """Return a shorter way to call the graph, if this torch has one and nothing is in it."""
-        if self.traced != 1 or self._first is None or self._inner is None:
+    def _direct_call(self, args: tuple[Any, ...], result: Any) -> DirectCall | None:
+        """Return a direct call of the graph, if this version of torch allows one."""
+        if self.traced != 1 or self._first is None or self._compiled is None:
             return None
         try:
-            return Link(self._own, args, *self._first, result, self._inner)
+            return DirectCall(self._own, args, *self._first, result, self._compiled)
         except (LookupError, ImportError, AttributeError, TypeError):
             return None
         finally:
-            self._first = None  # it holds what came and went
+            self._first = None  # free its tensors
 
     def _compile(self, graph: Any, inputs: Sequence[Any], **kwargs: Any) -> Any:
         self.traced += 1
@@ -152,30 +152,30 @@ class Graph:
             return lookup_backend(self.backend)(graph, list(inputs))
         from torch._inductor.compile_fx import compile_fx
 
-        from ebmcore.compile.passes import Narrow
+        from ebmcore.compile.passes import CpuRewrites
 
         options = {
             **self._options,
             "cpp.threads": torch.get_num_threads(),
-            "post_grad_custom_pre_pass": Narrow(),
+            "post_grad_custom_pre_pass": CpuRewrites(),
         }
-        inner: Any = compile_fx(graph, list(inputs), config_patches=options)
-        self._inner = inner
+        compiled: Any = compile_fx(graph, list(inputs), config_patches=options)
+        self._compiled = compiled
 
         def call(*given: Any) -> Any:
-            found = inner(*given)
-            if self.traced == 1 and self._link is None:
-                self._first = (given, tuple(found))
-            return found
+            outputs = compiled(*given)
+            if self.traced == 1 and self._direct is None:
+                self._first = (given, tuple(outputs))
+            return outputs
 
         return call
 
 
-def alike(found: Tensor, expected: Tensor) -> bool:
-    """Whether two ways to compute the same rows agree, but for rounding and a few rows.
+def nearly_equal(found: Tensor, expected: Tensor) -> bool:
+    """Whether nine rows of ten agree but for rounding.
 
-    A row may differ where a step chooses, as in an acceptance that rounding tips over. Shapes:
-    (rows, ...), or numbers, ().
+    A row may differ where rounding changes a decision, such as an acceptance. Shapes: (rows, ...),
+    or numbers, ().
     """
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return False
@@ -188,7 +188,7 @@ def alike(found: Tensor, expected: Tensor) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """Return the part of a compiler's message that a person can use, in one line."""
+    """Return the useful part of a compiler's message, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
@@ -199,15 +199,15 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text:.300}{where}"
 
 
-def _is_of_the_trace(error: Exception) -> bool:
-    """Whether it was the function that can't be traced, rather than its graph compiled."""
+def _is_trace_error(error: Exception) -> bool:
+    """Whether the error came from tracing the function, not from compiling its graph."""
     import torch._dynamo.exc as errors
 
     backend = isinstance(error, errors.BackendCompilerFailed | errors.TorchRuntimeError)
     return isinstance(error, errors.TorchDynamoException) and not backend
 
 
-def _worth_asking(entries: Sequence[Any]) -> list[bool]:
+def _kept_guards(entries: Sequence[Any]) -> list[bool]:
     return [
         entry.guard_type not in _FIXED
         and not (entry.guard_type == "TENSOR_MATCH" and isinstance(entry.value, nn.Parameter))

@@ -1,8 +1,8 @@
-"""Two rewrites of a traced graph for a CPU, of what a small energy does beside its large products.
+"""Two rewrites of a traced graph for a CPU: narrow products as sums, and shared sigmoids.
 
-A product with a side of one to four, as of points in the plane or in an energy's last layer, costs
-a call of BLAS many times its work; as sums it is fused with what stands before and after it. And
-SiLU and its derivative share one sigmoid, where torch's decompositions have two.
+A matrix product with a side of one to four, such as one with points in the plane or an energy's
+last layer, spends most of its time on the call of BLAS; as sums it is fused with the operations
+around it. SiLU and its derivative share one sigmoid, where torch's decompositions have two.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _NARROW = 4  # rows or columns; more are better left to BLAS
 _aten = torch.ops.aten
 
 
-class Narrow(CustomGraphPass):
-    """Rewrites a graph in place; the numbers are the same but for rounding."""
+class CpuRewrites(CustomGraphPass):
+    """Rewrites a graph in place; its results are the same but for rounding."""
 
     def uuid(self) -> Any:
-        """Tell torch's cache of compiled graphs which rewrites these are."""
+        """Return the version of these rewrites, for torch's cache of compiled graphs."""
         return get_hash_for_files((__file__,))
 
     def __call__(self, graph: Graph) -> None:
         """Rewrite all products and sigmoids of a graph."""
-        Rewriting(graph).all()
+        GraphRewrite(graph).apply()
 
 
-class Rewriting:
-    """The rewriting of one graph."""
+class GraphRewrite:
+    """The rewrite of one graph."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.by_rows: dict[Node, Node] = {}  # transposed weights, copied once
 
-    def all(self) -> None:
-        """Rewrite all that can be."""
+    def apply(self) -> None:
+        """Rewrite every narrow product and every repeated sigmoid."""
         for node in list(self.graph.nodes):
             if node.target in (_aten.mm.default, _aten.addmm.default):
                 with self.graph.inserting_before(node):
@@ -92,7 +92,7 @@ class Rewriting:
             )
 
     def _rows_times(self, a: Any, across: Any) -> Node:
-        """Return a times a few columns, which are handed in as rows: (columns, inner)."""
+        """Return a times a few columns, given as rows: (columns, inner)."""
         found = []
         for k in range(_value(across).shape[0]):
             row = self._call(_aten.slice.Tensor, across, 0, k, k + 1)
@@ -117,9 +117,9 @@ class Rewriting:
         return total
 
     def _by_rows(self, matrix: Any) -> Any:
-        """Return a matrix; a weight that lies by columns is copied, once in the graph, by rows.
+        """Return a matrix in row-major layout; a column-major weight is copied once in the graph.
 
-        But for the detour over `as_strided` the copy would be fused away, and read by columns.
+        Without `as_strided` the compiler would fuse the copy away and read by columns.
         """
         source = matrix
         while source.op == "call_function" and source.target is _aten.permute.default:
@@ -138,7 +138,7 @@ class Rewriting:
         return self.by_rows[source]
 
     def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
-        """Add a call, with the shape of what it returns."""
+        """Add a call, with the shape of its result."""
         node = self.graph.call_function(function, args, kwargs)
         node.meta["val"] = function(*(_values(arg) for arg in args), **kwargs)
         return node

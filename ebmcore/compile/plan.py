@@ -1,8 +1,8 @@
-"""What of a training step can be compiled: tried at the first step, before anything has moved.
+"""Finds the parts of a training step that can be compiled, at the first step.
 
-Everything is done eagerly, so that a part that fails is blamed as ever, and then once more as a
-graph from the same draws. What can't be traced, draws otherwise or comes to something else is left
-out, by name and with the reason.
+The step is computed eagerly first, so that an error names its part, and then as graphs from the
+same draws. A part that can't be traced, or whose draws or results differ, stays eager; the plan
+names it with the reason.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ebmcore.compile.batched_noise import Noise, Noises
+from ebmcore.compile.batched_noise import BatchedNoise, Noises
 from ebmcore.compile.functions import (
-    Handed,
-    Judged,
-    LongWalk,
-    Ways,
-    judging,
-    moving,
-    outside_of_graphs,
-    whole_step,
+    LossResult,
+    Randomness,
+    RepeatedGraph,
+    StepGraphs,
+    losses_function,
+    sampler_function,
+    step_function,
+    untraceable_losses,
 )
 from ebmcore.compile.graph import LONGEST, Graph
-from ebmcore.compile.rng_replay import HandedIn, Script, Watching
-from ebmcore.compile.verify import check_judged, check_samples
+from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
+from ebmcore.compile.verify import check_losses, check_samples
 from ebmcore.errors import GraphError
 from ebmcore.train.step import TrainStep, stream_of
 
@@ -35,190 +35,197 @@ COMPILING = "compiling"
 _WHOLE = "the whole step"
 
 
-class Moment(NamedTuple):
-    """What a step moves before it is applied."""
+class MutableState(NamedTuple):
+    """The state that a step changes before it is applied."""
 
     streams: list[Tensor]
     buffers: list[Tensor]
 
 
-class Seen(NamedTuple):
-    """The first step, done eagerly."""
+class EagerStep(NamedTuple):
+    """The first step, computed eagerly."""
 
     x: Tensor
     y: Tensor | None
     start: Tensor | None
     x_neg: Tensor | None
     step: int
-    begin: Moment
-    between: Moment  # the sampler and the losses
-    end: Moment
+    begin: MutableState
+    between: MutableState  # after the sampler, before the losses
+    end: MutableState
 
 
 class Plan(NamedTuple):
-    """How steps are taken, and how their randomness is drawn beforehand."""
+    """The graphs of a step, and the calls that draw their randomness beforehand."""
 
-    ways: Ways = Ways()
-    sampler: Script = Script()  # of a sampler that takes its steps itself
-    losses: Script = Script()
+    graphs: StepGraphs = StepGraphs()
+    sampler: RngScript = RngScript()  # of a sampler with its own loop, `sample`
+    losses: RngScript = RngScript()
     left_out: Mapping[str, str] = MappingProxyType({})  # part -> why it isn't compiled
 
 
 def find_plan(
     step: TrainStep,
     backend: str,
-    noise: Noise,
+    noise: BatchedNoise,
     x: Tensor,
     y: Tensor | None,
     start: Tensor | None,
     number: int,
 ) -> Plan:
-    """Find how steps like this one can be taken; streams, buffers and gradients stay as they were.
+    """Find the graphs of steps like this one; restores streams, buffers and gradients.
 
     Args:
-        step: Takes steps eagerly.
-        backend: As of `Graph`.
+        step: The eager step.
+        backend: The backend of `Graph`.
         noise: Draws the noise of the step's kernel.
         x: The batch, (batch, *event), and its labels y, (batch,).
-        start: Where the chains begin, (chains, *event); None when no loss asks for samples.
-        number: The steps done before.
+        start: Start points of the chains, (chains, *event); None when no loss names `x_neg`.
+        number: The number of steps done before.
     """
-    return _Search(step, backend, noise).plan(x, y, start, number)
+    return _PlanSearch(step, backend, noise).plan(x, y, start, number)
 
 
-def draw(step: TrainStep, plan: Plan, noise: Noise, start: Tensor | None, number: int) -> Handed:
-    """Draw what the graphs will need, as the eager step would have drawn it."""
+def draw_randomness(
+    step: TrainStep, plan: Plan, noise: BatchedNoise, start: Tensor | None, number: int
+) -> Randomness:
+    """Draw the randomness of the graphs, in the order of the eager step."""
     noises: Noises = ()
     draws: list[Tensor] = []
     losses: list[Tensor] = []
-    sampler, ways = step.parts.sampler, plan.ways
-    if start is not None and sampler is not None and (ways.whole or ways.move):
-        with step.account(step.parts.label("sampler"), number + 1):
+    sampler, graphs = step.parts.sampler, plan.graphs
+    if start is not None and sampler is not None and (graphs.whole or graphs.sampler):
+        with step.timing(step.parts.label("sampler"), number + 1):
             if hasattr(sampler.kernel, "sample"):
-                draws = plan.sampler.read(step.streams)
+                draws = plan.sampler.draw(step.streams)
             else:
                 noises = noise(start, step.streams("sampler"), sampler.n_steps)
-    if ways.whole or ways.judge:
-        losses = plan.losses.read(step.streams)
-    return Handed(noises, draws, losses)
+    if graphs.whole or graphs.losses:
+        losses = plan.losses.draw(step.streams)
+    return Randomness(noises, draws, losses)
 
 
-class _Search:
-    """One search: it tries the step's functions as graphs and notes why one is left out."""
+class _PlanSearch:
+    """Tries the step's functions as graphs, and notes why one stays eager."""
 
-    def __init__(self, step: TrainStep, backend: str, noise: Noise) -> None:
-        self.of = step
+    def __init__(self, step: TrainStep, backend: str, noise: BatchedNoise) -> None:
+        self.eager_step = step
         self.backend = backend
         self.noise = noise
         self.parts = step.parts
         self.buffers = step.parts.buffers
-        self.sampler_script = Script()
-        self.losses_script = Script()
+        self.sampler_script = RngScript()
+        self.losses_script = RngScript()
         self.why: dict[str, str] = {}
         self.sampler = self.parts.label("sampler")
         self.losses = " and ".join(term.label for term in self.parts.losses)
 
     def plan(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Plan:
-        """Take the step eagerly, and then as graphs from the same draws."""
+        """Compute the step eagerly, and then as graphs from the same draws."""
         for purpose in ("sampler", *(stream_of(term) for term in self.parts.losses)):
-            self.of.streams(purpose)  # so that each is there before and after
-        begin = self._moment()
-        with self.of.evaluations.counting():
-            with Watching() as sampler:
-                x_neg = None if start is None else self.of.move(start, step).x
-            between = self._moment()
-            with Watching() as losses:
-                self.of.judge(x, x_neg, y, step)
-        seen = Seen(x, y, start, x_neg, step, begin, between, self._moment())
+            self.eager_step.streams(purpose)  # make each stream before the state is copied
+        begin = self._current_state()
+        with self.eager_step.evaluations.counting():
+            with RngRecorder() as sampler:
+                x_neg = None if start is None else self.eager_step.run_sampler(start, step).x
+            between = self._current_state()
+            with RngRecorder() as losses:
+                self.eager_step.compute_gradients(x, x_neg, y, step)
+        eager = EagerStep(x, y, start, x_neg, step, begin, between, self._current_state())
         try:
-            with self.of.account(COMPILING), self.of.derivatives():
-                ways = self._best(seen, self._can_move(seen, sampler), self._can_judge(losses))
-                return self._planned(ways)
+            with self.eager_step.timing(COMPILING), self.eager_step.derivatives():
+                can_sample = self._can_trace_sampler(eager, sampler)
+                graphs = self._best(eager, can_sample, self._can_trace_losses(losses))
+                return self._planned(graphs)
         finally:
-            self._back_to(begin)
+            self._restore(begin)
             self.parts.optimizer.zero_grad(set_to_none=True)
 
-    def _planned(self, ways: Ways) -> Plan:
-        return Plan(ways, self.sampler_script, self.losses_script, self.why)
+    def _planned(self, graphs: StepGraphs) -> Plan:
+        return Plan(graphs, self.sampler_script, self.losses_script, self.why)
 
-    def _best(self, seen: Seen, can_move: bool, can_judge: bool) -> Ways:
-        steps = 0 if seen.start is None or not self.parts.sampler else self.parts.sampler.n_steps
-        if can_judge and (seen.start is None or (can_move and steps <= LONGEST)):
-            whole = self._whole(seen)
+    def _best(self, eager: EagerStep, can_sample: bool, can_loss: bool) -> StepGraphs:
+        steps = 0 if eager.start is None or not self.parts.sampler else self.parts.sampler.n_steps
+        if can_loss and (eager.start is None or (can_sample and steps <= LONGEST)):
+            whole = self._whole_graph(eager)
             if whole is not None:
-                return Ways(whole=whole)
-            if seen.start is None:
+                return StepGraphs(whole=whole)
+            if eager.start is None:
                 self.why[self.losses] = self.why.pop(_WHOLE)
-                return Ways()
-        move = self._move(seen, steps) if can_move else None
-        judge = self._judge(seen) if can_judge else None
-        if move is None or judge is None:
-            self.why.pop(_WHOLE, None)  # the half that failed says it better
-        return Ways(move=move, judge=judge)
+                return StepGraphs()
+        sampler = self._sampler_graph(eager, steps) if can_sample else None
+        losses = self._losses_graph(eager) if can_loss else None
+        if sampler is None or losses is None:
+            self.why.pop(_WHOLE, None)  # the half that failed has the precise reason
+        return StepGraphs(sampler=sampler, losses=losses)
 
-    def _can_move(self, seen: Seen, watched: Watching) -> bool:
+    def _can_trace_sampler(self, eager: EagerStep, recorder: RngRecorder) -> bool:
         sampler = self.parts.sampler
-        if seen.start is None or sampler is None:
+        if eager.start is None or sampler is None:
             return False
         if not hasattr(sampler.kernel, "sample"):
             return True
         if sampler.n_steps > LONGEST:
-            self.why[self.sampler] = f"it takes its {sampler.n_steps} steps itself, in `sample`"
+            self.why[self.sampler] = f"it runs its {sampler.n_steps} steps in its own `sample`"
             return False
-        script = self._script(watched, self.sampler)
-        self.sampler_script = script or Script()
+        script = self._script(recorder, self.sampler)
+        self.sampler_script = script or RngScript()
         return script is not None
 
-    def _can_judge(self, watched: Watching) -> bool:
-        unfit = outside_of_graphs(self.parts.losses)
-        self.why |= unfit
-        if unfit:
+    def _can_trace_losses(self, recorder: RngRecorder) -> bool:
+        untraceable = untraceable_losses(self.parts.losses)
+        self.why |= untraceable
+        if untraceable:
             return False
-        script = self._script(watched, self.losses)
-        self.losses_script = script or Script()
+        script = self._script(recorder, self.losses)
+        self.losses_script = script or RngScript()
         return script is not None
 
-    def _script(self, watched: Watching, label: str) -> Script | None:
+    def _script(self, recorder: RngRecorder, label: str) -> RngScript | None:
         try:
-            return Script.of(watched, self.of.streams.items())
+            return RngScript.of(recorder, self.eager_step.streams.items())
         except GraphError as error:
             self.why[label] = str(error)
             return None
 
-    def _whole(self, seen: Seen) -> Graph | None:
-        graph = self._graph(whole_step(self.parts, self.of.train))
+    def _whole_graph(self, eager: EagerStep) -> Graph | None:
+        graph = self._graph(step_function(self.parts, self.eager_step.train))
 
-        def compare(handed: Handed) -> None:
-            x_neg, _, judged = graph(seen.start, seen.x, seen.y, handed)
-            check_samples(x_neg, seen.x_neg)
-            check_judged(judged, self._by_hand(seen, x_neg, handed))
+        def compare(randomness: Randomness) -> None:
+            x_neg, _, result = graph(eager.start, eager.x, eager.y, randomness)
+            check_samples(x_neg, eager.x_neg)
+            check_losses(result, self._eager_losses(eager, x_neg, randomness))
 
-        ways = Ways(whole=graph)
-        return graph if self._agrees(_WHOLE, ways, seen, seen.begin, seen.end, compare) else None
-
-    def _move(self, seen: Seen, steps: int) -> Graph | LongWalk | None:
-        long = steps > LONGEST
-        graph: Graph | LongWalk = (
-            LongWalk(self.parts, LONGEST, self._graph) if long else self._graph(moving(self.parts))
+        graphs = StepGraphs(whole=graph)
+        return (
+            graph if self._agrees(_WHOLE, graphs, eager, eager.begin, eager.end, compare) else None
         )
 
-        def compare(handed: Handed) -> None:
-            assert seen.start is not None
-            check_samples(graph(seen.start, handed)[0], seen.x_neg)
+    def _sampler_graph(self, eager: EagerStep, steps: int) -> Graph | RepeatedGraph | None:
+        long = steps > LONGEST
+        graph: Graph | RepeatedGraph = (
+            RepeatedGraph(self.parts, LONGEST, self._graph)
+            if long
+            else self._graph(sampler_function(self.parts))
+        )
 
-        ways, until = Ways(move=graph), seen.between
-        agrees = self._agrees(self.sampler, ways, seen, seen.begin, until, compare)
+        def compare(randomness: Randomness) -> None:
+            assert eager.start is not None
+            check_samples(graph(eager.start, randomness)[0], eager.x_neg)
+
+        graphs, until = StepGraphs(sampler=graph), eager.between
+        agrees = self._agrees(self.sampler, graphs, eager, eager.begin, until, compare)
         return graph if agrees else None
 
-    def _judge(self, seen: Seen) -> Graph | None:
-        graph = self._graph(judging(self.parts, self.of.train))
+    def _losses_graph(self, eager: EagerStep) -> Graph | None:
+        graph = self._graph(losses_function(self.parts, self.eager_step.train))
 
-        def compare(handed: Handed) -> None:
-            judged = graph(seen.x, seen.x_neg, seen.y, handed)
-            check_judged(judged, self._by_hand(seen, seen.x_neg, handed))
+        def compare(randomness: Randomness) -> None:
+            result = graph(eager.x, eager.x_neg, eager.y, randomness)
+            check_losses(result, self._eager_losses(eager, eager.x_neg, randomness))
 
-        ways, at = Ways(judge=graph), seen.between
-        return graph if self._agrees(self.losses, ways, seen, at, seen.end, compare) else None
+        graphs, at = StepGraphs(losses=graph), eager.between
+        return graph if self._agrees(self.losses, graphs, eager, at, eager.end, compare) else None
 
     def _graph(self, function: Callable[..., Any]) -> Graph:
         return Graph(function, self.parts.device, backend=self.backend)
@@ -226,40 +233,48 @@ class _Search:
     def _agrees(
         self,
         label: str,
-        ways: Ways,
-        seen: Seen,
-        begin: Moment,
-        end: Moment,
-        compare: Callable[[Handed], None],
+        graphs: StepGraphs,
+        eager: EagerStep,
+        begin: MutableState,
+        end: MutableState,
+        compare: Callable[[Randomness], None],
     ) -> bool:
-        """Whether a graph draws and computes what was seen; if not, note why."""
-        self._back_to(begin)
+        """Whether a graph draws and computes the same as the eager step; if not, note why."""
+        self._restore(begin)
         try:
-            compare(draw(self.of, self._planned(ways), self.noise, seen.start, seen.step))
-            now = self.of.streams.positions()
+            compare(
+                draw_randomness(
+                    self.eager_step, self._planned(graphs), self.noise, eager.start, eager.step
+                )
+            )
+            now = self.eager_step.streams.positions()
             if not all(torch.equal(a, b) for a, b in zip(now, end.streams, strict=True)):
-                raise GraphError("in a graph it draws from torch's generators in another order")
+                raise GraphError(
+                    "the graph draws from torch's generators in another order than the eager step"
+                )
         except GraphError as error:
             self.why[label] = str(error)
             return False
         return True
 
-    def _by_hand(self, seen: Seen, x_neg: Tensor | None, handed: Handed) -> Judged:
-        """Return what the eager losses come to from the same draws; all else stays as it is."""
-        now = self._moment()
-        self._back_to(seen.between)  # what draws from torch's own generators draws the same again
-        with HandedIn(handed.losses) as given:
-            metrics = self.of.judge(seen.x, x_neg, seen.y, seen.step)
-        if given.used != len(handed.losses):
-            raise GraphError("it draws more or less often from one call to the next")
-        self._back_to(now)
-        return Judged(metrics, [parameter.grad for parameter in self.of.parameters])
+    def _eager_losses(
+        self, eager: EagerStep, x_neg: Tensor | None, randomness: Randomness
+    ) -> LossResult:
+        """Return the eager losses from the same draws; restores streams and buffers."""
+        now = self._current_state()
+        self._restore(eager.between)  # draws from torch's own generators repeat
+        with RngReplay(randomness.losses) as replay:
+            metrics = self.eager_step.compute_gradients(eager.x, x_neg, eager.y, eager.step)
+        if replay.used != len(randomness.losses):
+            raise GraphError("the number of its draws changes from call to call")
+        self._restore(now)
+        return LossResult(metrics, [parameter.grad for parameter in self.eager_step.parameters])
 
-    def _moment(self) -> Moment:
-        return Moment(self.of.streams.positions(), [b.clone() for b in self.buffers])
+    def _current_state(self) -> MutableState:
+        return MutableState(self.eager_step.streams.positions(), [b.clone() for b in self.buffers])
 
-    def _back_to(self, moment: Moment) -> None:
-        self.of.streams.rewind(moment.streams)
+    def _restore(self, state: MutableState) -> None:
+        self.eager_step.streams.rewind(state.streams)
         with torch.no_grad():
-            for buffer, before in zip(self.buffers, moment.buffers, strict=True):
+            for buffer, before in zip(self.buffers, state.buffers, strict=True):
                 buffer.copy_(before)

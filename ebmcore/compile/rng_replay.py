@@ -1,8 +1,8 @@
-"""What a part draws from its generator, written down once, then drawn for it and handed in.
+"""Records a part's calls to its generator once, and replays them outside of a compiled graph.
 
-A generator can't enter a compiled graph. A part that is handed one, and whose draws depend on
-nothing but shapes, is watched while it runs eagerly; from then on the same draws are made in the
-same order before the graph is called, and inside it each call gets the draw that was made for it.
+A generator can't enter a compiled graph. The recorder notes the calls of a part that runs eagerly
+and draws by shapes alone. Later steps draw the same tensors in the same order before they call the
+graph, and each call inside returns its tensor.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from ebmcore.errors import GraphError
 _DRAWS = (torch.rand, torch.randn, torch.randint, torch.randperm)
 
 
-class Draw(NamedTuple):
-    """One call that drew."""
+class RngCall(NamedTuple):
+    """A recorded call that drew from a generator."""
 
     function: Callable[..., Tensor]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]  # without the generator
-    of: Generator
+    generator: Generator
 
-    def again(self, generator: Generator) -> Tensor:
-        """Draw as it did."""
+    def repeat(self, generator: Generator) -> Tensor:
+        """Draw again, from the generator given."""
         return self.function(*self.args, generator=generator, **self.kwargs)
 
 
-class Watching(TorchFunctionMode):
-    """Writes down each draw from a generator while it is entered."""
+class RngRecorder(TorchFunctionMode):
+    """Records each draw from a generator inside this context."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.draws: list[Draw] = []
-        self.why = ""  # why they can't be made beforehand
+        self.calls: list[RngCall] = []
+        self.why = ""  # why the calls can't be replayed
 
     def __torch_function__(
         self,
@@ -47,7 +47,7 @@ class Watching(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Call the function; note the call if it draws."""
+        """Call the function, and record the call if it draws."""
         rest = dict(kwargs or {})
         generator = rest.pop("generator", None)
         if generator is not None:
@@ -55,12 +55,12 @@ class Watching(TorchFunctionMode):
             if func not in _DRAWS or tensors:
                 name = getattr(func, "__name__", str(func))
                 self.why = f"it draws by {name}, which depends on more than shapes"
-            self.draws.append(Draw(func, args, rest, generator))
+            self.calls.append(RngCall(func, args, rest, generator))
         return func(*args, **(kwargs or {}))
 
 
-class HandedIn(TorchFunctionMode):
-    """While it is entered, each draw from a generator is the next of `values`."""
+class RngReplay(TorchFunctionMode):
+    """Inside this context each draw from a generator returns the next of `values`."""
 
     def __init__(self, values: Sequence[Tensor]) -> None:
         super().__init__()
@@ -74,37 +74,37 @@ class HandedIn(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Hand in a draw, or call the function."""
+        """Return the next value for a draw, or call the function."""
         if kwargs is not None and kwargs.get("generator") is not None:
             if self.used == len(self.values):
-                raise GraphError("it draws more often than when it was watched")
+                raise GraphError("it draws more often than in the recorded step")
             self.used += 1
             return self.values[self.used - 1]
         return func(*args, **(kwargs or {}))
 
 
-class StandIn:
-    """What a part is handed for a generator in a graph: it knows its device, and draws nothing."""
+class PlaceholderGenerator:
+    """Replaces a generator in a graph: it has a device and draws nothing."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
 
-class Script(NamedTuple):
-    """The draws of one part in a step, each from a stream that is looked up by its name."""
+class RngScript(NamedTuple):
+    """The recorded calls of one part in a step, each with the name of its stream."""
 
-    draws: tuple[tuple[Draw, str], ...] = ()
+    calls: tuple[tuple[RngCall, str], ...] = ()
 
     @classmethod
-    def of(cls, watched: Watching, streams: dict[str, Generator]) -> Script:
-        """Name the stream of each draw. Raises GraphError when they can't be made beforehand."""
-        if watched.why:
-            raise GraphError(watched.why)
+    def of(cls, recorder: RngRecorder, streams: dict[str, Generator]) -> RngScript:
+        """Name the stream of each call. Raises GraphError when the calls can't be replayed."""
+        if recorder.why:
+            raise GraphError(recorder.why)
         names = {id(generator): name for name, generator in streams.items()}
-        if any(id(draw.of) not in names for draw in watched.draws):
+        if any(id(call.generator) not in names for call in recorder.calls):
             raise GraphError("it draws from a generator of its own")
-        return cls(tuple((draw, names[id(draw.of)]) for draw in watched.draws))
+        return cls(tuple((call, names[id(call.generator)]) for call in recorder.calls))
 
-    def read(self, stream: Callable[[str], Generator]) -> list[Tensor]:
-        """Make the draws of one step."""
-        return [draw.again(stream(name)) for draw, name in self.draws]
+    def draw(self, stream: Callable[[str], Generator]) -> list[Tensor]:
+        """Draw the tensors of one step."""
+        return [call.repeat(stream(name)) for call, name in self.calls]

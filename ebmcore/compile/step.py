@@ -1,7 +1,7 @@
-"""The training step in as few compiled graphs as can be; what can't be traced stays eager.
+"""The training step as compiled graphs; a part that can't be traced stays eager.
 
-`plan` finds it at the first step, before anything has moved. Every step, the
-first one too, is then taken in that way, so a run that is resumed is the run never stopped.
+`plan` finds the graphs at the first step, before it changes any state. Every step, the first one
+too, then runs through these graphs, so a resumed run repeats the uninterrupted one.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from typing import Any
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from ebmcore.compile.batched_noise import Noise
-from ebmcore.compile.functions import Judged, LongWalk
+from ebmcore.compile.batched_noise import BatchedNoise
+from ebmcore.compile.functions import LossResult, RepeatedGraph
 from ebmcore.compile.graph import Graph
-from ebmcore.compile.plan import Plan, draw, find_plan
-from ebmcore.compile.verify import same
+from ebmcore.compile.plan import Plan, draw_randomness, find_plan
+from ebmcore.compile.verify import results_agree
 from ebmcore.config import Train
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
-from ebmcore.train.timing import Account
-from ebmcore.train.types import Stepped
+from ebmcore.train.timing import Timing
+from ebmcore.train.types import StepResult
 
 COMPILED = "the compiled step"
 
 
 class CompiledStep(TrainStep):
-    """What `TrainStep` does, with the same draws in the same order, as compiled graphs.
+    """`TrainStep` as compiled graphs, with the same draws in the same order.
 
-    A graph is traced again when what it assumed has changed, such as a number that a loss keeps of
-    its own, and then compared again; after three traces that part goes on eagerly.
+    When a guard of a graph fails, for instance because a loss changed a number of its own, the
+    graph is traced and compared again; after three traces all steps run eagerly.
 
     Args:
-        backend: As of `Graph`.
-        warn: Hears, once, what is left out and why.
+        backend: The backend of `Graph`.
+        warn: Called with the parts that stay eager, and why.
     """
 
     def __init__(
@@ -45,66 +45,69 @@ class CompiledStep(TrainStep):
         train: Train,
         streams: Streams,
         averaged: AveragedModel | None,
-        account: Account | None = None,
+        timing: Timing | None = None,
         *,
         backend: str = "inductor",
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        super().__init__(parts, train, streams, averaged, account)
+        super().__init__(parts, train, streams, averaged, timing)
         self.backend = backend
         self.warn = warn
         self.plan: Plan | None = None  # found at the first step
         self.left_out: dict[str, str] = {}
-        self.noise = Noise(None if parts.sampler is None else parts.sampler.kernel)
+        self.noise = BatchedNoise(None if parts.sampler is None else parts.sampler.kernel)
         self.buffers = parts.buffers
-        if self.not_fused:
-            self.left_out[f"optimizer {type(parts.optimizer).__name__}"] = self.not_fused
+        if self.why_not_fused:
+            self.left_out[f"optimizer {type(parts.optimizer).__name__}"] = self.why_not_fused
 
     @property
     def mode(self) -> str:
-        """How steps are taken: `step`, `blocks` or `eager`; till the first one, what is hoped."""
-        return "step" if self.plan is None else self.plan.ways.mode
+        """How steps run: `step`, `blocks` or `eager`; before the first step, `step`."""
+        return "step" if self.plan is None else self.plan.graphs.mode
 
-    def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
-        """Do what `compute` does, from where the chains begin."""
+    def compute_from(
+        self, start: Tensor | None, x: Tensor, y: Tensor | None, step: int
+    ) -> StepResult:
+        """Do the work of `compute` from the chains' start points."""
         if self.plan is None:
             self.plan = find_plan(self, self.backend, self.noise, x, y, start, step)
-            self._tell(self.plan.left_out)
-        ways = self.plan.ways
-        if ways.mode == "eager":
-            return super().work(x, y, start, step)
-        handed = draw(self, self.plan, self.noise, start, step)
-        if ways.whole is not None:
-            x_neg, info, judged = self._called(ways.whole, step, start, x, y, handed)
-            return Stepped(x, x_neg, info, self._left(judged))
+            self._warn_left_out(self.plan.left_out)
+        graphs = self.plan.graphs
+        if graphs.mode == "eager":
+            return super().compute_from(start, x, y, step)
+        randomness = draw_randomness(self, self.plan, self.noise, start, step)
+        if graphs.whole is not None:
+            x_neg, info, result = self._call_graph(graphs.whole, step, start, x, y, randomness)
+            return StepResult(x, x_neg, info, self._store_gradients(result))
         x_neg, info = None, None
-        if start is not None and ways.move is not None:
-            x_neg, info = self._called(ways.move, step, start, handed)
+        if start is not None and graphs.sampler is not None:
+            x_neg, info = self._call_graph(graphs.sampler, step, start, randomness)
         elif start is not None:
-            x_neg, info = self.move(start, step)
-        if x_neg is not None and self.keeps_early:
-            self.keep(x_neg, step)
-        if ways.judge is None:
-            return Stepped(x, x_neg, info, self.judge(x, x_neg, y, step))
-        judged = self._called(ways.judge, step, x, x_neg, y, handed)
-        return Stepped(x, x_neg, info, self._left(judged))
+            x_neg, info = self.run_sampler(start, step)
+        if x_neg is not None and self.keeps_chains_early:
+            self.keep_chains(x_neg, step)
+        if graphs.losses is None:
+            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step))
+        result = self._call_graph(graphs.losses, step, x, x_neg, y, randomness)
+        return StepResult(x, x_neg, info, self._store_gradients(result))
 
-    def _left(self, judged: Judged) -> dict[str, Tensor]:
-        """Leave the gradient in the parameters, as `judge` does; return the metrics."""
-        for parameter, gradient in zip(self.parameters, judged.gradients, strict=True):
+    def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
+        """Store the gradient in the parameters' `grad`; return the metrics."""
+        for parameter, gradient in zip(self.parameters, result.gradients, strict=True):
             parameter.grad = gradient
-        return judged.metrics
+        return result.metrics
 
-    def _called(self, graph: Graph | LongWalk, step: int, *args: Any) -> Any:
-        """Call a graph; when it fails, or a new trace of it differs, do the same by hand."""
+    def _call_graph(self, graph: Graph | RepeatedGraph, step: int, *args: Any) -> Any:
+        """Call a graph; when it fails, or its new trace differs, all steps become eager."""
         traced = graph.traced
         buffers = self.buffers and [b.clone() for b in self.buffers]
         try:
-            with self.account(COMPILED), self.derivatives():
-                found = graph(*args)
+            with self.timing(COMPILED), self.derivatives():
+                result = graph(*args)
             if graph.traced == traced:
-                return found
-            why = "" if same(found, graph.function(*args)) else "its second trace differs"
+                return result
+            agrees = results_agree(result, graph.function(*args))
+            why = "" if agrees else "the results of its new trace differ from the eager ones"
         except GraphError as error:
             why = str(error)
         for buffer, before in zip(self.buffers, buffers, strict=True):
@@ -112,13 +115,13 @@ class CompiledStep(TrainStep):
         if not why:
             return graph(*args)
         self.plan = Plan()
-        self._tell({COMPILED: f"at step {step + 1}, {why}"})
-        with self.account("the losses or the sampler", step + 1), self.derivatives():
+        self._warn_left_out({COMPILED: f"at step {step + 1}, {why}"})
+        with self.timing("the losses or the sampler", step + 1), self.derivatives():
             return graph.function(*args)
 
-    def _tell(self, why: Mapping[str, str]) -> None:
-        """Warn once of the parts that are left out."""
+    def _warn_left_out(self, why: Mapping[str, str]) -> None:
+        """Warn about the parts that stay eager."""
         self.left_out.update(why)
         if why:
             reasons = "; ".join(f"{part}: {text}" for part, text in why.items())
-            self.warn(f"not all of the training step is compiled. {reasons}")
+            self.warn(f"part of the training step is not compiled. {reasons}")

@@ -1,4 +1,4 @@
-"""Whether two ways to take the same step come to the same, but for rounding."""
+"""Compares the eager and the compiled results of the same step."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ from typing import Any
 
 from torch import Tensor
 
-from ebmcore.compile.functions import Judged
-from ebmcore.compile.graph import alike
+from ebmcore.compile.functions import LossResult
+from ebmcore.compile.graph import SAMPLES_DIFFER, nearly_equal
 from ebmcore.errors import GraphError
 
-_GRADIENT = 1e-2  # share of a gradient's norm by which it may differ
+_GRADIENT = 1e-2  # largest difference of a gradient, relative to its norm
 
 
 def check_samples(found: Tensor | None, expected: Tensor | None) -> None:
-    """Raise GraphError when chains ended elsewhere."""
-    if expected is not None and (found is None or not alike(found, expected)):
-        raise GraphError("its steps lead elsewhere in a graph: they depend on more than the state")
+    """Raise GraphError when compiled and eager samples differ."""
+    if expected is not None and (found is None or not nearly_equal(found, expected)):
+        raise GraphError(SAMPLES_DIFFER)
 
 
-def check_judged(found: Judged, expected: Judged) -> None:
-    """Raise GraphError when the metrics or the gradients are others."""
+def check_losses(found: LossResult, expected: LossResult) -> None:
+    """Raise GraphError when compiled and eager metrics or gradients differ."""
     if found.metrics.keys() != expected.metrics.keys():
-        raise GraphError("its metrics are others in a graph")
+        raise GraphError("compiled and eager losses log different metrics")
     for name, value in expected.metrics.items():
-        if not alike(found.metrics[name], value):
+        if not nearly_equal(found.metrics[name], value):
             got = float(found.metrics[name])
-            raise GraphError(f"{name} is {got:.6g} in a graph, but {float(value):.6g} eagerly")
+            raise GraphError(f"{name} is {got:.6g} compiled and {float(value):.6g} eager")
     for one, other in zip(found.gradients, expected.gradients, strict=True):
         if (one is None) != (other is None):
-            raise GraphError("a gradient is missing in a graph, or there is one too many")
+            raise GraphError("compiled and eager losses have gradients of different parameters")
         if one is None or other is None or not bool(other.isfinite().all()):
             continue
         if not bool((one - other).norm() <= _GRADIENT * other.norm() + 1e-5):
-            raise GraphError("its gradient is another one in a graph")
+            raise GraphError("compiled and eager gradients differ")
 
 
-def same(found: Any, expected: Any) -> bool:
+def results_agree(found: Any, expected: Any) -> bool:
     """Whether two nested results agree."""
     if isinstance(expected, Tensor):
-        return isinstance(found, Tensor) and alike(found, expected)
+        return isinstance(found, Tensor) and nearly_equal(found, expected)
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(same(found[k], expected[k]) for k in found)
+        return found.keys() == expected.keys() and all(
+            results_agree(found[k], expected[k]) for k in found
+        )
     if isinstance(expected, list | tuple):
         pairs = zip(found, expected, strict=True)
-        return len(found) == len(expected) and all(same(a, b) for a, b in pairs)
+        return len(found) == len(expected) and all(results_agree(a, b) for a, b in pairs)
     return bool(found == expected)

@@ -1,8 +1,8 @@
-"""The ranks that train one run together, and all that they say to each other.
+"""Communication between the ranks that train one run together.
 
-Every exchange is a collective: each rank makes the same calls in the same order. When a rank is
-gone the others' next exchange fails at once with a RankError; where one only hangs it fails after
-`EBMCORE_RANKS_TIMEOUT` seconds, 600 by default. Alone, each call gives back what it was given.
+Every method is a collective: each rank makes the same calls in the same order. After a rank exits,
+the next collective of the others fails at once with a RankError; when a rank hangs, it fails after
+`EBMCORE_RANKS_TIMEOUT` seconds, 600 by default. In a single process each call returns its argument.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, Problem, RankError
 
 TIMEOUT_VARIABLE = "EBMCORE_RANKS_TIMEOUT"
 _TIMEOUT = 600.0  # seconds: compiling, a monitor or a slow disk may keep one rank for minutes
-_LAST_WORDS = 1.0  # seconds that a rank that failed has to say why
+_REPORT_WAIT = 1.0  # seconds to wait for the error report of a rank that failed
 _CPU = torch.device("cpu")
 
 
 class Ranks:
-    """The processes that train together; of one alone, nothing is exchanged."""
+    """The processes that train together, or a single one, which exchanges nothing."""
 
-    def __init__(self, place: Place, store: Any = None) -> None:
-        self.rank, self.size, self.local = place
-        self._store = store  # where a rank that fails leaves word, for as long as torchrun lives
+    def __init__(self, rank_info: RankInfo, store: Any = None) -> None:
+        self.rank, self.size, self.local = rank_info
+        self._store = store  # torchrun's; a rank that fails writes its error there
 
     def mean_(self, flat: Tensor) -> Tensor:
-        """Put the mean over the ranks into a tensor, the same bits on every rank."""
+        """Replace a tensor by its mean over the ranks, the same bits on every rank."""
         self.sum_(flat)
         return flat.div_(self.size) if self.size > 1 else flat
 
     def sum_(self, flat: Tensor) -> Tensor:
-        """Put the sum over the ranks into a tensor, the same bits on every rank."""
+        """Replace a tensor by its sum over the ranks, the same bits on every rank."""
         if self.size > 1:
             with self._exchange():
                 dist.all_reduce(flat)
         return flat
 
-    def rows(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all ranks, which have one shape, on every rank."""
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all ranks, of one shape, on every rank."""
         if self.size == 1:
             return [tensor]
         found = [torch.empty_like(tensor) for _ in range(self.size)]
@@ -55,7 +55,7 @@ class Ranks:
             dist.all_gather(found, tensor.contiguous())
         return found
 
-    def rows_at_first(self, tensor: Tensor) -> list[Tensor]:
+    def gather(self, tensor: Tensor) -> list[Tensor]:
         """Return the tensors of all ranks on rank 0, and none on the others."""
         if self.size == 1:
             return [tensor]
@@ -65,8 +65,8 @@ class Ranks:
             dist.gather(held, found)
         return found or []
 
-    def from_first_(self, tensors: Sequence[Tensor]) -> None:
-        """Put rank 0's values into tensors of the same shapes on every rank."""
+    def broadcast_(self, tensors: Sequence[Tensor]) -> None:
+        """Copy rank 0's values into tensors of the same shapes on every rank."""
         if self.size > 1:
             with self._exchange(), torch.no_grad():
                 for tensor in tensors:
@@ -75,22 +75,22 @@ class Ranks:
                         dist.broadcast(held.view(torch.uint8), 0)  # every type has bytes
                         tensor.copy_(held.view_as(tensor))
 
-    def word(self, text: str) -> str:
-        """Return rank 0's text; what the others give doesn't matter."""
-        return text if self.size == 1 else self.texts(text)[0].decode()
+    def broadcast_text(self, text: str) -> str:
+        """Return rank 0's text on every rank; the arguments of the others are ignored."""
+        return text if self.size == 1 else self.all_gather_text(text)[0].decode()
 
-    def texts(self, text: str) -> list[bytes]:
+    def all_gather_text(self, text: str) -> list[bytes]:
         """Return every rank's text, on every rank."""
-        return self._bytes(text.encode(), self.rows)
+        return self._bytes(text.encode(), self.all_gather)
 
-    def bytes_at_first(self, data: bytes) -> list[bytes]:
+    def gather_bytes(self, data: bytes) -> list[bytes]:
         """Return every rank's data on rank 0, and none on the others."""
-        return self._bytes(data, self.rows_at_first)
+        return self._bytes(data, self.gather)
 
     def _bytes(self, data: bytes, exchange: Callable[[Tensor], list[Tensor]]) -> list[bytes]:
         if self.size == 1:
             return [data]
-        lengths = [int(n) for n in self.rows(torch.tensor([len(data)]))]
+        lengths = [int(n) for n in self.all_gather(torch.tensor([len(data)]))]
         padded = torch.zeros(max(1, *lengths), dtype=torch.uint8)
         if data:
             padded[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
@@ -98,45 +98,45 @@ class Ranks:
         return [bytes(t[:n].numpy()) for t, n in zip(found, lengths, strict=False)]
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Refuse on every rank what one of them refuses, before anything is written."""
-        refusal: EbmError | None = None
+    def share_errors(self) -> Iterator[None]:
+        """Raise on every rank when one of them raises EbmError, before anything is written."""
+        own: EbmError | None = None
         try:
             yield
         except EbmError as error:
-            refusal = error
+            own = error
         if self.size == 1:
-            if refusal is not None:
-                raise refusal
+            if own is not None:
+                raise own
             return
-        said = [text.decode() for text in self.texts(str(refusal) if refusal else "")]
-        other = next((f"rank {r}: {text}" for r, text in enumerate(said) if text), None)
-        if refusal is not None:
-            raise refusal
+        texts = [text.decode() for text in self.all_gather_text(str(own) if own else "")]
+        other = next((f"rank {r}: {text}" for r, text in enumerate(texts) if text), None)
+        if own is not None:
+            raise own
         if other is not None:
             raise EbmError(other)
 
-    def tell_failure(self, text: str) -> None:
-        """Leave word of what ended this rank, for rank 0 to put into the run's log."""
+    def report_failure(self, text: str) -> None:
+        """Store the error that ended this rank, for rank 0 to write into the run's log."""
         if self._store is not None:
-            with suppress(Exception):  # the store may have gone with the machine that held it
+            with suppress(Exception):  # the machine that held the store may be down
                 self._store.set(f"ebmcore failed/{self.rank}", text)
 
-    def explained(self, error: RankError, log: Callable[[str, str], None]) -> RankError:
-        """Log what other ranks said before they ended; return the error with the reason in it."""
+    def explain(self, error: RankError, log: Callable[[str, str], None]) -> RankError:
+        """Log the errors that other ranks reported; return an error with their last lines."""
         found = self.failures()
         for rank, text in found.items():
             log("ERROR", f"rank {rank}:\n{text}")
         if not found:
-            return RankError(f"{error}; one of them is gone, and left no word of why")
+            return RankError(f"{error}; a rank exited without reporting an error")
         last = [f"rank {rank}: {text.strip().splitlines()[-1]}" for rank, text in found.items()]
         return RankError("; ".join(last))
 
     def failures(self) -> dict[int, str]:
-        """Return what other ranks said before they ended, by rank."""
+        """Return the errors that other ranks reported, by rank."""
         others = [rank for rank in range(self.size) if rank != self.rank]
         found: dict[int, str] = {}
-        until = time.monotonic() + _LAST_WORDS
+        until = time.monotonic() + _REPORT_WAIT
         while self._store is not None and not found and time.monotonic() < until:
             with suppress(Exception):
                 there = [rank for rank in others if self._store.check([f"ebmcore failed/{rank}"])]
@@ -157,28 +157,28 @@ class Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """Join the other ranks, if there are any, and leave them at the end, however that comes.
+    """Join the process group of the ranks, if there are several, and leave it at the end.
 
-    What a script has set up by torch.distributed is used as it is. Raises RankError when not all
-    ranks come, ConfigError when the environment says nonsense.
+    A process group that a script has initialised is used and left open. Raises RankError when the
+    ranks can't connect, ConfigError when an environment variable is invalid.
     """
-    place = Place.here()
-    if place.size == 1:
-        yield Ranks(place)
+    rank_info = RankInfo.from_environment()
+    if rank_info.size == 1:
+        yield Ranks(rank_info)
         return
-    ours = not dist.is_initialized()
-    if ours:
-        _join()
+    initialises = not dist.is_initialized()
+    if initialises:
+        _initialise()
     try:
-        yield Ranks(place, dist.distributed_c10d._get_default_store())
+        yield Ranks(rank_info, dist.distributed_c10d._get_default_store())
     finally:
-        # a rank that leaves closes its connections, so those that still wait for it fail at once
-        if ours and dist.is_initialized():
+        # a rank that leaves closes its connections, so the ranks that wait for it fail at once
+        if initialises and dist.is_initialized():
             with suppress(RuntimeError):
                 dist.destroy_process_group()
 
 
-def _join() -> None:
+def _initialise() -> None:
     accelerated = torch.cuda.is_available()
     backend = "cpu:gloo,cuda:nccl" if accelerated else "gloo"
     text = os.environ.get(TIMEOUT_VARIABLE, str(_TIMEOUT))
@@ -192,4 +192,4 @@ def _join() -> None:
     try:
         dist.init_process_group(backend, timeout=timedelta(seconds=seconds))
     except (RuntimeError, ValueError) as error:
-        raise RankError(f"the ranks don't find each other: {error}") from error
+        raise RankError(f"the ranks can't connect to each other: {error}") from error

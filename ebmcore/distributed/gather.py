@@ -1,4 +1,4 @@
-"""Gather on rank 0, for its monitors, the events and the chains of all ranks."""
+"""Gathers the events and the chains of all ranks on rank 0, which runs the monitors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ebmcore.distributed.comm import Ranks
 
 
 class AllChains(Chains):
-    """The chains of all ranks, to look at and to draw from; moving them moves no rank's own."""
+    """A copy of the chains of all ranks, for monitors; a rank's own chains don't change with it."""
 
-    def __init__(self, own: Chains, everywhere: Tensor) -> None:
+    def __init__(self, own: Chains, gathered: Tensor) -> None:
         self.own = own
-        self.everywhere = everywhere  # (all ranks' chains, *event)
+        self.gathered = gathered  # (all ranks' chains, *event)
 
     def start(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Begin as one rank's chains do."""
+        """Return the start points of one rank's chains."""
         return self.own.start(x, generator)
 
     def kept(self) -> Tensor:
         """Return all chains."""
-        return self.everywhere.clone()
+        return self.gathered.clone()
 
 
 def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
-    """Return on rank 0 the chains of all ranks; chains that keep nothing are returned as given."""
+    """Return on rank 0 the chains of all ranks; chains that keep no state are returned as given."""
     kept = None if chains is None else chains.kept()
     if chains is None or kept is None:
         return chains
@@ -37,8 +37,8 @@ def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
 
 def all_rows(ranks: Ranks, tensor: Tensor) -> Tensor:
     """Return on rank 0 the rows of all ranks, (sum of rows, ...), its own first."""
-    found = ranks.rows_at_first(tensor.detach())
-    return torch.cat(found) if found else tensor
+    shares = ranks.gather(tensor.detach())
+    return torch.cat(shares) if shares else tensor
 
 
 def all_info(ranks: Ranks, info: Any) -> Any:

@@ -1,12 +1,12 @@
-"""Where the ranks meet in a training step: one flat all-reduce between backward and optimiser.
+"""Averages gradients over ranks: one flat all-reduce between backward and optimiser.
 
 torch's DistributedDataParallel reduces each gradient from a hook on the node that accumulates it,
 arms those hooks in each forward pass, and does not work with `torch.autograd.grad`, as its
-documentation says. A step of ours is full of both: every step of a sampler is a forward pass and a
-`torch.autograd.grad` in x, a loss of the score differentiates through such a gradient, so that a
-parameter is reached by two passes, and a compiled step returns its gradients without accumulating
-anything. The gradient that is left when all passes are done means the same for every loss, so that
-is what is averaged; the mean over equal shares of a batch is the mean over the batch.
+documentation says. A training step here is full of both: every step of a sampler is a forward pass
+and a `torch.autograd.grad` in x; a loss of the score differentiates through such a gradient, so two
+passes reach a parameter; and a compiled step returns its gradients without accumulating them. The
+gradient after all passes means the same for every loss, so the ranks average that one; the mean
+over equal shares of a batch is the mean over the batch.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from torch import Tensor, nn
 from ebmcore.distributed.comm import Ranks
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_FLAGS = 4  # of the signals, of SIGUSR1, and of the clock of rank 0
+_FLAGS = 4  # SIGINT, SIGTERM, SIGUSR1, and whether rank 0's clock says that a checkpoint is due
 
 
 class SignalFlags(Protocol):
     """The signals that a process received, and those that all ranks agreed on."""
 
     number: int | None  # the signal that ends the run, agreed on
-    save: bool  # whether a checkpoint was asked for, agreed on
-    heard: int | None  # by this process
-    heard_save: bool
+    save: bool  # whether a checkpoint was requested, agreed on
+    received: int | None  # by this process
+    received_save: bool
 
 
-class Meeting:
-    """Averages gradients and what buffers changed by; signals and the clock ride along.
+class GradientSync:
+    """Averages gradients and the changes of buffers; the message also carries signals.
 
     Args:
-        ranks: Who meets.
-        parameters: Whose gradients are averaged.
+        ranks: The ranks to average over.
+        parameters: The parameters whose gradients are averaged.
         buffers: Float buffers that a forward pass may write to, such as running means. Each rank
-            writes what it saw of its share; the mean of the changes is what all go on with.
+            updates them from its share of the batch; every rank then applies the mean change.
         bound: train.clip_grad_norm, for the averaged gradient.
-        interrupts: Where what the ranks heard, and agreed on, is kept.
-        clock: Whether a checkpoint is due by the clock; rank 0's counts.
-        aside: Whether flags travel on the CPU, in a message of their own, so that reading them
-            waits for no accelerator.
+        interrupts: The signals received, and those agreed on.
+        checkpoint_is_late: Whether a checkpoint is due by the clock; rank 0's answer counts.
+        flags_on_cpu: Whether flags are reduced on the CPU in a message of their own, so that
+            reading them waits for no accelerator.
     """
 
     def __init__(
@@ -56,75 +56,75 @@ class Meeting:
         *,
         bound: float | None,
         interrupts: SignalFlags,
-        clock: Callable[[], bool] = lambda: False,
-        aside: bool = False,
+        checkpoint_is_late: Callable[[], bool] = lambda: False,
+        flags_on_cpu: bool = False,
     ) -> None:
         self.ranks = ranks
         self.parameters = list(parameters)
         self.buffers = [b for b in buffers if b.is_floating_point() and bool(b.isfinite().all())]
         self.bound = bound
         self.interrupts = interrupts
-        self.clock = clock
-        self.aside = aside
-        self.clock_said = False  # whether the ranks agreed that a checkpoint is due by the clock
-        self._before: list[Tensor] = []
-        held = [*self.parameters, *self.buffers]
-        sizes = [t.numel() for t in held]
-        flags = _FLAGS + len(self.parameters)
+        self.checkpoint_is_late = checkpoint_is_late
+        self.flags_on_cpu = flags_on_cpu
+        self.checkpoint_late = False  # rank 0's answer at the last step
+        self._buffers_before: list[Tensor] = []
+        synced = [*self.parameters, *self.buffers]
+        sizes = [t.numel() for t in synced]
+        n_flags = _FLAGS + len(self.parameters)
         dtype = torch.float32
-        for tensor in held:
+        for tensor in synced:
             dtype = torch.promote_types(dtype, tensor.dtype)
         device = self.parameters[0].device
-        self.flat = torch.zeros(sum(sizes) + (0 if aside else flags), dtype=dtype, device=device)
+        size = sum(sizes) + (0 if flags_on_cpu else n_flags)
+        self.flat = torch.zeros(size, dtype=dtype, device=device)
         pieces = torch.split(self.flat[: sum(sizes)], sizes)
-        self.places = [piece.view(t.shape) for piece, t in zip(pieces, held, strict=True)]
-        self.flags = torch.zeros(flags) if aside else self.flat[sum(sizes) :]
+        self.views = [piece.view(t.shape) for piece, t in zip(pieces, synced, strict=True)]
+        self.flags = torch.zeros(n_flags) if flags_on_cpu else self.flat[sum(sizes) :]
 
-    def begin(self) -> None:
-        """Note the buffers as they are before the step, the same on every rank."""
-        self._before = [buffer.clone() for buffer in self.buffers]
+    def start_step(self) -> None:
+        """Copy the buffers before the step, when they are the same on every rank."""
+        self._buffers_before = [buffer.clone() for buffer in self.buffers]
 
     @torch.no_grad()
-    def end(self) -> Tensor:
-        """Average, and clip the average; return its norm before, (), the same on every rank."""
+    def reduce(self) -> Tensor:
+        """Average gradients and buffers, and clip; return the norm before clipping, ()."""
         gradients = [parameter.grad for parameter in self.parameters]
-        changes = zip(self.buffers, self._before, strict=True)
-        for place, found in zip(
-            self.places, [*gradients, *(now - before for now, before in changes)], strict=True
-        ):
-            if found is None:
-                place.zero_()
+        pairs = zip(self.buffers, self._buffers_before, strict=True)
+        values = [*gradients, *(now - before for now, before in pairs)]
+        for view, value in zip(self.views, values, strict=True):
+            if value is None:
+                view.zero_()
             else:
-                place.copy_(found)
-        self.flags.copy_(torch.tensor(self._say(gradients)))
+                view.copy_(value)
+        self.flags.copy_(torch.tensor(self._own_flags(gradients)))
         self.ranks.sum_(self.flat)
-        if self.aside:
+        if self.flags_on_cpu:
             self.ranks.sum_(self.flags)
-        said = self.flags.tolist()  # on the CPU either way
-        self._hear(said[:_FLAGS])
+        flags = self.flags.tolist()  # on the CPU either way
+        self._apply_flags(flags[:_FLAGS])
         self.flat.div_(self.ranks.size)
-        for parameter, place, given in zip(
-            self.parameters, self.places, said[_FLAGS:], strict=False
-        ):
-            # a view of the flat gradient, which is written to again by the next step
-            parameter.grad = place.to(parameter.dtype) if given else None
-        moved = self.places[len(self.parameters) :]
-        for buffer, before, change in zip(self.buffers, self._before, moved, strict=True):
+        has_gradient = flags[_FLAGS:]
+        for parameter, view, given in zip(self.parameters, self.views, has_gradient, strict=False):
+            # a view of the flat gradient, which the next step overwrites
+            parameter.grad = view.to(parameter.dtype) if given else None
+        changes = self.views[len(self.parameters) :]
+        for buffer, before, change in zip(self.buffers, self._buffers_before, changes, strict=True):
             buffer.copy_(before + change)
         return clip(self.parameters, self.bound)
 
-    def _say(self, gradients: Sequence[Tensor | None]) -> list[float]:
-        heard = [float(self.interrupts.heard == number) for number in _SIGNALS]
-        asked = [float(self.interrupts.heard_save), float(self.ranks.rank == 0 and self.clock())]
-        self.interrupts.heard_save = False
-        return [*heard, *asked, *(float(gradient is not None) for gradient in gradients)]
+    def _own_flags(self, gradients: Sequence[Tensor | None]) -> list[float]:
+        received = [float(self.interrupts.received == number) for number in _SIGNALS]
+        late = float(self.ranks.rank == 0 and self.checkpoint_is_late())
+        saving = [float(self.interrupts.received_save), late]
+        self.interrupts.received_save = False
+        return [*received, *saving, *(float(gradient is not None) for gradient in gradients)]
 
-    def _hear(self, said: Sequence[float]) -> None:
-        for number, count in zip(_SIGNALS, said, strict=False):
+    def _apply_flags(self, flags: Sequence[float]) -> None:
+        for number, count in zip(_SIGNALS, flags, strict=False):
             if count:
                 self.interrupts.number = number
-        self.interrupts.save = self.interrupts.save or bool(said[2])
-        self.clock_said = bool(said[3])
+        self.interrupts.save = self.interrupts.save or bool(flags[2])
+        self.checkpoint_late = bool(flags[3])
 
 
 def clip(parameters: Sequence[nn.Parameter], bound: float | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""How ranks begin: with the same weights, on the same data, each with its share of the chains."""
+"""Gives ranks the same weights, checks that they have the same data, and divides the chains."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
 from ebmcore.distributed.comm import Ranks
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import RankError
 
-_ROWS = 1000  # of the data that are compared, evenly spread
+_ROWS = 1000  # of the data, evenly spread, are compared
 
 
-def share_out(chains: Chains, label: str, place: Place) -> list[str]:
-    """Let chains be one rank's share of themselves; return what there is to warn of.
+def keep_own_share(chains: Chains, label: str, rank_info: RankInfo) -> list[str]:
+    """Reduce chains to this rank's share; return warnings.
 
-    Raises ValueError when there are no equal shares.
+    Raises ValueError when the chains can't be divided equally.
     """
-    chains.share(place.rank, place.size)
+    chains.share(rank_info.rank, rank_info.size)
     if type(chains).kept is Chains.kept or type(chains).share is not Chains.share:
         return []
     return [
-        f"{label} can't be shared out (they have no `share`), so each of the {place.size} ranks "
-        "keeps as many chains as one process would"
+        f"{label} can't be divided over the ranks (they have no `share`), so each of the "
+        f"{rank_info.size} ranks keeps as many chains as a single process"
     ]
 
 
-def begin_alike(ranks: Ranks, x: Tensor, modules: Iterable[nn.Module]) -> None:
-    """Give every rank the weights and buffers of rank 0, and check that all have the same data x.
+def sync_initial_state(ranks: Ranks, x: Tensor, modules: Iterable[nn.Module]) -> None:
+    """Copy rank 0's weights and buffers to every rank, and check that all have the same data x.
 
-    Those of a config are the same already; those of a script may not be. Raises RankError when the
-    data differ.
+    A config gives every rank the same weights; a script may not. Raises RankError when the data
+    differ.
     """
     if ranks.size == 1:
         return
-    digests = ranks.texts(f"{tuple(x.shape)} {_digest(x)}")
+    digests = ranks.all_gather_text(f"{tuple(x.shape)} {_digest(x)}")
     others = [rank for rank, digest in enumerate(digests) if digest != digests[0]]
     if others:
         raise RankError(
-            f"rank {others[0]} has other data than rank 0; each rank takes its share of one set of "
-            "data, so all must read, or draw from one seed, the same"
+            f"rank {others[0]} has other data than rank 0; each rank trains on its share of one "
+            "data set, so all ranks must read the same data, or draw them from one seed"
         )
-    held = (t for m in modules for t in (*m.parameters(), *m.buffers()))
-    ranks.from_first_(list(dict.fromkeys(held)))
+    tensors = (t for m in modules for t in (*m.parameters(), *m.buffers()))
+    ranks.broadcast_(list(dict.fromkeys(tensors)))
 
 
 def _digest(x: Tensor) -> str:
-    """Return a hash of some of the data's rows, and of the last."""
+    """Return a hash of evenly spread rows of the data and of the last row."""
     some = torch.cat([x[:: max(1, len(x) // _ROWS)], x[-1:]])
     return hashlib.sha256(some.cpu().flatten().view(torch.uint8).numpy().tobytes()).hexdigest()

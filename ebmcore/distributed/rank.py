@@ -1,4 +1,4 @@
-"""Which rank of how many this process is, as `torchrun` tells it by environment variables."""
+"""The rank of this process, read from the environment variables that `torchrun` sets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ebmcore.errors import ConfigError, EbmError, Problem
 
 
-class Place(NamedTuple):
+class RankInfo(NamedTuple):
     """One process among those that train a run together."""
 
     rank: int = 0  # 0 owns the run directory, the figures and MLflow
@@ -16,17 +16,19 @@ class Place(NamedTuple):
     local: int = 0  # the rank on this machine, and the number of its GPU
 
     @classmethod
-    def refuse_several(cls, what: str) -> None:
-        """Raise EbmError when this is one of several ranks, which can't do this together."""
-        size = cls.here().size
+    def require_one_process(cls, what: str) -> None:
+        """Raise EbmError when this process is one of several ranks."""
+        size = cls.from_environment().size
         if size > 1:
-            raise EbmError(f"{what} is begun by one process; here are {size} ranks of torchrun")
+            raise EbmError(
+                f"{what} can't run under torchrun (WORLD_SIZE={size}); start one process"
+            )
 
     @classmethod
-    def here(cls) -> Place:
+    def from_environment(cls) -> RankInfo:
         """Read RANK, WORLD_SIZE and LOCAL_RANK; without MASTER_ADDR a process is alone.
 
-        Raises ConfigError when they are no whole numbers that fit each other.
+        Raises ConfigError when one is not a whole number, or RANK is not below WORLD_SIZE.
         """
         if not os.environ.get("MASTER_ADDR") or "WORLD_SIZE" not in os.environ:
             return cls()
@@ -36,7 +38,9 @@ class Place(NamedTuple):
         rank = _number("RANK", 0)
         if rank >= size:
             _refuse("RANK", f"should be below WORLD_SIZE, {size}; got {rank}")
-        _number("MASTER_PORT", 1)  # at 0, as torchrun's --master-port=0 has it, nobody is found
+        _number(
+            "MASTER_PORT", 1
+        )  # ranks can't connect to port 0, as torchrun sets with --master-port=0
         return cls(rank, size, _number("LOCAL_RANK", 0, str(rank)))
 
 

@@ -1,1 +1,1 @@
-"""Monitors: when they run, their view of a run, and their figures."""
+"""Monitors: their runner, their view of a run, and their figures."""

@@ -1,7 +1,7 @@
-"""Drawing figures without holding up the training: in a process beside it, once a run is long.
+"""Renders figures in a separate process, so that training doesn't wait for them.
 
-Matplotlib holds Python's lock while it draws, so a thread would stop the loop for as long. A figure
-is handed over as pickle, which takes some 10 ms where drawing it takes half a second.
+Matplotlib holds Python's lock while it renders, so a thread would stop the loop. The run sends a
+figure as pickle, which takes some 10 ms where rendering takes half a second.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ from typing import Any, NamedTuple
 from ebmcore.errors import EbmError
 from ebmcore.train.threads import processors
 
-AFTER = 15.0  # seconds of a run from which on its figures are drawn beside it
-_PATIENCE = 60.0  # seconds at the end for what is still to be drawn
+AFTER = 15.0  # seconds of a run before it starts the process
+_PATIENCE = 60.0  # seconds at the end to wait for pending figures
 
 
-class Job(NamedTuple):
-    """A figure that was handed over, and what draws it here if nothing else does."""
+class PendingFigure(NamedTuple):
+    """A figure that was sent, with the functions that render and write it in this process."""
 
     name: str
     body: bytes
-    here: Callable[[], bytes]  # draws it
-    write: Callable[[bytes], object]  # puts the picture in its place
+    render: Callable[[], bytes]
+    write: Callable[[bytes], object]
 
 
-class Artist:
-    """Draws the figures of one run: at once, and after some seconds in a process of its own.
+class FigureWriter:
+    """Renders the figures of one run: at first in this process, after some seconds in another.
 
-    What can't be handed over is drawn here at once, and what could not be drawn there at the end.
-    Runs that are shorter, and those that have one processor, start no process.
+    A figure that can't be pickled is rendered here at once; one that the process failed to render
+    is rendered here at the end. Shorter runs, and those with one processor, start no process.
 
     Args:
-        after: Seconds from which on figures are handed over; `AFTER` if None.
+        after: Seconds before figures are sent to the process; `AFTER` if None.
     """
 
     def __init__(self, after: float | None = None) -> None:
         self.began = time.perf_counter()
         self.after = AFTER if after is None else after
-        self.seconds = 0.0  # of the other process
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._waiting: list[Job] = []
+        self.seconds = 0.0  # of the process
+        self._queue: queue.SimpleQueue[PendingFigure | None] = queue.SimpleQueue()
+        self._pending: list[PendingFigure] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
 
@@ -56,45 +56,45 @@ class Artist:
         self,
         figure: Any,
         name: str,
-        here: Callable[[], bytes],
+        render: Callable[[], bytes],
         write: Callable[[bytes], object],
     ) -> None:
-        """Draw a figure, by `here` or beside the run, and `write` the picture.
+        """Render a figure, by `render` or in the process, and `write` the image.
 
-        Raises what these raise, when it is drawn here.
+        Raises the errors of `render` and `write` when this process calls them.
         """
         body = self._packed(figure)
         if body is None:
-            write(here())
+            write(render())
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._hand_over, name="figures", daemon=True)
+            self._thread = threading.Thread(target=self._send, name="figures", daemon=True)
             self._thread.start()
-        job = Job(name, body, here, write)
-        self._waiting.append(job)
-        self._jobs.put(job)
+        pending = PendingFigure(name, body, render, write)
+        self._pending.append(pending)
+        self._queue.put(pending)
 
     def close(self, *, wait: bool = True) -> list[tuple[str, Exception]]:
-        """Wait for what is still to be drawn, or leave it; return what can't be, and why."""
+        """Wait for pending figures, or drop them; return names and errors of failed ones."""
         if self._thread is None:
             return []
-        self._jobs.put(None)
+        self._queue.put(None)
         self._thread.join(_PATIENCE if wait else 0)
         if self._thread.is_alive():
             if self._process is not None:
                 self._process.kill()
             self._thread.join()
         failed: list[tuple[str, Exception]] = []
-        for job in self._waiting if wait else ():
+        for pending in self._pending if wait else ():
             try:
-                job.write(job.here())
+                pending.write(pending.render())
             except Exception as error:
-                failed.append((job.name, error))
-        self._waiting, self._thread = [], None
+                failed.append((pending.name, error))
+        self._pending, self._thread = [], None
         return failed
 
     def _packed(self, figure: Any) -> bytes | None:
-        """Return a figure, and how it is to be drawn, as bytes; None when it stays here."""
+        """Return a figure and its settings as bytes; None when this process renders it."""
         early = time.perf_counter() - self.began < self.after
         if early or processors() < 2 or (self._thread is not None and not self._thread.is_alive()):
             return None
@@ -105,16 +105,16 @@ class Artist:
         settings.pop("backend", None)
         try:
             return pickle.dumps((figure, settings))
-        except Exception:  # whatever it is that the figure holds
+        except Exception:  # pickling runs the code of any object in the figure
             return None
 
-    def _hand_over(self) -> None:
-        """Pass one job after another to the process, in a thread that mostly waits."""
+    def _send(self) -> None:
+        """Send one figure after another to the process, in a thread that mostly waits."""
         command = [sys.executable, "-m", "ebmcore.monitoring.figure_process"]
         environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
         pipe, none = subprocess.PIPE, subprocess.DEVNULL
         with (
-            suppress(OSError, ValueError, EbmError),  # it can't be started, it died, a full disk
+            suppress(OSError, ValueError, EbmError),  # it can't start or died, or the disk is full
             subprocess.Popen(
                 command, stdin=pipe, stdout=pipe, stderr=none, env=environment
             ) as self._process,
@@ -122,11 +122,11 @@ class Artist:
             to, answers = self._process.stdin, self._process.stdout
             assert to is not None
             assert answers is not None
-            while (job := self._jobs.get()) is not None:
-                to.write(f"{len(job.body)}\n".encode() + job.body)
+            while (pending := self._queue.get()) is not None:
+                to.write(f"{len(pending.body)}\n".encode() + pending.body)
                 to.flush()
-                seconds, size = answers.readline().split()  # ValueError when there is no answer
+                seconds, size = answers.readline().split()  # ValueError when the process died
                 if png := answers.read(int(size)):
-                    job.write(png)
+                    pending.write(png)
                     self.seconds += float(seconds)
-                    self._waiting.remove(job)
+                    self._pending.remove(pending)

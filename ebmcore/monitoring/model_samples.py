@@ -1,4 +1,4 @@
-"""Drawing events from a model, for a monitor or after the run, without moving the run's chains."""
+"""Samples of a model, for a monitor or after the run, that leave the run's chains unchanged."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ebmcore.contracts import Chains, Trace
 from ebmcore.sampling import Sampler, Walk
 
 
-class Drawer(NamedTuple):
-    """Draws from a model by its sampler, beginning at copies of its chains.
+class ModelSamples(NamedTuple):
+    """Samples a model with its sampler, from copies of its chains.
 
-    Chains that remember go on from random ones of those that they keep. Others begin where a
-    training step would begin them, with `begin(n)` for the batch of data.
+    Persistent chains continue from a random choice of the kept ones. Others start as in a training
+    step whose batch of data is `begin(n)`.
     """
 
     energy: nn.Module
@@ -26,13 +26,13 @@ class Drawer(NamedTuple):
     begin: Callable[[int], Tensor]
     generator: Generator
 
-    def draw(self, n: int, n_steps: int | None) -> Tensor:
-        """Return n events, n_steps on; ten times the training's when it is None."""
+    def sample(self, n: int, n_steps: int | None) -> Tensor:
+        """Return n events after n_steps; by default ten times the steps of training."""
         steps = 10 * self.sampler.n_steps if n_steps is None else n_steps
         return self._walk(n, steps).go(steps).x
 
     def trace(self, n: int, n_steps: int, thin: int) -> Trace:
-        """Return every thin-th state of n chains on their way over n_steps."""
+        """Return every thin-th state of n chains over n_steps."""
         if not 1 <= thin <= n_steps:
             raise ValueError(f"thin should be from 1 to n_steps, {n_steps}; got {thin}")
         return self._walk(n, n_steps).trace(n_steps, thin)
@@ -42,15 +42,15 @@ class Drawer(NamedTuple):
             raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
         kept = self.chains.kept()
         if kept is not None:
-            start = kept[choose(len(kept), n, self.generator)]
+            start = kept[random_indices(len(kept), n, self.generator)]
         else:
             start = copy.deepcopy(self.chains).start(self.begin(n), self.generator)
         return Walk(self.sampler.kernel, self.energy, start, self.generator)
 
 
-def choose(there: int, n: int, generator: Generator) -> Tensor:
-    """Return n random indices, without repeats where there are enough."""
+def random_indices(size: int, n: int, generator: Generator) -> Tensor:
+    """Return n random indices below size, without repeats if n <= size."""
     device = generator.device
-    if n <= there:
-        return torch.randperm(there, generator=generator, device=device)[:n]
-    return torch.randint(there, (n,), generator=generator, device=device)
+    if n <= size:
+        return torch.randperm(size, generator=generator, device=device)[:n]
+    return torch.randint(size, (n,), generator=generator, device=device)

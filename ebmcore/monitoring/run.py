@@ -1,6 +1,6 @@
-"""Running the monitors: each at its cadence, timed, on its own random stream, and unable to hurt.
+"""Runs the monitors: each at its cadence, timed, with a random stream of its own.
 
-A monitor that raises is reported, switched off, and the run goes on.
+A monitor that raises is reported and switched off, and the run continues.
 """
 
 from __future__ import annotations
@@ -18,19 +18,27 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError, DirectoryError
-from ebmcore.monitoring.figure_writer import Artist
+from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams, own_global_stream
-from ebmcore.train.types import Stepped
+from ebmcore.train.types import StepResult
 
-_TOUCHED = "it changed the data, a weight or what is trained; a monitor only looks"
+_CHANGED = "it changed the data, a weight or a requires_grad; a monitor may only read them"
 
 
-class Watch(MonitorSchedule):
-    """The monitors of a run; `warn` hears what they and their failures have to say."""
+class MonitorRunner(MonitorSchedule):
+    """Runs the monitors of a run.
+
+    Args:
+        parts: The parts of the run, its monitors among them.
+        streams: The source of each monitor's random stream.
+        write: Writes an image by its name, MONITOR/step-N.png.
+        warn: Called with the monitors' warnings and errors.
+        log: Called with a level and the traceback of an error.
+    """
 
     def __init__(
         self,
@@ -42,24 +50,24 @@ class Watch(MonitorSchedule):
     ) -> None:
         super().__init__(parts)
         self.streams = streams
-        self.write = write  # a picture by its name, MONITOR/step-N.png
+        self.write = write
         self.warn = warn
         self.log = log
         self.seconds = {entry.name: 0.0 for entry in parts.monitors}
         self.history: dict[str, list[tuple[int, float]]] = {}
-        self.artist = Artist()
+        self.figures = FigureWriter()
         self._active = list(parts.monitors)
 
     def __call__(
         self,
         energy: nn.Module,
-        last: Stepped | None,
+        last: StepResult | None,
         step: int,
         steps_per_epoch: int,
         end: bool,
         chains: Chains | None,
     ) -> dict[str, float]:
-        """Run the monitors that are due after `step` training steps; return their numbers."""
+        """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
         due = [m for m in self._active if end or m.every.is_due(step, steps_per_epoch)]
         for entry in due:
@@ -68,27 +76,27 @@ class Watch(MonitorSchedule):
             try:
                 with own_global_stream(None, self.parts.device), evaluating(energy):
                     before = self._marks(energy)
-                    found = entry.function(view)
-                    touched = self._marks(energy) != before
-                    metrics |= keep(entry, found, step, self.write, self.artist)
-            except DirectoryError:  # no fault of the monitor's
+                    results = entry.function(view)
+                    changed = self._marks(energy) != before
+                    metrics |= collect_results(entry, results, step, self.write, self.figures)
+            except DirectoryError:  # not the monitor's fault
                 raise
             except (Exception, SystemExit) as error:
-                touched = False
+                changed = False
                 self._active.remove(entry)
                 what = f"{entry.label} raised {type(error).__name__}: {error}"
                 self.log("ERROR", f"step {step}: {what}\n{traceback.format_exc()}")
-                self.warn(f"{what}; it is switched off and the run goes on (see log.txt)")
-            if touched:
-                raise ComponentError(entry.label, step, RuntimeError(_TOUCHED))
+                self.warn(f"{what}; it is switched off and the run continues (see log.txt)")
+            if changed:
+                raise ComponentError(entry.label, step, RuntimeError(_CHANGED))
             self.seconds[entry.name] += time.perf_counter() - began
         return metrics
 
     def close(self, *, wait: bool) -> None:
-        """See the pictures that are still being drawn to their end, or leave them."""
-        for name, error in self.artist.close(wait=wait):
+        """Wait for pending figures, or drop them."""
+        for name, error in self.figures.close(wait=wait):
             what = f"{type(error).__name__}: {error}"
-            self.warn(f"the picture {name} can't be drawn: {what}")
+            self.warn(f"can't render the figure {name}: {what}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return which monitors were switched off, and the seconds that each took."""
@@ -96,17 +104,17 @@ class Watch(MonitorSchedule):
         return {"switched_off": off, "seconds": dict(self.seconds)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on as `state_dict` found it."""
+        """Restore what `state_dict` returned."""
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
 
     def remember(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Keep what was recorded, for monitors that look at how it went."""
+        """Add recorded metrics to the history that monitors see."""
         for name, value in metrics.items():
             self.history.setdefault(name, []).append((step, value))
 
     def _marks(self, energy: nn.Module) -> list[Any]:
-        """Return marks that change when something that a monitor must leave alone is written to."""
+        """Return version counters that change when a monitor writes to weights or data."""
         tensors = [*self.parts.energy.parameters(), *energy.parameters(), *energy.buffers()]
         points = (self.parts.data.x, self.parts.data.held_out)
         return [(t._version, t.requires_grad) for t in (*tensors, *points)]
@@ -115,17 +123,17 @@ class Watch(MonitorSchedule):
         self,
         entry: MonitorEntry,
         energy: nn.Module,
-        last: Stepped | None,
+        last: StepResult | None,
         step: int,
         steps_per_epoch: int,
         chains: Chains | None,
     ) -> RunView:
-        """Make what one monitor sees."""
+        """Return the view of one monitor."""
         parts = self.parts
         named = parts.energy.named_parameters()
-        seen: dict[str, Any] = {}
+        last_step: dict[str, Any] = {}
         if last is not None:
-            seen = {"x": last.x, "x_neg": last.x_neg, "info": last.info}
+            last_step = {"x": last.x, "x_neg": last.x_neg, "info": last.info}
         return make_view(
             energy,
             parts.data,
@@ -137,44 +145,44 @@ class Watch(MonitorSchedule):
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
             history=self.history,
             warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
-            **seen,
+            **last_step,
         )
 
 
-def keep(
+def collect_results(
     entry: MonitorEntry,
-    found: Any,
+    results: Any,
     step: int,
     write: Callable[[str, bytes], object],
-    artist: Artist | None = None,
+    figures: FigureWriter | None = None,
 ) -> dict[str, float]:
-    """Return a monitor's numbers, and `write` its pictures, each by its name MONITOR/step-N.png.
+    """Return a monitor's metrics, and `write` its images, each by its name MONITOR/step-N.png.
 
-    An artist may draw figures later.
+    With `figures`, Matplotlib figures may be rendered and written later.
     """
-    if not isinstance(found, Mapping):
-        raise TypeError(f"a monitor returns a mapping; got {type(found).__name__}")
+    if not isinstance(results, Mapping):
+        raise TypeError(f"a monitor returns a mapping; got {type(results).__name__}")
     metrics: dict[str, float] = {}
-    for key, value in found.items():
+    for key, value in results.items():
         if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
             metrics[f"{entry.name}/{key}"] = float(value)
             continue
         last = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
         name = f"{entry.name}/{last}"
-        if artist is not None and hasattr(value, "savefig"):
-            artist(value, name, partial(picture, value, key), partial(write, name))
-            let_go(value)
+        if figures is not None and hasattr(value, "savefig"):
+            figures(value, name, partial(render, value, key), partial(write, name))
+            release(value)
         else:
-            write(name, picture(value, key))
+            write(name, render(value, key))
     return metrics
 
 
-def picture(value: Any, key: str) -> bytes:
-    """Draw a matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
+def render(value: Any, key: str) -> bytes:
+    """Render a Matplotlib figure, or an image tensor with values in [0, 1], as a PNG."""
     png = io.BytesIO()
     if hasattr(value, "savefig"):
         value.savefig(png, format="png")
-        let_go(value)
+        release(value)
         return png.getvalue()
     if isinstance(value, Tensor) and value.ndim in (2, 3):
         from matplotlib.image import imsave
@@ -187,8 +195,8 @@ def picture(value: Any, key: str) -> bytes:
     raise TypeError(f"{key!r} is neither a number, a figure nor an image; got {value!r:.80}")
 
 
-def let_go(figure: Any) -> None:
-    """Close a figure that was made by pyplot, in whose hands it would stay."""
+def release(figure: Any) -> None:
+    """Close a figure in pyplot, which otherwise holds the figures that it made."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""What a monitor sees, of a run that goes on or of one that ended."""
+"""A monitor's view of a run, while the run trains or after it ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.data.load import Data
-from ebmcore.monitoring.model_samples import Drawer, choose
+from ebmcore.monitoring.model_samples import ModelSamples, random_indices
 from ebmcore.sampling import Sampler
 
 
@@ -20,15 +20,15 @@ def make_view(
     generator: Generator,
     **known: Any,
 ) -> RunView:
-    """Make a view; it can draw from the model when there are a sampler and chains."""
+    """Make a view; it can sample the model when there are a sampler and chains."""
     draw = walk = None
     if sampler is not None and chains is not None:
 
         def begin(n: int) -> Tensor:
-            return data.x[choose(len(data.x), n, generator)]
+            return data.x[random_indices(len(data.x), n, generator)]
 
-        drawer = Drawer(energy, sampler, chains, begin, generator)
-        draw, walk = drawer.draw, drawer.trace
+        samples = ModelSamples(energy, sampler, chains, begin, generator)
+        draw, walk = samples.sample, samples.trace
     return RunView(
         energy=energy,
         data=data.x,

@@ -110,7 +110,7 @@ def run(
     RunError when the run FAILED, RunInterrupted after a signal.
     """
     with joined() as ranks:
-        with ranks.together():
+        with ranks.share_errors():
             prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
             changed = changes(prepared, versions)
             experiment = compose(*prepared)
@@ -141,7 +141,7 @@ def resume(
     is of other parts; RunError and RunInterrupted as `run` does.
     """
     with joined() as ranks:
-        with ranks.together():
+        with ranks.share_errors():
             directory = RunDirectory.open(run_dir)
             facts = directory.read()
             if is_parent(facts):
@@ -150,7 +150,7 @@ def resume(
                     "seeds, and the command it was begun by with any other"
                 )
             # all ranks do what rank 0 read, whatever it writes meanwhile
-            if ranks.word(str(facts.get("status"))) == "FINISHED":
+            if ranks.broadcast_text(str(facts.get("status"))) == "FINISHED":
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written
             experiment, config = _recomposed(directory, ranks, plugins, versions)
         _listen(experiment, listener, ranks)

@@ -13,7 +13,7 @@ from torch import nn
 from ebmcore.config import Cadence, Config, Node, Source, build
 from ebmcore.config.build import too_much
 from ebmcore.data.load import Data, default_dtype, load_data
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.experiment import Experiment
@@ -53,7 +53,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
     except ConfigError as error:
         raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
     dtype = getattr(torch, settings.dtype)
-    streams = Streams(settings.seed, place, Place.here().rank)
+    streams = Streams(settings.seed, place, RankInfo.from_environment().rank)
     data = load_dataset(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 

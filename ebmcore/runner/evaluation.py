@@ -20,7 +20,7 @@ from ebmcore.errors import (
     PluginError,
     Problem,
 )
-from ebmcore.monitoring.run import keep
+from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
@@ -127,7 +127,7 @@ def evaluate(
                 own_global_stream(derive(seed, entry.name), facts.device),
                 evaluating(energy),
             ):
-                metrics |= keep(entry, entry.function(view), step, write)
+                metrics |= collect_results(entry, entry.function(view), step, write)
         except DirectoryError:  # no fault of the monitor's
             raise
         except (Exception, SystemExit) as error:

@@ -18,8 +18,8 @@ from ebmcore.config import Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
-from ebmcore.distributed.init_sync import share_out
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.init_sync import keep_own_share
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
@@ -90,9 +90,9 @@ class Experiment:
         self.origin = origin or Origin()
         self.name = name
         self.seed = seed
-        self.place = Place.here()
+        self.rank_info = RankInfo.from_environment()
         self.device = choose_device(device)
-        self.streams = self.origin.streams or Streams(seed, self.device, self.place.rank)
+        self.streams = self.origin.streams or Streams(seed, self.device, self.rank_info.rank)
         if not isinstance(energy, nn.Module):
             self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         if dtype is None:
@@ -147,7 +147,7 @@ class Experiment:
     ) -> Run:
         """Train as `run` does, with sections of a config that were validated before."""
         with without_compiler(), joined() as ranks:
-            with ranks.together():
+            with ranks.share_errors():
                 spec = self._spec(train, tracking, profile=profile)
             directory = self._directory(ranks, runs_dir)
             return execute(spec, directory, ranks, progress=progress)
@@ -181,7 +181,7 @@ class Experiment:
     ) -> Run:
         """Resume as `resume` does, with sections of a config that were validated before."""
         with without_compiler(), joined() as ranks:
-            with ranks.together():
+            with ranks.share_errors():
                 directory = RunDirectory.open(run_dir)
                 spec = self._spec(train, tracking)
             return execute(spec, directory, ranks, progress=progress, resumes=True)
@@ -189,7 +189,7 @@ class Experiment:
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory on rank 0; on the other ranks, receive its path from rank 0."""
         made = RunDirectory.create(self.name, runs_dir) if ranks.rank == 0 else None
-        path = ranks.word("" if made is None else str(made.path.absolute()))
+        path = ranks.broadcast_text("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
     def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
@@ -264,7 +264,7 @@ class Experiment:
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
-        data, ranks = parts.data, self.place.size
+        data, ranks = parts.data, self.rank_info.size
         if train.batch_size % ranks:
             message = (
                 f"should be divisible by the {ranks} ranks, since it is the batch of all of them "
@@ -286,7 +286,9 @@ class Experiment:
                 self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
         if parts.chains is not None and ranks > 1:
             try:
-                self.warnings.extend(share_out(parts.chains, parts.label("chains"), self.place))
+                self.warnings.extend(
+                    keep_own_share(parts.chains, parts.label("chains"), self.rank_info)
+                )
             except ValueError as error:
                 self._refuse("chains", f"{parts.label('chains')}: {error}", error)
         chains = copy.deepcopy(parts.chains)

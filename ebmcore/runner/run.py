@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
 from ebmcore.errors import EbmError, first_line, too_large
-from ebmcore.monitoring.model_samples import Drawer
+from ebmcore.monitoring.model_samples import ModelSamples
+from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
 from ebmcore.train.components import Parts
-from ebmcore.train.memory import refuse_too_many
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
@@ -82,9 +82,9 @@ class Run:
 
         # a sampler may draw from torch's global generators, too
         with own_global_stream(derive(self.seed, f"samples {seed}"), device):
-            drawer = Drawer(self.energy, self.sampler, self.chains, begin, generator)
+            samples = ModelSamples(self.energy, self.sampler, self.chains, begin, generator)
             try:
-                return drawer.draw(n, n_steps)
+                return samples.sample(n, n_steps)
             except Exception as error:
                 if not too_large(error):
                     raise

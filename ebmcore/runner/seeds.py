@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ebmcore.config import Tracking
 from ebmcore.contracts import Launcher, Task
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, Problem, RunError, RunInterrupted
 from ebmcore.runner.api import Prepared, changes, prepare, prepare_again
 from ebmcore.runner.bands import Band, bands, draw, is_drawn, lines
@@ -85,7 +85,7 @@ def run_seeds(
     PluginError before anything is written, RunError when all runs FAILED, RunInterrupted after a
     signal; `resume_seeds` then goes on.
     """
-    Place.refuse_several("an experiment of several seeds")
+    RankInfo.require_one_process("an experiment of several seeds")
     prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
     record = prepared.config.record
     chosen = choose_seeds(seeds, record["seed"])
@@ -123,7 +123,7 @@ def resume_seeds(
     local plugin files are imported only when they are named in `plugins`. Raises EbmError when the
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
-    Place.refuse_several("an experiment of several seeds")
+    RankInfo.require_one_process("an experiment of several seeds")
     directory = RunDirectory.open(run_dir)
     facts = directory.read()
     seeds = facts.get("seeds")

@@ -19,8 +19,8 @@ from ebmcore.checkpoint.files import (
     prune,
     write_checkpoint,
 )
-from ebmcore.checkpoint.snapshot import put_back, roll_back, take
-from ebmcore.compile.policy import record
+from ebmcore.checkpoint.snapshot import restore, roll_back, take_snapshot
+from ebmcore.compile.policy import compile_record
 from ebmcore.compile.step import CompiledStep
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
@@ -33,8 +33,9 @@ from ebmcore.errors import (
     RunInterrupted,
 )
 from ebmcore.masking import mask
-from ebmcore.monitoring.run import Watch
+from ebmcore.monitoring.run import MonitorRunner
 from ebmcore.runner.hook_calls import notify
+from ebmcore.runner.progress import progress_display
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
 from ebmcore.runner.spec import RunSpec, prepare_training
@@ -42,9 +43,7 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.mirror import Mirror
-from ebmcore.train.divergence import Found, is_finite
-from ebmcore.train.loop import Hands
-from ebmcore.train.progress import progress
+from ebmcore.train.divergence import Divergence, is_finite
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
 from ebmcore.train.warnings import slow_average, slow_monitors
@@ -81,11 +80,13 @@ class Session:
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
         self.first_warnings = list(spec.warnings)
-        self.loop, self.interrupts, self.threads, self.choice = prepare_training(
+        self.loop, self.interrupts, self.threads, self.compile_decision = prepare_training(
             spec, ranks, self.warn
         )
-        self.show = progress(self.loop.steps, show=show)
-        self.watch = Watch(parts, spec.streams, self._write_picture, self.warn, self.directory.log)
+        self.progress = progress_display(self.loop.steps, show=show)
+        self.monitors = MonitorRunner(
+            parts, spec.streams, self._write_figure, self.warn, self.directory.log
+        )
         self.result = Run.of(self.directory.path, self.loop.energy, parts, spec.seed)
         if resumes:
             self._take_up()
@@ -95,24 +96,24 @@ class Session:
 
         Raises EbmError, before anything is written, when its state isn't that of these parts.
         """
-        folder, heard = self.directory.checkpoints, self.first_warnings
+        folder, warnings = self.directory.checkpoints, self.first_warnings
         if has_good(folder):
-            checkpoint = Checkpoint.last(folder, whole=True, warn=heard.append)
-            self.ranks.word(checkpoint.path.name)
-            record, found = put_back(checkpoint, self.loop)
-            heard.extend(found)
+            checkpoint = Checkpoint.last(folder, whole=True, warn=warnings.append)
+            self.ranks.broadcast_text(checkpoint.path.name)
+            record, inexact = restore(checkpoint, self.loop)
+            warnings.extend(inexact)
             with fitting(checkpoint, "the run's record"):
                 self.warnings = list(record["warnings"])
                 self.best.load(record["best"])
                 self.rollbacks = int(record["rollbacks"])
                 self.seconds = float(record["seconds"])
-                self.loop.account.seconds.update(record.get("seconds_by_part", {}))
-                self.watch.load_state_dict(record["monitors"])
+                self.loop.timing.seconds.update(record.get("seconds_by_part", {}))
+                self.monitors.load_state_dict(record["monitors"])
         else:
-            self.ranks.word("")
+            self.ranks.broadcast_text("")
         for step, metrics in self.directory.rewind_metrics(self.loop.step):
             self.metrics |= metrics
-            self.watch.remember(step, metrics)
+            self.monitors.remember(step, metrics)
         drop_after(folder, self.loop.step)
 
     def run(self) -> Run:
@@ -150,7 +151,7 @@ class Session:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure
         if self.status == "KILLED" and (self.at_once or self.interrupts.number != 0):
-            number = self.interrupts.number or self.interrupts.heard or 2
+            number = self.interrupts.number or self.interrupts.received or 2
             raise RunInterrupted(number, self.result)
         return self.result
 
@@ -170,8 +171,8 @@ class Session:
             self.spec.listener.began(self.result)
         for text in self.first_warnings:
             self.warn(text)
-        if self.choice.asked is True and not self.choice.compiled:
-            self.warn(f"nothing is compiled: {self.choice.why}")
+        if self.compile_decision.asked is True and not self.compile_decision.compiled:
+            self.warn(f"nothing is compiled: {self.compile_decision.why}")
         if not self.resumes:
             for text in slow_average(self.train.ema, self.loop.steps):
                 self.warn(text)
@@ -190,32 +191,32 @@ class Session:
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
         seed = self.spec.streams.derived("global")
-        hands = Hands(self._write, self._save, self._diverged, self._event, self.show)
         threads, profiled = using(self.threads.number), self._profiler()
-        with self.show, threads, profiled, own_global_stream(seed, self.parts.device):
+        with self.progress, threads, profiled, own_global_stream(seed, self.parts.device):
             self.spec.streams.restore_global()
-            self.loop.run(self.watch, hands)
+            self.loop.run(self.monitors, self)
         if self.train.keep_best and self.best.step is None:
-            self.warn(f"train.keep_best: {self.best.missed(self.watch.history)}")
+            self.warn(f"train.keep_best: {self.best.why_none(self.monitors.history)}")
 
-    def _write(self, step: int, metrics: dict[str, float]) -> None:
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Record the metrics of a step, and report them to the listener."""
         self.result.step = step
         self.metrics |= metrics
         self.result.metrics = dict(self.metrics)
-        self.watch.remember(step, metrics)
-        with self.loop.account("tracking"):
+        self.monitors.remember(step, metrics)
+        with self.loop.timing("tracking"):
             self.directory.append_metrics(step, self.loop.epoch, metrics)
         listener = self.spec.listener
         why = "" if listener is None else listener.heard(step, metrics)
         if why and self.loop.step < self.loop.steps:
             self.interrupts.end(why)
-        if self.best.hear(step, metrics):
-            self.loop.save_wanted = f"the best {self.best.name} so far, {self.best.value:.6g}"
+        if self.best.update(step, metrics):
+            self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
 
-    def _write_picture(self, name: str, png: bytes) -> None:
+    def _write_figure(self, name: str, png: bytes) -> None:
         self.directory.write(f"{FIGURES}/{name}", png)
 
-    def _event(self, step: int, event: str, **facts: Any) -> None:
+    def event(self, step: int, event: str, **facts: Any) -> None:
         """Record what happened to the run beside its steps."""
         self.directory.append_event(step, event, **facts)
         self.directory.log("WARNING", f"step {step}: {event}: {facts}")
@@ -227,17 +228,17 @@ class Session:
         self._reveal()
         self.directory.log("ERROR", traceback.format_exc())
         if isinstance(error, RankError):
-            error = self.ranks.explained(error, self.directory.log)
+            error = self.ranks.explain(error, self.directory.log)
         self.tell("ebmcore_run_error", run=self.result, error=error)
         return error
 
-    def _save(self, why: str) -> None:
+    def save(self, why: str) -> None:
         """Write a checkpoint of a step that was done, and drop those that are too many."""
         self._reveal()
         self.directory.sync_metrics()
         folder = self.directory.checkpoints
-        with self.loop.account("checkpoints"):
-            path = write_checkpoint(folder, take(self.loop, self._record()))
+        with self.loop.timing("checkpoints"):
+            path = write_checkpoint(folder, take_snapshot(self.loop, self._record()))
             prune(folder, self.train.keep_checkpoints, self.best.step)
         self.directory.update(
             step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
@@ -255,10 +256,10 @@ class Session:
             return
         if isinstance(failure, RankError) and self.parts.device.type != "cpu":
             return  # the device may wait for the rank that is gone, and whoever asks it waits too
-        if not is_finite(self.parts, self.loop.infinite):
+        if not is_finite(self.parts, self.loop.infinite_buffers):
             return
         try:
-            contents = take(self.loop, self._record(), whole=False)
+            contents = take_snapshot(self.loop, self._record(), whole=False)
             path = write_checkpoint(self.directory.checkpoints, contents)
         except Exception as error:
             self.directory.log("ERROR", f"the weights could not be saved: {error}")
@@ -272,20 +273,22 @@ class Session:
             "best": self.best.state(),
             "rollbacks": self.rollbacks,
             "seconds": self._seconds(),
-            "seconds_by_part": dict(self.loop.account.seconds),
-            "monitors": self.watch.state_dict(),
+            "seconds_by_part": dict(self.loop.timing.seconds),
+            "monitors": self.monitors.state_dict(),
         }
 
     def _compiling(self) -> dict[str, Any]:
-        step = self.loop.one_step
+        step = self.loop.train_step
         compiled = step if isinstance(step, CompiledStep) else None
         mode = "eager" if compiled is None else compiled.mode
-        return record(self.choice, mode, {} if compiled is None else compiled.left_out)
+        return compile_record(
+            self.compile_decision, mode, {} if compiled is None else compiled.left_out
+        )
 
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:
             return nullcontext()
-        from ebmcore.train.profiling import Profiler
+        from ebmcore.runner.profiling import Profiler
 
         write, steps = partial(self.directory.write, PROFILE), self.loop.steps - self.loop.step
         profiler = Profiler(write, steps, self.parts.device)
@@ -295,16 +298,16 @@ class Session:
     def _seconds_by_part(self) -> dict[str, float]:
         """Return the table of where the time went, monitors included."""
         labels = {entry.name: entry.label for entry in self.parts.monitors}
-        monitors = {labels[name]: spent for name, spent in self.watch.seconds.items()}
-        drawn = self.watch.artist.seconds
+        monitors = {labels[name]: spent for name, spent in self.monitors.seconds.items()}
+        drawn = self.monitors.figures.seconds
         beside = {"figures, drawn beside the training": drawn} if drawn else {}
-        self.result.seconds_by_part = self.loop.account.table({**monitors, **beside})
+        self.result.seconds_by_part = self.loop.timing.table({**monitors, **beside})
         return self.result.seconds_by_part
 
     def _seconds(self) -> float:
         return round(self.seconds + time.perf_counter() - self.began, 3)
 
-    def _diverged(self, found: Found) -> None:
+    def diverged(self, divergence: Divergence) -> None:
         """Roll back to the last good checkpoint, or raise DivergenceError that names it."""
         folder = self.directory.checkpoints
         good = newest(folder)
@@ -312,43 +315,48 @@ class Session:
         if good is None or not rolls or self.rollbacks >= self.train.max_rollbacks:
             tried = f" after {self.rollbacks} rollbacks (train.max_rollbacks)" if rolls else ""
             last = "no checkpoint was written before" if good is None else f"last good: {good}"
-            self.ranks.word("")
-            raise DivergenceError(f"{found.error()}{tried}; {last}")
+            self.ranks.broadcast_text("")
+            raise DivergenceError(f"{divergence.error()}{tried}; {last}")
         self.rollbacks += 1
         checkpoint = Checkpoint.last(folder, whole=True, warn=self.warn)
-        why = f"rollback {self.rollbacks} at {found.step}"
-        self.ranks.word(f"{checkpoint.path.name} {why}")
+        why = f"rollback {self.rollbacks} at {divergence.step}"
+        self.ranks.broadcast_text(f"{checkpoint.path.name} {why}")
         roll_back(checkpoint, self.loop, self.train.rollback_lr, why)
         rate = float(self.parts.optimizer.param_groups[0]["lr"])
-        facts = {"why": found.text, "to": checkpoint.step, "lr": rate, "number": self.rollbacks}
-        self._event(self.loop.step, "rollback", **facts)
+        facts = {
+            "why": divergence.text,
+            "to": checkpoint.step,
+            "lr": rate,
+            "number": self.rollbacks,
+        }
+        self.event(self.loop.step, "rollback", **facts)
         self.warn(
-            f"step {found.step}: {found.text}; rolled back to step {checkpoint.step} "
+            f"step {divergence.step}: {divergence.text}; rolled back to step {checkpoint.step} "
             f"({self.rollbacks} of at most {self.train.max_rollbacks}), learning rate {rate:g}"
         )
 
     def _close(self, mirror: Mirror | None, failure: BaseException | None) -> None:
         """Write how the run ended, here and in MLflow."""
-        self.watch.close(wait=not self.at_once)
+        self.monitors.close(wait=not self.at_once)
         self.directory.update(
             status=self.status,
             step=self.loop.step,
             ended=self.directory.clock(),
             seconds=self._seconds(),
-            seconds_by_monitor={k: round(v, 3) for k, v in self.watch.seconds.items()},
+            seconds_by_monitor={k: round(v, 3) for k, v in self.monitors.seconds.items()},
             seconds_by_part=self._seconds_by_part(),
             compile=self._compiling(),
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             rollbacks=self.rollbacks,
-            skipped=self.loop.skipped,
+            skipped=self.loop.skips.total,
             best=self.best.state(),
             error=None if failure is None else str(failure),
             ended_early=self.interrupts.early or None,
         )
-        for text in slow_monitors(self.watch.seconds, self._seconds()):
+        for text in slow_monitors(self.monitors.seconds, self._seconds()):
             self.warn(text)
-        if self.loop.skipped:
-            self.warn(f"{self.loop.skipped} steps were skipped: see events.jsonl")
+        if self.loop.skips.total:
+            self.warn(f"{self.loop.skips.total} steps were skipped: see events.jsonl")
         if mirror is not None:
             patience = _HURRIED if isinstance(failure, RankError) else _PATIENT
             patience = _AT_ONCE if self.at_once else patience
@@ -376,7 +384,7 @@ class Session:
         text = mask(text)
         self.warnings.append(text)
         self.directory.log("WARNING", text)
-        self.show.say(f"warning: {text}")
+        self.progress.say(f"warning: {text}")
 
     def tell(self, hook: str, **arguments: Any) -> None:
         """Call a life-cycle hook; a plugin that raises in it is reported, and that is all."""

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from ebmcore.compile.policy import Choice, choose, training_step
+from ebmcore.compile.policy import CompileDecision, decide_compile, training_step
 from ebmcore.config import Tracking, Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.plugins import Host
@@ -62,7 +62,7 @@ class Training(NamedTuple):
     loop: Loop
     interrupts: Interrupts
     threads: Threads
-    choice: Choice  # whether its steps are compiled
+    compile_decision: CompileDecision
 
 
 def as_tracking(tracking: Tracking | str | bool | None) -> Tracking | None:
@@ -81,8 +81,8 @@ def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -
     threads = choose_threads(
         spec.threads, parts.energy, parts.data.x[: train.batch_size // ranks.size]
     )
-    choice = choose(spec.compile, parts, train.total_steps(len(parts.data.x)))
-    step = training_step(choice, warn)
+    decision = decide_compile(spec.compile, parts, train.total_steps(len(parts.data.x)))
+    step = training_step(decision, warn)
     return Training(
-        Loop(parts, train, spec.streams, interrupts, step, ranks), interrupts, threads, choice
+        Loop(parts, train, spec.streams, interrupts, step, ranks), interrupts, threads, decision
     )

@@ -1,4 +1,4 @@
-"""One rank besides rank 0: it trains its share, and hands over what rank 0 records of it."""
+"""A rank other than rank 0: it trains on its share and sends its state to rank 0."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 from ebmcore.checkpoint.files import Checkpoint
-from ebmcore.checkpoint.snapshot import hand_over, put_back, roll_back
+from ebmcore.checkpoint.snapshot import restore, roll_back, send_rank_state
 from ebmcore.distributed.comm import Ranks
-from ebmcore.distributed.init_sync import begin_alike
+from ebmcore.distributed.init_sync import sync_initial_state
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
 from ebmcore.runner.run import Run
 from ebmcore.runner.session import Session
@@ -18,8 +18,7 @@ from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
 from ebmcore.trackers.mlflow.sync import sync
-from ebmcore.train.divergence import Found
-from ebmcore.train.loop import Hands
+from ebmcore.train.divergence import Divergence
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
@@ -41,14 +40,15 @@ class Worker:
         self.parts = spec.parts
         self.directory = directory  # rank 0's, read here alone, while rank 0 lives
         self.ranks = ranks
+        self.progress = Silent()
         self.loop, self.interrupts, self.threads, _ = prepare_training(
             spec, ranks, lambda text: None
         )
         self.result = Run.of(directory.path, self.loop.energy, spec.parts, spec.seed)
         if resumes:
-            name = ranks.word("")
+            name = ranks.broadcast_text("")
             if name:
-                put_back(self._checkpoint(name), self.loop)
+                restore(self._checkpoint(name), self.loop)
 
     def run(self) -> Run:
         """Train to the end, a signal or a failure, as rank 0 does.
@@ -67,31 +67,37 @@ class Worker:
                 if isinstance(error, RankError):
                     self._bury(error)
                 else:
-                    self.ranks.tell_failure(traceback.format_exc())
+                    self.ranks.report_failure(traceback.format_exc())
         self.loop.energy.eval()
         self.result.status, self.result.step = status, self.loop.step
         if failure is not None:
             raise RunError(f"rank {self.ranks.rank} FAILED: {failure}", self.result) from failure
         if status == "KILLED":
-            number = self.interrupts.number or self.interrupts.heard or 2
+            number = self.interrupts.number or self.interrupts.received or 2
             raise RunInterrupted(number, self.result)
         return self.result
 
     def _train(self) -> None:
         seed = self.spec.streams.derived("global")
-        hands = Hands(_nothing, self._save, self._diverged, _nothing, Silent())
         with using(self.threads.number), own_global_stream(seed, self.parts.device):
             self.spec.streams.restore_global()
-            self.loop.run(MonitorSchedule(self.parts), hands)
+            self.loop.run(MonitorSchedule(self.parts), self)
 
-    def _save(self, why: str) -> None:
-        hand_over(self.loop)
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Do nothing; rank 0 records metrics."""
 
-    def _diverged(self, found: Found) -> None:
-        """Do what rank 0 decides: roll back to a checkpoint that it names, or stop."""
-        name, _, why = self.ranks.word("").partition(" ")
+    def event(self, step: int, event: str, **facts: Any) -> None:
+        """Do nothing; rank 0 records events."""
+
+    def save(self, why: str) -> None:
+        """Send this rank's state to rank 0, which writes the checkpoint."""
+        send_rank_state(self.loop)
+
+    def diverged(self, divergence: Divergence) -> None:
+        """Roll back to the checkpoint that rank 0 names, or raise DivergenceError."""
+        name, _, why = self.ranks.broadcast_text("").partition(" ")
         if not name:
-            raise DivergenceError(str(found.error()))
+            raise DivergenceError(str(divergence.error()))
         roll_back(self._checkpoint(name), self.loop, self.spec.train.rollback_lr, why)
 
     def _checkpoint(self, name: str) -> Checkpoint:
@@ -115,15 +121,11 @@ class Worker:
             sync(self.directory.path)
 
 
-def _nothing(*args: Any, **facts: Any) -> None:
-    """Leave it to rank 0."""
-
-
 def execute(
     spec: RunSpec, directory: RunDirectory, ranks: Ranks, *, progress: bool, resumes: bool = False
 ) -> Run:
     """Train: rank 0 records the run, the other ranks work for it."""
-    begin_alike(ranks, spec.parts.data.x, spec.parts.modules)
+    sync_initial_state(ranks, spec.parts.data.x, spec.parts.modules)
     if ranks.rank:
         return Worker(spec, directory, ranks, resumes=resumes).run()
     with directory:

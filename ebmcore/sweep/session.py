@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from ebmcore.config import Node
-from ebmcore.distributed.rank import Place
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.plugins import Host
@@ -127,7 +127,7 @@ def check_sweep(
     strict_plugins: bool = False,
 ) -> Checked:
     """Read a sweep and check all of it. Raises ConfigError, PluginError or EbmError."""
-    Place.refuse_several("a sweep")
+    RankInfo.require_one_process("a sweep")
     sweep = read_sweep(file)
     need_optuna()
     given = sweep.launcher
@@ -226,7 +226,7 @@ def make_worker(
 
     Nothing is written or started. Raises EbmError as `join_sweep` does.
     """
-    Place.refuse_several("a sweep's worker")
+    RankInfo.require_one_process("a sweep's worker")
     need_optuna()
     name = worker or f"joined-{secrets.token_hex(4)}"
     found, sweep, facts = join_study(whole_url(named_url(url)), study, name)

@@ -1,4 +1,4 @@
-"""The parts of a run, ready to train: what the config's compose and Python's objects both make."""
+"""The parts of a run, ready to train, made from a config or from Python objects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LossTerm(NamedTuple):
     slots: tuple[str, ...]
     label: str
     order: int = 1  # 2 when it differentiates the score
-    needs_curvature: bool = False  # when it is of no use where the Hessian of E is 0
+    needs_curvature: bool = False  # whether it needs a Hessian of E other than 0
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], weight: float, label: str) -> LossTerm:
@@ -40,7 +40,7 @@ class LossTerm(NamedTuple):
 
 
 class MonitorEntry(NamedTuple):
-    """A monitor and how often it looks."""
+    """A monitor and how often it runs."""
 
     name: str
     function: Monitor
@@ -50,7 +50,7 @@ class MonitorEntry(NamedTuple):
 
 @dataclass(kw_only=True)
 class Parts:
-    """Everything that a training step and its monitors use, on one device."""
+    """The objects that a training step and its monitors use, on one device."""
 
     data: Data
     energy: nn.Module
@@ -66,7 +66,7 @@ class Parts:
 
     @property
     def needs_samples(self) -> bool:
-        """Whether a loss asks for x_neg."""
+        """Whether a loss names `x_neg`."""
         return any("x_neg" in term.slots for term in self.losses)
 
     @property
@@ -77,7 +77,7 @@ class Parts:
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """All that the optimiser moves: the energy's parameters and the losses' own."""
+        """The parameters that the optimiser updates: the energy's and the losses' own."""
         found = (p for module in self.modules for p in module.parameters() if p.requires_grad)
         return list(dict.fromkeys(found))  # a loss may hold the energy itself
 
@@ -98,13 +98,13 @@ class Parts:
         return [(name, part) for name, part in found if all(hasattr(part, m) for m in methods)]
 
     def label(self, kind: str) -> str:
-        """Name the part of a kind, with its plugin if it came from one."""
+        """Return the name of the part of a kind, with its plugin if it has one."""
         return self.labels.get(kind, kind)
 
 
 @contextmanager
 def blame(part: str, step: int) -> Iterator[None]:
-    """Turn what a part raises into a ComponentError that names the part and the step, from 1."""
+    """Turn an error of a part into a ComponentError that names the part and the step, from 1."""
     try:
         yield
     except EbmError:
@@ -114,7 +114,7 @@ def blame(part: str, step: int) -> Iterator[None]:
 
 
 def is_flat(energy: nn.Module) -> bool:
-    """Whether an energy, or a trained part of it, says that it is piecewise linear."""
+    """Whether an energy, or a trained part of it, declares `piecewise_linear`."""
     return any(
         getattr(module, "piecewise_linear", False)
         and any(parameter.requires_grad for parameter in module.parameters())
@@ -123,7 +123,7 @@ def is_flat(energy: nn.Module) -> bool:
 
 
 def name_of(function: Any, taken: Sequence[str]) -> str:
-    """Name an object for metrics; a second one of its name is numbered."""
+    """Return an object's name for metrics, numbered if the name is taken."""
     function = getattr(function, "func", function)
     name = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
     number = 1 + sum(other == name or other.startswith(f"{name}_") for other in taken)

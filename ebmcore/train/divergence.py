@@ -1,4 +1,4 @@
-"""Divergence: numbers that are not finite, or energies beyond a bound; found, named, counted."""
+"""Divergence: numbers that are not finite, or energies beyond a bound."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _ADVICE = (
 )
 
 
-class Found(NamedTuple):
-    """Where a run went wrong first."""
+class Divergence(NamedTuple):
+    """The first value that diverged."""
 
     step: int  # counted from 1
-    text: str  # what isn't a number, of which part, and what it was before
+    text: str  # the value, its part, and the value a step before
 
     def error(self) -> DivergenceError:
-        """Return the error that ends a run."""
+        """Return the error that ends the run."""
         return DivergenceError(f"step {self.step}: {self.text}. {_ADVICE}")
 
 
@@ -36,11 +36,11 @@ def first_non_finite(
     columns: Mapping[str, Sequence[float]],
     steps: Sequence[int],
     before: Mapping[str, float],
-) -> Found | None:
+) -> Divergence | None:
     """Find the earliest step, and the first part in it, whose number isn't finite.
 
     Args:
-        parts: They are named in the text.
+        parts: The text names them.
         columns: Each metric at each of the steps.
         steps: The steps, counted from 1.
         before: The last finite values known before these steps.
@@ -53,23 +53,23 @@ def first_non_finite(
                 continue
             last = columns[name][row - 1] if row else before.get(name)
             was = "" if last is None or name == "samples" else f"; {last:.6g} a step before"
-            return Found(step, f"{name} of {_label(parts, name)} is {value}{was}")
+            return Divergence(step, f"{name} of {_label(parts, name)} is {value}{was}")
     return None
 
 
 def beyond_bound(
     parts: Parts, energies: Mapping[str, float], bound: float | None, step: int
-) -> Found | None:
-    """Say which energies are no numbers, or larger than train.max_energy on either side of 0."""
+) -> Divergence | None:
+    """Return the divergence of energies that are not finite or exceed train.max_energy in size."""
     for of, largest in energies.items():
         if not math.isfinite(largest):
-            return Found(step, f"the energy of {of}, by {parts.label('energy')}, is {largest}")
+            return Divergence(step, f"the energy of {of}, by {parts.label('energy')}, is {largest}")
         if bound is not None and largest > bound:
             text = (
                 f"an energy of {of}, by {parts.label('energy')}, is {largest:.6g} nats from 0; "
                 f"train.max_energy is {bound:g}"
             )
-            return Found(step, text)
+            return Divergence(step, text)
     return None
 
 
@@ -83,7 +83,7 @@ def _label(parts: Parts, name: str) -> str:
 
 
 def infinite_buffers(energy: nn.Module) -> frozenset[str]:
-    """Name the buffers that hold inf or NaN by design, such as a mask; asked before training."""
+    """Return the names of buffers that hold inf or NaN before training, such as a mask."""
     weights = {name for name, _ in energy.named_parameters(remove_duplicate=False)}
     held = {k: v for k, v in energy.state_dict().items() if k not in weights}
     floats = {k: v for k, v in held.items() if isinstance(v, Tensor) and v.is_floating_point()}
@@ -91,9 +91,9 @@ def infinite_buffers(energy: nn.Module) -> frozenset[str]:
 
 
 def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
-    """Whether all weights and chains are numbers: what isn't is no checkpoint to go back to.
+    """Whether all weights and chains are finite, but for the buffers named in `besides`.
 
-    Buffers named in `besides` are not looked at.
+    Only a finite state is saved for a rollback.
     """
     chains = {} if parts.chains is None else parts.chains.state_dict()
     weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}

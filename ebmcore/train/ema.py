@@ -1,4 +1,4 @@
-"""The moving average of the weights: torch's own, updated without a look at the device."""
+"""The moving average of the weights: torch's own, updated without a host sync."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class Average(AveragedModel):
     """θ̄ ← θ̄ + (1 - decay)(θ - θ̄) after each step; the first takes θ, and buffers are copied.
 
-    The numbers are those of torch's AveragedModel, whose update asks the device at each step
-    whether it is the first.
+    The numbers are those of torch's AveragedModel, whose update waits for the device at each step.
 
     Args:
-        energy: Whose weights are averaged.
-        decay: Share of the average that stays at each step.
+        energy: The module whose weights are averaged.
+        decay: Share of the average that each step keeps.
     """
 
     n_averaged: torch.Tensor
@@ -27,19 +26,19 @@ class Average(AveragedModel):
         self._share = 1 - decay
         weights = zip(self.module.parameters(), energy.parameters(), strict=True)
         buffers = zip(self.module.buffers(), energy.buffers(), strict=True)
-        # tuples, which a module doesn't take for weights of its own
+        # tuples, which a module does not register as its own weights
         self._weights = [(mean.detach(), now.detach()) for mean, now in weights]
-        self._buffers_of = list(buffers)
-        self._quick = all(now.is_floating_point() for _, now in self._weights)
+        self._buffer_pairs = list(buffers)
+        self._foreach = all(now.is_floating_point() for _, now in self._weights)
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Take in the weights as they are now."""
-        if not self._quick or int(self.n_averaged) == 0:
+        """Update the average with the current weights."""
+        if not self._foreach or int(self.n_averaged) == 0:
             super().update_parameters(model)
             return
         means, now = map(list, zip(*self._weights, strict=True))
         torch._foreach_lerp_(means, now, self._share)
-        for mean, buffer in self._buffers_of:
+        for mean, buffer in self._buffer_pairs:
             mean.copy_(buffer)
         self.n_averaged += 1

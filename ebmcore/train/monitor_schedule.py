@@ -1,4 +1,4 @@
-"""When monitors are due; the loop asks it on every rank, `monitoring.run` runs them on rank 0."""
+"""The steps at which monitors are due; `monitoring.run` extends it to run them on rank 0."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from torch import nn
 
 from ebmcore.contracts import Chains
 from ebmcore.train.components import Parts
-from ebmcore.train.types import Stepped
+from ebmcore.train.types import StepResult
 
 
 class MonitorSchedule:
-    """The steps at which monitors are due, the same on every rank; by itself it runs none."""
+    """The steps at which monitors are due, the same on every rank; this class runs none."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -23,7 +23,7 @@ class MonitorSchedule:
     def __call__(
         self,
         energy: nn.Module,
-        last: Stepped | None,
+        last: StepResult | None,
         step: int,
         steps_per_epoch: int,
         end: bool,

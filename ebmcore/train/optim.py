@@ -1,8 +1,12 @@
-"""Optimisers without torch's compiler: what only steers `torch.compile` is left out.
+"""Steps of torch's optimisers: its fused kernels, and no compiler where none is used.
 
-torch wraps `Optimizer.step` and four more methods so that its compiler leaves them alone, and each
-wrapper imports that compiler, which takes as long as importing torch itself. A run that compiles
-nothing has no use for it.
+A fused optimiser updates all parameters in one kernel, with the same numbers but for rounding. Adam
+on six parameters of 17,000 numbers in all took 1.5 ms, compiled 0.7 to 0.9 ms after some ten
+seconds, and fused 0.3 ms.
+
+torch wraps `Optimizer.step` and four more methods so that its compiler leaves them alone. Each
+wrapper imports that compiler, which takes as long as the import of torch itself, so a run that
+compiles nothing skips the wrappers.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 from torch.utils import flop_counter
 
 _WRAPPED = (
@@ -22,13 +26,40 @@ _WRAPPED = (
     (Optimizer, "load_state_dict"),
     (getattr(flop_counter, "_FlopCounterMode", None), "__torch_dispatch__"),
 )
-_MARK = "__dynamo_disable"  # where torch's wrapper keeps what it calls, once it has imported it
+_MARK = "__dynamo_disable"  # attribute in which torch's wrapper caches the function to call
+
+_FUSED: dict[type[Optimizer], tuple[str, ...]] = {  # on which devices
+    Adam: ("cpu", "cuda", "mps"),
+    AdamW: ("cpu", "cuda", "mps"),
+    SGD: ("cpu", "cuda", "mps"),
+    Adagrad: ("cpu",),
+}
+_OTHERWISE = ("foreach", "capturable", "differentiable")  # options that exclude fused kernels
 
 
-def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Return the step of one of torch's own optimisers without its wrappers, another's as it is.
+def fuse(optimizer: Optimizer) -> str:
+    """Switch an optimiser to its fused kernel; return why it can't, or an empty text."""
+    devices = _FUSED.get(type(optimizer))
+    name = type(optimizer).__name__
+    if devices is None:
+        return f"torch has no fused kernel of {name}"
+    for group in optimizer.param_groups:
+        chosen = [key for key in _OTHERWISE if group.get(key)]
+        if chosen or group.get("fused") is False:
+            return f"{chosen[0] if chosen else 'fused: false'} is set"
+        if isinstance(group["lr"], torch.Tensor):
+            return "its learning rate is a tensor"
+        if not all(p.is_floating_point() and p.device.type in devices for p in group["params"]):
+            return f"torch has no fused kernel of {name} for these parameters"
+    for group in optimizer.param_groups:
+        group["fused"] = True
+    return ""
 
-    Hooks that were registered with the optimiser are called all the same.
+
+def unwrapped_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """Return the `step` of one of torch's optimisers without its wrappers, another's as it is.
+
+    An optimiser's registered hooks are still called.
     """
     patched = vars(optimizer).get("step")
     by_schedule = patched is None or getattr(patched, "_wrapped_by_lr_sched", False)
@@ -36,22 +67,22 @@ def bare_step(optimizer: Optimizer) -> Callable[[], Any]:
     own = type(optimizer).__module__.startswith("torch.optim.")
     if not own or not by_schedule or differentiable:
         return optimizer.step
-    bare: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
+    unwrapped: Callable[[Any], Any] = inspect.unwrap(type(optimizer).step)
 
     def step() -> None:
         if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
             optimizer.step()
             return
         with torch.no_grad():
-            bare(optimizer)
-        optimizer._opt_called = True  # type: ignore[attr-defined] # what torch's schedules look at
+            unwrapped(optimizer)
+        optimizer._opt_called = True  # type: ignore[attr-defined] # torch's schedulers check it
 
     return step
 
 
 @contextmanager
 def without_compiler() -> Iterator[None]:
-    """Let optimisers be made, saved and loaded, and operations counted, without the compiler."""
+    """Make, save and load optimisers and count operations without importing the compiler."""
     marked = []
     if "torch._dynamo" not in sys.modules:
         for owner, name in _WRAPPED:

@@ -1,4 +1,4 @@
-"""Random streams: one for each purpose, so that no part's draws shift another's."""
+"""Random streams: one for each purpose, so that a part's draws don't shift another's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 DATA_ORDER = "data order"
 
-# the purposes whose draws differ from rank to rank; all ranks make the same of the others
+# purposes whose draws differ from rank to rank; all other draws are the same on every rank
 _OWN = ("chains", "sampler", "loss ", "data noise", "global", "build chains ", "build sampler ")
 
 
@@ -25,23 +25,23 @@ def derive(seed: int, purpose: str, rank: int = 0) -> int:
 def rank_of(purpose: str, rank: int) -> int:
     """Return the rank whose stream of a purpose a rank draws from: its own, or rank 0's.
 
-    Data, their order, weights and what losses are built with are the same for all.
+    Data, their order, weights and the constructors of losses draw the same on every rank.
     """
     return rank if purpose.startswith(_OWN) else 0
 
 
 class Streams:
-    """The streams of one run; each is made when it is first asked for, and then goes on."""
+    """The streams of one run, each made at its first use."""
 
     def __init__(self, seed: int, device: torch.device | None = None, rank: int = 0) -> None:
         self.seed = seed
         self.rank = rank
-        # the meta device computes nothing, and has no generators of its own
+        # the meta device has no generators
         meta = device is None or device.type == "meta"
         self.device = torch.device("cpu") if device is None or meta else device
-        self.renewed = ""  # why the noise is no longer that of the run's beginning
+        self.renewed = ""  # why the streams were reseeded since the run began
         self._streams: dict[str, Generator] = {}
-        self._global_states: list[Tensor] = []  # to be taken up by a run that goes on
+        self._global_states: list[Tensor] = []  # for `restore_global`
 
     def __call__(self, purpose: str, *, on_cpu: bool = False) -> Generator:
         """Return the stream of a purpose, on the run's device unless it must be the CPU's."""
@@ -53,18 +53,18 @@ class Streams:
         return self._streams[purpose]
 
     def derived(self, purpose: str) -> int:
-        """Return the seed of a purpose for this rank, for what takes a seed of its own."""
+        """Return the seed of a purpose on this rank."""
         return derive(self.seed, purpose, rank_of(purpose, self.rank))
 
     def renew(self, why: str) -> None:
-        """Begin every stream afresh but that of the data's order, at seeds derived from `why`."""
+        """Reseed every stream but the data's order, with seeds derived from `why`."""
         self.renewed = why
-        for purpose, generator in self._streams.items():  # in place: a part may hold its own
+        for purpose, generator in self._streams.items():  # in place: a part may hold it
             if purpose != DATA_ORDER:
                 generator.manual_seed(self.derived(f"{purpose}/{why}"))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where every stream stands, torch's global ones included."""
+        """Return the state of every stream, of torch's global generators too."""
         return {
             "renewed": self.renewed,
             "streams": {
@@ -75,11 +75,11 @@ class Streams:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Put every stream where `state_dict` found it; the global ones at `restore_global`."""
+        """Restore every stream; the global generators follow at `restore_global`."""
         self.renewed = state["renewed"]
         for purpose, stream in state["streams"].items():
             on_cpu = stream["device"] == "cpu"
-            generator = self._streams.get(purpose)  # in place: a part may hold its own
+            generator = self._streams.get(purpose)  # in place: a part may hold it
             if generator is None or (generator.device.type == "cpu") != on_cpu:
                 generator = Generator("cpu" if on_cpu else self.device)
             generator.set_state(stream["state"])
@@ -89,15 +89,15 @@ class Streams:
             raise ValueError(f"{len(self._global_states)} global streams were saved")
 
     def items(self) -> dict[str, Generator]:
-        """Return the streams that were asked for, by purpose."""
+        """Return the streams made so far, by purpose."""
         return dict(self._streams)
 
     def positions(self) -> list[Tensor]:
-        """Return where every stream stands now, torch's global ones included."""
+        """Return every stream's state now, and that of torch's global generators."""
         return [g.get_state() for g in (*self._streams.values(), *self._global())]
 
     def rewind(self, positions: list[Tensor]) -> None:
-        """Put the streams where `positions` found them, and drop those made since."""
+        """Return to `positions`, and drop the streams made since."""
         ours = positions[: len(positions) - len(self._global())]
         names = list(self._streams)
         for name in names[len(ours) :]:
@@ -107,13 +107,13 @@ class Streams:
             generator.set_state(at)
 
     def restore_global(self) -> None:
-        """Put torch's global streams where a loaded state had them; call it once they are lent."""
+        """Give torch's global generators the loaded state; call it inside `own_global_stream`."""
         for generator, at in zip(self._global(), self._global_states, strict=False):
             generator.set_state(at)
         self._global_states = []
 
     def _global(self) -> list[Any]:
-        """Return torch's own generators that parts may draw from."""
+        """Return torch's global generators that parts may draw from."""
         found: list[Any] = [torch.default_generator]
         if self.device.type != "cpu":
             found.append(_GlobalOn(self.device))
@@ -137,9 +137,9 @@ class _GlobalOn:
 
 @contextmanager
 def own_global_stream(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Give what draws from torch's global generators a stream of its own; restore them after.
+    """Save torch's global generators and restore them at the end.
 
-    With a seed the stream begins there; without one, where the global generators stand.
+    With a seed they are reseeded inside the context; without one they keep their state.
     """
     accelerators = [device] if device.type not in ("cpu", "meta") else []
     kind = device.type if accelerators else "cuda"

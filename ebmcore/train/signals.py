@@ -1,6 +1,6 @@
 """Signals while training: the first ends the run after its step, a second Ctrl-C at once.
 
-SIGUSR1 asks for a checkpoint, and the run goes on.
+SIGUSR1 requests a checkpoint, and the run continues.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ _SAVING = getattr(signal, "SIGUSR1", None)  # Windows has none
 
 @contextmanager
 def save_only_while_training() -> Iterator[None]:
-    """Ignore SIGUSR1 here, where there is nothing to save; by itself it would end the process.
-
-    Inside, `Interrupts` hears it.
-    """
+    """Ignore SIGUSR1 outside of `Interrupts`; by default it would end the process."""
     if _SAVING is None or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -35,26 +32,26 @@ def save_only_while_training() -> Iterator[None]:
 class Interrupts:
     """Inside this context SIGINT and SIGTERM set `number` rather than ending the process.
 
-    Python hands signals to the main thread alone; in any other thread this does nothing.
+    Python delivers signals to the main thread alone; in any other thread this does nothing.
 
     Args:
-        agreed: Whether several ranks agree on what they heard, at the end of a step; till then it
-            is only in `heard` and `heard_save`.
+        agreed: Whether several ranks agree on the signals at the end of a step; before that, only
+            `received` and `received_save` are set.
     """
 
     def __init__(self, *, agreed: bool = False) -> None:
         self.agreed = agreed
-        self.number: int | None = None  # 0 for an end that no signal asked for
+        self.number: int | None = None  # 0 when the run ends without a signal
         self.early = ""  # why the run itself ends before its last step
-        self.save = False  # whether a checkpoint was asked for
-        self.heard: int | None = None  # by this process
-        self.heard_save = False
+        self.save = False  # whether a checkpoint was requested
+        self.received: int | None = None  # by this process
+        self.received_save = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             for number in _ENDING:
-                self._before[number] = signal.signal(number, self._hear)
+                self._before[number] = signal.signal(number, self._end)
             if _SAVING is not None:
                 self._before[_SAVING] = signal.signal(_SAVING, self._save)
         return self
@@ -64,18 +61,18 @@ class Interrupts:
             signal.signal(number, handler)
 
     def end(self, why: str) -> None:
-        """End the run after its step, as a signal does, for a reason of its own."""
+        """End the run after its step, as a signal does, for the reason given."""
         if self.number is None:
             self.number, self.early = 0, why
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.heard is not None and number == signal.SIGINT:
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.heard = number
+        self.received = number
         if not self.agreed:
             self.number = number
 
     def _save(self, number: int, frame: FrameType | None) -> None:
-        self.heard_save = True
+        self.received_save = True
         if not self.agreed:
             self.save = True

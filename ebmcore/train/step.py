@@ -13,27 +13,34 @@ from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
 from ebmcore.contracts import Sample
-from ebmcore.distributed.gradient_sync import Meeting, clip
+from ebmcore.distributed.gradient_sync import GradientSync, clip
 from ebmcore.train.components import LossTerm, Parts
-from ebmcore.train.fused import fuse
-from ebmcore.train.optim import bare_step
+from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
-from ebmcore.train.timing import Account, Evaluations
-from ebmcore.train.types import Stepped
+from ebmcore.train.timing import Evaluations, Timing
+from ebmcore.train.types import StepResult
 
 GRADIENT = "the gradient of the losses"
-MEETING = "the average over the ranks, and waiting for it"
+GRADIENT_SYNC = "the average over the ranks, and waiting for it"
 
 
 @contextmanager
 def differentiable_twice() -> Iterator[None]:
-    """Turn off the fused paths that have no double backward: cuDNN's RNNs and flash attention."""
+    """Turn off fused kernels without a double backward: cuDNN's RNNs and flash attention."""
     with torch.backends.cudnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
         yield
 
 
 class TrainStep:
-    """Start points, k sampler steps, losses, backward, clipping, optimiser, average."""
+    """One step: start points, k sampler steps, losses, backward, clipping, optimiser, average.
+
+    Args:
+        parts: The parts to train.
+        train: The config's `train` section.
+        streams: The random streams of the sampler, the chains and the losses.
+        averaged: The average of the weights, updated after each step.
+        timing: Where the seconds of each part are added.
+    """
 
     def __init__(
         self,
@@ -41,81 +48,83 @@ class TrainStep:
         train: Train,
         streams: Streams,
         averaged: AveragedModel | None,
-        account: Account | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self.parts = parts
         self.train = train
         self.streams = streams
         self.averaged = averaged
-        self.account = account or Account()
-        self.meeting: Meeting | None = None  # of several ranks; it clips, so `train` must not
+        self.timing = timing or Timing()
+        self.gradient_sync: GradientSync | None = None  # with several ranks; it clips
         self.evaluations = Evaluations(parts.energy, train.log_every)
         self.parameters = parts.parameters
-        self.not_fused = fuse(parts.optimizer)  # why not, if so
-        self.move_weights = bare_step(parts.optimizer)
+        self.why_not_fused = fuse(parts.optimizer)
+        self.optimizer_step = unwrapped_step(parts.optimizer)
         self.second_order = any(term.order == 2 for term in parts.losses)
-        # a loss that is handed the chains sees them moved on, so its step can't be dropped whole
-        self.keeps_early = any("chains" in term.slots for term in parts.losses)
+        # a loss that takes `chains` needs their new state, so they are kept before `apply`
+        self.keeps_chains_early = any("chains" in term.slots for term in parts.losses)
 
-    def __call__(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
+    def __call__(self, x: Tensor, y: Tensor | None, step: int) -> StepResult:
         """Train on one batch; `step` counts the steps done before."""
         proposal = self.compute(x, y, step)
         self.apply(proposal, step)
         return proposal
 
-    def compute(self, x: Tensor, y: Tensor | None, step: int) -> Stepped:
-        """Move chains on, take the losses and leave their gradient in the parameters' `grad`.
+    def compute(self, x: Tensor, y: Tensor | None, step: int) -> StepResult:
+        """Run the sampler and compute the losses and their gradient, in the parameters' `grad`.
 
-        Weights, averages and kept chains stay as they were till `apply`, so a step may be dropped.
+        Weights, averages and kept chains don't change before `apply`, so a step may be dropped.
         """
         x = self.add_noise(x)
-        start = self.start(x, step) if self.parts.needs_samples else None
-        if self.meeting is not None:
-            self.meeting.begin()
-        stepped = self.work(x, y, start, step)
+        start = self.start_chains(x, step) if self.parts.needs_samples else None
+        if self.gradient_sync is not None:
+            self.gradient_sync.start_step()
+        result = self.compute_from(start, x, y, step)
         self.evaluations.add_step()
-        if self.meeting is not None:
-            with self.account(MEETING):
-                stepped.metrics["train/grad_norm"] = self.meeting.end()
-        return stepped
+        if self.gradient_sync is not None:
+            with self.timing(GRADIENT_SYNC):
+                result.metrics["train/grad_norm"] = self.gradient_sync.reduce()
+        return result
 
-    def work(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Stepped:
-        """Do what `compute` does, from where the chains begin; here one operation at a time."""
+    def compute_from(
+        self, start: Tensor | None, x: Tensor, y: Tensor | None, step: int
+    ) -> StepResult:
+        """Do the work of `compute` from the chains' start points; here eagerly."""
         with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
-            x_neg, info = (None, None) if start is None else self.move(start, step)
-            if x_neg is not None and self.keeps_early:
-                self.keep(x_neg, step)
-            return Stepped(x, x_neg, info, self.judge(x, x_neg, y, step))
+            x_neg, info = (None, None) if start is None else self.run_sampler(start, step)
+            if x_neg is not None and self.keeps_chains_early:
+                self.keep_chains(x_neg, step)
+            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step))
 
-    def judge(
+    def compute_gradients(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
     ) -> dict[str, Tensor]:
-        """Take the losses, leave their gradient in the parameters, and return the metrics."""
+        """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
         self.parts.optimizer.zero_grad(set_to_none=True)
         with self.derivatives():
             total, metrics = self.objective(x, x_neg, y, step)
-            with self.account(GRADIENT, step + 1):
+            with self.timing(GRADIENT, step + 1):
                 total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
         return metrics
 
     def derivatives(self) -> AbstractContextManager[None]:
-        """Return a context in which the losses can be differentiated as often as they need."""
+        """Return a context in which the losses can be differentiated to their order."""
         return differentiable_twice() if self.second_order else nullcontext()
 
-    def apply(self, proposal: Stepped, step: int) -> None:
-        """Keep the chains' ends, move the weights, and then their average."""
-        if proposal.x_neg is not None and not self.keeps_early:
-            self.keep(proposal.x_neg, step)
-        with self.account(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
-            self.move_weights()
+    def apply(self, proposal: StepResult, step: int) -> None:
+        """Keep the chains' end points, update the weights and then their average."""
+        if proposal.x_neg is not None and not self.keeps_chains_early:
+            self.keep_chains(proposal.x_neg, step)
+        with self.timing(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
+            self.optimizer_step()
         if self.averaged is not None:
-            with self.account("the average of the weights"):
+            with self.timing("the average of the weights"):
                 self.averaged.update_parameters(self.parts.energy)
 
     def add_noise(self, x: Tensor) -> Tensor:
-        """Add the Gaussian noise that train.data_noise asks for."""
+        """Add Gaussian noise of standard deviation train.data_noise."""
         if not self.train.data_noise:
             return x
         noise = torch.randn(
@@ -123,22 +132,22 @@ class TrainStep:
         )
         return x + self.train.data_noise * noise
 
-    def start(self, x: Tensor, step: int) -> Tensor:
-        """Return where the chains of a batch begin."""
+    def start_chains(self, x: Tensor, step: int) -> Tensor:
+        """Return the start points of a batch's chains."""
         assert self.parts.chains is not None
-        with self.account(self.parts.label("chains"), step + 1):
+        with self.timing(self.parts.label("chains"), step + 1):
             return self.parts.chains.start(x, self.streams("chains"))
 
-    def move(self, start: Tensor, step: int) -> Sample:
-        """Run the sampler from where the chains begin."""
+    def run_sampler(self, start: Tensor, step: int) -> Sample:
+        """Run the sampler from the chains' start points."""
         assert self.parts.sampler is not None
-        with self.account(self.parts.label("sampler"), step + 1):
+        with self.timing(self.parts.label("sampler"), step + 1):
             return self.parts.sampler(self.parts.energy, start, self.streams("sampler"))
 
-    def keep(self, x_end: Tensor, step: int) -> None:
-        """Let the chains remember where they ended."""
+    def keep_chains(self, x_end: Tensor, step: int) -> None:
+        """Store the chains' end points."""
         assert self.parts.chains is not None
-        with self.account(self.parts.label("chains"), step + 1):
+        with self.timing(self.parts.label("chains"), step + 1):
             self.parts.chains.keep(x_end)
 
     def objective(
@@ -157,7 +166,7 @@ class TrainStep:
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
         for term in self.parts.losses:
-            with self.account(term.label, step + 1):
+            with self.timing(term.label, step + 1):
                 generator = self.streams(stream_of(term)) if "generator" in term.slots else None
                 value, extra = evaluate(term, slots, generator)
             total = total + term.weight * value
@@ -165,19 +174,19 @@ class TrainStep:
         return total, {"loss": total.detach(), **metrics}
 
     def clip(self) -> Tensor:
-        """Return the gradient's norm, and scale it down to train.clip_grad_norm if there is one."""
+        """Return the gradient's norm, and scale the gradient down to train.clip_grad_norm."""
         return clip(self.parameters, self.train.clip_grad_norm)
 
 
 def stream_of(term: LossTerm) -> str:
-    """Name the random stream of a loss."""
+    """Return the name of a loss's random stream."""
     return f"loss {term.name}"
 
 
 def evaluate(
     term: LossTerm, slots: dict[str, Any], generator: Any
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Call one loss with the slots that it names; return its value and what it logs."""
+    """Call a loss with the slots that it names; return its value and the numbers it logs."""
     named = {name: slots[name] for name in term.slots if name != "generator"}
     if "generator" in term.slots:
         named["generator"] = generator
@@ -194,9 +203,9 @@ def evaluate(
 
 
 def numbers_of(term: LossTerm, value: Tensor, extra: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return what is logged of one loss.
+    """Return a loss's value and copies of the numbers that it logs.
 
-    Copies: what a loss logs may be a parameter of its own, which the optimiser then moves.
+    A number may be a parameter of the loss, which the optimiser then changes.
     """
     named = {f"loss/{term.name}/{k}": number.detach().clone() for k, number in extra.items()}
     return {f"loss/{term.name}": value.detach(), **named}

@@ -1,4 +1,4 @@
-"""What a run's time and work go into: seconds by part, evaluations of the energy."""
+"""Measures of a run's work: seconds by part, steps per second, evaluations of the energy."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from torch import Tensor, nn
 from ebmcore.errors import ComponentError, EbmError
 
 
-class Account:
+class Timing:
     """Seconds of the host's clock by part, each named as in messages, with its plugin.
 
-    On an accelerator the host runs ahead of the device, and waits for it where metrics are fetched.
+    On an accelerator the host runs ahead of the device and waits for it where it fetches metrics.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, part: str, step: int | None = None) -> Span:
-        """Return a context whose time is the part's.
+        """Return a context that adds its time to the part's.
 
-        With a step, counted from 1, what the part raises becomes a ComponentError that names both.
+        With a step, counted from 1, an error inside becomes a ComponentError that names part and
+        step.
         """
         return Span(self.seconds, part, step)
 
     def table(self, more: Mapping[str, float]) -> dict[str, float]:
-        """Return the seconds by part, and those that others counted, most first."""
+        """Return the seconds by part, with `more` rows, in descending order."""
         rows = sorted({**self.seconds, **more}.items(), key=lambda row: -row[1])
         return {part: round(seconds, 3) for part, seconds in rows}
 
 
 class Span:
-    """One stay in a part."""
+    """The time from entry to exit, added to one part."""
 
     __slots__ = ("began", "part", "seconds", "step")
 
@@ -63,12 +64,31 @@ class Span:
             raise ComponentError(self.part, self.step or 0, error) from error
 
 
-class Evaluations:
-    """How often a run has evaluated its energy and the energy's gradient, counted in events.
+class StepRate:
+    """Training steps per second, without the time that monitors and checkpoints take."""
 
-    An evaluation is E of one event; one of the gradient is a way back from one event's energy, to
-    x or to the parameters. Both are counted by the calls of the first step of each logging
-    interval and taken for all of its steps: what training does. Monitors' are not counted.
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Measure from now."""
+        self._began = time.perf_counter()
+
+    def exclude(self, seconds: float) -> None:
+        """Leave out seconds that passed beside the steps."""
+        self._began += seconds
+
+    def per_second(self, steps: int) -> float:
+        """Return the rate of the steps taken since the start."""
+        return steps / (time.perf_counter() - self._began)
+
+
+class Evaluations:
+    """Counts the evaluations of a run's energy and of the energy's gradient, in events.
+
+    E of one event is one evaluation; one backward pass from one event's energy, to x or to the
+    parameters, is one of the gradient. The calls of the first step of each logging interval are
+    counted and assumed for all of its steps. Those of monitors are not counted.
     """
 
     def __init__(self, energy: nn.Module, every: int) -> None:
@@ -78,12 +98,12 @@ class Evaluations:
         self.each: Counter[str] = Counter()  # in one step
 
     def due(self, step: int) -> bool:
-        """Whether the step after `step` steps is to be counted."""
+        """Whether the calls of the next step, after `step` steps, are counted."""
         return step % self.every == 0 or not self.each
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count the calls while this is entered, as those of one step."""
+        """Count the calls inside this context as those of one step."""
         found: Counter[str] = Counter()
 
         def called(module: nn.Module, args: tuple[Any, ...], values: Any) -> None:
@@ -104,7 +124,7 @@ class Evaluations:
         self.each = found
 
     def add_step(self) -> None:
-        """Add one step's."""
+        """Add the evaluations of one step."""
         for name in self.totals:
             self.totals[name] += self.each[name]
 
@@ -117,6 +137,6 @@ class Evaluations:
         return {"totals": dict(self.totals), "each": dict(self.each)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from the counts that `state_dict` gave."""
+        """Restore the counts that `state_dict` returned."""
         self.totals = {name: int(n) for name, n in state["totals"].items()}
         self.each = Counter({name: int(n) for name, n in state["each"].items()})

@@ -1,4 +1,4 @@
-"""The values that a training loop hands to others: a finished step, and a progress display."""
+"""A finished training step, and a progress display that shows nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import all_chains, all_info, all_rows
 
 
-class Stepped(NamedTuple):
-    """The tensors that one training step leaves behind; metrics stay on the device."""
+class StepResult(NamedTuple):
+    """The tensors of one training step; metrics stay on the device."""
 
     x: Tensor  # (batch, *event), with the noise that was added
     x_neg: Tensor | None  # (batch, *event)
@@ -21,11 +21,11 @@ class Stepped(NamedTuple):
 
 
 def gathered(
-    ranks: Ranks, last: Stepped | None, chains: Chains | None
-) -> tuple[Stepped | None, Chains | None]:
+    ranks: Ranks, last: StepResult | None, chains: Chains | None
+) -> tuple[StepResult | None, Chains | None]:
     """Return on rank 0 the last step and the chains of all ranks, its own first.
 
-    Every rank must call it; the others get back what they gave. Metrics are the rank's own.
+    Every rank must call it; the others get their arguments back. Metrics are the rank's own.
     """
     if ranks.size == 1:
         return last, chains
@@ -33,11 +33,12 @@ def gathered(
     if last is None:
         return last, chains
     x_neg = None if last.x_neg is None else all_rows(ranks, last.x_neg)
-    return Stepped(all_rows(ranks, last.x), x_neg, all_info(ranks, last.info), last.metrics), chains
+    x, info = all_rows(ranks, last.x), all_info(ranks, last.info)
+    return StepResult(x, x_neg, info, last.metrics), chains
 
 
 class Silent:
-    """Shows nothing."""
+    """A progress display that shows nothing."""
 
     def __enter__(self) -> Silent:
         return self
@@ -46,7 +47,7 @@ class Silent:
         return None
 
     def update(self, step: int, loss: float, gap: float | None, rate: float) -> None:
-        """Show how far the run is."""
+        """Show the step, its loss, the energy gap and the steps per second."""
 
     def say(self, text: str) -> None:
         """Show a line of text."""

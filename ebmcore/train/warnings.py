@@ -1,16 +1,16 @@
-"""What a run warns of though nothing went wrong: settings that don't fit how long it is."""
+"""Warnings about settings that don't suit the run's length."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-_FIRST_WEIGHTS = 0.05  # the share of the first step's weights in an average that is worth a warning
-_SHARE = 0.2  # of a run's time, beyond which a monitor is called slow
-_SLOW = 5.0  # seconds below which none is
+_FIRST_WEIGHTS = 0.05  # share of the first step's weights in the average, above which to warn
+_SHARE = 0.2  # of a run's time, above which a monitor is slow
+_SLOW = 5.0  # seconds below which no monitor is slow
 
 
 def slow_average(decay: float | None, steps: int) -> Iterator[str]:
-    """Warn of an average so slow that the first weights are still in it at the end."""
+    """Warn when the first weights still have a share in the average at the end."""
     if decay is None or decay**steps <= _FIRST_WEIGHTS:
         return
     fits = 1 - float(f"{1 - _FIRST_WEIGHTS ** (1 / steps):.2g}")
@@ -21,7 +21,7 @@ def slow_average(decay: float | None, steps: int) -> Iterator[str]:
 
 
 def slow_monitors(seconds: Mapping[str, float], whole: float) -> Iterator[str]:
-    """Warn of monitors that took more than their share of a run that took a while, in seconds."""
+    """Warn about monitors that took more than 20 % of a run's seconds, and more than 5 s."""
     for name, took in seconds.items():
         if took > max(_SLOW, _SHARE * whole):
             yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ebmcore.compile.batched_noise import Noise
+from ebmcore.compile.batched_noise import BatchedNoise
 from ebmcore.errors import GraphError
 
 
@@ -39,7 +39,7 @@ class Scaled:
 def test_it_is_that_of_single_steps(kernel, chains):
     x = torch.zeros(chains, 2)
     one, other = (torch.Generator().manual_seed(3) for _ in range(2))
-    noise = Noise(kernel)
+    noise = BatchedNoise(kernel)
     for _ in range(3):
         expected = [kernel.noise(x, one) for _ in range(7)]
         for found, wanted in zip(noise(x, other, 7), expected, strict=True):
@@ -50,7 +50,7 @@ def test_it_is_that_of_single_steps(kernel, chains):
 
 def test_one_call_draws_it_where_it_can():
     kernel, generator = Normal(), torch.Generator()
-    noise = Noise(kernel)
+    noise = BatchedNoise(kernel)
     for _ in range(3):
         noise(torch.zeros(64, 2), generator, 10)
     assert kernel.asked == 10  # to compare
@@ -69,5 +69,5 @@ def test_noise_of_another_shape_from_step_to_step_is_refused():
             self.steps += 1
             return (torch.randn(self.steps, generator=generator),)
 
-    with pytest.raises(GraphError, match="another shape"):
-        Noise(Growing())(torch.zeros(8, 2), torch.Generator(), 3)
+    with pytest.raises(GraphError, match="changes from step to step"):
+        BatchedNoise(Growing())(torch.zeros(8, 2), torch.Generator(), 3)

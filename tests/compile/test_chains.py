@@ -5,7 +5,7 @@ import torch
 
 import ebmcore
 from ebmcore.compile import chains as blocks
-from ebmcore.compile.chains import BLOCK, Blocks, pays
+from ebmcore.compile.chains import STEPS_PER_GRAPH, CompiledKernel, compiling_pays
 from ebmcore.compile.graph import unavailable
 from ebmcore.sampling import Walk
 from support import compile_parts as made
@@ -25,7 +25,9 @@ def bowl(x):
 
 
 def blocks_of(kernel, energy=bowl, *, every=False):
-    return Blocks(kernel, energy, every=every, device=torch.device("cpu"), backend="aot_eager")
+    return CompiledKernel(
+        kernel, energy, every=every, device=torch.device("cpu"), backend="aot_eager"
+    )
 
 
 @pytest.mark.parametrize("n_steps", [3, 10, 27])
@@ -37,7 +39,7 @@ def test_any_number_of_steps(n_steps):
     close(found.x, expected.x)
     close(found.info, expected.info)
     assert torch.equal(one.get_state(), other.get_state())
-    assert blocks.graph.traced == (n_steps >= BLOCK)
+    assert blocks.graph.traced == (n_steps >= STEPS_PER_GRAPH)
 
 
 @pytest.mark.parametrize("thin", [1, 7, 25])
@@ -62,7 +64,7 @@ def test_two_walks_of_any_lengths_share_a_graph():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "why"), [(made.Breaks(), "data-dependent"), (made.Peeks(), "lead elsewhere")]
+    ("kernel", "why"), [(made.Breaks(), "data-dependent"), (made.Peeks(), "samples differ")]
 )
 def test_what_cannot_be_a_block_is_walked_step_by_step(kernel, why):
     x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()
@@ -74,14 +76,14 @@ def test_what_cannot_be_a_block_is_walked_step_by_step(kernel, why):
 
 
 def test_asked_for_in_vain_it_warns():
-    with pytest.warns(RuntimeWarning, match="not compiled: it takes its steps itself"):
+    with pytest.warns(RuntimeWarning, match="not compiled: it runs its steps in its own `sample`"):
         ebmcore.sample_chain(made.Own(), bowl, torch.zeros(4, 2), n_steps=3, compile=True)
 
 
 def test_auto_goes_by_the_number_of_steps():
-    assert not pays(made.Ula(), 10_000)
-    assert pays(made.Ula(), 100_000)
-    assert not pays(made.Own(), 10**9)
+    assert not compiling_pays(made.Ula(), 10_000)
+    assert compiling_pays(made.Ula(), 100_000)
+    assert not compiling_pays(made.Own(), 10**9)
 
 
 @pytest.mark.slow
@@ -126,9 +128,9 @@ def test_our_own_kernels_fit_in_blocks(name):
 def test_blocks_made_lately_are_taken_again():
     kernel, other = object(), object()
     cpu = torch.device("cpu")
-    one = blocks.blocks_of(kernel, bowl, every=False, device=cpu)
-    traced = blocks.blocks_of(kernel, bowl, every=True, device=cpu)
-    assert blocks.blocks_of(kernel, bowl, every=False, device=cpu) is one
-    assert blocks.blocks_of(kernel, bowl, every=True, device=cpu) is traced
-    assert blocks.blocks_of(other, bowl, every=False, device=cpu) not in (one, traced)
-    assert blocks.blocks_of(kernel, bowl, every=False, device=cpu) is not one  # two are held
+    one = blocks.compiled_kernel(kernel, bowl, every=False, device=cpu)
+    traced = blocks.compiled_kernel(kernel, bowl, every=True, device=cpu)
+    assert blocks.compiled_kernel(kernel, bowl, every=False, device=cpu) is one
+    assert blocks.compiled_kernel(kernel, bowl, every=True, device=cpu) is traced
+    assert blocks.compiled_kernel(other, bowl, every=False, device=cpu) not in (one, traced)
+    assert blocks.compiled_kernel(kernel, bowl, every=False, device=cpu) is not one  # two are held

@@ -80,4 +80,4 @@ def test_compiled_kernels_take_the_steps_of_eager_ones():
     compiled = step_of(CompiledStep, [made.gap, made.denoising], **SAMPLED)
     assert_alike(eager, advance(eager), compiled, advance(compiled))
     assert compiled.mode == "step"
-    assert compiled.plan.ways.whole._link is not None
+    assert compiled.plan.graphs.whole._direct is not None

@@ -8,7 +8,7 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
-from ebmcore.compile.passes import Narrow
+from ebmcore.compile.passes import CpuRewrites
 
 PRODUCTS = {torch.ops.aten.mm.default, torch.ops.aten.addmm.default}
 
@@ -16,7 +16,7 @@ PRODUCTS = {torch.ops.aten.mm.default, torch.ops.aten.addmm.default}
 def rewritten(function, *args, decompositions=None):
     """Trace a function and rewrite its graph; return what runs it, and the calls that are left."""
     traced = make_fx(function, decomposition_table=decompositions, tracing_mode="fake")(*args)
-    Narrow()(traced.graph)
+    CpuRewrites()(traced.graph)
     traced.recompile()
     return traced, [node.target for node in traced.graph.nodes if node.op == "call_function"]
 

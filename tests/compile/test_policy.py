@@ -8,7 +8,7 @@ from torch import nn
 
 import ebmcore
 from ebmcore.compile.graph import unavailable
-from ebmcore.compile.policy import choose
+from ebmcore.compile.policy import decide_compile
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 from support.compiled_steps import SAMPLED, step_of
@@ -20,19 +20,19 @@ pytestmark = pytest.mark.skipif(
 
 def test_auto_decides_from_the_work_that_there_is():
     parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
-    short, long = choose("auto", parts, 1000), choose("auto", parts, 100_000)
+    short, long = decide_compile("auto", parts, 1000), decide_compile("auto", parts, 100_000)
     assert (short.compiled, long.compiled) == (False, True)
     assert "would be saved in 1000 steps" in short.why
-    assert choose(True, parts, 1).compiled
-    assert not choose(False, parts, 10**9).compiled
-    assert choose("auto", parts, 100_000) == long
+    assert decide_compile(True, parts, 1).compiled
+    assert not decide_compile(False, parts, 10**9).compiled
+    assert decide_compile("auto", parts, 100_000) == long
 
 
 def test_auto_leaves_recurrent_layers_alone():
     parts = step_of(TrainStep, made.gap, **SAMPLED).parts
     parts.energy.reads = nn.LSTM(1, 1)
-    assert "recurrent" in choose("auto", parts, 10**9).why
-    assert choose(True, parts, 1).compiled
+    assert "recurrent" in decide_compile("auto", parts, 10**9).why
+    assert decide_compile(True, parts, 1).compiled
 
 
 def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_path):

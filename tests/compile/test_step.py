@@ -40,7 +40,7 @@ def test_a_whole_step_is_one_graph(loss, parts):
     assert compiled.mode == "step"
     assert not heard
     assert compiled.left_out == {}
-    assert compiled.plan.ways.whole.traced == 1
+    assert compiled.plan.graphs.whole.traced == 1
 
 
 def test_a_buffer_moves_once_a_step():
@@ -67,7 +67,7 @@ def test_a_buffer_moves_once_a_step():
         ([made.gap, made.growing], SAMPLED, "blocks", "loss 'growing'", "names `step`"),
         (made.of_chains, SAMPLED, "blocks", "loss 'of_chains'", "names `chains`"),
         (made.of_values, {}, "eager", "loss 'of_values'", "draws by normal"),
-        (made.gap, {**SAMPLED, "sampler": made.Peeks()}, "blocks", "sampler", "lead elsewhere"),
+        (made.gap, {**SAMPLED, "sampler": made.Peeks()}, "blocks", "sampler", "samples differ"),
     ],
 )
 def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, why):
@@ -82,8 +82,8 @@ def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, w
 def test_a_long_walk_is_one_graph_called_again_and_again():
     compiled, heard = both(made.gap, **SAMPLED, n_steps=33)
     assert (compiled.mode, heard) == ("blocks", [])
-    assert compiled.plan.ways.move.size == 11
-    assert compiled.plan.ways.move.traced == 1
+    assert compiled.plan.graphs.sampler.size == 11
+    assert compiled.plan.graphs.sampler.traced == 1
 
 
 def test_a_loss_that_changes_is_traced_again():
@@ -98,7 +98,7 @@ def test_a_loss_that_changes_is_traced_again():
         switch.mode = "second"
         found.append(advance(step, range(2, 4)))
     assert_alike(eager, found[0], compiled, found[1])
-    assert compiled.plan.ways.whole.traced == 2
+    assert compiled.plan.graphs.whole.traced == 2
 
 
 def test_a_later_failure_is_blamed_and_nothing_is_half_done():
@@ -142,7 +142,7 @@ def test_a_compiled_step_brings_no_number_to_the_host(optimizer, counts):
         advance(step, range(2, 4))
     copies = [e.count for e in seen.key_averages() if e.key == "aten::_local_scalar_dense"]
     assert copies == [2 * (1 + counts)]
-    assert step.plan.ways.mode == "step"
+    assert step.plan.graphs.mode == "step"
 
 
 def test_a_step_on_meta_brings_nothing_to_the_host():

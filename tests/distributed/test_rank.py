@@ -61,5 +61,5 @@ def test_what_one_process_begins_is_refused_on_several_ranks(
         monkeypatch.setenv(key, text)
     done = ebmcore_command(*command)
     assert done.returncode == 2
-    assert "is begun by one process; here are 2 ranks" in done.stderr
+    assert "can't run under torchrun (WORLD_SIZE=2); start one process" in done.stderr
     assert not Path("runs").exists()

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 import ebmcore
 from ebmcore.monitoring import figure_writer as artists
-from ebmcore.monitoring.figure_writer import Artist
-from ebmcore.monitoring.run import picture
+from ebmcore.monitoring.figure_writer import FigureWriter
+from ebmcore.monitoring.run import render
 from ebmcore.train.threads import processors
 
 pytestmark = pytest.mark.skipif(processors() < 2, reason="with one processor all is drawn here")
@@ -35,7 +35,7 @@ def drawn(artist, made, file):
 
     def draw():
         here.append(file)
-        return picture(made, "figure")
+        return render(made, "figure")
 
     artist(made, file.name, draw, file.write_bytes)
     return here
@@ -59,11 +59,11 @@ def of_process(number):
 def test_the_pictures_are_those_that_are_drawn_here(tmp_path):
     from matplotlib import pyplot as plt
 
-    artist, here, there = Artist(after=0), tmp_path / "here.png", tmp_path / "there.png"
+    artist, here, there = FigureWriter(after=0), tmp_path / "here.png", tmp_path / "there.png"
     plotted, axes = plt.subplots(figsize=(2, 2))
     axes.plot([1, 0])
     with mpl.rc_context({"savefig.dpi": 57, "savefig.facecolor": "yellow"}):
-        here.write_bytes(picture(figure(), "figure"))
+        here.write_bytes(render(figure(), "figure"))
         assert drawn(artist, figure(), there) == []
         assert drawn(artist, plotted, tmp_path / "pyplot.png") == []
     assert artist.close() == []
@@ -77,7 +77,7 @@ def test_the_pictures_are_those_that_are_drawn_here(tmp_path):
 
 @pytest.mark.slow
 def test_what_cannot_be_handed_over_is_drawn_here(tmp_path):
-    artist, lively, local = Artist(after=0), figure(), figure()
+    artist, lively, local = FigureWriter(after=0), figure(), figure()
     lively.key = lambda: None  # no pickle of a lambda
     assert drawn(artist, lively, tmp_path / "lively.png") == [tmp_path / "lively.png"]
     local.key = OnlyHere()
@@ -90,7 +90,7 @@ def test_what_cannot_be_handed_over_is_drawn_here(tmp_path):
 
 @pytest.mark.slow
 def test_when_the_process_is_killed_the_rest_is_drawn_here(tmp_path):
-    artist = Artist(after=0)
+    artist = FigureWriter(after=0)
     drawn(artist, figure(), tmp_path / "0.png")
     while artist._process is None:
         pass
@@ -102,7 +102,7 @@ def test_when_the_process_is_killed_the_rest_is_drawn_here(tmp_path):
 
 
 def test_early_figures_are_drawn_at_once_and_start_no_process(tmp_path):
-    artist = Artist()
+    artist = FigureWriter()
     assert drawn(artist, figure(), tmp_path / "a.png") == [tmp_path / "a.png"]
     assert artist._process is None
     assert artist.close() == []
@@ -111,8 +111,8 @@ def test_early_figures_are_drawn_at_once_and_start_no_process(tmp_path):
 def test_a_picture_that_nobody_can_draw_is_told(tmp_path):
     broken = figure()
     broken.axes[0].set_title("$\\frac{1$")  # no mathematics
-    artist, file = Artist(after=0), tmp_path / "broken.png"
-    artist(broken, file.name, partial(picture, broken, "figure"), file.write_bytes)
+    artist, file = FigureWriter(after=0), tmp_path / "broken.png"
+    artist(broken, file.name, partial(render, broken, "figure"), file.write_bytes)
     ((failed, error),) = artist.close()
     assert failed == file.name
     assert isinstance(error, ValueError)

@@ -55,7 +55,7 @@ def test_samples_of_a_careless_sampler_repeat(config):
 
 @pytest.mark.parametrize("monitor", ["writes_data", "freezes"])
 def test_a_monitor_that_writes_is_named(config, monitor):
-    with pytest.raises(RunError, match=rf"monitor 'hard_parts:{monitor}'.* a monitor only looks"):
+    with pytest.raises(RunError, match=rf"monitor 'hard_parts:{monitor}'.* a monitor may only"):
         go(config, monitors=[monitor])
 
 

@@ -132,7 +132,7 @@ def test_a_metric_that_was_always_nan_is_no_best_and_says_so(set_back):
     (warning,) = [text for text in run.warnings if "keep_best" in text]
     assert warning == (
         "train.keep_best: 'nothing/value' was recorded 6 times and was never a finite number "
-        "(last: nan at step 12), so no checkpoint is the best"
+        "(last: nan at step 12), so there is no best checkpoint"
     )
     assert json.loads((run.dir / "run.json").read_text())["best"] is None
 
@@ -148,10 +148,10 @@ def test_a_metric_that_was_not_recorded_is_told_apart(set_back):
 def test_numbers_that_are_none_are_no_best(wanted):
     best = Best(wanted)
     for step, value in enumerate((float("nan"), float("inf"), -float("inf"))):
-        assert not best.hear(step, {"x": value})
+        assert not best.update(step, {"x": value})
     history = {"x": [(0, float("nan")), (1, float("inf")), (2, -float("inf"))]}
     assert "'x' was recorded 3 times and was never a finite number (last: -inf at step 2)" in (
-        best.missed(history)
+        best.why_none(history)
     )
-    assert "'x' was recorded once" in best.missed({"x": [(0, float("nan"))]})
-    assert best.hear(3, {"x": 5.0})
+    assert "'x' was recorded once" in best.why_none({"x": [(0, float("nan"))]})
+    assert best.update(3, {"x": 5.0})

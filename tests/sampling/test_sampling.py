@@ -113,7 +113,7 @@ def test_counts_are_checked(options, message):
 
 
 def test_where_chains_begin_must_be_said():
-    with pytest.raises(ValueError, match="where the chains begin"):
+    with pytest.raises(ValueError, match="give start points"):
         sample_chain(Counter(), flat)
 
 

@@ -13,11 +13,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ebmcore import Sampler
-from ebmcore.compile.rng_replay import HandedIn
+from ebmcore.compile.rng_replay import RngReplay
 from ebmcore.config import Train
 from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
-from ebmcore.distributed.gradient_sync import Meeting
+from ebmcore.distributed.gradient_sync import GradientSync
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
@@ -91,8 +91,10 @@ def parts_of(function, energy):
     )
 
 
-def meeting(ranks, parts, bound):
-    return Meeting(ranks, parts.parameters, [], bound=bound, interrupts=Interrupts(agreed=True))
+def gradient_sync(ranks, parts, bound):
+    return GradientSync(
+        ranks, parts.parameters, [], bound=bound, interrupts=Interrupts(agreed=True)
+    )
 
 
 def gradients(parts):
@@ -117,7 +119,7 @@ def set_up(function, bound):
 def alone(function, bound):
     parts, train, x, x_neg = set_up(function, bound)
     with Recording() as recorded:
-        metrics = TrainStep(parts, train, Streams(0), None).judge(x, x_neg, None, 0)
+        metrics = TrainStep(parts, train, Streams(0), None).compute_gradients(x, x_neg, None, 0)
     return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
 
 
@@ -125,13 +127,13 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     """Return the largest difference of several ranks' gradient to one's, relative to its size."""
     parts, train, x, x_neg = set_up(function, bound)
     step = TrainStep(parts, replace(train, clip_grad_norm=None), Streams(0), None)
-    step.meeting = meeting(ranks, parts, bound)
-    step.meeting.begin()
-    with HandedIn([share(value, ranks) for value in expected.draws]) as handed:
-        step.judge(share(x, ranks), share(x_neg, ranks), None, 0)
+    step.gradient_sync = gradient_sync(ranks, parts, bound)
+    step.gradient_sync.start_step()
+    with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
+        step.compute_gradients(share(x, ranks), share(x_neg, ranks), None, 0)
     assert handed.used == len(expected.draws)
     own = gradients(parts)
-    assert torch.allclose(step.meeting.end(), expected.norm, rtol=1e-9)
+    assert torch.allclose(step.gradient_sync.reduce(), expected.norm, rtol=1e-9)
     found = gradients(parts)
     assert [g is None for g in found] == [g is None for g in expected.gradients]
     rows = [r for r in zip(found, expected.gradients, own, strict=True) if r[1] is not None]
@@ -156,7 +158,7 @@ def compiled(ranks) -> float:
         more = {} if kind is TrainStep else {"backend": "eager"}
         train = Train(steps=3, batch_size=BATCH)
         step = kind(parts, train, Streams(0, CPU, ranks.rank), None, **more)
-        step.meeting = meeting(ranks, parts, 0.01)
+        step.gradient_sync = gradient_sync(ranks, parts, 0.01)
         for number in range(3):
             step(share(draws(BATCH, 10 + number), ranks), None, number)
         assert kind is TrainStep or step.mode == "step", step.left_out

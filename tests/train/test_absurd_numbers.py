@@ -54,7 +54,7 @@ def test_the_most_threads_allowed_are_started_or_refused(config, tmp_path):
         assert done.returncode == code, done.stderr
         (status,) = [json.loads(p.read_text())["status"] for p in tmp_path.glob("runs/*/run.json")]
         assert status == "FINISHED"
-    assert "threads: the system lets this process start no 1024; ask" in done.stderr
+    assert "threads: the system can't start 1024 threads for this process; ask" in done.stderr
 
 
 @pytest.mark.slow

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from ebmcore.train.optim import bare_step, without_compiler
+from ebmcore.train.optim import unwrapped_step, without_compiler
 
 
 @pytest.mark.parametrize("make", [torch.optim.Adam, torch.optim.SGD, torch.optim.RMSprop])
-def test_a_bare_step_is_the_step(make):
+def test_a_unwrapped_step_is_the_step(make):
     def moved(step_of):
         weight = torch.nn.Parameter(torch.linspace(-1, 1, 7))
         optimizer = make([weight], lr=0.1)
@@ -21,7 +21,7 @@ def test_a_bare_step_is_the_step(make):
         return weight.detach()
 
     with without_compiler():
-        bare = moved(bare_step)
+        bare = moved(unwrapped_step)
     assert torch.equal(bare, moved(lambda optimizer: optimizer.step))
 
 
@@ -33,11 +33,11 @@ def test_hooks_and_other_steps_are_called():
     heard = []
     weight = torch.nn.Parameter(torch.ones(1))
     weight.grad = torch.ones(1)
-    bare_step(Own([weight], lr=0.1))()
+    unwrapped_step(Own([weight], lr=0.1))()
     hooked = torch.optim.SGD([weight], lr=0.1)
     hooked.register_step_post_hook(lambda *arguments: heard.append("hook"))
-    bare_step(hooked)()
+    unwrapped_step(hooked)()
     patched = torch.optim.SGD([weight], lr=0.1)
     patched.step = lambda: heard.append("patched")
-    bare_step(patched)()
+    unwrapped_step(patched)()
     assert heard == ["own", "hook", "patched"]

@@ -9,7 +9,7 @@ import torch
 import ebmcore
 from ebmcore.errors import ComponentError
 from ebmcore.train.threads import choose_threads, using
-from ebmcore.train.timing import Account
+from ebmcore.train.timing import Timing
 
 
 def facts_of(run):
@@ -47,7 +47,7 @@ def test_evaluations_of_the_energy_are_counted_in_events(config):
 
 
 def test_a_part_that_raises_is_named():
-    account = Account()
+    account = Timing()
     named = pytest.raises(ComponentError, match="step 4: the thing raised KeyError")
     with named, account("the thing", 4):
         raise KeyError("x")
@@ -58,7 +58,7 @@ def test_a_part_that_raises_is_named():
 
 def test_keeping_the_account_takes_microseconds():
     """Ten parts a step; a step is to lose less than 10 µs, and a slow machine is allowed for."""
-    account, best = Account(), 1.0
+    account, best = Timing(), 1.0
     for _ in range(5):
         began = time.perf_counter()
         for step in range(1000):

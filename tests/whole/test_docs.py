@@ -18,6 +18,7 @@ from support import ROOT, environments
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 GUIDE = ROOT / "docs" / "plugins.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+GUIDES = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
 
 
 class Block(NamedTuple):
@@ -185,3 +186,16 @@ def test_the_storages_of_sweeps_name_a_dialect_and_its_driver():
     for url in urls:
         dialect = make_url(url).get_dialect()
         assert url.startswith(f"{dialect.name}+{dialect.driver}://"), url
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_a_page_begins_with_who_needs_it(page):
+    title, first = page.read_text().split("\n\n")[:2]
+    assert title.startswith("# ")
+    assert "for you, if" in " ".join(first.lower().split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_paragraph_begins_with_a_riddle(page):
+    for text in page.read_text().split("\n\n"):
+        assert not re.match(r"(?:[-*] )?(?:What|Whatever|Whoever|One that) ", text), text

@@ -1,4 +1,4 @@
-"""What a component says of how it is to be checked, read with care: it is a stranger's.
+"""Read a component's declarations of how to check it; they may hold anything.
 
     check_params         a mapping, or a list of mappings: keys to check the component with
     check_event_shapes   the event shapes to try

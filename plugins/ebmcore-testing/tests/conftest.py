@@ -1,4 +1,4 @@
-"""What the kit's tests share: an empty folder for each, and the command line."""
+"""Fixtures of the kit's tests: an empty folder for each, and the command line."""
 
 import os
 from importlib import import_module

@@ -28,7 +28,7 @@ from ebmcore.kinds import KINDS
 
 
 class Names(NamedTuple):
-    """What a new plugin is called; each field is a placeholder in the templates."""
+    """The names of a new plugin; each field is a placeholder in the templates."""
 
     distribution: str  # for pip
     package: str  # for import

@@ -16,7 +16,7 @@ _WRONG_GRADIENT = "a detach, a no_grad or an .item() in forward, or a backward w
 
 
 class DerivativeChecks(Suite):
-    """What an energy can be asked of its gradient and of its Hessian."""
+    """Checks of an energy's gradient and Hessian."""
 
     kind = "energy"
     piecewise_linear: bool | None = None

@@ -21,7 +21,7 @@ _MEAN, _SCALE = 0.5, 0.7  # of the data: where no parameter of the model is 0
 
 
 class DirectionChecks(Suite):
-    """What a loss can be asked of a Gaussian model, whose best fit is known."""
+    """Checks of a loss on a Gaussian model, whose best fit is known."""
 
     kind = "loss"
     regulariser: bool | None = None

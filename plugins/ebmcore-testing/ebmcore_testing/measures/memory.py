@@ -19,7 +19,7 @@ _MARK = 1000.0  # ends of chains that no draw of ours reaches
 
 
 class MemoryChecks(Suite):
-    """What chains can be asked over several batches."""
+    """Checks of chains over several batches."""
 
     kind = "chains"
 
@@ -32,7 +32,7 @@ class MemoryChecks(Suite):
         return self.events(_BATCH, shape or self.shapes()[0], seed=1, **options)
 
     def test_no_aliasing(self) -> None:
-        """What start returns and keep takes shares no memory with the data or with what is kept."""
+        """`start` returns and `keep` takes no memory of the data or of the kept chains."""
         x, chains = self.batch(), self.chains()
         data = x.clone()
         begin = chains.start(x, seeded(1))

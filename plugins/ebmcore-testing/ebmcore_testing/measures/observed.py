@@ -1,4 +1,4 @@
-"""What must be as it was after a component ran: a module, tensors, the global random streams."""
+"""Side effects: modules, tensors and global random streams that a component must leave alone."""
 
 from __future__ import annotations
 

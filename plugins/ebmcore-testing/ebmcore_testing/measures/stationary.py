@@ -32,7 +32,7 @@ class Moved(NamedTuple):
 
 
 class StationaryChecks(Suite):
-    """What a sampler can be asked where exact draws are known."""
+    """Checks of a sampler where exact draws are known."""
 
     kind = "sampler"
     n_steps: int | None = None

@@ -62,7 +62,7 @@ class ChainsSuite(MemoryChecks):
             chains.keep(begin + 1)
 
     def test_state_round_trip(self) -> None:
-        """What state_dict gives, of tensors and JSON types, lets other chains go on the same."""
+        """Other chains go on the same from state_dict, which holds tensors and JSON types."""
         x, chains = self.batch(), self.chains()
         chains.keep(chains.start(x, seeded(3)) + 0.5)
         chains.keep(chains.start(x, seeded(4)) - 0.5)

@@ -117,7 +117,7 @@ class EnergySuite(DerivativeChecks):
             )
 
     def test_state_dict_round_trip(self) -> None:
-        """What state_dict gives makes another one, built from another seed, the same energy."""
+        """Another one, built from another seed, becomes the same energy by load_state_dict."""
         pairs = zip(self.energies(seed=1), self.energies(seed=2), strict=True)
         for (energy, shape), (other, _) in pairs:
             if not isinstance(energy, nn.Module):

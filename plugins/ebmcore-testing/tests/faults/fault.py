@@ -1,4 +1,4 @@
-"""What a planted fault is."""
+"""A planted fault."""
 
 from typing import Any, NamedTuple
 

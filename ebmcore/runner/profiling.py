@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-_WAIT = 10  # steps left out first: they compile and warm up
+_WAIT = 10  # first steps, which compile and warm up
 _ACTIVE = 10
 
 
 class Profiler:
-    """Watches ten steps after the first ten, or all of them in a shorter run.
+    """Profiles ten steps after the first ten, or all steps of a shorter run.
 
     Args:
         write: Writes the trace, as Chrome's JSON.
@@ -48,5 +48,5 @@ class Profiler:
             self.write(file.read_bytes())
 
     def step(self) -> None:
-        """Say that a training step is done."""
+        """Mark the end of a training step."""
         self._profile.step()

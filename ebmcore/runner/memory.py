@@ -1,4 +1,4 @@
-"""How much memory there is, so that an absurd number is refused rather than killed for."""
+"""The memory of this machine, to refuse a number of samples that can't fit."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 
 def memory() -> int | None:
-    """Return the bytes of memory that this process may have at most, None where that is unknown."""
-    found: list[int] = []
+    """Return the bytes of memory that this process may use, None where unknown."""
+    limits: list[int] = []
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
-        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     for limit in _LIMITS:
         with suppress(OSError, ValueError):  # no such file, or the word max
-            found.append(int(Path(limit).read_text()))
-    return min(found, default=None)
+            limits.append(int(Path(limit).read_text()))
+    return min(limits, default=None)
 
 
 def refuse_too_many(name: str, count: int, each: int) -> None:
-    """Raise EbmError when so many things of so many bytes are more than all of the memory."""
+    """Raise EbmError when `count` objects of `each` bytes exceed the memory."""
     there = memory()
     if there is not None and count * each > there:
         raise EbmError(

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar in a terminal, plain lines anywhere else."""
+"""The display of a run's progress: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Bar(Silent):
         self._bar.console.print(terminal.clean(text))
 
 
-def progress(steps: int, *, show: bool) -> Silent:
+def progress_display(steps: int, *, show: bool) -> Silent:
     """Return the display that fits standard error."""
     if not show:
         return Silent()

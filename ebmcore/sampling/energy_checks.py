@@ -1,0 +1,79 @@
+"""An energy and its score, evaluated with their shapes checked and modules left as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.contracts import Energy
+
+
+class Differentiable:
+    """An energy through which samples can be differentiated.
+
+    Kernels that use `energy_and_score` keep the autograd graph of their steps. A loss that needs
+    the gradient of chains' end points with respect to the energy's parameters runs
+    `kernel.step(Differentiable(energy), state, noise)`; nothing else changes.
+    """
+
+    keeps_graph = True
+
+    def __init__(self, energy: Energy) -> None:
+        self.energy = energy
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return E(x)."""
+        return self.energy(x)
+
+
+def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
+
+    Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
+    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. Raises
+    ValueError when the energy doesn't return one value per chain.
+    """
+    if getattr(energy, "keeps_graph", False):
+        with torch.enable_grad():
+            x = x if x.requires_grad else x.detach().requires_grad_()
+            values = energy(x)
+            check_energies(values, x)
+            (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
+        return values, -gradient
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        values = energy(x)
+        check_energies(values, x)
+        (gradient,) = torch.autograd.grad(values.sum(), x)
+    return values.detach(), -gradient
+
+
+def check_energies(values: Tensor, x: Tensor) -> None:
+    """Raise ValueError unless an energy returned one value per chain."""
+    if values.shape != x.shape[:1]:
+        raise ValueError(
+            f"energy must return one value per chain, shape {tuple(x.shape[:1])}; "
+            f"got {tuple(values.shape)}. Sum over the event's dimensions first."
+        )
+
+
+@contextmanager
+def evaluating(energy: Energy) -> Iterator[None]:
+    """Set an energy's modules to evaluation mode, and restore each one's mode at the end.
+
+    cuDNN's recurrent layers have a backward in training mode alone, so cuDNN is off with them.
+    """
+    modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
+    modes = [module.training for module in modules]
+    recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
+    for module in modules:
+        module.training = False
+    try:
+        with torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode

@@ -1,0 +1,50 @@
+"""The order of the data: a shuffle for each epoch, each rank's share of every batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ebmcore.distributed.comm import Ranks
+from ebmcore.train.rng import DATA_ORDER, Streams
+
+
+class Batches:
+    """Indices of the training data, batch by batch.
+
+    An epoch has as many whole batches as fit; the points left over wait for the next shuffle.
+
+    Args:
+        x: The training data, (n, *event).
+        batch_size: Points in a batch of all ranks.
+        streams: The stream DATA_ORDER shuffles, the same on every rank.
+        ranks: Each takes an equal share of a batch.
+    """
+
+    def __init__(self, x: Tensor, batch_size: int, streams: Streams, ranks: Ranks) -> None:
+        self.x = x
+        self.batch_size = batch_size
+        self.streams = streams
+        self.ranks = ranks
+        self.per_epoch = len(x) // batch_size
+        self._epoch_start: Tensor | None = None  # the stream's state before this epoch's shuffle
+
+    def rest_of_epoch(self, step: int) -> list[Tensor]:
+        """Return this rank's indices, (share,), of each batch left in the epoch after `step`."""
+        n, done = len(self.x), step % self.per_epoch
+        stream = self.streams(DATA_ORDER, on_cpu=True)
+        if done and self._epoch_start is not None:
+            stream.set_state(self._epoch_start)
+        self._epoch_start = stream.get_state()
+        order = torch.randperm(n, generator=stream)
+        batches = order[: self.per_epoch * self.batch_size].to(self.x.device)
+        whole = batches.view(self.per_epoch, self.batch_size)
+        return list(whole.chunk(self.ranks.size, 1)[self.ranks.rank])[done:]
+
+    def epoch_start(self, step: int) -> Tensor | None:
+        """Return the stream's state before the current epoch's shuffle; None between epochs."""
+        return self._epoch_start if step % self.per_epoch else None
+
+    def restore(self, epoch_start: Tensor | None) -> None:
+        """Continue within the epoch whose shuffle began at this state of the stream."""
+        self._epoch_start = epoch_start

@@ -1,0 +1,271 @@
+"""The training loop: batches in, steps, metrics once an interval, monitors and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.config import Train
+from ebmcore.distributed.comm import Ranks
+from ebmcore.distributed.gradient_sync import GradientSync
+from ebmcore.distributed.rank import RankInfo
+from ebmcore.train.components import Parts, blame
+from ebmcore.train.divergence import Divergence, beyond_bound, infinite_buffers, is_finite
+from ebmcore.train.ema import Average
+from ebmcore.train.loop.batches import Batches
+from ebmcore.train.loop.checkpoint_schedule import CheckpointSchedule
+from ebmcore.train.loop.energies import energies_of
+from ebmcore.train.loop.pending_metrics import PendingMetrics
+from ebmcore.train.loop.recorder import Recorder
+from ebmcore.train.loop.skips import Skips
+from ebmcore.train.monitor_schedule import MonitorSchedule
+from ebmcore.train.rng import Streams
+from ebmcore.train.signals import Interrupts
+from ebmcore.train.step import TrainStep
+from ebmcore.train.timing import StepRate, Timing
+from ebmcore.train.types import StepResult, gathered
+
+
+class Loop:
+    """Trains a set of parts, step by step, on one rank.
+
+    Args:
+        parts: The parts to train.
+        train: The config's `train` section.
+        streams: This rank's random streams.
+        interrupts: The signals that end the run or request a checkpoint.
+        step: Makes the training step.
+        ranks: The ranks that train together; one alone by default.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        train: Train,
+        streams: Streams,
+        interrupts: Interrupts,
+        step: Callable[..., TrainStep] = TrainStep,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.ranks = ranks or Ranks(RankInfo())
+        self.parts = parts
+        self.train = train
+        self.streams = streams
+        self.interrupts = interrupts
+        self.batches = Batches(parts.data.x, train.batch_size, streams, self.ranks)
+        self.steps_per_epoch = self.batches.per_epoch
+        self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
+        self.step = 0  # training steps done
+        self.resumed_at = 0
+        self.chains = parts.chains  # after the run, the chains of all ranks
+        self.averaged = None
+        if train.ema is not None:
+            self.averaged = Average(parts.energy, train.ema)
+        self.timing = Timing()
+        self.rate = StepRate()
+        self.checkpoints = CheckpointSchedule(train.checkpoint_every, self.steps_per_epoch)
+        several = self.ranks.size > 1
+        own = replace(train, clip_grad_norm=None) if several else train  # the average is clipped
+        self.train_step = step(parts, own, streams, self.averaged, self.timing)
+        if several:
+            self.train_step.gradient_sync = self._gradient_sync()
+        self.pending = PendingMetrics(parts, self.ranks)
+        self.skips = Skips(
+            parts, train, self.ranks, self.pending, with_chains=self.train_step.keeps_chains_early
+        )
+        self.after_step: Callable[[], None] | None = None  # a profiler's callback
+        self.infinite_buffers = infinite_buffers(parts.energy)
+        self.save_reason = ""  # why a checkpoint is requested before it is due
+
+    @property
+    def energy(self) -> nn.Module:
+        """The energy with the averaged weights, when an average is kept."""
+        return self.parts.energy if self.averaged is None else self.averaged.module
+
+    def _gradient_sync(self) -> GradientSync:
+        return GradientSync(
+            self.ranks,
+            self.parts.parameters,
+            self.parts.buffers,
+            bound=self.train.clip_grad_norm,
+            interrupts=self.interrupts,
+            checkpoint_is_late=self.checkpoints.is_late,
+            flags_on_cpu=self.parts.device.type != "cpu",
+        )
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the data done."""
+        return self.step / self.steps_per_epoch
+
+    def run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
+        """Train to the last step or a signal, and save the last checkpoint."""
+        self.rate.start()
+        self.checkpoints.restart_clock()
+        if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
+            recorder.save("to roll back to")
+        while self.step < self.steps and self.interrupts.number is None:
+            for index in self.batches.rest_of_epoch(self.step):
+                last = self._train_on(index, recorder)
+                self.step += 1
+                self._step_lr_scheduler()
+                if self.after_step is not None:
+                    self.after_step()
+                end = self.step >= self.steps
+                if end or self.step - self.pending.fetched == self.train.log_every:
+                    last = self._fetch_metrics(last, recorder)
+                self._run_monitors(monitors, last, recorder, end=end)
+                if end or self.interrupts.number is not None:
+                    break
+                self._save_if_due(recorder)
+        if self.step > self.resumed_at or self.step == 0:
+            self._check_finite(recorder)
+            recorder.save(
+                "the end" if self.step >= self.steps else self.interrupts.early or "a signal"
+            )
+        _, self.chains = gathered(self.ranks, None, self.parts.chains)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the step, the order of the data, and the metrics that are not yet written."""
+        return {
+            "step": self.step,
+            "epoch_start": self.batches.epoch_start(self.step),
+            "fetched": self.pending.fetched,
+            "waiting": self.pending.rows(),
+            "finite": dict(self.pending.finite),
+            "skipped": self.skips.total,
+            "skipped_in_a_row": self.skips.in_a_row,
+            "evaluations": self.train_step.evaluations.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state that `state_dict` returned."""
+        self.step = self.resumed_at = int(state["step"])
+        self.batches.restore(state["epoch_start"])
+        self.pending.fetched = int(state["fetched"])
+        self.pending.restore(state["waiting"], self.parts.device)
+        self.pending.finite = dict(state["finite"])
+        self.skips.total = int(state["skipped"])
+        self.skips.in_a_row = int(state["skipped_in_a_row"])
+        if "evaluations" in state:
+            self.train_step.evaluations.load_state_dict(state["evaluations"])
+
+    def discard_pending(self) -> None:
+        """Drop the metrics of steps that a rollback undid."""
+        self.pending.clear()
+        self.skips.in_a_row = 0
+
+    def _train_on(self, index: Tensor, recorder: Recorder) -> StepResult | None:
+        """Take one step; return None when it was skipped."""
+        with self.timing("data"):
+            x, y = self.parts.data.x[index], self.parts.data.y
+            y = None if y is None else y[index]
+        self.skips.before_step()
+        proposal = self.train_step.compute(x, y, self.step)
+        if self.skips.drops(proposal, self.step + 1, recorder):
+            return None
+        self.train_step.apply(proposal, self.step)
+        self.pending.add(self.step + 1, proposal.metrics)
+        return proposal
+
+    def _step_lr_scheduler(self) -> None:
+        scheduler = self.parts.lr_scheduler
+        if scheduler is None:
+            return
+        if self.parts.lr_interval == "step" or self.step % self.steps_per_epoch == 0:
+            with blame(f"lr_scheduler {type(scheduler).__name__}", self.step):
+                scheduler.step()
+
+    def _fetch_metrics(self, last: StepResult | None, recorder: Recorder) -> StepResult | None:
+        """Copy the interval's metrics to the host and record them, if all of them are finite.
+
+        Returns the last step, or None when the run diverged and monitors have nothing to show.
+        """
+        rate = self.rate.per_second(self.step - self.pending.fetched)
+        self.pending.fetched = self.step
+        with self.timing("metrics to the host"):
+            columns = self.pending.columns()
+        divergence = self.pending.divergence_in(columns)
+        if divergence is not None:
+            recorder.diverged(divergence)
+            self.rate.start()
+            return None
+        self.pending.clear()
+        metrics = {name: sum(values) / len(values) for name, values in columns.items()}
+        metrics.pop("samples", None)  # their sum, which is fetched for the check alone
+        metrics |= self._state_metrics(rate)
+        gap = None
+        if last is not None and (last.x_neg is not None or self.train.max_energy is not None):
+            means, largest = energies_of(last, self.parts, self.ranks)
+            if not self.skips.active:  # which checks each step before it is applied
+                divergence = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
+            if "samples" in means and all(map(math.isfinite, means.values())):
+                gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
+        if divergence is None:
+            recorder.write(self.step, metrics)
+        else:
+            recorder.diverged(divergence)
+        if "loss" in metrics:
+            recorder.progress.update(self.step, metrics["loss"], gap, rate)
+        self.rate.start()
+        return last if divergence is None else None
+
+    def _state_metrics(self, rate: float) -> dict[str, float]:
+        """Return the metrics that the host knows, in the order in which they are written."""
+        metrics = {"train/steps_per_second": rate}
+        counted = self.train_step.evaluations.metrics()
+        metrics |= {name: n * self.ranks.size for name, n in counted.items()}
+        metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
+        if self.skips.total:
+            metrics["train/skipped"] = float(self.skips.total)
+        return metrics
+
+    def _run_monitors(
+        self,
+        monitors: MonitorSchedule,
+        last: StepResult | None,
+        recorder: Recorder,
+        *,
+        end: bool,
+    ) -> None:
+        began = time.perf_counter()
+        chains, due = self.parts.chains, monitors.due(self.step, self.steps_per_epoch, end)
+        if due:  # rank 0 runs the monitors, on the step and the chains of all ranks
+            last, chains = gathered(self.ranks, last, chains)
+        metrics = monitors(self.energy, last, self.step, self.steps_per_epoch, end, chains)
+        if metrics:
+            recorder.write(self.step, metrics)
+        if self.train.keep_best and (due or self.pending.fetched == self.step):
+            self.save_reason = self.ranks.broadcast_text(self.save_reason)
+        self.rate.exclude(time.perf_counter() - began)
+
+    def _save_if_due(self, recorder: Recorder) -> None:
+        began = time.perf_counter()
+        sync = self.train_step.gradient_sync
+        late = self.checkpoints.is_late() if sync is None else sync.checkpoint_late
+        due = self.checkpoints.is_due(self.step, late=late)
+        if not (due or self.interrupts.save or self.save_reason):
+            return
+        why = self.save_reason or ("SIGUSR1" if self.interrupts.save else "its time")
+        self.interrupts.save, self.save_reason = False, ""
+        self._check_finite(recorder)
+        recorder.save(why)
+        self.checkpoints.restart_clock()
+        self.rate.exclude(time.perf_counter() - began)
+
+    def _check_finite(self, recorder: Recorder) -> None:
+        """Check metrics, weights and chains, since a rollback may restore the next checkpoint."""
+        divergence = self.pending.check()
+        finite = is_finite(self.parts, self.infinite_buffers)
+        if not all(self.ranks.all_gather(torch.tensor(finite))):
+            finite = False
+        if divergence is None and not finite:
+            divergence = Divergence(self.step, "a weight or a chain is not a finite number")
+        if divergence is not None:
+            recorder.diverged(divergence)

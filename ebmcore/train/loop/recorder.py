@@ -1,0 +1,28 @@
+"""The loop's outlet: the loop itself writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ebmcore.train.divergence import Divergence
+from ebmcore.train.types import Silent
+
+
+class Recorder(Protocol):
+    """Records a run's progress; the loop calls it on every rank."""
+
+    @property
+    def progress(self) -> Silent:
+        """The display of the run's progress."""
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Record the metrics of a step."""
+
+    def save(self, why: str) -> None:
+        """Write a checkpoint of the loop's state, for the reason given."""
+
+    def diverged(self, divergence: Divergence) -> None:
+        """Roll the loop back to a checkpoint, or raise DivergenceError."""
+
+    def event(self, step: int, event: str, **facts: Any) -> None:
+        """Record an event other than a step's metrics."""
