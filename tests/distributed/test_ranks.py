@@ -34,7 +34,7 @@ def test_ranks_train_one_run(run, config):
     assert answer["metrics"]["crowd/x"] == answer["metrics"]["crowd/x_neg"] == 20
     assert answer["metrics"]["crowd/different"] == 20
     assert answer["metrics"]["crowd/kept"] == 80  # 40 of each rank, as `kept` shares out nothing
-    (warning,) = (w for w in answer["warnings"] if "shared out" in w)
+    (warning,) = (w for w in answer["warnings"] if "divided over the ranks" in w)
     assert "each of the 2 ranks keeps as many chains" in warning
     assert {"rank-1.safetensors", "chains.safetensors"} <= {
         file.name for file in max(ended.dir.glob("checkpoints/*")).iterdir()

@@ -13,7 +13,7 @@ import ebmcore
 import support
 from ebmcore import ConfigError, EbmError, RunError
 from ebmcore.sampling import Sampler, as_kernel
-from ebmcore.train import memory
+from ebmcore.runner import memory
 from ebmcore.train.threads import processors
 from support import PARTS
 from support.runs import go
