@@ -6,8 +6,9 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     langevin = "ebmcore_langevin.plugin"
 
 which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first seven return a mapping from a component's name to `"module:attribute"`; ebmcore imports the
-attribute (a class or a function) when a config names it, and its signature is its config:
+first eight return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+class or a function) when a config or the command line names it. A component's signature is its
+config:
 
     from ebmcore import hookimpl
 
@@ -72,6 +73,16 @@ def ebmcore_datasets() -> Offers:
 @hookspec
 def ebmcore_launchers() -> Offers:
     """Offer launchers: `{"cluster": "my_cluster:Cluster"}`; each a `Launcher` of command lines."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_commands() -> Offers:
+    """Offer commands: `{"report": "my_report:command"}`; each a typer app or a function.
+
+    `"runs report"` joins the core's group `runs`. A function's parameters are the command's, as
+    typer has them; it may return an `ebmcore.cli.Answer`.
+    """
     raise NotImplementedError  # pragma: no cover
 
 

@@ -1,4 +1,4 @@
-"""The kinds of component: the word for one, for many, and the hook that offers them."""
+"""The kinds of offer: the word for one, for many, and the hook that offers them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,4 @@ KINDS = {  # the components of a run
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs
 OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}
+COMMAND = Kind("command", "ebmcore_commands", "")  # of the command line; no config names it

@@ -8,15 +8,11 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ebmcore import terminal
 from ebmcore.cli import (
-    check,
     components,
-    doctor,
     evaluate,
-    new,
     plugins,
     resume,
     run,
@@ -25,6 +21,7 @@ from ebmcore.cli import (
     show,
     sweep,
 )
+from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
 from ebmcore.cli.runs import diff as runs_diff
 from ebmcore.cli.runs import list as runs_list
@@ -45,7 +42,7 @@ def _clean_usage_errors() -> Iterator[None]:
         raise
 
 
-class Commands(TyperGroup):
+class Commands(JoinedGroup):
     """All commands."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -68,8 +65,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-plugin_commands = typer.Typer(help="The installed plugins.", no_args_is_help=True)
-run_commands = typer.Typer(help="The run directories.", no_args_is_help=True)
+plugin_commands = typer.Typer(cls=JoinedGroup, help="The installed plugins.", no_args_is_help=True)
+run_commands = typer.Typer(cls=JoinedGroup, help="The run directories.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:
@@ -95,10 +92,7 @@ app.command("evaluate")(evaluate.command)
 app.command("components")(components.command)
 app.command("show")(show.command)
 app.command("schema")(schema.command)
-app.command("check")(check.command)
 plugin_commands.command("list")(plugins.list_command)
-plugin_commands.command("new")(new.command)
-plugin_commands.command("doctor")(doctor.command)
 app.add_typer(plugin_commands, name="plugins")
 run_commands.command("list")(runs_list.command)
 run_commands.command("show")(runs_show.command)

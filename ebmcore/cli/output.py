@@ -67,35 +67,20 @@ def document(value: Any) -> None:
     terminal.document(json.dumps(_plain(value), indent=2, ensure_ascii=escape, default=str))
 
 
-def answering(command: Callable[P, Answer]) -> Callable[P, None]:
-    """Print a command's answer; turn what ebmcore refuses into one message and an exit code."""
+def answering(command: Callable[P, Answer | None]) -> Callable[P, None]:
+    """Print a command's answer; turn what ebmcore refuses into one message and an exit code.
+
+    A command that prints by itself returns None.
+    """
 
     @functools.wraps(command)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json"))
-        try:
-            with _output_aside() if as_json else contextlib.nullcontext():
-                answer = command(*args, **kwargs)
-        except RunInterrupted as error:
-            _end(error, as_json, error.run.summary(), INTERRUPTED + error.signal_number)
-        except RunError as error:
-            _end(error, as_json, {**error.run.summary(), "error": str(error)}, RUN_FAILED)
-        except EbmError as error:
-            problems = error.problems if isinstance(error, ConfigError) else ()
-            found = {"error": str(error), "problems": [p._asdict() for p in problems]}
-            _end(error, as_json, found, WRONG_INPUT)
-        except OSError as error:  # a path that is too long, a folder that may not be read
-            text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-            _end(EbmError(text), as_json, {"error": text}, WRONG_INPUT)
-        except MemoryError as error:
-            text = f"there is not enough memory ({raised_at(error)})"
-            _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
-        except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
-            text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
-            _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
-        except KeyboardInterrupt as error:
-            _end(error, as_json, {"error": "interrupted"}, INTERRUPTED + signal.SIGINT)
-        if _speaks():
+        with ending(as_json), output_aside() if as_json else contextlib.nullcontext():
+            answer = command(*args, **kwargs)
+        if answer is None:
+            answer = Answer(None, lambda: None)
+        elif _speaks():
             if as_json:
                 document(answer.document)
             else:
@@ -107,6 +92,32 @@ def answering(command: Callable[P, Answer]) -> Callable[P, None]:
             raise typer.Exit(code)
 
     return call
+
+
+@contextlib.contextmanager
+def ending(as_json: bool) -> Iterator[None]:
+    """End the command line with one message and an exit code on what ebmcore refuses."""
+    try:
+        yield
+    except RunInterrupted as error:
+        _end(error, as_json, error.run.summary(), INTERRUPTED + error.signal_number)
+    except RunError as error:
+        _end(error, as_json, {**error.run.summary(), "error": str(error)}, RUN_FAILED)
+    except EbmError as error:
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        found = {"error": str(error), "problems": [p._asdict() for p in problems]}
+        _end(error, as_json, found, WRONG_INPUT)
+    except OSError as error:  # a path that is too long, a folder that may not be read
+        text = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        _end(EbmError(text), as_json, {"error": text}, WRONG_INPUT)
+    except MemoryError as error:
+        text = f"there is not enough memory ({raised_at(error)})"
+        _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
+    except SystemExit as error:  # ours are typer's, so this one is a plugin's or a library's
+        text = f"the command was ended by SystemExit: {error} ({raised_at(error)})"
+        _end(EbmError(text), as_json, {"error": text}, RUN_FAILED)
+    except KeyboardInterrupt as error:
+        _end(error, as_json, {"error": "interrupted"}, INTERRUPTED + signal.SIGINT)
 
 
 def lost_code() -> int:
@@ -123,7 +134,7 @@ def lost_code() -> int:
 
 
 @contextlib.contextmanager
-def _output_aside() -> Iterator[None]:
+def output_aside() -> Iterator[None]:
     """Send to standard error what plugins and libraries print, so that it is beside no document.
 
     That holds for Python's stream, and for what writes to the file descriptor itself.

@@ -21,7 +21,7 @@ def list_command(
     found = []
     for plugin in host.plugins:
         offers: dict[str, list[str]] = {}
-        for component in host.components():
+        for component in (*host.components(), *host.components("command")):
             if component.plugin == plugin.found:
                 offers.setdefault(component.kind, []).append(component.name)
         found.append(

@@ -16,10 +16,12 @@ from ebmcore.config.source import (
     read_config,
 )
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
+from ebmcore.config.values.check import check as check_values
 from ebmcore.config.values.names import type_name
-from ebmcore.config.values.signature import component_parameters, describe
+from ebmcore.config.values.signature import REQUIRED, component_parameters, describe
 
 __all__ = [
+    "REQUIRED",
     "Cadence",
     "Config",
     "Node",
@@ -29,6 +31,7 @@ __all__ = [
     "apply_overrides",
     "build",
     "catalog",
+    "check_values",
     "clashes",
     "component_parameters",
     "config_schema",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import re
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,10 +16,11 @@ import pluggy
 from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
-from ebmcore.kinds import LAUNCHER, OFFERED
-from ebmcore.plugins.find import Found, find
+from ebmcore.kinds import COMMAND, LAUNCHER, OFFERED
+from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
-from ebmcore.plugins.select import Selection, select
+from ebmcore.plugins.names import check_name
+from ebmcore.plugins.select import Selection, find_selected
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
 from ebmcore.version import __version__
@@ -72,16 +72,23 @@ class Host:
         self.plugins: tuple[Loaded, ...] = ()
         self.hooks = pluggy.PluginManager("ebmcore")
         self.hooks.add_hookspecs(hooks)
-        self._components: dict[str, list[Component]] = {kind: [] for kind in OFFERED}
+        self._components: dict[str, list[Component]] = {
+            kind: [] for kind in (*OFFERED, COMMAND.name)
+        }
         self.plugins = tuple(self._register(plugin) for plugin in plugins)
 
     @classmethod
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        host = cls(load(plugin) for plugin in select(find(selection.files), selection))
+        host = cls.of(find_selected(selection))
         host._components[LAUNCHER.name].append(_LOCAL)
         return host
+
+    @classmethod
+    def of(cls, plugins: Iterable[Loaded]) -> Host:
+        """Import, verify and register these plugins, each on its own."""
+        return cls(load(plugin) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:
@@ -116,14 +123,14 @@ class Host:
         found: dict[tuple[str, str], Component] = {}
         offers = [*self._hooked(plugin.module), *_decorated(plugin.module)]
         for kind, name, target in offers:
-            check_name(kind, name)
+            check_name(kind, name, plugin.found.distribution)
             if (kind, name) in found:
                 raise PluginError(f"offers two parts of kind {kind} named {name!r}; rename one")
             found[kind, name] = Component(kind, name, plugin.found, target)
         return list(found.values())
 
     def _hooked(self, module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
-        for kind in OFFERED.values():
+        for kind in (*OFFERED.values(), COMMAND):
             for hook in getattr(self.hooks.hook, kind.hook).get_hookimpls():
                 if hook.plugin is not module:
                     continue
@@ -173,15 +180,19 @@ class Host:
         if distribution is None and near:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
         parts.append(f"Installed: {', '.join(names) or 'none'}.")
-        for plugin in self.plugins:
-            if plugin.is_failure or (plugin.found.distribution == distribution is not None):
-                parts.append(
-                    f"Plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
-                    f"{plugin.reason}."
-                )
+        return " ".join([*parts, *self.reasons(distribution)])
+
+    def reasons(self, distribution: str | None) -> list[str]:
+        """Say why an offer may be missing: plugins that failed, and its distribution, if known."""
+        reasons = [
+            f"Plugin {plugin.found.name!r} ({plugin.found.origin}) is {plugin.status}: "
+            f"{plugin.reason}."
+            for plugin in self.plugins
+            if plugin.is_failure or (plugin.found.distribution == distribution is not None)
+        ]
         if distribution and distribution not in {p.found.distribution for p in self.plugins}:
-            parts.append(f"Install it with: pip install {distribution}")
-        return " ".join(parts)
+            reasons.append(f"Install it with: pip install {distribution}")
+        return reasons
 
     def check(self, selection: Selection, *, strict: bool = False) -> None:
         """Raise PluginError when a plugin or a file that the user named didn't load.
@@ -212,18 +223,6 @@ def _decorated(module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
     for value in marked(module):
         mark = getattr(value, MARK)
         yield mark.kind, mark.name, value
-
-
-def check_name(kind: str, name: Any) -> None:
-    """Raise PluginError when a component's name can't be written in a config.
-
-    There `plugin:name` is the full name, and `@name` refers to another place of the config.
-    """
-    if not isinstance(name, str) or not re.fullmatch(r"(?![@\s])[^:]+(?<!\s)", name):
-        raise PluginError(
-            f"offers a part of kind {kind} named {name!r}; a name should be a text without ':', "
-            "without '@' in front and without white space at its ends, and not empty"
-        )
 
 
 def _is_target(target: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The first-party distribution of each component, to name the command that installs it.
+"""The first-party distribution of each component and command, to name the one to install.
 
 Used in messages alone: it imports and selects nothing. A test compares it with `plugins/`.
 """
@@ -34,4 +34,11 @@ KNOWN: dict[tuple[str, str], str] = {
     for distribution, kinds in _OFFERS.items()
     for kind, names in kinds.items()
     for name in names.split()
+}
+KNOWN_COMMANDS = {
+    "check": "ebmcore-testing",
+    "plugins doctor": "ebmcore-testing",
+    "plugins new": "ebmcore-testing",
+    "seeds": "ebmcore-sweep",
+    "sweep": "ebmcore-sweep",
 }

@@ -10,6 +10,7 @@ import.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -24,7 +25,6 @@ for name in (
     "ebmcore.runner.evaluation",
     "ebmcore.runner.seeds",
     "ebmcore.runner.session",
-    "ebmcore.testing.report",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "pytest",
@@ -32,6 +32,8 @@ for name in (
     "torch._dynamo",
 ):
     importlib.import_module(name)
+with contextlib.suppress(ImportError):  # the kit is a plugin, which may not be installed
+    importlib.import_module("ebmcore_testing.report")
 
 
 def serve() -> dict | None:

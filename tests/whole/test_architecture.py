@@ -6,6 +6,7 @@ docs/architecture.md draws it. Imports under `TYPE_CHECKING` and inside function
 import ast
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 
 from support import ROOT
 
@@ -107,7 +108,7 @@ def lines(*names):
 
 def test_the_core_stays_small():
     assert 4_000 < lines(*KERNEL) < 6_000
-    assert lines("") < 24_000
+    assert lines("") < 22_500
 
 
 def test_plugins_use_public_names_alone():
@@ -116,7 +117,9 @@ def test_plugins_use_public_names_alone():
         own = file.relative_to(ROOT / "plugins").parts[1]
         for name in imported(file):
             public = name == "ebmcore" or name.split(".")[0].startswith(own)
+            room, _, last = name.rpartition(".")  # a room's function may have its module's name
             face = len(name.split(".")) == 2 and name in modules()
+            face = face or public or last in getattr(import_module(room), "__all__", ())
             if not (public or face):
                 private.append(f"{file.name}: {name}")
     assert not private

@@ -1,6 +1,7 @@
 """The repository's promises: its layout, its plugins' imports, its lists, no merge conflicts."""
 
 import ast
+import importlib
 import re
 import subprocess
 import tomllib
@@ -11,11 +12,19 @@ import ebmcore
 from ebmcore import hooks
 from ebmcore.cli.catalog import describe_component
 from ebmcore.kinds import OFFERED
-from ebmcore.plugins.suggestions import KNOWN
+from ebmcore.plugins.names import CORE_COMMANDS
+from ebmcore.plugins.suggestions import KNOWN, KNOWN_COMMANDS
 from support import ROOT
 
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 EXAMPLE = ROOT / "examples" / "ebmcore-example-plugin"
+
+# modules of the core whose public names plugins may import: those in `__all__`, or, where there is
+# none, those without an underscore
+FACES = {
+    *("ebmcore.cli", "ebmcore.config", "ebmcore.data", "ebmcore.errors", "ebmcore.kinds"),
+    *("ebmcore.plugins", "ebmcore.sampling", "ebmcore.testing", "ebmcore.train"),
+}
 
 CONFLICT = re.compile(rb"^(?:<{7}|[|]{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 
@@ -39,11 +48,22 @@ def test_plugins_import_the_cores_public_names_alone(folder):
     for file in folder.rglob("*.py"):
         for name in imports(file):
             root = name.split(".")[0]
-            private = name.startswith("ebmcore.") and name != "ebmcore.testing"
+            private = name.startswith("ebmcore.") and name not in FACES
             assert not private, f"{file} imports the core's private {name}"
             assert root in ("ebmcore", package) or not root.startswith("ebmcore_"), (
                 f"{file}: {name}"
             )
+
+
+@pytest.mark.plugins
+def test_plugins_import_what_the_faces_list():
+    for file in (file for folder in PLUGINS for file in folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module in FACES:
+                face = importlib.import_module(node.module)
+                public = getattr(face, "__all__", [n for n in vars(face) if n[0] != "_"])
+                private = {alias.name for alias in node.names} - {*public}
+                assert not private, f"{file} imports {node.module}'s private {private}"
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
@@ -85,6 +105,19 @@ def test_known_parts_are_those_that_our_distributions_offer():
         if component.plugin.distribution in ours
     }
     assert offered == KNOWN
+
+
+@pytest.mark.plugins
+def test_known_commands_are_those_that_ours_offer():
+    ours = {folder.name for folder in PLUGINS}
+    offered = {
+        component.name: component.plugin.distribution
+        for component in ebmcore.Host.discover().components("command")
+        if component.plugin.distribution in ours
+    }
+    known = {name: kit for name, kit in KNOWN_COMMANDS.items() if kit in ours}
+    assert offered == known
+    assert not CORE_COMMANDS & known.keys()
 
 
 def test_every_kind_has_its_hook_and_decorator():
