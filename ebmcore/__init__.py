@@ -20,11 +20,22 @@ def _homes() -> dict[str, str]:
 
 
 _HOME = _homes()
+_ELSEWHERE = {  # names that a distribution of its own offers under the same name
+    "Group": "ebmcore_sweep",
+    "resume_seeds": "ebmcore_sweep",
+    "run_seeds": "ebmcore_sweep",
+}
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562), so that light uses stay light."""
+    if name in _ELSEWHERE:
+        package = _ELSEWHERE[name]
+        raise AttributeError(
+            f"{package}.{name} is what 'ebmcore.{name}' was; it comes with "
+            f"`pip install {package.replace('_', '-')}`"
+        )
     if name not in _HOME:
         raise AttributeError(f"module 'ebmcore' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

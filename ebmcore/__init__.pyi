@@ -35,10 +35,7 @@ from ebmcore.runner.api import run as run
 from ebmcore.runner.evaluation import Evaluation as Evaluation
 from ebmcore.runner.evaluation import evaluate as evaluate
 from ebmcore.runner.experiment import Experiment as Experiment
-from ebmcore.runner.group import Group as Group
 from ebmcore.runner.run import Run as Run
-from ebmcore.runner.seeds import resume_seeds as resume_seeds
-from ebmcore.runner.seeds import run_seeds as run_seeds
 from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Sampler as Sampler

@@ -26,5 +26,5 @@ KINDS = {  # the components of a run
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs
-OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}
+OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}  # the components
 COMMAND = Kind("command", "ebmcore_commands", "")  # of the command line; no config names it

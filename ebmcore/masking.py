@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+__all__ = ["is_masked", "mask", "mask_all", "masked_places", "without_password"]
+
 MASK = "***"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*"
 # USER:PASSWORD@, of any scheme; SQLAlchemy takes a / in a password. A port is no password, and

@@ -19,7 +19,6 @@ from ebmcore.cli import (
     sample,
     schema,
     show,
-    sweep,
 )
 from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
@@ -85,7 +84,6 @@ def root(
 
 
 app.command("run")(run.command)
-app.command("sweep")(sweep.command)
 app.command("resume")(resume.command)
 app.command("sample")(sample.command)
 app.command("evaluate")(evaluate.command)

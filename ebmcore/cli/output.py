@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 
 import typer
@@ -49,6 +50,14 @@ Strict = Annotated[
     bool,
     typer.Option("--strict-plugins", help="Refuse to go on when any plugin failed to load."),
 ]
+
+
+class Versions(StrEnum):
+    """What to do about versions that differ from those of the run that is repeated."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+    IGNORE = "ignore"
 
 
 class Answer(NamedTuple):

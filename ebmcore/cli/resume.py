@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering
-from ebmcore.cli.run import Versions, show_run
-from ebmcore.cli.seeds import Launchers, Workers, refuse_without_seeds, show_group
+from ebmcore.cli.groups import Launchers, Workers, hand_over, refuse_without_seeds
+from ebmcore.cli.output import Answer, AsJson, PluginOptions, Versions, answering
+from ebmcore.cli.run import show_run
 
 
 @answering
@@ -31,16 +31,14 @@ def command(
     from ebmcore.runs.status import read_account
 
     if is_parent(read_account(run_dir).facts):
-        from ebmcore.runner.seeds import resume_seeds
-
-        group = resume_seeds(
-            run_dir,
-            plugins=plugins or (),
+        return hand_over(
+            "seeds",
+            resume=run_dir,
+            plugins=plugins,
             workers=workers,
             launcher=launcher,
-            versions=versions.value,
+            versions=versions,
         )
-        return Answer(group.summary(), lambda: show_group(group), stays=True)
     refuse_without_seeds(workers=workers, launcher=launcher)
     from ebmcore.train.signals import save_only_while_training
 

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering, out, table
-from ebmcore.cli.seeds import (
-    Launchers,
-    Seeds,
-    Workers,
-    parse_seeds,
-    refuse_without_seeds,
-    show_group,
+from ebmcore.cli.groups import Launchers, Seeds, Workers, hand_over, refuse_without_seeds
+from ebmcore.cli.output import (
+    Answer,
+    AsJson,
+    PluginOptions,
+    Strict,
+    Versions,
+    answering,
+    out,
+    table,
 )
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
     from ebmcore.runner.run import Run
-
-
-class Versions(StrEnum):
-    """What to do about versions that differ from those of the run that is repeated."""
-
-    WARN = "warn"
-    REFUSE = "refuse"
-    IGNORE = "ignore"
 
 
 @answering
@@ -61,18 +54,29 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
+    if seeds is not None:
+        if profile:
+            raise EbmError("--profile: is for one run; leave --seeds out")
+        return hand_over(
+            "seeds",
+            config=config,
+            overrides=overrides,
+            seeds=seeds,
+            workers=workers,
+            launcher=launcher,
+            plugins=plugins,
+            runs_dir=runs_dir,
+            strict=strict,
+            versions=versions,
+            dry_run=dry_run,
+        )
+    refuse_without_seeds(workers=workers, launcher=launcher)
     from ebmcore.config import parse_assignments
     from ebmcore.runner.api import changes, prepare, run
     from ebmcore.runner.compose import compose
-    from ebmcore.runner.seeds import run_seeds
     from ebmcore.train.signals import save_only_while_training
 
     given = parse_assignments(overrides or [])
-    if seeds is None:
-        refuse_without_seeds(workers=workers, launcher=launcher)
-    elif profile:
-        raise EbmError("--profile: is for one run; leave --seeds out")
-    chosen = None if seeds is None else parse_seeds(seeds)
     if dry_run:
         prepared = prepare(config, given, plugins or (), strict_plugins=strict)
         changed = changes(prepared, versions.value)
@@ -83,19 +87,6 @@ def command(
             {"status": "FITS", **size, "config": prepared.config.record, "warnings": changed},
             lambda: out("\n".join(["all parts fit each other", *lines])),
         )
-    if chosen is not None:
-        group = run_seeds(
-            config,
-            chosen,
-            given,
-            plugins=plugins or (),
-            runs_dir=runs_dir,
-            workers=workers or 1,
-            launcher=launcher or "local",
-            strict_plugins=strict,
-            versions=versions.value,
-        )
-        return Answer(group.summary(), lambda: show_group(group), stays=True)
     with save_only_while_training():
         done = run(
             config,

@@ -18,13 +18,20 @@ from ebmcore.config.source import (
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
 from ebmcore.config.values.check import check as check_values
 from ebmcore.config.values.names import type_name
-from ebmcore.config.values.signature import REQUIRED, component_parameters, describe
+from ebmcore.config.values.signature import (
+    REQUIRED,
+    Parameter,
+    component_parameters,
+    describe,
+    parameters,
+)
 
 __all__ = [
     "REQUIRED",
     "Cadence",
     "Config",
     "Node",
+    "Parameter",
     "Source",
     "Tracking",
     "Train",
@@ -38,6 +45,7 @@ __all__ = [
     "describe",
     "loss_slots",
     "nested",
+    "parameters",
     "parse_assignments",
     "parse_config",
     "plugin_selection",

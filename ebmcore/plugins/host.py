@@ -16,14 +16,13 @@ import pluggy
 from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
-from ebmcore.kinds import COMMAND, LAUNCHER, OFFERED
+from ebmcore.kinds import COMMAND, OFFERED
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Selection, find_selected
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
-from ebmcore.version import __version__
 
 
 class Component(NamedTuple):
@@ -59,12 +58,6 @@ class Component(NamedTuple):
         return value
 
 
-_LOCAL_LAUNCHER = "ebmcore.runner.local_launcher"
-_CORE = Found("ebmcore", _LOCAL_LAUNCHER, "ebmcore", __version__)
-# the core's own component
-_LOCAL = Component(LAUNCHER.name, "local", _CORE, f"{_LOCAL_LAUNCHER}:Local")
-
-
 class Host:
     """The plugins of one process, or of one run, and their components."""
 
@@ -81,9 +74,7 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        host = cls.of(find_selected(selection))
-        host._components[LAUNCHER.name].append(_LOCAL)
-        return host
+        return cls.of(find_selected(selection))
 
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
@@ -148,7 +139,7 @@ class Host:
                     yield kind.name, name, target
 
     def components(self, kind: str | None = None) -> tuple[Component, ...]:
-        """List the components, of one kind or of all, sorted by kind and name."""
+        """List what is offered, of one kind or of all components, sorted by kind and name."""
         kinds = OFFERED if kind is None else (kind,)
         return tuple(
             component

@@ -28,6 +28,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-ray": {"launcher": "ray"},
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
+    "ebmcore-sweep": {"launcher": "local"},
 }
 KNOWN: dict[tuple[str, str], str] = {
     (kind, name): distribution
@@ -39,6 +40,7 @@ KNOWN_COMMANDS = {
     "check": "ebmcore-testing",
     "plugins doctor": "ebmcore-testing",
     "plugins new": "ebmcore-testing",
+    "runs compare": "ebmcore-sweep",
     "seeds": "ebmcore-sweep",
     "sweep": "ebmcore-sweep",
 }

@@ -25,9 +25,9 @@ from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
 from ebmcore.runs.status import Account, read_account
 
-PARENT = "EBMCORE_PARENT"
-KEY = "EBMCORE_PARENT_KEY"
-RUN = "EBMCORE_PARENT_RUN"
+PARENT_VARIABLE = "EBMCORE_PARENT"
+KEY_VARIABLE = "EBMCORE_PARENT_KEY"
+RUN_VARIABLE = "EBMCORE_PARENT_RUN"
 _TEXT = 500  # characters of a name or a key
 _TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
@@ -43,12 +43,12 @@ class Told(NamedTuple):
 
 def told_parent() -> Told | None:
     """Return the parent that the environment names for a new run, None if it names none."""
-    named = os.environ.get(PARENT)
+    named = os.environ.get(PARENT_VARIABLE)
     if not named:
         return None
     folder = Path(named).absolute()
-    token = fitting_token(os.environ.get(RUN)) or _token(folder)
-    return Told(folder.name, str(folder), os.environ.get(KEY) or None, token)
+    token = fitting_token(os.environ.get(RUN_VARIABLE)) or _token(folder)
+    return Told(folder.name, str(folder), os.environ.get(KEY_VARIABLE) or None, token)
 
 
 def announce(run_dir: Path, told: Told) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -88,13 +89,15 @@ PATHS = [
     lambda path: read_account(path) and None,
     lambda path: ebmcore.load(path),
     lambda path: ebmcore.resume(path),
-    lambda path: ebmcore.resume_seeds(path),
     lambda path: ebmcore.evaluate(path),
     lambda path: ebmcore.run(path, plugins=[path]),
-    lambda path: ebmcore.run_seeds(path, 2),
     lambda path: sync(path),
     lambda path: Path(runs_folder(path)),
 ]
+if find_spec("ebmcore_sweep") is not None:
+    import ebmcore_sweep
+
+    PATHS += [ebmcore_sweep.resume_seeds, lambda path: ebmcore_sweep.run_seeds(path, 2)]
 
 
 @settings(quick, max_examples=40)
@@ -144,11 +147,11 @@ READERS = [
     ["evaluate", "run", "-p", PARTS],
     ["runs", "diff", "run", "run"],
     ["run", "run/config.yaml"],
-    ["run", "run/config.yaml", "--seeds", "2"],
+    pytest.param(["run", "run/config.yaml", "--seeds", "2"], marks=pytest.mark.plugins),
 ]
 
 
-@pytest.mark.parametrize("words", READERS, ids=" ".join)
+@pytest.mark.parametrize("words", READERS)
 @pytest.mark.parametrize("character", ["\0", "\x1b", "\x07", "\x9b", "\u2028"], ids=named)
 def test_a_recorded_config_is_refused_by_all_that_read_it(words, character, finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")

@@ -51,6 +51,7 @@ def test_a_wrong_environment_is_refused(ebmcore_command, config, monkeypatch, na
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("command", [("run", "c.yaml", "--seeds", "2"), ("sweep", "s.yaml")])
 def test_what_one_process_begins_is_refused_on_several_ranks(
     ebmcore_command, config, monkeypatch, command

@@ -124,14 +124,17 @@ def test_more_samples_than_the_memory_holds_are_refused(config):
     assert memory.memory() > 2**28
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("n", [100_001, *ABSURD])
 def test_seeds_and_workers_are_bounded(config, n):
+    from ebmcore_sweep import run_seeds
+
     with pytest.raises(
         ConfigError, match=r"seeds: should be at most 100,000, each a run of its own"
     ):
-        ebmcore.run_seeds(config, n)
+        run_seeds(config, n)
     with pytest.raises(ConfigError, match=rf"workers: should be at most {16 * processors()} on"):
-        ebmcore.run_seeds(config, 50_000, workers=n)
+        run_seeds(config, 50_000, workers=n)
     assert not list(Path().glob("runs/*"))
 
 
@@ -142,11 +145,19 @@ def test_commands_refuse_them_in_a_message(config, tmp_path, ebmcore_command):
     for words in (
         ("run", "c.json", "threads=1000000000"),
         ("run", "c.json", f"data.n={10**30}"),
-        ("run", "c.json", "--seeds", 10**12),
-        ("run", "c.json", "--seeds", "3000", "--workers", 10**9),
         ("sample", run, "-n", 10**30, *own),
         ("sample", run, "-n", 10**14, "--json", *own),
     ):
         done = ebmcore_command(*words)
         assert done.returncode == 2, (words, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.plugins
+@pytest.mark.parametrize("words", [(10**12,), (3000, "--workers", 10**9)])
+def test_absurd_groups_are_refused_in_a_message(words, config, tmp_path, ebmcore_command):
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    for command in (("run", "c.json", "--seeds"), ("seeds", "c.json", "-n")):
+        done = ebmcore_command(*command, *words)
+        assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -10,7 +10,6 @@ from ebmcore.checkpoint.best import Best
 from ebmcore.runs.clock import Clock
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.status import read_account
-from ebmcore.trackers.mlflow.parent import Parent
 
 DAY = 86400.0
 SETS = """
@@ -98,7 +97,10 @@ def test_a_resumed_run_goes_on_after_its_last_line_of_metrics(set_back):
     assert 0 <= facts["seconds"] < DAY / 2
 
 
+@pytest.mark.plugins
 def test_a_parent_under_a_clock_that_is_set_back(tmp_path, monkeypatch):
+    from ebmcore_sweep.parent import Parent
+
     real = time.time
     with Parent.begin("seeds", {"name": "p"}, tracking=None, runs_dir=tmp_path) as parent:
         monkeypatch.setattr(time, "time", lambda: real() - DAY)

@@ -10,11 +10,9 @@ from matplotlib.figure import Figure
 import ebmcore
 from ebmcore import EbmError, Task
 from ebmcore.errors import DirectoryError
-from ebmcore.runner.local_launcher import Local
 from ebmcore.runs import opened
 from ebmcore.runs.family import Told, announce
 from ebmcore.runs.layout import FILES, FOLDERS
-from ebmcore.trackers.mlflow.parent import Parent
 from support import planted
 
 LINK = "is a link to another place"
@@ -122,14 +120,19 @@ def test_the_run_directory_itself_may_be_a_link(config, tmp_path):
 
 @pytest.fixture
 def parent(tmp_path):
+    from ebmcore_sweep.parent import Parent
+
     with Parent.begin("seeds", {"name": "group"}, tracking=None, runs_dir=tmp_path) as parent:
         parent.update(seeds=[0, 1])
         parent.status = "KILLED"
     return parent.path
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_parent_that_goes_on_writes_through_no_link(parent, outside, tmp_path, kind):
+    from ebmcore_sweep.parent import Parent
+
     before = planted.content(outside)
     names = [
         ".lock", *FILES, *FOLDERS, "logs/seed-0.txt", "children/x.json", "figures/loss",
@@ -148,7 +151,11 @@ def test_a_parent_that_goes_on_writes_through_no_link(parent, outside, tmp_path,
         shutil.rmtree(theirs)
 
 
+@pytest.mark.plugins
 def test_what_is_planted_in_a_parent_later_is_refused_too(parent, outside):
+    from ebmcore_sweep.local_launcher import Local
+    from ebmcore_sweep.parent import Parent
+
     before = planted.content(outside)
     with Parent.resume(parent, None) as resumed:
         for name in ("figures/loss", "children", "logs", "summary.md"):

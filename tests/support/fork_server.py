@@ -23,7 +23,6 @@ import threading
 for name in (
     "ebmcore.cli.main",
     "ebmcore.runner.evaluation",
-    "ebmcore.runner.seeds",
     "ebmcore.runner.session",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
@@ -32,8 +31,9 @@ for name in (
     "torch._dynamo",
 ):
     importlib.import_module(name)
-with contextlib.suppress(ImportError):  # the kit is a plugin, which may not be installed
-    importlib.import_module("ebmcore_testing.report")
+for name in ("ebmcore_sweep.seeds.api", "ebmcore_testing.report"):  # they may not be installed
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 
 
 def serve() -> dict | None:

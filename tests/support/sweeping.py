@@ -11,10 +11,10 @@ from pathlib import Path
 
 import optuna
 import yaml
+from ebmcore_sweep import check_sweep, join_sweep, run_sweep
+from ebmcore_sweep.parent import Parent
+from ebmcore_sweep.storage.study import open_study, remember
 
-from ebmcore.sweep import check_sweep, join_sweep, run_sweep
-from ebmcore.sweep.study import open_study, remember
-from ebmcore.trackers.mlflow.parent import Parent
 from support import PARTS
 
 PATIENCE = 240.0  # seconds after which what was waited for won't come

@@ -126,6 +126,10 @@ def _hostile(facts):
     return {**named, EVIL: 0.5}
 
 
+def named(words):
+    return "-".join(w.replace(EVIL, "EVIL").strip() for w in words if w not in FEW)[:60]
+
+
 ONE, TWO, BROKEN = f"runs/one{EVIL}", f"runs/two{EVIL}\n", f"runs/broken{EVIL}"
 RUN = ["run", "c.json", *FEW, "--runs-dir", f"more{EVIL}"]
 COMMANDS = [
@@ -165,13 +169,19 @@ COMMANDS = [
     ["run", f"data{EVIL}.yaml", *FEW],
     ["run", f"none{EVIL}.yaml"],
     ["run", "c.json", "-p", EVIL],
-    ["run", "c.json", "--seeds", EVIL],
-    ["sweep", f"none{EVIL}.yaml"],
-    ["sweep", f"data{EVIL}.yaml"],
-    ["sweep", "--join", f"sqlite:///none{EVIL}.db"],
     ["runs", "list", "--runs-dir", EVIL],
     ["runs", f"--{EVIL}"],
     [EVIL],
+    *(
+        pytest.param(words, marks=pytest.mark.plugins, id=named(words))
+        for words in (
+            ["run", "c.json", "--seeds", EVIL],
+            ["seeds", f"none{EVIL}.yaml", "-n", "2"],
+            ["sweep", f"none{EVIL}.yaml"],
+            ["sweep", f"data{EVIL}.yaml"],
+            ["sweep", "--join", f"sqlite:///none{EVIL}.db"],
+        )
+    ),
 ]
 
 
@@ -187,10 +197,6 @@ def command(made, forks, tmp_path):
         return forks.run("-m", "ebmcore", *words, **options, **broken)
 
     return call
-
-
-def named(words):
-    return "-".join(w.replace(EVIL, "EVIL").strip() for w in words if w not in FEW)[:60]
 
 
 def moving(text):

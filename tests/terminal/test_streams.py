@@ -154,6 +154,7 @@ def test_answers_that_take_a_while(words, broken, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plugins
 def test_several_seeds(broken, tmp_path):
     words = f"run c.json --seeds 2 --launcher forking -p {support.FORKING}"
     holds(broken(words, err="gone"), 0, "gone")
@@ -163,6 +164,7 @@ def test_several_seeds(broken, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.plugins
 def test_a_sweep(broken, tmp_path):
     sweep = {
         "base": "c.json",

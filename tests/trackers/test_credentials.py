@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 import ebmcore
-from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.trackers.mlflow.sync import sync
 from support import servers
 
@@ -73,10 +72,14 @@ def heard(handler):
     return {authorization for _, authorization, _ in handler.heard}
 
 
-@pytest.mark.parametrize("where", ["run.json", "config.yaml", "a group"])
+@pytest.mark.parametrize(
+    "where", ["run.json", "config.yaml", pytest.param("a group", marks=pytest.mark.plugins)]
+)
 def test_credentials_go_only_where_the_user_says(run_dir, config, kind, where):
     with servers.serving(servers.Keeps) as (uri, handler):
         if where == "a group":
+            from ebmcore_sweep.parent import Parent
+
             with Parent.begin("seeds", config, tracking=None, seeds=[3, 4]) as parent:
                 parent.status = "KILLED"
             run_dir = parent.path

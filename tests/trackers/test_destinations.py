@@ -10,7 +10,6 @@ import yaml
 
 import ebmcore
 from ebmcore.config import Tracking
-from ebmcore.trackers.mlflow.parent import Parent
 from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.target import Target, tracking_uri
 from ebmcore.trackers.mlflow.trust import destination, distrust
@@ -213,9 +212,13 @@ def test_a_run_from_before_seals_is_named_once(run_dir, store, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.plugins
 @pytest.mark.parametrize("mlflow", [None, "theirs", "mine"])
 def test_children_are_not_begun_with_a_place_of_the_directorys(config, forked, monkeypatch, mlflow):
     """The config of a group is found in its directory, whatever its run.json names."""
+    from ebmcore_sweep import resume_seeds
+    from ebmcore_sweep.parent import Parent
+
     with (
         servers.serving(servers.Keeps) as (evil, theirs),
         servers.serving(servers.Keeps) as (
@@ -231,7 +234,7 @@ def test_children_are_not_begun_with_a_place_of_the_directorys(config, forked, m
         if mlflow is not None:
             change(parent.path, mlflow=block({"theirs": evil, "mine": mine}[mlflow]))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", mine)
-        group = ebmcore.resume_seeds(
+        group = resume_seeds(
             parent.path, plugins=config["plugins"]["files"], launcher=forked, progress=False
         )
         assert group.status == "FINISHED", group.failed

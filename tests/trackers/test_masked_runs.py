@@ -97,10 +97,13 @@ def test_a_run_goes_on_with_the_password_that_is_named_then(run_dir, config, mon
     assert SECRET not in str(everything(run_dir))
 
 
+@pytest.mark.plugins
 def test_children_get_the_password_and_no_command_line_has_it(config, forked, tmp_path):
+    from ebmcore_sweep import run_seeds
+
     with servers.serving(servers.Keeps) as (uri, handler):
         config |= {"monitors": [], "tracking": {"uri": uri.replace("://", "://me:s3cr3t@")}}
-        group = ebmcore.run_seeds(config, 2, launcher=forked, progress=False)
+        group = run_seeds(config, 2, launcher=forked, progress=False)
         assert group.status == "FINISHED"
         for child in (group.dir, *group.children.values()):
             assert read_account(child).mlflow == "complete", child

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ebmcore.cli.groups import hand_over, is_group
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.errors import EbmError
 
@@ -22,20 +23,18 @@ def diff_command(
     Of the parents of several seeds it says whether their metrics differ by more than the runs of
     each do, and of a parent and a single run whether that lies among the parent's.
     """
-    from ebmcore.cli.runs.groups import compare_groups, has_group, show_groups
-
     one, two = _read(first), _read(second)
-    if not has_group(first, second):
+    if not (is_group(first) or is_group(second)):
         found = {section: _differences(one[section], two[section]) for section in one}
         return Answer({"a": first, "b": second, **found}, lambda: _show(found))
     rest = {name: _differences(one[name], two[name]) for name in ("config", "versions")}
-    compared = compare_groups(first, second)
+    compared = hand_over("runs compare", first=first, second=second)
 
     def show() -> None:
         _show(rest)
-        show_groups(compared)
+        compared.show()
 
-    return Answer({"a": first, "b": second, **rest, "metrics": compared}, show)
+    return Answer({"a": first, "b": second, **rest, **compared.document}, show)
 
 
 def _read(run_dir: str) -> dict[str, dict[str, Any]]:

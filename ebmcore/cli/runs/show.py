@@ -8,7 +8,6 @@ import typer
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
 from ebmcore.cli.runs.list import counted, duration, moment, remarks, steps
-from ebmcore.cli.seeds import interval_name
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -83,7 +82,8 @@ def _show_metrics(metrics: dict[str, Any], *, n: int) -> None:
         if name not in ends
     ]
     if ends:
-        table((f"metric, {n} runs", "median", interval_name(n)), rows)
+        of = "of the median" if n >= 6 else "(of fewer than 6: the range)"
+        table((f"metric, {n} runs", "median", f"95 % interval {of}"), rows)
     else:
         table(("metric", "last value"), [row[:2] for row in rows])
 

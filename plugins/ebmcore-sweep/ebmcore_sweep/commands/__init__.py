@@ -1,0 +1,1 @@
+"""The commands `ebmcore seeds`, `ebmcore sweep` and `ebmcore runs compare`."""

@@ -1,0 +1,1 @@
+"""A sweep: its file, its search space, its workers, and its report."""

@@ -1,0 +1,1 @@
+"""Several runs of one config that differ by their seeds, and how far they lie apart."""
