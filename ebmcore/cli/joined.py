@@ -14,7 +14,7 @@ from ebmcore.errors import PluginError
 if TYPE_CHECKING:
     from ebmcore.plugins import Component, Host
 
-_HOST = "ebmcore.host"  # where a call keeps the plugins that it found
+_HOSTS = "ebmcore.hosts"  # where a call keeps the plugins that it loaded
 
 
 class JoinedGroup(TyperGroup):
@@ -22,8 +22,6 @@ class JoinedGroup(TyperGroup):
 
     Plugins are looked for when a command is asked for that the core doesn't have, and for the help.
     """
-
-    _joined = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names for the help: where plugins offer one name, each one's full name."""
@@ -34,7 +32,7 @@ class JoinedGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command; one of a plugin's is not imported yet."""
         if cmd_name not in self.commands:
-            self._join(ctx)
+            self._join(ctx, cmd_name)
         return super().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -49,19 +47,18 @@ class JoinedGroup(TyperGroup):
             self._explain(ctx, args[0])
         return super().resolve_command(ctx, args)
 
-    def _join(self, ctx: Any) -> None:
-        if self._joined:
-            return
-        self._joined = True
+    def _join(self, ctx: Any, word: str = "") -> None:
+        """Add the plugins' commands, or, for a known word, those of the plugin that has it."""
         from ebmcore.plugins.commands import commands_in
 
-        for word, components in sorted(commands_in(_host(ctx), _group(ctx)).items()):
-            self.commands.setdefault(word, Offered(word, components))
+        host, group = _host(ctx, word), _group(ctx)
+        for name, components in sorted(commands_in(host, group).items()):
+            self.commands.setdefault(name, Offered(name, components))
 
     def _explain(self, ctx: Any, word: str) -> None:
         from ebmcore.plugins.commands import missing_command
 
-        explained = missing_command(_host(ctx), _group(ctx), word)
+        explained = missing_command(_host(ctx, word), _group(ctx), word)
         if explained:
             raise PluginError(explained)
 
@@ -128,12 +125,17 @@ def _group(ctx: Any) -> str:
     return "" if ctx.parent is None else str(ctx.command.name)
 
 
-def _host(ctx: Any) -> Host:
-    """Return the installed plugins, which one call of the command line loads once."""
-    if _HOST not in ctx.meta:
-        from ebmcore.plugins import Host, Selection
+def _host(ctx: Any, word: str) -> Host:
+    """Return the plugins that offer commands, or a known one; a call loads them once."""
+    from ebmcore.plugins import Selection
+    from ebmcore.plugins.commands import load_offering
+    from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
+    called = f"{_group(ctx)} {word}".strip()
+    name = called if called in KNOWN_COMMANDS else ""
+    hosts = ctx.meta.setdefault(_HOSTS, {})
+    if name not in hosts:
         with output_aside():
-            ctx.meta[_HOST] = Host.discover(Selection.from_options(()))
-    found: Host = ctx.meta[_HOST]
+            hosts[name] = load_offering(Selection.from_options(()), name)
+    found: Host = hosts[name]
     return found

@@ -11,11 +11,8 @@ import typer
 
 from ebmcore import terminal
 from ebmcore.cli import (
-    check,
     components,
-    doctor,
     evaluate,
-    new,
     plugins,
     resume,
     run,
@@ -93,10 +90,7 @@ app.command("evaluate")(evaluate.command)
 app.command("components")(components.command)
 app.command("show")(show.command)
 app.command("schema")(schema.command)
-app.command("check")(check.command)
 plugin_commands.command("list")(plugins.list_command)
-plugin_commands.command("new")(new.command)
-plugin_commands.command("doctor")(doctor.command)
 app.add_typer(plugin_commands, name="plugins")
 run_commands.command("list")(runs_list.command)
 run_commands.command("show")(runs_show.command)

@@ -16,9 +16,10 @@ from ebmcore.config.source import (
     read_config,
 )
 from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
-from ebmcore.config.values.check import check
+from ebmcore.config.values.check import check as check_values
 from ebmcore.config.values.names import type_name
 from ebmcore.config.values.signature import (
+    REQUIRED,
     Parameter,
     component_parameters,
     describe,
@@ -26,6 +27,7 @@ from ebmcore.config.values.signature import (
 )
 
 __all__ = [
+    "REQUIRED",
     "Cadence",
     "Config",
     "Node",
@@ -36,7 +38,7 @@ __all__ = [
     "apply_overrides",
     "build",
     "catalog",
-    "check",
+    "check_values",
     "clashes",
     "component_parameters",
     "config_schema",

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, default_collate
 
-from ebmcore.data import name_of, refuse_lost_digits, row_and_column
+from ebmcore.data.precision import name_of, refuse_lost_digits, row_and_column
 from ebmcore.errors import DataError
 
 

@@ -8,7 +8,31 @@ from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
 from ebmcore.plugins.host import Component, Host
 from ebmcore.plugins.names import CORE_COMMANDS
+from ebmcore.plugins.select import Selection, find_selected
+from ebmcore.plugins.source_help import source_of
+from ebmcore.plugins.status import Status
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
+
+
+def load_offering(selection: Selection, name: str = "") -> Host:
+    """Load the plugins that may offer commands, or the one that offers the command `name`.
+
+    A plugin whose source doesn't mention the hook isn't imported, so that it can neither slow down
+    nor break the command line. A known command is of one distribution, and needs no other.
+    """
+    plugins = find_selected(selection)
+    owner = KNOWN_COMMANDS.get(name)
+    if owner is not None:
+        return Host.of(p for p in plugins if p.found.distribution == owner)
+    return Host.of(p for p in plugins if p.status is not Status.OK or _may_offer(p.found.target))
+
+
+def _may_offer(module: str) -> bool:
+    try:
+        source = source_of(module)
+    except Exception:  # there is no source, so only an import can tell
+        return True
+    return COMMAND.hook in source or "import *" in source
 
 
 def commands_in(host: Host, group: str) -> dict[str, list[Component]]:

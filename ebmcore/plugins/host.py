@@ -17,10 +17,10 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
-from ebmcore.plugins.find import Found, find
+from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
-from ebmcore.plugins.select import Selection, select
+from ebmcore.plugins.select import Selection, find_selected
 from ebmcore.plugins.status import Loaded, Status
 from ebmcore.plugins.suggestions import KNOWN
 
@@ -74,7 +74,12 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        return cls(load(plugin) for plugin in select(find(selection.files), selection))
+        return cls.of(find_selected(selection))
+
+    @classmethod
+    def of(cls, plugins: Iterable[Loaded]) -> Host:
+        """Import, verify and register these plugins, each on its own."""
+        return cls(load(plugin) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:
@@ -109,7 +114,7 @@ class Host:
         found: dict[tuple[str, str], Component] = {}
         offers = [*self._hooked(plugin.module), *_decorated(plugin.module)]
         for kind, name, target in offers:
-            check_name(kind, name)
+            check_name(kind, name, plugin.found.distribution)
             if (kind, name) in found:
                 raise PluginError(f"offers two parts of kind {kind} named {name!r}; rename one")
             found[kind, name] = Component(kind, name, plugin.found, target)

@@ -7,24 +7,25 @@ from typing import Any
 
 from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
+from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
 GROUPS = ("plugins", "runs")  # the core's groups of commands
 # the core's own commands; a test holds this list to the command line
-CORE_COMMANDS = frozenset({*GROUPS, "check", "components", "evaluate", "resume", "run", "sample"})
-CORE_COMMANDS |= {"schema", "show", "plugins doctor", "plugins list", "plugins new"}
+CORE_COMMANDS = frozenset({*GROUPS, "components", "evaluate", "resume", "run", "sample"})
+CORE_COMMANDS |= {"schema", "show", "plugins list"}
 CORE_COMMANDS |= {"runs diff", "runs list", "runs show", "runs sync"}
 
 
-def check_name(kind: str, name: Any) -> None:
-    """Raise PluginError when an offer can't have this name."""
+def check_name(kind: str, name: Any, distribution: str) -> None:
+    """Raise PluginError when an offer of this distribution can't have this name."""
     if kind == COMMAND.name:
-        _check_command(name)
+        _check_command(name, distribution)
     else:
         _check_part(kind, name)
 
 
 def _check_part(kind: str, name: Any) -> None:
-    """Refuse a name that can't stand in a config.
+    """Refuse a name that can't be written in a config.
 
     There `plugin:name` is the full name, and `@name` refers to another place of the config.
     """
@@ -35,8 +36,8 @@ def _check_part(kind: str, name: Any) -> None:
         )
 
 
-def _check_command(name: Any) -> None:
-    """Refuse a name that can't be typed, that joins no group, or that the core has."""
+def _check_command(name: Any, distribution: str) -> None:
+    """Refuse a name that can't be typed, that joins no group, or that is taken."""
     word = r"[A-Za-z0-9][A-Za-z0-9_-]*"
     if not isinstance(name, str) or not re.fullmatch(f"{word}( {word})?", name):
         raise PluginError(
@@ -51,3 +52,6 @@ def _check_command(name: Any) -> None:
         )
     if name in CORE_COMMANDS:
         raise PluginError(f"offers the command {name!r}, which ebmcore has itself; rename it")
+    owner = KNOWN_COMMANDS.get(name, distribution)
+    if owner != distribution:
+        raise PluginError(f"offers the command {name!r}, which is {owner}'s; rename it")

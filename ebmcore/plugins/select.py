@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from ebmcore.plugins.find import Found
+from ebmcore.plugins.find import Found, find
 from ebmcore.plugins.status import Loaded, Status
 
 
@@ -43,6 +43,11 @@ class Selection(NamedTuple):
     def merged(self, other: Selection) -> Selection:
         """Return both selections together."""
         return Selection(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+def find_selected(selection: Selection) -> tuple[Loaded, ...]:
+    """Find the installed plugins and the selection's files, and mark what becomes of each."""
+    return select(find(selection.files), selection)
 
 
 def select(found: Iterable[Found], selection: Selection) -> tuple[Loaded, ...]:

@@ -18,7 +18,7 @@ def help_of(target: Any) -> str:
         return inspect.getdoc(target) or "" if inspect.isroutine(target) else ""
     module, _, attribute = target.partition(":")
     try:
-        body = ast.parse(_source(module)).body
+        body = ast.parse(source_of(module)).body
         *outer, last = attribute.split(".")
         for name in outer:
             (body,) = [n.body for n in body if isinstance(n, ast.ClassDef) and n.name == name]
@@ -44,8 +44,11 @@ def _help_argument(value: ast.expr | None) -> str:
     return ""
 
 
-def _source(module: str) -> str:
-    """Return a module's source, found below its top package without importing a package."""
+def source_of(module: str) -> str:
+    """Return a module's source, found below its top package without importing a package.
+
+    Raises an exception of any kind when there is none.
+    """
     first, *inner = module.split(".")
     spec = importlib.util.find_spec(first)
     name = first

@@ -1,4 +1,4 @@
-"""Our distributions and what they offer, to name the one to install.
+"""The first-party distribution of each component and command, to name the one to install.
 
 Used in messages alone: it imports and selects nothing. A test compares it with `plugins/`.
 """

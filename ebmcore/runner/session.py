@@ -33,9 +33,9 @@ from ebmcore.errors import (
     RunInterrupted,
 )
 from ebmcore.masking import mask
+from ebmcore.monitoring.progress import progress_display
 from ebmcore.monitoring.run import MonitorRunner
 from ebmcore.runner.hook_calls import notify
-from ebmcore.runner.progress import progress_display
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
 from ebmcore.runner.spec import RunSpec, prepare_training
@@ -288,7 +288,7 @@ class Session:
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:
             return nullcontext()
-        from ebmcore.runner.profiling import Profiler
+        from ebmcore.monitoring.profiling import Profiler
 
         write, steps = partial(self.directory.write, PROFILE), self.loop.steps - self.loop.step
         profiler = Profiler(write, steps, self.parts.device)

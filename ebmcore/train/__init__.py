@@ -4,8 +4,8 @@ The names below are for plugins that start runs.
 """
 
 from ebmcore.train.optim import without_compiler
-from ebmcore.train.rng import derive
+from ebmcore.train.rng import derive, own_global_stream
 from ebmcore.train.signals import Interrupts
 from ebmcore.train.threads import processors
 
-__all__ = ["Interrupts", "derive", "processors", "without_compiler"]
+__all__ = ["Interrupts", "derive", "own_global_stream", "processors", "without_compiler"]

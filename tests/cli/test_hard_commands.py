@@ -80,6 +80,7 @@ def test_looking_whether_a_file_can_be_written_leaves_it(tmp_path, ebmcore_comma
     assert (tmp_path / "old.npz").read_bytes() == b"old"
 
 
+@pytest.mark.plugins
 def test_names_of_new_plugins(tmp_path, ebmcore_command):
     new = ("plugins", "new", "--kind", "energy")
     refused(ebmcore_command(*new, LONG), "can't write", "too long")

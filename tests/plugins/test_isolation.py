@@ -11,6 +11,8 @@ from support import ROOT, environments
 
 pytestmark = pytest.mark.slow
 
+KIT = ROOT / "plugins" / "ebmcore-testing"  # which offers `plugins doctor`
+
 
 PYPROJECT = """
 [build-system]
@@ -82,10 +84,10 @@ def sources(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheels(sources, tmp_path_factory):
-    """Their wheels, and the core's."""
+    """Their wheels, the core's and the kit's."""
     into = tmp_path_factory.mktemp("wheels")
     older = [folder for name, folder in sources.items() if name != "newer"]
-    environments.build_wheels([ROOT, *older], into)
+    environments.build_wheels([ROOT, KIT, *older], into)
     built = environments.build_wheels([sources["newer"]], into)
     return {"-".join(wheel.name.split("-")[:2]): wheel for wheel in built}
 
@@ -134,7 +136,8 @@ def test_a_wheel_that_is_imported_as_a_zip(environment, wheels, tmp_path):
 
 
 def test_doctor_tells_what_list_cannot(environment, wheels, tmp_path):
-    environment.install(*(wheels[f"{n}-1.0"] for n in ("plain", "heavy", "hollow", "dies")))
+    names = ("plain-1.0", "heavy-1.0", "hollow-1.0", "dies-1.0", "ebmcore_testing-0.1.0")
+    environment.install(*(wheels[name] for name in names))
     second = tmp_path / "second"
     with zipfile.ZipFile(wheels["plain-2.0"]) as wheel:
         wheel.extractall(second)
@@ -153,10 +156,11 @@ def test_doctor_tells_what_list_cannot(environment, wheels, tmp_path):
 
 
 def test_doctor_does_not_wait_for_ever(environment, wheels, tmp_path):
-    environment.install(wheels["hangs-1.0"])
+    environment.install(wheels["hangs-1.0"], wheels["ebmcore_testing-0.1.0"])
     done = environment.ebmcore("plugins", "doctor", "--timeout", 3, "--json", cwd=tmp_path)
     assert done.returncode == 1
-    (hangs,) = json.loads(done.stdout)
+    hangs, kit = json.loads(done.stdout)
+    assert kit["name"] == "testing"
     assert hangs["problems"] == ["was still importing after 3 s"]
 
 

@@ -10,8 +10,9 @@ import.
 """
 
 import atexit
+import contextlib
 import gc
-import importlib.util
+import importlib
 import json
 import os
 import runpy
@@ -23,7 +24,6 @@ for name in (
     "ebmcore.cli.main",
     "ebmcore.runner.evaluation",
     "ebmcore.runner.session",
-    "ebmcore.testing.report",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "pytest",
@@ -31,8 +31,9 @@ for name in (
     "torch._dynamo",
 ):
     importlib.import_module(name)
-if importlib.util.find_spec("ebmcore_sweep") is not None:
-    importlib.import_module("ebmcore_sweep.seeds.api")
+for name in ("ebmcore_sweep.seeds.api", "ebmcore_testing.report"):  # they may not be installed
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
 
 
 def serve() -> dict | None:

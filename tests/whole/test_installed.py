@@ -1,6 +1,7 @@
 """The platform as users have it: wheels in a clean environment, tried from another folder."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def test_every_contract_runs_through_an_installed_plugin(everything, tmp_path):
     (tmp_path / "short.yaml").write_text(SHORT)
     run = environments.document(everything.ebmcore("run", "short.yaml", "--json", cwd=tmp_path))
     assert run["status"] == "FINISHED"
-    assert all("exact_likelihood" in text for text in run["warnings"]), run["warnings"]
+    # a grid that is too small for six steps, and a monitor that is slow on a busy machine
+    expected = re.compile("exact_likelihood|a longer `every` makes the run quicker")
+    assert [text for text in run["warnings"] if not expected.search(text)] == []
     pictures = {p.parent.name for p in Path(tmp_path, run["run_dir"]).glob("figures/*/*.png")}
     assert pictures == {"landscape", "panels", "histogram_2d", "samples"}
     code = (

@@ -12,7 +12,8 @@ import ebmcore
 from ebmcore import hooks
 from ebmcore.cli.catalog import describe_component
 from ebmcore.kinds import OFFERED
-from ebmcore.plugins.suggestions import KNOWN
+from ebmcore.plugins.names import CORE_COMMANDS
+from ebmcore.plugins.suggestions import KNOWN, KNOWN_COMMANDS
 from support import ROOT
 
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
@@ -20,19 +21,14 @@ EXAMPLE = ROOT / "examples" / "ebmcore-example-plugin"
 
 CONFLICT = re.compile(rb"^(?:<{7}|[|]{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 
-# beside `ebmcore` itself: modules whose `__all__` is public
-FACES = [
-    "ebmcore.cli",
-    "ebmcore.config",
-    "ebmcore.distributed",
-    "ebmcore.masking",
-    "ebmcore.runner",
-    "ebmcore.runs",
-    "ebmcore.terminal",
-    "ebmcore.testing",
-    "ebmcore.trackers",
+# beside `ebmcore` itself, modules of the core that plugins may import: the names in `__all__`, or,
+# where there is none, those without an underscore
+FACES = (
+    *("ebmcore.cli", "ebmcore.config", "ebmcore.data", "ebmcore.distributed", "ebmcore.errors"),
+    *("ebmcore.kinds", "ebmcore.masking", "ebmcore.plugins", "ebmcore.runner", "ebmcore.runs"),
+    *("ebmcore.sampling", "ebmcore.terminal", "ebmcore.testing", "ebmcore.trackers"),
     "ebmcore.train",
-]
+)
 TRIED_FROM_INSIDE = ["ebmcore-sweep"]  # whose tests look at the core's files and servers, too
 
 
@@ -58,14 +54,22 @@ def names_from_the_core(file):
             yield from ((a.name, "") for a in node.names if a.name.startswith("ebmcore."))
 
 
+def public(module):
+    """Return the names that a module of the core shows to plugins."""
+    face = importlib.import_module(module)
+    return set(getattr(face, "__all__", [name for name in vars(face) if name[0] != "_"]))
+
+
+@pytest.mark.plugins
 @pytest.mark.parametrize("name", FACES)
-def test_a_public_module_lists_its_names(name):
+def test_a_public_module_has_the_names_it_lists(name):
     module = importlib.import_module(name)
-    assert len(set(module.__all__)) == len(module.__all__)
-    for public in module.__all__:
-        assert getattr(module, public) is not None
+    listed = getattr(module, "__all__", [])
+    assert len(set(listed)) == len(listed)
+    assert all(getattr(module, each) is not None for each in listed)
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 def test_plugins_import_the_cores_public_names_alone(folder):
     package = folder.name.replace("-", "_")
@@ -76,8 +80,7 @@ def test_plugins_import_the_cores_public_names_alone(folder):
     for file in files:
         for module, name in names_from_the_core(file):
             assert module in ("ebmcore", *FACES), f"{file} imports the core's private {module}"
-            public = importlib.import_module(module).__all__
-            assert not name or name in public, f"{file}: {module} has no public {name}"
+            assert not name or name in public(module), f"{file}: {module} has no public {name}"
         for name in imports(file):
             root = name.split(".")[0]
             theirs = root.startswith("ebmcore_") and root != package
@@ -123,6 +126,19 @@ def test_known_parts_are_those_that_our_distributions_offer():
         if component.plugin.distribution in ours
     }
     assert offered == KNOWN
+
+
+@pytest.mark.plugins
+def test_known_commands_are_those_that_ours_offer():
+    ours = {folder.name for folder in PLUGINS}
+    offered = {
+        component.name: component.plugin.distribution
+        for component in ebmcore.Host.discover().components("command")
+        if component.plugin.distribution in ours
+    }
+    known = {name: kit for name, kit in KNOWN_COMMANDS.items() if kit in ours}
+    assert offered == known
+    assert not CORE_COMMANDS & known.keys()
 
 
 def test_every_kind_has_its_hook_and_decorator():

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Gt, Le
 
 from ebmcore import ConfigError, NonNegativeInt, PositiveFloat, PositiveInt, Problem
-from ebmcore.config import Source, check, parameters, read_config
+from ebmcore.config import Source, check_values, parameters, read_config
 from ebmcore.masking import mask_all
 from ebmcore_sweep.search.space import RANGES, Range, Space
 
@@ -117,7 +117,7 @@ class Sweep:
 def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
     """Read a sweep's file. Raises ConfigError with every problem of it that was found."""
     source = read_config(file)
-    checked = check(parameters(Keys), source.tree)
+    checked = check_values(parameters(Keys), source.tree)
     if checked.faults:
         raise ConfigError(source.problem(place, message) for place, message in checked.faults)
     keys = Keys(**checked.values)
@@ -191,7 +191,7 @@ def _section(
     source: Source, cls: type[Any], given: dict[str, Any], path: str, problems: list[Problem]
 ) -> Any:
     """Read a section, and add its faults to the problems."""
-    checked = check(parameters(cls), given)
+    checked = check_values(parameters(cls), given)
     problems += [source.problem(f"{path}.{place}", text) for place, text in checked.faults]
     if checked.faults:
         return None

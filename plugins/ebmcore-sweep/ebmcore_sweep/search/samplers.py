@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ebmcore import EbmError, PluginError, Problem
-from ebmcore.config import Parameter, check, parameters
+from ebmcore.config import Parameter, check_values, parameters
 from ebmcore.train import derive
 from ebmcore_sweep.storage.sampler_state import with_checked_state
 
@@ -102,7 +102,7 @@ def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
     except PluginError as error:
         yield sweep.source.problem(f"{kind}.type", str(error))
         return
-    checked = check(options_of(target), options)
+    checked = check_values(options_of(target), options)
     wrong = [*checked.faults, *_too_large(sweep, given["type"], checked.values)]
     yield from (sweep.source.problem(f"{kind}.{at}".strip("."), text) for at, text in wrong)
     if wrong:
@@ -153,6 +153,6 @@ def make_pruner(given: Mapping[str, Any] | None) -> BasePruner:
 def _make(kind: str, given: Mapping[str, Any]) -> Any:
     target = find(kind, given["type"])
     options = {key: value for key, value in given.items() if key != "type"}
-    values = check(options_of(target), options).values
+    values = check_values(options_of(target), options).values
     with quiet():
         return (with_checked_state(target) if kind == "sampler" else target)(**values)

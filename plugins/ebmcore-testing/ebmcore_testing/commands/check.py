@@ -1,0 +1,54 @@
+"""`ebmcore check`: run the conformance suites on all parts of a plugin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ebmcore.cli import RUN_FAILED, Answer, AsJson, out, table
+
+if TYPE_CHECKING:
+    from ebmcore_testing import Outcome
+
+
+def command(
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLUGIN", help="An installed plugin or distribution, or a local file.py."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> Answer:
+    """Check a plugin's parts; exit code 0 all pass, 1 some fail, 2 there is no such plugin."""
+    from ebmcore.plugins import Host, Selection
+
+    selection = Selection.from_options([plugin])
+    host = Host.discover(selection)
+    host.check(selection)
+    from ebmcore_testing import check_plugin  # it imports torch: a wrong name is told before
+
+    files = [p.found.name for p in host.plugins if p.found.is_file]
+    found = check_plugin(host, files[0] if files else plugin)
+    counts = Counter(str(outcome.result) for outcome in found)
+    document = {"plugin": plugin, "counts": counts, "checks": [o.document for o in found]}
+    code = RUN_FAILED if counts["failed"] else 0
+    return Answer(document, lambda: _show(found, counts), code)
+
+
+def _show(found: list[Outcome], counts: Counter[str]) -> None:
+    rows = [
+        (f"{o.kind} {o.component}{_keys(o)}", o.check, str(o.result), o.reason.split("\n"))
+        for o in found
+    ]
+    table(("component", "check", "result", "why"), rows)
+    for outcome in found:
+        if outcome.failure and outcome.result == "failed":
+            out(f"{outcome.kind} {outcome.component}{_keys(outcome)}: {outcome.failure}\n")
+    out(", ".join(f"{count} {result}" for result, count in counts.items()))
+
+
+def _keys(outcome: Outcome) -> str:
+    return "".join(f" {key}={value}" for key, value in outcome.params.items())

@@ -1,0 +1,1 @@
+"""Measurements that suites share: derivatives, laws of samples, memory, side effects."""

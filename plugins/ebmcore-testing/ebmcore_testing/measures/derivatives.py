@@ -1,0 +1,94 @@
+"""The checks of an energy's derivatives in x: against central differences, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.suites.suite import Suite
+
+_H = 1e-5  # of a central difference in float64: its error is near 1e-10
+_WRONG_GRADIENT = "a detach, a no_grad or an .item() in forward, or a backward written by hand"
+
+
+class DerivativeChecks(Suite):
+    """Checks of an energy's gradient and Hessian."""
+
+    kind = "energy"
+    piecewise_linear: bool | None = None
+
+    def energies(
+        self, *, seed: int = 0, dtype: torch.dtype = torch.float64
+    ) -> Iterator[tuple[Any, tuple[int, ...]]]:
+        """Build the energy for each event shape, in evaluation mode."""
+        for shape in self.shapes():
+            energy = self.build(event_shape=shape, seed=seed, dtype=dtype)
+            if isinstance(energy, nn.Module):
+                energy = energy.to(dtype).eval()
+            yield energy, shape
+
+    def test_gradient(self) -> None:
+        """∇E from autograd is that of central differences, in float64."""
+        for energy, shape in self.energies():
+            x, v = self.events(8, shape, seed=1), self.events(8, shape, seed=2)
+            with torch.no_grad():
+                differences = (energy(x + _H * v) - energy(x - _H * v)) / (2 * _H)
+            require_close(
+                "gradient",
+                _directional(_gradient(energy, x), v),
+                differences,
+                expected="∇E·v, from autograd, equal to (E(x + hv) - E(x - hv)) / 2h",
+                cause=_WRONG_GRADIENT,
+                tolerance=1e-6,
+            )
+
+    def test_second_derivative(self) -> None:
+        """The gradient can be differentiated again, unless `piecewise_linear` is declared."""
+        for energy, shape in self.energies():
+            if self.declared("piecewise_linear", False, of=energy):
+                raise NotApplicable("declared piecewise linear: its Hessian is 0 almost everywhere")
+            x, v = self.events(8, shape, seed=1), self.events(8, shape, seed=2)
+            twice = _hessian_times(energy, x, v)
+            ahead, behind = _gradient(energy, x + _H * v), _gradient(energy, x - _H * v)
+            require_close(
+                "second_derivative",
+                twice,
+                (ahead - behind) / (2 * _H),
+                expected="the Hessian times v, from autograd, equal to differences of ∇E",
+                cause="an operation with no second derivative, or a detach in forward",
+                tolerance=1e-5,
+            )
+            with torch.no_grad():
+                bend = energy(x) - (energy(x + 3 * v) + energy(x - 3 * v)) / 2
+            require(
+                bool(twice.abs().max() > 0) or bool(bend.abs().max() < 1e-9),
+                "second_derivative",
+                expected="an energy that bends has a Hessian",
+                measured="the Hessian is 0 everywhere, though E is not linear",
+                allowed="that, where the energy declares piecewise_linear = True",
+                cause="relu or leaky_relu: score matching learns nothing from such an energy. "
+                "Use silu, softplus or tanh, or declare it",
+            )
+
+
+def _gradient(energy: Any, x: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x)
+    return gradient
+
+
+def _hessian_times(energy: Any, x: Tensor, v: Tensor) -> Tensor:
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(energy(x).sum(), x, create_graph=True)
+    if not gradient.requires_grad:  # E is linear in x
+        return torch.zeros_like(x)
+    (twice,) = torch.autograd.grad((gradient * v).sum(), x, allow_unused=True)
+    return torch.zeros_like(x) if twice is None else twice
+
+
+def _directional(gradient: Tensor, v: Tensor) -> Tensor:
+    return (gradient * v).flatten(1).sum(1)

@@ -1,0 +1,140 @@
+"""Energies whose answers are known: what samplers, losses and monitors are tried on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ebmcore import Energy, Kernel
+
+
+class Gaussian(nn.Module):
+    """E(x) = ½ Σ ((x - mean) / scale)², its mean and log scale to be learnt."""
+
+    def __init__(self, event_shape: tuple[int, ...], scale: float = 1.0, mean: float = 0.0) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.full(event_shape, mean))
+        self.log_scale = nn.Parameter(torch.tensor(scale).log())
+        self.part = nn.Identity()  # a child, whose mode must come back too
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energies, (batch, *event) -> (batch,)."""
+        inner: Tensor = self.part((x - self.mean) / self.log_scale.exp())
+        return 0.5 * inner.square().flatten(1).sum(1)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Return the draws of exp(-E) that N(0, I) noise makes, with the parameters' graph."""
+        return self.mean + self.log_scale.exp() * noise
+
+    @torch.no_grad()
+    def draw(self, n: int, generator: Generator | None) -> Tensor:
+        """Draw n events of exp(-E) exactly."""
+        return self.at(
+            torch.randn((n, *self.mean.shape), generator=generator, dtype=self.mean.dtype)
+        )
+
+
+class TwoWells(nn.Module):
+    """E(x) = -log of two Gaussians of weight 0.7 and 0.3 at -1.5 and 1.5 scales, in each place."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(scale, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energies, (batch, *event) -> (batch,)."""
+        z = x / self.scale
+        logs = torch.stack([-0.5 * (z + 1.5).square(), -0.5 * (z - 1.5).square()])
+        weights = torch.tensor([0.7, 0.3], dtype=x.dtype, device=x.device).log()
+        logs = logs + weights.view(2, *(1 for _ in x.shape))
+        return -torch.logsumexp(logs, 0).flatten(1).sum(1)
+
+    @torch.no_grad()
+    def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Draw events of exp(-E) exactly."""
+        left = torch.rand(shape, generator=generator, dtype=torch.float64) < 0.7
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return self.scale * (noise + torch.where(left, -1.5, 1.5))
+
+
+class Shifted(nn.Module):
+    """Another energy and a constant."""
+
+    def __init__(self, energy: Gaussian, constant: float) -> None:
+        super().__init__()
+        self.energy = energy
+        self.constant = constant
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return E(x) + c."""
+        shifted: Tensor = self.energy(x) + self.constant
+        return shifted
+
+    def draw(self, n: int, generator: Generator | None) -> Tensor:
+        """Draw from the same density: the constant is no part of it."""
+        return self.energy.draw(n, generator)
+
+
+class Overflowing(nn.Module):
+    """A bowl that is infinite, with its gradient, where the first number of an event is over 50."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the energies, (batch, *event) -> (batch,)."""
+        flat = x.flatten(1)
+        infinite = torch.where(flat[:, :1] > 50, float("inf"), 1.0)
+        return 0.5 * (infinite * flat.square()).sum(1)
+
+
+class ExactSampler:
+    """A sampler that draws from one of these energies exactly, whatever the steps."""
+
+    def sample(
+        self, energy: Gaussian | Shifted, x: Tensor, n_steps: int, generator: Generator | None
+    ) -> Tensor:
+        """Return as many draws as x has events."""
+        return energy.draw(len(x), generator)
+
+
+class ExactState(NamedTuple):
+    """All that the next step needs."""
+
+    x: Tensor  # (chains, *event)
+
+
+class ExactKernel(Kernel):
+    """A kernel each step of which is an exact draw from a Gaussian energy, wherever it begins.
+
+    The draws are a function of the energy's parameters, with its graph for a `Differentiable` one.
+    """
+
+    def init(self, energy: Energy, x: Tensor) -> ExactState:
+        """Begin at x."""
+        return ExactState(x)
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
+        """Draw N(0, I), of x's shape."""
+        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
+
+    def step(
+        self, energy: Energy, state: ExactState, noise: tuple[Tensor, ...]
+    ) -> tuple[ExactState, None]:
+        """Forget where the chains are, and draw."""
+        model: Any = energy
+        while not isinstance(model, Gaussian):
+            model = model.energy  # of a Shifted or a Differentiable one
+        x = model.at(noise[0])
+        return ExactState(x if getattr(energy, "keeps_graph", False) else x.detach()), None
+
+
+class Normal(NamedTuple):
+    """A dataset that knows its law: N(0, I)."""
+
+    entropy: float  # in nats
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p(x), (n, *event) -> (n,)."""
+        law = torch.distributions.Normal(0.0, 1.0)
+        each: Tensor = law.log_prob(x.flatten(1))  # type: ignore[no-untyped-call] # torch's
+        return each.sum(1)

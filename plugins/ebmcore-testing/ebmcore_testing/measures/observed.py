@@ -1,0 +1,120 @@
+"""Side effects: modules, tensors and global random streams that a component must leave alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from ebmcore_testing.failures import CheckFailed
+
+
+def seeded(seed: int) -> Generator:
+    """Return a generator of one's own."""
+    return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def streams_untouched(check: str) -> Iterator[None]:
+    """Raise CheckFailed when the global streams of torch, numpy or Python moved on meanwhile.
+
+    Whatever happens, they are afterwards as they were.
+    """
+    before = _streams()
+    try:
+        yield
+        after = _streams()
+    finally:
+        torch.set_rng_state(before["torch"])
+        np.random.set_state(before["numpy"])
+        random.setstate(before["Python's random"])
+    moved = [name for name in before if not _same(before[name], after[name])]
+    if moved:
+        raise CheckFailed(
+            check,
+            expected="the global random streams stay where they are",
+            measured=f"the stream of {', '.join(moved)} moved on",
+            allowed="no draw from a global stream",
+            cause="torch.randn, rand or randint without generator=generator, or a manual_seed: "
+            "then switching a part on changes every other part's numbers",
+        )
+
+
+def _streams() -> dict[str, Any]:
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": np.random.get_state(),
+        "Python's random": random.getstate(),
+    }
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return bool(np.array_equal(a, b))
+    if isinstance(a, tuple):
+        return all(map(_same, a, b))
+    return bool(a == b)
+
+
+@contextmanager
+def module_untouched(check: str, module: nn.Module, cause: str) -> Iterator[None]:
+    """Raise CheckFailed when a module's values, gradients, modes or trained parameters changed."""
+    before = _facts(module)
+    yield
+    after = _facts(module)
+    changed = [name for name, value in before.items() if not _equal(value, after.get(name))]
+    if changed or len(after) != len(before):
+        raise CheckFailed(
+            check,
+            expected="the energy is left as it was",
+            measured=f"changed: {', '.join(changed) or 'its set of parameters'}",
+            allowed="no change of a value, a gradient, requires_grad or train/eval mode",
+            cause=cause,
+        )
+
+
+def _facts(module: nn.Module) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, child in module.named_modules():
+        facts[f"the mode of {name or 'the energy'}"] = child.training
+    for name, value in module.state_dict().items():
+        facts[f"the value of {name}"] = value.clone() if isinstance(value, Tensor) else value
+    for name, parameter in module.named_parameters():
+        facts[f"requires_grad of {name}"] = parameter.requires_grad
+        gradient = parameter.grad
+        facts[f"the gradient of {name}"] = None if gradient is None else gradient.clone()
+    return facts
+
+
+@contextmanager
+def tensors_untouched(check: str, tensors: Mapping[str, Tensor | None]) -> Iterator[None]:
+    """Raise CheckFailed when one of the tensors was written to, or asks for a gradient now."""
+    there = {name: value for name, value in tensors.items() if value is not None}
+    before = {name: (t.detach().clone(), t.requires_grad) for name, t in there.items()}
+    yield
+    written = [n for n, t in there.items() if not torch.equal(t.detach(), before[n][0])]
+    asking = [n for n, t in there.items() if t.requires_grad != before[n][1] or t.grad is not None]
+    if written or asking:
+        what = [f"{n} was written to" for n in written]
+        what += [f"{n} gathers gradients now" for n in asking]
+        raise CheckFailed(
+            check,
+            expected="the caller's tensors are left as they were",
+            measured=", ".join(what),
+            allowed="no change by a single bit, and the same requires_grad",
+            cause="an in-place operation (x += …, x.clamp_(), x.requires_grad_()) on a tensor that "
+            "was handed over: work on x.clone() or x.detach().requires_grad_()",
+        )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.shape == b.shape and torch.equal(a, b)
+    return type(a) is type(b) and bool(a == b)

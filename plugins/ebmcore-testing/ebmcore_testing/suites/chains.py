@@ -1,0 +1,113 @@
+"""The suite of chains: where batches of chains begin, and whether each goes back to its place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ebmcore_testing.failures import require
+from ebmcore_testing.measures.memory import MemoryChecks, same
+from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
+
+
+class ChainsSuite(MemoryChecks):
+    """The checks of chains; a batch is 16 events."""
+
+    def test_shape(self) -> None:
+        """The shape, dtype and device of the batch; finite, without a graph."""
+        for shape in self.shapes():
+            for dtype in (torch.float32, torch.float64):
+                x = self.batch(shape, dtype=dtype)
+                begin = self.chains(shape=shape).start(x, seeded(1))
+                require(
+                    begin.shape == x.shape and begin.dtype == dtype and not begin.requires_grad,
+                    "shape",
+                    expected=f"starting points of shape {tuple(x.shape)}, {dtype}, without a graph",
+                    measured=f"shape {tuple(begin.shape)}, {begin.dtype}",
+                    allowed="nothing else",
+                    cause="noise drawn without dtype=x.dtype, or for one event too few",
+                )
+                require(
+                    bool(begin.isfinite().all()),
+                    "shape",
+                    expected="finite starting points",
+                    measured="some are NaN or infinite",
+                    allowed="none",
+                    cause="torch.empty that was not filled",
+                )
+
+    def test_device(self) -> None:
+        """Starting points stand where the batch does; tried on the meta device, as by --dry-run."""
+        x = self.batch().to("meta")
+        begin = self.chains().start(x, seeded(1))
+        require(
+            begin.device == x.device,
+            "device",
+            expected="starting points on the device of x, meta",
+            measured=str(begin.device),
+            allowed="the device of x",
+            cause="noise drawn without device=x.device",
+        )
+
+    def test_inputs_untouched(self) -> None:
+        """The batch is left as it was, and no global random stream moves."""
+        x, chains = self.batch(), self.chains()
+        check = "inputs_untouched"
+        with streams_untouched(check), tensors_untouched(check, {"x": x}):
+            begin = chains.start(x, seeded(1))
+            chains.keep(begin + 1)
+
+    def test_state_round_trip(self) -> None:
+        """Other chains go on the same from state_dict, which holds tensors and JSON types."""
+        x, chains = self.batch(), self.chains()
+        chains.keep(chains.start(x, seeded(3)) + 0.5)
+        chains.keep(chains.start(x, seeded(4)) - 0.5)
+        state = chains.state_dict()
+        strange = [name for name, value in state.items() if not _is_plain(value)]
+        require(
+            not strange,
+            "state_round_trip",
+            expected="a state of tensors and JSON types",
+            measured=f"{', '.join(strange)}: something else",
+            allowed="Tensor, str, int, float, bool, None, and lists and mappings of them",
+            cause="an object that only pickle could keep",
+        )
+        other = self.chains(seed=9)
+        other.load_state_dict(copy.deepcopy(state))
+        for seed in (5, 6):
+            begins = [one.start(x, seeded(seed)) for one in (chains, other)]
+            require(
+                torch.equal(*begins) and same(chains.kept(), other.kept()),
+                "state_round_trip",
+                expected="the same starting points after load_state_dict(state_dict())",
+                measured=f"a difference of {float((begins[0] - begins[1]).abs().max()):.3g}",
+                allowed="0",
+                cause="a buffer, or the slots of the last start, that state_dict leaves out",
+            )
+            for one, begin in zip((chains, other), begins, strict=True):
+                one.keep(begin * 0.9)
+
+    def test_reproducible(self) -> None:
+        """The same generator's seed begins at the same places."""
+        x = self.batch()
+        begins = [self.chains(seed).start(x, seeded(7)) for seed in (1, 2)]
+        require(
+            torch.equal(*begins),
+            "reproducible",
+            expected="the same starting points from generators of the same seed",
+            measured=f"a difference of {float((begins[0] - begins[1]).abs().max()):.3g}",
+            allowed="0",
+            cause="a draw without generator=generator",
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (Tensor, str, int, float, bool))

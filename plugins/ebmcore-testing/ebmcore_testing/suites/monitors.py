@@ -1,0 +1,182 @@
+"""The suite of monitors: they look, and return what can be recorded or drawn.
+
+They are tried on a Gaussian energy in evaluation mode, with data, held-out data, samples and a
+dataset that knows its law. What a monitor, or its suite, may declare beside what `suite.py` lists:
+
+    check_energy(event_shape)   the energy to look at, for a monitor that looks inside one
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore import RunView, Trace
+from ebmcore.config import Cadence
+from ebmcore_testing.failures import require
+from ebmcore_testing.measures.models import ExactSampler, Gaussian, Normal
+from ebmcore_testing.measures.observed import (
+    module_untouched,
+    seeded,
+    streams_untouched,
+    tensors_untouched,
+)
+from ebmcore_testing.suites.suite import Suite
+
+
+class MonitorSuite(Suite):
+    """The checks of a monitor."""
+
+    kind = "monitor"
+
+    def view(self, shape: tuple[int, ...], energy: nn.Module | None = None) -> RunView:
+        """Return what a run would show the monitor; override it for one that needs more."""
+        energy = energy or self.energy(shape)
+        model = Gaussian(shape, scale=1.1)
+        data = self.events(400, shape, dtype=torch.float32)
+        generator = seeded(5)
+        size = torch.Size(shape).numel()
+        return RunView(
+            energy=energy,
+            data=data,
+            held_out=self.events(100, shape, seed=1, dtype=torch.float32),
+            generator=seeded(6),
+            step=30,
+            epoch=1.0,
+            dataset=Normal(size / 2 * math.log(2 * math.pi * math.e)),
+            bounds=torch.stack([data.amin(0), data.amax(0)]),
+            x=data[:64].clone(),
+            x_neg=model.draw(64, seeded(7)),
+            gradients={name: torch.ones_like(p) for name, p in energy.named_parameters()},
+            history={"loss": [(10, 0.3), (20, 0.1), (30, -0.1)]},
+            kernel=ExactSampler(),
+            draw=lambda n, n_steps: model.draw(n, generator),
+            walk=lambda n, n_steps, thin: Trace(
+                torch.stack([model.draw(n, generator) for _ in range(n_steps // thin)]), None
+            ),
+            warn=lambda text: None,
+        )
+
+    def energy(self, shape: tuple[int, ...]) -> nn.Module:
+        """Return the energy that the monitor looks at."""
+        own = self.declared("check_energy")
+        energy: nn.Module = Gaussian(shape, scale=1.1) if own is None else own(shape)
+        return energy.eval()
+
+    def test_results(self) -> None:
+        """A mapping from names to finite numbers, figures, or images with values in [0, 1]."""
+        for shape in self.shapes():
+            found = self.build(event_shape=shape, dtype=torch.float32)(self.view(shape))
+            require(
+                isinstance(found, Mapping) and all(isinstance(name, str) for name in found),
+                "results",
+                expected="a mapping from names to numbers and pictures",
+                measured=type(found).__name__,
+                allowed="a mapping with text for keys",
+                cause="a bare number, or no return",
+            )
+            for name, value in found.items():
+                wrong = _wrong(value)
+                require(
+                    not wrong,
+                    "results",
+                    expected=f"{name!r}: a number that JSON can hold, a figure or an image",
+                    measured=wrong,
+                    allowed="a finite float or 0-d tensor; a figure that can be drawn; a tensor "
+                    "(height, width) or (1 or 3, height, width) in [0, 1]",
+                    cause="a whole batch, a NaN for what can't be known (leave it out), or an "
+                    "image that was not scaled",
+                )
+
+    def test_model_untouched(self) -> None:
+        """No weight, gradient or mode of the energy changes."""
+        for shape in self.shapes():
+            energy = self.energy(shape)
+            monitor = self.build(event_shape=shape, dtype=torch.float32)
+            view = self.view(shape, energy)
+            cause = "energy.train() or eval(), a backward(), or an in-place change of a parameter"
+            with module_untouched("model_untouched", energy, cause):
+                monitor(view)
+
+    def test_data_untouched(self) -> None:
+        """The run's tensors are left as they were."""
+        for shape in self.shapes():
+            monitor = self.build(event_shape=shape, dtype=torch.float32)
+            view = self.view(shape)
+            names = ("data", "held_out", "x", "x_neg", "bounds")
+            with tensors_untouched("data_untouched", {n: getattr(view, n) for n in names}):
+                monitor(view)
+
+    def test_streams_untouched(self) -> None:
+        """It draws from `view.generator` alone."""
+        for shape in self.shapes():
+            monitor = self.build(event_shape=shape, dtype=torch.float32)
+            view = self.view(shape)
+            with streams_untouched("streams_untouched"):
+                monitor(view)
+
+    def test_reproducible(self) -> None:
+        """The same view gives the same numbers."""
+        shape = self.shapes()[0]
+        monitor = self.build(event_shape=shape, dtype=torch.float32)
+        first, second = (_numbers(monitor(self.view(shape))) for _ in range(2))
+        changed = [n for n in {**first, **second} if first.get(n) != second.get(n)]
+        require(
+            not changed,
+            "reproducible",
+            expected="the same numbers from two looks at the same run",
+            measured=f"{', '.join(changed)} differ",
+            allowed="no difference",
+            cause="a state that the monitor keeps from look to look, a clock, or a draw from "
+            "elsewhere than view.generator; for a monitor that measures time, expect the failure",
+        )
+
+    def test_cadence(self) -> None:
+        """The cadence that it means to have is one."""
+        every = self.declared("every", "1 epoch")
+        try:
+            Cadence.parse(every)
+            wrong = ""
+        except ValueError as error:
+            wrong = str(error)
+        require(
+            not wrong,
+            "cadence",
+            expected="`every` such as '5 epochs', '100 steps' or 'end'",
+            measured=f"{every!r}: {wrong}",
+            allowed="what a config may say",
+            cause="a number without its unit",
+        )
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float]:
+    scalar = {n: v for n, v in found.items() if isinstance(v, numbers.Real) or _is_scalar(v)}
+    return {name: float(value) for name, value in scalar.items()}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 0
+
+
+def _wrong(value: Any) -> str:
+    """Say what is wrong with a result, or nothing."""
+    if isinstance(value, numbers.Real) or _is_scalar(value):
+        return "" if math.isfinite(float(value)) else f"the number {float(value)}"
+    if hasattr(value, "savefig"):
+        try:
+            value.savefig(io.BytesIO(), format="png")
+        except Exception as error:  # a figure may fail in any way
+            return f"a figure that can't be drawn: {type(error).__name__}: {error}"
+        return ""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    if value.ndim not in (2, 3) or (value.ndim == 3 and value.shape[0] not in (1, 3)):
+        return f"a tensor of shape {tuple(value.shape)}"
+    low, high = float(value.min()), float(value.max())
+    return "" if low >= 0 and high <= 1 else f"an image with values from {low:.3g} to {high:.3g}"

@@ -1,0 +1,12 @@
+"""Wrong components, each with the one fault that its name tells, and the right ones beside them."""
+
+from kit_faults import chains, datasets, energies, losses, monitors, samplers
+
+FAULTS = (
+    *energies.FAULTS,
+    *samplers.FAULTS,
+    *losses.FAULTS,
+    *chains.FAULTS,
+    *monitors.FAULTS,
+    *datasets.FAULTS,
+)

@@ -1,0 +1,80 @@
+"""Wrong chains, and the right ones beside them."""
+
+import torch
+from kit_faults.fault import Fault
+
+from ebmcore import Chains
+
+
+class Persistent(Chains):
+    """A right one: a random subset, each back to its slot."""
+
+    size = 40
+
+    def __init__(self):
+        self.x = None
+
+    def pick(self, n, generator):
+        return torch.randperm(self.size, generator=generator)[:n]
+
+    def start(self, x, generator):
+        if self.x is None:
+            shape = (self.size, *x.shape[1:])
+            self.x = torch.randn(shape, generator=generator, dtype=x.dtype)
+        self.slots = self.pick(len(x), generator)
+        return self.x.to(x.device)[self.slots.to(x.device)]
+
+    def keep(self, x_end):
+        self.x[self.slots] = x_end
+
+    def kept(self):
+        return self.x
+
+    def state_dict(self):
+        return {"x": self.x.clone(), "slots": self.slots.clone()}
+
+    def load_state_dict(self, state):
+        self.x, self.slots = state["x"], state["slots"]
+
+
+class AliasesItsBuffer(Persistent):
+    def start(self, x, generator):
+        super().start(x, generator)
+        self.slots = torch.arange(len(x))
+        return self.x.to(x.device)[: len(x)]
+
+
+class AliasesTheData(Persistent):
+    def start(self, x, generator):
+        super().start(x, generator)
+        return x
+
+
+class WritesToTheFirstSlots(Persistent):
+    def keep(self, x_end):
+        self.x[: len(x_end)] = x_end
+
+
+class PicksAChainTwice(Persistent):
+    def pick(self, n, generator):
+        return torch.randint(self.size, (n,), generator=generator)
+
+
+class ForgetsItsState(Persistent):
+    def load_state_dict(self, state):
+        pass
+
+
+class BeginsInFloat32(Persistent):
+    def start(self, x, generator):
+        return super().start(x, generator).float()
+
+
+FAULTS = (
+    Fault("chains", AliasesItsBuffer, "no_aliasing", Persistent),
+    Fault("chains", AliasesTheData, "no_aliasing", Persistent),
+    Fault("chains", WritesToTheFirstSlots, "no_repeats", Persistent),
+    Fault("chains", PicksAChainTwice, "no_repeats", Persistent),
+    Fault("chains", ForgetsItsState, "state_round_trip", Persistent),
+    Fault("chains", BeginsInFloat32, "shape", Persistent),
+)
