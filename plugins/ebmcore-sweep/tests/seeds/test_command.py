@@ -42,18 +42,15 @@ def test_wrong_words_are_refused(call, words, message):
     assert message in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("run", "c.json", "--seeds", "2"), ("resume", "group"), ("runs", "diff", "group", "x")],
-)
-def test_without_the_plugin_the_core_names_the_command_that_is_missing(
-    call, monkeypatch, tmp_path, words
-):
+HANDED_OVER = [("run", "c.json", "--seeds", "2"), ("resume", "a"), ("runs", "diff", "a", "b")]
+
+
+@pytest.mark.parametrize("words", HANDED_OVER)
+def test_without_the_plugin_the_core_names_what_is_missing(call, monkeypatch, tmp_path, words):
     monkeypatch.setenv("EBMCORE_PLUGINS", "another")
-    for name in ("group", "x"):
-        facts = {"group": "seeds", "versions": {}, "plugins": []} if name == "group" else {
-            "versions": {}, "plugins": []}  # fmt: skip
+    for name in ("a", "b"):
         (tmp_path / name).mkdir()
+        facts = {"group": "seeds", "versions": {}, "plugins": []}
         (tmp_path / name / "run.json").write_text(json.dumps(facts))
         (tmp_path / name / "config.yaml").write_text("name: x\n")
     done = call(*words)
