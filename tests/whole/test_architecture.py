@@ -6,7 +6,6 @@ docs/architecture.md draws it. Imports under `TYPE_CHECKING` and inside function
 import ast
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
-from importlib import import_module
 
 from support import ROOT
 

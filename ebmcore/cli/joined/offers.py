@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 
+from ebmcore.cli.joined.source_help import source_of
 from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
 from ebmcore.plugins.host import Component, Host
 from ebmcore.plugins.names import CORE_COMMANDS
 from ebmcore.plugins.select import Selection, find_selected
-from ebmcore.plugins.source_help import source_of
 from ebmcore.plugins.status import Status
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 

@@ -49,14 +49,14 @@ class JoinedGroup(TyperGroup):
 
     def _join(self, ctx: Any, word: str = "") -> None:
         """Add the plugins' commands, or, for a known word, those of the plugin that has it."""
-        from ebmcore.plugins.commands import commands_in
+        from ebmcore.cli.joined.offers import commands_in
 
         host, group = _host(ctx, word), _group(ctx)
         for name, components in sorted(commands_in(host, group).items()):
             self.commands.setdefault(name, Offered(name, components))
 
     def _explain(self, ctx: Any, word: str) -> None:
-        from ebmcore.plugins.commands import missing_command
+        from ebmcore.cli.joined.offers import missing_command
 
         explained = missing_command(_host(ctx, word), _group(ctx), word)
         if explained:
@@ -67,7 +67,7 @@ class Offered(TyperCommand):
     """A plugin's command before it is imported; several that share a name, until one is chosen."""
 
     def __init__(self, word: str, components: list[Component]) -> None:
-        from ebmcore.plugins.source_help import help_of
+        from ebmcore.cli.joined.source_help import help_of
 
         super().__init__(word, callback=None, help=help_of(components[0].target))
         self.word = word
@@ -75,7 +75,7 @@ class Offered(TyperCommand):
 
     def load(self) -> Any:
         """Import the command. Raises PluginError when it can't be, or isn't one."""
-        from ebmcore.plugins.commands import only
+        from ebmcore.cli.joined.offers import only
 
         component = only(self.word, self.components)
         target = component.load()
@@ -127,8 +127,8 @@ def _group(ctx: Any) -> str:
 
 def _host(ctx: Any, word: str) -> Host:
     """Return the plugins that offer commands, or a known one; a call loads them once."""
+    from ebmcore.cli.joined.offers import load_offering
     from ebmcore.plugins import Selection
-    from ebmcore.plugins.commands import load_offering
     from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
     called = f"{_group(ctx)} {word}".strip()
