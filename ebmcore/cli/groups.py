@@ -46,8 +46,8 @@ def hand_over(name: str, **options: Any) -> Answer:
     as in `runs compare`. Raises PluginError that says what to install when there is no such
     command, and what the command raises.
     """
+    from ebmcore.cli.joined.offers import commands_in, missing_command, only
     from ebmcore.plugins import Host, Selection
-    from ebmcore.plugins.commands import commands_in, missing_command, only
 
     host = Host.discover(Selection.from_options(()))
     group, _, word = name.rpartition(" ")

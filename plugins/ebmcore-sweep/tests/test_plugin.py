@@ -1,4 +1,4 @@
-"""What the distribution offers, and that it is found."""
+"""The plugin is found, and offers its launcher and its commands."""
 
 import subprocess
 import sys

@@ -21,7 +21,7 @@ from ebmcore_sweep.storage.study import open_study
 
 from ebmcore.errors import EbmError
 from support import PARTS, sweeping
-from support.changed_storage import change_bytes, change_lines, change_rows
+from support.sweeping.changed_storage import change_bytes, change_lines, change_rows
 from support.timeouts import within
 
 LIMIT = 20  # seconds that one reading may take on a busy machine

@@ -14,7 +14,7 @@ from ebmcore_sweep.storage.store import file_of
 
 from ebmcore.errors import ConfigError, EbmError
 from support import sweeping
-from support.changed_storage import changed, odd
+from support.sweeping.changed_storage import changed, odd
 from support.timeouts import within
 
 pytestmark = pytest.mark.filterwarnings("ignore")
