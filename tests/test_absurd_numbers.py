@@ -11,8 +11,8 @@ import torch
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, RunError
+from ebmcore.runner import memory
 from ebmcore.sampling import Sampler, as_kernel
-from ebmcore.train import memory
 from ebmcore.train.threads import processors
 
 SKIPS = str(Path(__file__).with_name("skip_parts.py"))
