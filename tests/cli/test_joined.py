@@ -243,7 +243,8 @@ def test_a_known_command_names_what_to_install(name):
     )
 
 
-def test_the_command_line_says_what_to_install(call):
+def test_the_command_line_says_what_to_install(call, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.distributions", list)  # of nothing but the core
     done = call("seeds", "config.yaml", "--json")
     message = "no command 'seeds'. Install it with: pip install ebmcore-sweep"
     assert (done.exit_code, done.stderr.strip()) == (2, message)
