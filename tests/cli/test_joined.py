@@ -244,9 +244,9 @@ def test_a_known_command_names_what_to_install(name):
 
 
 def test_the_command_line_says_what_to_install(call, monkeypatch):
-    monkeypatch.setattr("importlib.metadata.distributions", list)  # of nothing but the core
-    done = call("seeds", "config.yaml", "--json")
-    message = "no command 'seeds'. Install it with: pip install ebmcore-sweep"
+    monkeypatch.setitem(KNOWN_COMMANDS, "harvest", "ebmcore-harvest")  # which isn't installed
+    done = call("harvest", "config.yaml", "--json")
+    message = "no command 'harvest'. Install it with: pip install ebmcore-harvest"
     assert (done.exit_code, done.stderr.strip()) == (2, message)
     assert json.loads(done.stdout)["error"] == message
 

@@ -73,6 +73,8 @@ def command(
         )
         return Answer(group.summary(), lambda: show_group(group), stays=True)
     assert config is not None
+    if seeds is None:
+        raise EbmError("-n: say how many seeds, such as 5, or which, such as 3,5,8")
     chosen = parse_seeds(seeds)
     given = parse_assignments(overrides or [])
     if dry_run:
@@ -93,10 +95,10 @@ def command(
     return Answer(group.summary(), lambda: show_group(group), stays=True)
 
 
-def parse_seeds(text: str | None) -> int | list[int]:
+def parse_seeds(text: str) -> int | list[int]:
     """Read `5`, how many, or `3,5,8`, which. Raises EbmError for anything else."""
     try:
-        found = [int(word) for word in (text or "").split(",")]
+        found = [int(word) for word in text.split(",")]
     except ValueError:
         raise EbmError(
             f"--seeds: should be how many, such as 5, or which, such as 3,5,8; got {text!r}"
