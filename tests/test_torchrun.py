@@ -204,7 +204,7 @@ def test_with_another_number_of_ranks_the_chains_are_dealt_anew(
     resumed = on_ranks(after, "resume", killed.dir, "--json", *files_of(config))
     assert resumed.codes == [0] * after, resumed.text
     (warning,) = (w for w in json.loads(resumed.out)["warnings"] if "redistributed" in w)
-    assert re.search(rf"had {before} ranks? and goes on with {after}:", warning)
+    assert re.search(rf"had {before} ranks? and resumes with {after}:", warning)
     assert resumed.facts["status"] == "FINISHED"
     assert [line["step"] for line in lines(resumed.dir) if "loss" in line] == [7, 14, 21, 28, 30]
 
