@@ -1,7 +1,8 @@
 """Calls a compiled graph directly, past Dynamo's frame hook.
 
-torch.compile evaluates a hook at each call of the function, which costs some 0.2 ms: a tenth of a
-training step of a small energy. The direct call checks the same guards.
+torch.compile runs a hook at each call of the function; the direct call checks the same guards
+without it. A step of an MLP 2-128-128-1, batch 128, ten Langevin steps, on one busy core: 4.67 ms
+against 5.06 ms (medians of 80 turns each, CPU time; the direct call was faster in 65).
 """
 
 from __future__ import annotations

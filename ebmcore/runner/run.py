@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains
-from ebmcore.data.memory import refuse_too_many
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ModelSamples
+from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams, derive, own_global_stream

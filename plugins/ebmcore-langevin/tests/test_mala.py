@@ -33,8 +33,8 @@ def mixture(x):
     return -torch.logsumexp(WEIGHTS.log() - 2 * SCALES.log() - squares / (2 * SCALES**2), 1)
 
 
-def mixture_cdf(place):
-    return lambda x: (torch.special.ndtr((x[:, None] - MEANS[:, place]) / SCALES) * WEIGHTS).sum(-1)
+def mixture_cdf(axis):
+    return lambda x: (torch.special.ndtr((x[:, None] - MEANS[:, axis]) / SCALES) * WEIGHTS).sum(-1)
 
 
 def mixture_draws(n, seed):
@@ -109,8 +109,8 @@ def test_a_gaussian_of_condition_number_100(exact):
         x, n_steps = torch.tensor([10.0, -4.0], dtype=torch.float64).expand(2000, 2), 1000
     x = sample_chain(MALA(0.9), energy, x, n_steps=n_steps, generator=seeded(2))
     z = (x @ turn) / scales
-    for place in (0, 1):
-        assert from_law(z[:, place], torch.special.ndtr).share < 1
+    for axis in (0, 1):
+        assert from_law(z[:, axis], torch.special.ndtr).share < 1
     assert abs(z.prod(1).mean().item()) < 5 / math.sqrt(len(z))
 
 
