@@ -1,4 +1,4 @@
-"""What `components`, `show` and `schema` know of the installed plugins."""
+"""The components of the installed plugins, as `components`, `show` and `schema` list them."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ Strict = Annotated[
 
 
 class Versions(StrEnum):
-    """What to do about versions that differ from those of the run that is repeated."""
+    """The answer to versions that differ from those of the repeated run: warn, refuse, ignore."""
 
     WARN = "warn"
     REFUSE = "refuse"
@@ -61,7 +61,7 @@ class Versions(StrEnum):
 
 
 class Answer(NamedTuple):
-    """What a command found: for a program, and for a person."""
+    """The result of a command, for a program and for a person."""
 
     document: Any
     show: Callable[[], None]
@@ -132,7 +132,7 @@ def ending(as_json: bool) -> Iterator[None]:
 def lost_code() -> int:
     """Return the exit code of an answer that is nowhere but on standard output, and say why.
 
-    It is 0 when all of it was written. A reader that left wanted no more, and is told nothing.
+    It is 0 when all of it was written. A reader that closed the pipe gets no message.
     """
     lost = terminal.lost()
     if lost is None:

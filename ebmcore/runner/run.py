@@ -112,8 +112,8 @@ class Run:
 class Listener(Protocol):
     """Is called while a run trains, in the same process, and may end it early."""
 
-    def began(self, run: Run) -> None:
+    def run_started(self, run: Run) -> None:
         """The run's directory exists and its first step is next."""
 
-    def heard(self, step: int, metrics: Mapping[str, float]) -> str:
+    def metrics_recorded(self, step: int, metrics: Mapping[str, float]) -> str:
         """Metrics were recorded; return why the run should end here, or an empty text."""

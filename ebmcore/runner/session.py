@@ -138,8 +138,8 @@ class Session:
                     self._save_failed(failure)
                 self.loop.energy.eval()
                 self._reveal()
-                self.tell("ebmcore_run_end", run=self.result, status=self.status)
-            except KeyboardInterrupt:  # once more, while a plugin was told of the end
+                self.call_hook("ebmcore_run_end", run=self.result, status=self.status)
+            except KeyboardInterrupt:  # once more, while a plugin was called at the end
                 self.status = self.status if self.status == "FAILED" else "KILLED"
             try:
                 self._close(mirror, failure)
@@ -156,7 +156,7 @@ class Session:
         return self.result
 
     def _begin(self) -> Mirror | None:
-        """Write what is known before the first step, and tell those who want to hear of it."""
+        """Write what is known before the first step, and call the plugins that implement the hook."""
         if self.resumes:
             recorded = continue_record(self.directory, self.loop.step)
         else:
@@ -166,9 +166,9 @@ class Session:
             self.directory, self.spec, recorded, resumes=self.resumes, warn=self.warn
         )  # fmt: skip
         self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
-        self.tell("ebmcore_run_start", run=self.result)
+        self.call_hook("ebmcore_run_start", run=self.result)
         if self.spec.listener is not None:
-            self.spec.listener.began(self.result)
+            self.spec.listener.run_started(self.result)
         for text in self.first_warnings:
             self.warn(text)
         if self.compile_decision.asked is True and not self.compile_decision.compiled:
@@ -207,7 +207,7 @@ class Session:
         with self.loop.timing("tracking"):
             self.directory.append_metrics(step, self.loop.epoch, metrics)
         listener = self.spec.listener
-        why = "" if listener is None else listener.heard(step, metrics)
+        why = "" if listener is None else listener.metrics_recorded(step, metrics)
         if why and self.loop.step < self.loop.steps:
             self.interrupts.end(why)
         if self.best.update(step, metrics):
@@ -229,7 +229,7 @@ class Session:
         self.directory.log("ERROR", traceback.format_exc())
         if isinstance(error, RankError):
             error = self.ranks.explain(error, self.directory.log)
-        self.tell("ebmcore_run_error", run=self.result, error=error)
+        self.call_hook("ebmcore_run_error", run=self.result, error=error)
         return error
 
     def save(self, why: str) -> None:
@@ -244,7 +244,7 @@ class Session:
             step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
             best=self.best.state(),
         )  # fmt: skip
-        self.tell("ebmcore_checkpoint", run=self.result, path=path)
+        self.call_hook("ebmcore_checkpoint", run=self.result, path=path)
 
     def _save_failed(self, failure: BaseException) -> None:
         """Save the weights that a failed run had, if they are numbers and the disk takes them.
@@ -264,7 +264,7 @@ class Session:
         except Exception as error:
             self.directory.log("ERROR", f"the weights could not be saved: {error}")
             return
-        self.tell("ebmcore_checkpoint", run=self.result, path=path)
+        self.call_hook("ebmcore_checkpoint", run=self.result, path=path)
 
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
@@ -386,7 +386,7 @@ class Session:
         self.directory.log("WARNING", text)
         self.progress.say(f"warning: {text}")
 
-    def tell(self, hook: str, **arguments: Any) -> None:
+    def call_hook(self, hook: str, **arguments: Any) -> None:
         """Call a life-cycle hook; a plugin that raises in it is reported, and that is all."""
         host = self.spec.origin.host
         for problem in notify(host, hook, **arguments) if host else ():

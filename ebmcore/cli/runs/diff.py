@@ -56,7 +56,7 @@ def _read(run_dir: str) -> dict[str, dict[str, Any]]:
 
 
 def _version(plugin: dict[str, Any]) -> tuple[str, str]:
-    """Return a plugin's name, and its version with what tells its code from another's."""
+    """Return a plugin's name, its version and the hash of its code."""
     version = str(plugin["version"] or "local file")
     digest = f" ({plugin['sha256'][:8]})" if plugin["sha256"] else ""
     return str(plugin["distribution"] or plugin["name"]), version + digest

@@ -56,7 +56,7 @@ class Left(Exception):  # noqa: N818 (likewise)
 class Remote:
     """A run in MLflow, found again or created; it has no thread and no queue.
 
-    `heard` is the time of MLflow's last answer (`time.monotonic`), `patience` the seconds that the
+    `last_answer` is the time of MLflow's last answer (`time.monotonic`), `patience` the seconds that the
     present call may take.
     """
 
@@ -64,7 +64,7 @@ class Remote:
         self.target = target
         self.name = name
         self.started = started  # seconds since 1970
-        self.heard = time.monotonic()
+        self.last_answer = time.monotonic()
         self.patience = _SLOW
         self.notes: list[str] = []  # notes for the user about the destination
         self._client: MlflowClient | None = None
@@ -122,10 +122,10 @@ class Remote:
             if is_sqlite(uri):
                 self.notes += ready(sqlite_file(uri))
             client = MlflowClient(tracking_uri=uri)
-            self.heard = time.monotonic()
+            self.last_answer = time.monotonic()
             self.patience = _SLOW if is_sqlite(uri) else ANSWER
             client.get_experiment_by_name(self.target.experiment)
-        self.heard, self.patience = time.monotonic(), ANSWER
+        self.last_answer, self.patience = time.monotonic(), ANSWER
         self._client = client
         return client
 
@@ -265,7 +265,7 @@ class Remote:
             raise Left
         with refused():
             found = function(*args, **kwargs)
-        self.heard, self.patience = time.monotonic(), ANSWER
+        self.last_answer, self.patience = time.monotonic(), ANSWER
         return found
 
 

@@ -119,7 +119,7 @@ class Mirror:
 
     def _is_hopeless(self, began: float, limit: float) -> bool:
         now = time.monotonic()
-        quiet = now - max(began, self.remote.heard)
+        quiet = now - max(began, self.remote.last_answer)
         down = self._failures >= _ATTEMPTS
         return down or now - began > limit or quiet > self.remote.patience
 
@@ -180,7 +180,7 @@ class Mirror:
         return False
 
     def _broke(self, error: BaseException) -> None:
-        self.sender.doubt()
+        self.sender.call_failed()
         self._failures += 1
         what = first_line(error)
         if self._outage is None and not self._left.is_set():

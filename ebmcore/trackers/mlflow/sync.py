@@ -136,7 +136,7 @@ def _synced(
     note = f"MLflow refused {len(refused)} of it, such as {refused[0]}" if refused else ""
     told = "; ".join(filter(None, (*remote.notes, problem or sender.kept or note)))
     if problem is not None:
-        return Synced(path, "behind", told, there, run_id, remote.heard > began)
+        return Synced(path, "behind", told, there, run_id, remote.last_answer > began)
     return Synced(path, "behind" if sender.kept else "sent", told, there, run_id)
 
 
@@ -150,7 +150,7 @@ def _send(sender: Sender, status: str, ended: float) -> str | None:
             sender.send_last_files()
             sender.say_status(status, ended)
         except (Exception, SystemExit) as error:  # the outcome reports anything that MLflow raises
-            sender.doubt()
+            sender.call_failed()
             if sender.sent <= arrived or sender.remote.target.run_id is None:
                 points, pictures = sender.unsent()
                 what = f"{points} points and {pictures} pictures are left"

@@ -55,7 +55,7 @@ class Held:
 class Sender:
     """Brings one run in MLflow up to date with its directory; every method may raise.
 
-    After an exception call `doubt`, wait, and call the method again.
+    After an exception call `call_failed`, wait, and call the method again.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Sender:
         self.kept: str | None = None  # why files stay here, if the place is foreign
         self._unwelcome: set[str] = set()  # metrics that it refused once
         self._open = False
-        self._doubtful = False
+        self._is_uncertain = False
         self._parent = parent_token(run_dir)  # not yet recorded in MLflow, as far as known
         self._seek_parent = 0.0  # the time of the next search, by time.monotonic
         self._held: Held | None = None  # None: MLflow has only data sent from here
@@ -81,9 +81,9 @@ class Sender:
         self._pictures = Pictures(run_dir)
         self._events = (0, 0)  # bytes of events.jsonl that were sent, lines in them
 
-    def doubt(self) -> None:
+    def call_failed(self) -> None:
         """Record that a call failed, so that MLflow's contents are uncertain."""
-        self._open, self._doubtful = False, True
+        self._open, self._is_uncertain = False, True
         self._there = {}
 
     def open(self) -> Run | None:
@@ -92,13 +92,13 @@ class Sender:
             return None
         before = self.remote.target.run_id
         run = self.remote.open()
-        if self._doubtful:
+        if self._is_uncertain:
             time.sleep(_SETTLE)  # it answers again: let it finish earlier calls
         if run.info.run_id != before:  # a new run has nothing yet
             self.sent, self._events = 0, (0, 0)
             self._pictures = Pictures(self.run_dir)
             self._parent = parent_token(self.run_dir)
-        fresh = run.info.run_id != before and not self._doubtful and not run.data.params
+        fresh = run.info.run_id != before and not self._is_uncertain and not run.data.params
         self._held = None if fresh else Held(self.remote.steps_of)
         self._ask_files = not fresh
         params = {k: v for k, v in self.params.items() if fit_name(k) not in run.data.params}
@@ -109,7 +109,7 @@ class Sender:
             self._upload(self.run_dir / "config.yaml")
         self._seek_parent = 0.0
         self._name_parent()
-        self._open, self._doubtful = True, False
+        self._open, self._is_uncertain = True, False
         return run
 
     def catch_up(self, *, ended: bool = False) -> bool:

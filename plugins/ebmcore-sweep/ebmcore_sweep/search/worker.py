@@ -60,7 +60,7 @@ class Listening:
         self.interrupts = interrupts
         self._told: set[int] = set()
 
-    def began(self, run: Run) -> None:
+    def run_started(self, run: Run) -> None:
         """Record the directory of a run of one seed that begins."""
         self.begun(run.dir)
 
@@ -70,7 +70,7 @@ class Listening:
         if self.interrupts.number is not None:  # a signal that came while the parts were made
             raise KeyboardInterrupt
 
-    def heard(self, step: int, metrics: Mapping[str, float]) -> str:
+    def metrics_recorded(self, step: int, metrics: Mapping[str, float]) -> str:
         """Report the objective; return why the run should end here, or an empty text."""
         from optuna.exceptions import UpdateFinishedTrialError
 
