@@ -156,7 +156,7 @@ class Session:
         return self.result
 
     def _begin(self) -> Mirror | None:
-        """Write what is known before the first step, and call the plugins that implement the hook."""
+        """Write the record that is known before the first step, and call `ebmcore_run_start`."""
         if self.resumes:
             recorded = continue_record(self.directory, self.loop.step)
         else:

@@ -56,8 +56,8 @@ class Left(Exception):  # noqa: N818 (likewise)
 class Remote:
     """A run in MLflow, found again or created; it has no thread and no queue.
 
-    `last_answer` is the time of MLflow's last answer (`time.monotonic`), `patience` the seconds that the
-    present call may take.
+    `last_answer` is the time of MLflow's last answer (`time.monotonic`), `patience` the seconds
+    that the present call may take.
     """
 
     def __init__(self, target: Target, name: str, started: float) -> None:
