@@ -20,7 +20,7 @@ def command(
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """List the components of a kind, or of all kinds, with what each is in a line."""
+    """List the components of one kind, or of all kinds."""
     from ebmcore.cli.catalog import kinds, open_host, summary
 
     host = open_host(plugins)

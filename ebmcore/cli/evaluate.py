@@ -37,8 +37,9 @@ def command(
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
     as_json: AsJson = False,
 ) -> Answer:
-    """Judge a trained energy on held-out data and fresh samples, in RUN_DIR/evaluation/.
+    """Evaluate a trained energy on held-out data and samples.
 
+    The results are in RUN_DIR/evaluation/.
     Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
     one of them failed.
     """

@@ -11,7 +11,7 @@ from ebmcore.cli.output import Answer, AsJson, PluginOptions, Strict, answering,
 def list_command(
     plugins: PluginOptions = None, strict: Strict = False, as_json: AsJson = False
 ) -> Answer:
-    """List the plugins: where each comes from, how it loaded, what it offers."""
+    """List the plugins: origin, status and offered components."""
     from ebmcore.plugins import Host, Selection
 
     selection = Selection.from_options(plugins or ())

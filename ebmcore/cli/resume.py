@@ -22,8 +22,9 @@ def command(
     launcher: Launchers = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Go on from the last whole checkpoint, as if the run had never been stopped.
+    """Resume a run from its last whole checkpoint.
 
+    It ends as if it had never been stopped.
     A run that has finished is only shown. The parent of `run --seeds` goes on with its children
     that have not finished. Exit codes are those of `ebmcore run`.
     """

@@ -53,7 +53,10 @@ def command(
     launcher: Launchers = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Train what a config says; exit code 0 done, 1 failed, 2 wrong input, 130/143 interrupted."""
+    """Train the experiment that a config describes.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 130/143 interrupted.
+    """
     if seeds is not None:
         if profile:
             raise EbmError("--profile: is for one run; leave --seeds out")

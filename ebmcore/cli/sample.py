@@ -24,7 +24,10 @@ def command(
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Draw from a trained energy into an .npz file with the arrays x and energy."""
+    """Draw events from a trained energy into an .npz file.
+
+    The file holds the arrays x and energy.
+    """
     import numpy as np
     import torch
 

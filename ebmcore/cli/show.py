@@ -22,7 +22,7 @@ def command(
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Show one component: what it computes, and each key of its config."""
+    """Show one component: its formula and its config keys."""
     from ebmcore.cli.catalog import describe_component, open_host
 
     found = describe_component(open_host(plugins), kind, name)

@@ -18,7 +18,9 @@ def diff_command(
     second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     as_json: AsJson = False,
 ) -> Answer:
-    """Show what differs between two runs: config, versions and code of plugins, last metrics.
+    """Show the differences between two runs.
+
+    They are those of the config, of the versions and code of plugins, and of the last metrics.
 
     Of the parents of several seeds it says whether their metrics differ by more than the runs of
     each do, and of a parent and a single run whether that lies among the parent's.

@@ -23,7 +23,10 @@ RunsDir = Annotated[
 
 @answering
 def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
-    """List the runs, the newest first; a run whose process is gone is KILLED. Writes nothing."""
+    """List the runs, the newest first. Writes nothing.
+
+    A run whose process is gone is KILLED.
+    """
     from ebmcore.runs.family import family
     from ebmcore.runs.status import read_account
 

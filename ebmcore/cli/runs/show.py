@@ -21,7 +21,10 @@ def command(
     run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
     as_json: AsJson = False,
 ) -> Answer:
-    """Show one run: how far it is, how it ended, its last metrics. Writes nothing."""
+    """Show one run: its progress, its end and its last metrics.
+
+    Writes nothing.
+    """
     from ebmcore.runs.family import by_key, family, read_children
     from ebmcore.runs.status import read_account
     from ebmcore.trackers.mlflow.files import pictures

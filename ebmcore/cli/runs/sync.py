@@ -29,7 +29,9 @@ def command(
     ] = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Send to MLflow what it lacks of the runs, and mark those whose process is gone as KILLED.
+    """Send the missing parts of runs to MLflow.
+
+    Runs whose process is gone become KILLED.
 
     A run that is still going on is left alone; exit code 1 when something could not be sent.
     """

@@ -203,7 +203,12 @@ def test_the_data_of_the_defaults_are_of_one_scale(name):
         (EightGaussians, "n", 0, "should be positive; got n=0"),
         (Rings, "std", 0.0, "n and std should be positive; got n=10000, std=0.0"),
         (Rings, "radii", [], "radii should be one or more positive numbers; got"),
-        (Rings, "radii", [1.0, 0.0], r"radii should be positive, .*; got \[1.0, 0.0\]"),
+        (
+            Rings,
+            "radii",
+            [1.0, 0.0],
+            r"radii should be one or more positive numbers; got \[1.0, 0.0\]",
+        ),
         (Rings, "weights", [1.0], "one number for each of 3 radii; got 1"),
         (Rings, "weights", [1.0, -1.0, 2.0], "weights should be positive; got"),
         (Checkerboard, "squares", 0, "n, squares and side should be positive; .*squares=0"),

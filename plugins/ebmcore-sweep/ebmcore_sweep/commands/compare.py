@@ -16,7 +16,7 @@ def command(
     second: Annotated[str, typer.Argument(metavar="B", help="That of another, or of one run.")],
     as_json: AsJson = False,
 ) -> Answer:
-    """Compare the last metrics of two groups of seeds, or of a group and one run."""
+    """Compare the metrics of two groups, or of a group and a run."""
     from ebmcore_sweep.seeds.compare import compare_groups, has_group
 
     if not has_group(first, second):

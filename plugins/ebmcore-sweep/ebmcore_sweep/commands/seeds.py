@@ -52,7 +52,9 @@ def command(
     ] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Train a config with several seeds as one experiment: medians, intervals, curves.
+    """Train a config with several seeds as one experiment.
+
+    It reports medians, intervals and curves of the metrics.
 
     Exit codes: 0 done, 1 no run finished, 2 wrong input, 130/143 interrupted.
     """

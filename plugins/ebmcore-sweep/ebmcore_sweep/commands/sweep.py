@@ -57,7 +57,9 @@ def command(
     ] = False,
     as_json: AsJson = False,
 ) -> Answer:
-    """Try values of a config until the budget is used up; run it again to go on with it.
+    """Search for good values of a config within a budget.
+
+    Run the same command again to go on with a sweep that was stopped.
 
     Exit codes: 0 done, 1 no trial has a value, 2 wrong input, 130/143 interrupted.
     """

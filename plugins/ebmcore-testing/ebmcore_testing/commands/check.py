@@ -22,7 +22,10 @@ def command(
     ],
     as_json: AsJson = False,
 ) -> Answer:
-    """Check a plugin's parts; exit code 0 all pass, 1 some fail, 2 there is no such plugin."""
+    """Check the components of a plugin against their contracts.
+
+    Exit codes: 0 all pass, 1 some fail, 2 there is no such plugin.
+    """
     from ebmcore.plugins import Host, Selection
 
     selection = Selection.from_options([plugin])

@@ -21,7 +21,10 @@ def command(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for each plugin.")] = 60.0,
     as_json: AsJson = False,
 ) -> Answer:
-    """Import each plugin and each of its parts; exit code 1 when something is wrong."""
+    """Import each plugin and each component, and report faults.
+
+    The exit code is 1 when something is wrong.
+    """
     from ebmcore.plugins import Selection, find_selected, installed_twice
 
     chosen = find_selected(Selection.from_options(plugins or ()))

@@ -51,7 +51,7 @@ def command(
     ] = ".",
     as_json: AsJson = False,
 ) -> Answer:
-    """Write a plugin that installs and passes its tests, to build your own on."""
+    """Write a new plugin that installs and passes its tests."""
     names = name_all(name, kind)
     folder = Path(into) / name
     check_place(folder)
