@@ -213,8 +213,8 @@ def test_the_cores_tests_pass_with_no_plugin_installed(bare, tmp_path):
     where = bare.run("-c", "import ebmcore; print(ebmcore.__file__)", cwd=tmp_path).stdout
     assert Path(where.strip()).is_relative_to(bare.site)
     done = bare.run(
-        "-m", "pytest", ROOT / "tests", "-m", "not plugins and not slow", "-p", "no:cacheprovider",
-        "-q", "-rs", cwd=tmp_path,
+        "-m", "pytest", ROOT / "tests", "-m", "not plugins and not slow", "--one-case",
+        "-p", "no:cacheprovider", "-q", "-rs", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout

@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
+from ebmcore.runs.layout import CONFIG
 from ebmcore.tracking.account import Account, read_account
 from ebmcore.tracking.destination.uris import DestinationError, same_place, whole_uri
-from ebmcore.tracking.directory import CONFIG, RunDirectory, read_recorded
+from ebmcore.tracking.directory import RunDirectory, read_recorded
 from ebmcore.tracking.lock import is_held
 from ebmcore.tracking.remote import Remote
 from ebmcore.tracking.sender import Sender, first_line, flatten
