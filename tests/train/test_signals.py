@@ -19,12 +19,6 @@ pytestmark = pytest.mark.slow
 SOON = 5.0  # seconds from a signal to the end that are promised
 
 
-def within(seconds):
-    """Return the promised seconds, or more of them where other work keeps all cores busy."""
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return seconds if busy < 1 else 2 * busy * seconds
-
-
 @pytest.fixture
 def config(config):
     config["loss"] = {"type": "parts:dawdles"}
@@ -86,7 +80,7 @@ def test_a_signal_ends_the_step_saves_and_leaves_soon(started, tmp_path, config,
     out, _ = process.communicate(timeout=60)
     took = time.monotonic() - began
     assert process.returncode == code
-    assert took < within(SOON), took
+    assert took < SOON, took
     answer = json.loads(out)
     assert answer["status"] == facts(folder)["status"] == "KILLED"
     (place,) = folder.glob("checkpoints/step-*")
@@ -135,7 +129,7 @@ def test_a_second_ctrl_c_ends_at_once(started, config, tmp_path):
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < within(2)
+    assert time.monotonic() - began < 2
     assert process.returncode == 130
     assert json.loads(out)["status"] == facts(folder)["status"] == "KILLED"
     run = ebmcore.load(folder, plugins=config["plugins"]["files"])
