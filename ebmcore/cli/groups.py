@@ -32,13 +32,6 @@ def refuse_without_seeds(*, workers: int | None, launcher: str | None) -> None:
             raise EbmError(f"{name}: is for several runs; there is one without --seeds")
 
 
-def is_group(run_dir: str) -> bool:
-    """Say whether a directory is that of a group of seeds, as its run.json has it."""
-    from ebmcore.runs import read_account
-
-    return read_account(run_dir).facts.get("group") == "seeds"
-
-
 def hand_over(name: str, **options: Any) -> Answer:
     """Call a plugin's command by its name and return its answer.
 
@@ -46,10 +39,10 @@ def hand_over(name: str, **options: Any) -> Answer:
     as in `runs compare`. Raises PluginError that says what to install when there is no such
     command, and what the command raises.
     """
-    from ebmcore.cli.joined.offers import commands_in, missing_command, only
-    from ebmcore.plugins import Host, Selection
+    from ebmcore.cli.joined.offers import commands_in, load_offering, missing_command, only
+    from ebmcore.plugins import Selection
 
-    host = Host.discover(Selection.from_options(()))
+    host = load_offering(Selection.from_options(()), name)
     group, _, word = name.rpartition(" ")
     components = commands_in(host, group).get(word)
     if components is None:

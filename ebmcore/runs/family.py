@@ -128,6 +128,11 @@ def is_parent(facts: Mapping[str, Any]) -> bool:
     return isinstance(facts.get("group"), str)
 
 
+def is_seed_group(run_dir: str | Path) -> bool:
+    """Tell whether a directory is that of a group of seeds, as its run.json has it."""
+    return read_account(run_dir).facts.get("group") == "seeds"
+
+
 def family(account: Account) -> dict[str, Any]:
     """Return a run's parent and children, as JSON types.
 

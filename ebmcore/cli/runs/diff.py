@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.groups import hand_over, is_group
+from ebmcore.cli.groups import hand_over
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.errors import EbmError
 
@@ -25,8 +25,10 @@ def diff_command(
     Of the parents of several seeds it says whether their metrics differ by more than the runs of
     each do, and of a parent and a single run whether that lies among the parent's.
     """
+    from ebmcore.runs.family import is_seed_group
+
     one, two = _read(first), _read(second)
-    if not (is_group(first) or is_group(second)):
+    if not (is_seed_group(first) or is_seed_group(second)):
         found = {section: _differences(one[section], two[section]) for section in one}
         return Answer({"a": first, "b": second, **found}, lambda: _show(found))
     rest = {name: _differences(one[name], two[name]) for name in ("config", "versions")}

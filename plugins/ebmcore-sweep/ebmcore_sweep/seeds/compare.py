@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore import EbmError
-from ebmcore.runs import is_parent, read_account
+from ebmcore.runs import is_seed_group, read_account
 from ebmcore_sweep.seeds.curves import final
 from ebmcore_sweep.seeds.group import Group
 from ebmcore_sweep.seeds.statistics import compare, spread
@@ -25,25 +25,20 @@ def compare_groups(first: str, second: str) -> dict[str, dict[str, Any]]:
     """
     one, two = _finals(first), _finals(second)
     names = [name for name in sorted(one) if name in two and not name.startswith(_SPEED)]
-    if _is_group(first) and _is_group(second):
+    if is_seed_group(first) and is_seed_group(second):
         return {name: _two(one[name], two[name]) for name in names}
-    if _is_group(first):
+    if is_seed_group(first):
         return {name: _among(two[name][0], one[name], "B") for name in names}
     return {name: _among(one[name][0], two[name], "A") for name in names}
 
 
 def has_group(*run_dirs: str) -> bool:
     """Say whether one of these is the parent of several seeds."""
-    return any(map(_is_group, run_dirs))
-
-
-def _is_group(run_dir: str) -> bool:
-    facts = read_account(run_dir).facts
-    return is_parent(facts) and facts["group"] == "seeds"
+    return any(map(is_seed_group, run_dirs))
 
 
 def _finals(run_dir: str) -> dict[str, list[float]]:
-    if not _is_group(run_dir):
+    if not is_seed_group(run_dir):
         metrics = read_account(run_dir).facts.get("metrics")
         return {k: [v] for k, v in final(metrics if isinstance(metrics, dict) else {}).items()}
     found = Group.load(run_dir).finals()
