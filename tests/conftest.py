@@ -2,31 +2,7 @@
 
 from collections import Counter
 
-from support.fixtures import (
-    config,
-    ebmcore_command,
-    elsewhere,
-    empty_store,
-    forked,
-    forks,
-    fresh_command,
-    make_config,
-    own_settings,
-    store,
-)
-
-__all__ = [
-    "config",
-    "ebmcore_command",
-    "elsewhere",
-    "empty_store",
-    "forked",
-    "forks",
-    "fresh_command",
-    "make_config",
-    "own_settings",
-    "store",
-]
+from support.fixtures import *  # noqa: F403 (its __all__ lists the fixtures)
 
 
 def pytest_addoption(parser):

@@ -14,6 +14,19 @@ import pytest
 from support import PARTS
 from support.forks import Forks, Launcher
 
+__all__ = [
+    "config",
+    "ebmcore_command",
+    "elsewhere",
+    "empty_store",
+    "forked",
+    "forks",
+    "fresh_command",
+    "make_config",
+    "own_settings",
+    "store",
+]
+
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 CONFIG = {
