@@ -69,7 +69,7 @@ class MonitorRunner(MonitorSchedule):
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
-        due = [m for m in self._active if end or m.every.is_due(step, steps_per_epoch)]
+        due = [entry for entry in self._active if entry.is_due(step, steps_per_epoch, end)]
         for entry in due:
             began = time.perf_counter()
             view = self.view(entry, energy, last, step, steps_per_epoch, chains)

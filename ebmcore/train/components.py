@@ -47,6 +47,10 @@ class MonitorEntry(NamedTuple):
     every: Cadence
     label: str
 
+    def is_due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
+        """Whether it runs after `step` training steps; at the end each one does."""
+        return end or self.every.is_due(step, steps_per_epoch)
+
 
 @dataclass(kw_only=True)
 class Parts:

@@ -17,8 +17,7 @@ class MonitorSchedule:
 
     def due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
         """Whether a monitor is due after `step` training steps, switched off or not."""
-        entries = self.parts.monitors
-        return any(end or entry.every.is_due(step, steps_per_epoch) for entry in entries)
+        return any(entry.is_due(step, steps_per_epoch, end) for entry in self.parts.monitors)
 
     def __call__(
         self,
