@@ -52,12 +52,22 @@ Strict = Annotated[
 ]
 
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
+]
+
+
 class Versions(StrEnum):
     """The answer to versions that differ from those of the repeated run: warn, refuse, ignore."""
 
     WARN = "warn"
     REFUSE = "refuse"
     IGNORE = "ignore"
+
+
+OtherVersions = Annotated[
+    Versions, typer.Option(help="When CONFIG is a run's and its versions differ from today's.")
+]
 
 
 class Answer(NamedTuple):

@@ -13,6 +13,8 @@ from ebmcore.cli.groups import Launchers, Seeds, Workers, hand_over, refuse_with
 from ebmcore.cli.output import (
     Answer,
     AsJson,
+    DryRun,
+    OtherVersions,
     PluginOptions,
     Strict,
     Versions,
@@ -39,12 +41,8 @@ def command(
         typer.Option(help="Where the run directory goes; else EBMCORE_RUNS_DIR, else ./runs."),
     ] = None,
     strict: Strict = False,
-    versions: Annotated[
-        Versions, typer.Option(help="When CONFIG is a run's and its versions differ from today's.")
-    ] = Versions.WARN,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
-    ] = False,
+    versions: OtherVersions = Versions.WARN,
+    dry_run: DryRun = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Write a profiler trace of some steps to the run.")
     ] = False,

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore import EbmError
-from ebmcore.cli import Answer, AsJson, PluginOptions, Strict, Versions, out, say, table
+from ebmcore.cli import (
+    Answer,
+    AsJson,
+    DryRun,
+    OtherVersions,
+    PluginOptions,
+    Strict,
+    Versions,
+    out,
+    say,
+    table,
+)
 
 if TYPE_CHECKING:
     from ebmcore.runner import Prepared
@@ -44,12 +55,8 @@ def command(
         typer.Option(help="Where run directories go; else EBMCORE_RUNS_DIR, else ./runs."),
     ] = None,
     strict: Strict = False,
-    versions: Annotated[
-        Versions, typer.Option(help="When CONFIG is a run's and its versions differ from today's.")
-    ] = Versions.WARN,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
-    ] = False,
+    versions: OtherVersions = Versions.WARN,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Train a config with several seeds as one experiment.
