@@ -1,4 +1,4 @@
-"""What a run imports before its first step: nothing that costs seconds and isn't needed."""
+"""Imports before a run's first step: nothing that costs seconds and isn't needed."""
 
 import json
 import subprocess

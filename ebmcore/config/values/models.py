@@ -32,7 +32,7 @@ def model_of(parameters: Iterable[Parameter]) -> type[BaseModel]:
         fields[f"p{i}"] = (_annotation(parameter.annotation), field(default))
     try:
         return _make(fields)
-    except Exception:
+    except Exception:  # one annotation that pydantic can't read; the other keys keep theirs
         sound = {name: entry for name, entry in fields.items() if _can_make(name, entry)}
         return _make({n: sound.get(n, (Any, field)) for n, (_, field) in fields.items()})
 
@@ -49,7 +49,7 @@ def _make(fields: dict[str, Any]) -> type[BaseModel]:
 def _can_make(name: str, entry: Any) -> bool:
     try:
         _make({name: entry})
-    except Exception:
+    except Exception:  # pydantic and a stranger's type may raise anything
         return False
     return True
 

@@ -28,7 +28,7 @@ def json_schema(parameters: Iterable[Parameter], title: str, description: str) -
     parameters = tuple(parameters)
     try:
         schema = _schema(parameters)
-    except Exception:
+    except Exception:  # a type whose own schema method raises; the other keys keep theirs
         schema = _schema(tuple(p if _has_schema(p) else _open(p) for p in parameters))
     for name, part in schema.get("properties", {}).items():
         if part.get("title", "").lower().replace(" ", "_") != name:
@@ -50,7 +50,7 @@ def _schema(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
 def _has_schema(parameter: Parameter) -> bool:
     try:
         _schema((parameter,))
-    except Exception:
+    except Exception:  # the method of a stranger's type may raise anything
         return False
     return True
 

@@ -138,7 +138,7 @@ def _set_aside(file: Path, places: list[Path]) -> Path:
 
 
 def _make(file: Path) -> None:
-    """Let MLflow make its tables in a file beside the place, and rename that when it is whole."""
+    """Create MLflow's tables in a temporary file beside the place, and rename the whole file."""
     beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         _make_tables(f"sqlite:///{beside}")
