@@ -237,7 +237,7 @@ class Experiment:
             "points": n,
             "held_out": len(parts.data.held_out),
             "parameters": sum(p.numel() for p in parts.parameters),
-            "steps": train.steps or (train.epochs or 0) * per_epoch,
+            "steps": train.total_steps(n),
             "steps_per_epoch": per_epoch,
         }
 

@@ -60,7 +60,7 @@ class Loop:
         self.interrupts = interrupts
         self.batches = Batches(parts.data.x, train.batch_size, streams, self.ranks)
         self.steps_per_epoch = self.batches.per_epoch
-        self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
+        self.steps = train.total_steps(len(parts.data.x))
         self.step = 0  # training steps done
         self.resumed_at = 0
         self.chains = parts.chains  # after the run, the chains of all ranks
