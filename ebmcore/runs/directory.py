@@ -65,13 +65,7 @@ class RunDirectory:
         slug = (
             "".join(c if c.isalnum() or c in "-." else "-" for c in mask(name)).strip("-.") or "run"
         )
-        path = root / f"{slug}-{stamp}-{secrets.token_hex(2)}"
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            message = f"can't be made: {error.strerror}"
-            raise ConfigError([Problem("runs-dir", message, str(path))]) from error
-        directory = cls(path)
+        directory = cls(_make_folder(root, f"{slug}-{stamp}"))
         directory.lock.acquire()
         directory.reserve()
         return directory
@@ -267,6 +261,25 @@ class RunDirectory:
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
     """Return the folder of the runs: runs_dir, else EBMCORE_RUNS_DIR, else ./runs."""
     return Path(runs_dir or os.environ.get(RUNS_DIR_VARIABLE) or "runs")
+
+
+def _make_folder(root: Path, stem: str) -> Path:
+    """Make a new folder of this stem in root, and return it.
+
+    Several runs of one second may draw the same four digits, so another name is tried then.
+    """
+    for digits in (2, 2, 2, 8):
+        path = root / f"{stem}-{secrets.token_hex(digits)}"
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            failure = error
+            if not isinstance(error, FileExistsError):
+                break
+        else:
+            return path
+    problem = Problem("runs-dir", f"can't be made: {failure.strerror}", str(path))
+    raise ConfigError([problem]) from failure
 
 
 def check_plain(run_dir: Path, *, below: bool = False) -> None:
