@@ -39,7 +39,7 @@ def hand_over(name: str, **options: Any) -> Answer:
     as in `runs compare`. Raises PluginError that says what to install when there is no such
     command, and what the command raises.
     """
-    from ebmcore.cli.joined.offers import commands_in, load_offering, missing_command, only
+    from ebmcore.cli.plugin_commands.offers import commands_in, load_offering, missing_command, only
     from ebmcore.plugins import Selection
 
     host = load_offering(Selection.from_options(()), name)

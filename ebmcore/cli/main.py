@@ -20,8 +20,8 @@ from ebmcore.cli import (
     schema,
     show,
 )
-from ebmcore.cli.joined import JoinedGroup
 from ebmcore.cli.output import lost_code, out
+from ebmcore.cli.plugin_commands import CommandGroup
 from ebmcore.cli.runs import diff as runs_diff
 from ebmcore.cli.runs import list as runs_list
 from ebmcore.cli.runs import show as runs_show
@@ -41,7 +41,7 @@ def _clean_usage_errors() -> Iterator[None]:
         raise
 
 
-class Commands(JoinedGroup):
+class Commands(CommandGroup):
     """All commands."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
@@ -65,8 +65,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich takes 0.13 s to import, half of what the help takes
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-plugin_commands = typer.Typer(cls=JoinedGroup, help="The installed plugins.", no_args_is_help=True)
-run_commands = typer.Typer(cls=JoinedGroup, help="The run directories.", no_args_is_help=True)
+plugin_commands = typer.Typer(cls=CommandGroup, help="The installed plugins.", no_args_is_help=True)
+run_commands = typer.Typer(cls=CommandGroup, help="The run directories.", no_args_is_help=True)
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from ebmcore.cli.joined.source_help import source_of
+from ebmcore.cli.plugin_commands.source_help import source_of
 from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
 from ebmcore.plugins.host import Component, Host

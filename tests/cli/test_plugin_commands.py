@@ -10,8 +10,8 @@ import typer.main
 from typer.testing import CliRunner
 
 from ebmcore import Host
-from ebmcore.cli.joined.offers import missing_command
 from ebmcore.cli.main import app
+from ebmcore.cli.plugin_commands.offers import missing_command
 from ebmcore.plugins.names import CORE_COMMANDS
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 from support import sites

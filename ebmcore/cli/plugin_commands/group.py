@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HOSTS = "ebmcore.hosts"  # where a call keeps the plugins that it loaded
 
 
-class JoinedGroup(TyperGroup):
+class CommandGroup(TyperGroup):
     """The commands of the core, and those of plugins that join this group.
 
     Plugins are looked for when a command is asked for that the core doesn't have, and for the help.
@@ -37,37 +37,37 @@ class JoinedGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, imported; refuse one that can't be."""
-        from_plugin = args[0] not in self.commands or isinstance(self.commands[args[0]], Offered)
+        from_plugin = args[0] not in self.commands or isinstance(self.commands[args[0]], PluginCommand)
         if not from_plugin:
             return super().resolve_command(ctx, args)
         with ending(as_json="--json" in args):
             command = self.get_command(ctx, args[0])
-            if isinstance(command, Offered):
+            if isinstance(command, PluginCommand):
                 return args[0], command.load(), args[1:]
             self._explain(ctx, args[0])
         return super().resolve_command(ctx, args)
 
     def _join(self, ctx: Any, word: str = "") -> None:
         """Add the plugins' commands, or, for a known word, those of the plugin that has it."""
-        from ebmcore.cli.joined.offers import commands_in
+        from ebmcore.cli.plugin_commands.offers import commands_in
 
         host, group = _host(ctx, word), _group(ctx)
         for name, components in sorted(commands_in(host, group).items()):
-            self.commands.setdefault(name, Offered(name, components))
+            self.commands.setdefault(name, PluginCommand(name, components))
 
     def _explain(self, ctx: Any, word: str) -> None:
-        from ebmcore.cli.joined.offers import missing_command
+        from ebmcore.cli.plugin_commands.offers import missing_command
 
         explained = missing_command(_host(ctx, word), _group(ctx), word)
         if explained:
             raise PluginError(explained)
 
 
-class Offered(TyperCommand):
+class PluginCommand(TyperCommand):
     """A plugin's command before it is imported; several that share a name, until one is chosen."""
 
     def __init__(self, word: str, components: list[Component]) -> None:
-        from ebmcore.cli.joined.source_help import help_of
+        from ebmcore.cli.plugin_commands.source_help import help_of
 
         super().__init__(word, callback=None, help=help_of(components[0].target))
         self.word = word
@@ -75,7 +75,7 @@ class Offered(TyperCommand):
 
     def load(self) -> Any:
         """Import the command. Raises PluginError when it can't be, or isn't one."""
-        from ebmcore.cli.joined.offers import only
+        from ebmcore.cli.plugin_commands.offers import only
 
         component = only(self.word, self.components)
         target = component.load()
@@ -113,12 +113,12 @@ def _answer(command: Any) -> None:
 def _is_listed(name: str, commands: Mapping[str, Any]) -> bool:
     """Whether the help lists a name: not a full name whose short one will do, nor a shared one."""
     command = commands[name]
-    if not isinstance(command, Offered):
+    if not isinstance(command, PluginCommand):
         return True
     if ":" not in name:
         return len(command.components) == 1
     short = commands[name.rpartition(":")[2]]
-    return isinstance(short, Offered) and len(short.components) > 1
+    return isinstance(short, PluginCommand) and len(short.components) > 1
 
 
 def _group(ctx: Any) -> str:
@@ -127,7 +127,7 @@ def _group(ctx: Any) -> str:
 
 def _host(ctx: Any, word: str) -> Host:
     """Return the plugins that offer commands, or a known one; a call loads them once."""
-    from ebmcore.cli.joined.offers import load_offering
+    from ebmcore.cli.plugin_commands.offers import load_offering
     from ebmcore.plugins import Selection
     from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
