@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ebmcore.checkpoint.serialize import unpack
 from ebmcore.errors import CheckpointError, DirectoryError, EbmError
-from ebmcore.runs.inside import Inside, for_libraries
+from ebmcore.runs.folder_handle import FolderHandle
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
-from ebmcore.runs.opened import Opened
+from ebmcore.runs.safe_files import SafeFiles, for_libraries
 from ebmcore.version import __version__
 
 _STATE = "state.json"
@@ -50,7 +50,7 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
     if _says_whole(path):
         return path
     try:
-        with Inside(folder.parent).folder(folder.name, make=True) as opened:
+        with SafeFiles(folder.parent).folder(folder.name, make=True) as opened:
             opened.remove(temporary)
             try:
                 with opened.new_folder(temporary) as part, part.private():
@@ -69,7 +69,7 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
     return path
 
 
-def _fill(part: Opened, contents: Contents) -> None:
+def _fill(part: FolderHandle, contents: Contents) -> None:
     """Write the files of a checkpoint into its folder, and sync them to disk."""
     for name, tensors in contents.tensors.items():
         if tensors:
@@ -101,12 +101,12 @@ def _fill(part: Opened, contents: Contents) -> None:
     part.sync()
 
 
-def _write(part: Opened, name: str, text: str) -> None:
+def _write(part: FolderHandle, name: str, text: str) -> None:
     with os.fdopen(part.file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(text.encode())
 
 
-def _read(part: Opened, name: str) -> BufferedReader:
+def _read(part: FolderHandle, name: str) -> BufferedReader:
     return os.fdopen(part.file(name, os.O_RDONLY), "rb")
 
 
@@ -138,7 +138,7 @@ def drop_after(folder: Path, step: int) -> None:
 
 def _delete(folder: Path, names: Sequence[str]) -> None:
     if names:
-        with suppress(OSError), Inside(folder.parent).folder(folder.name) as opened:
+        with suppress(OSError), SafeFiles(folder.parent).folder(folder.name) as opened:
             for name in names:
                 opened.remove(name)
 
@@ -149,7 +149,7 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         """Read the manifest. Raises EbmError when a file is missing or was altered."""
         self.path = path
-        self._inside = Inside(path.parent.parent)  # the run directory
+        self._files = SafeFiles(path.parent.parent)  # the run directory
         self._name = f"{path.parent.name}/{path.name}"
         try:
             self.manifest = _manifest(path)
@@ -173,7 +173,7 @@ class Checkpoint:
         if Path(name).name != name:
             return "it lies elsewhere"
         try:
-            with self._inside.open(f"{self._name}/{name}") as file:
+            with self._files.open(f"{self._name}/{name}") as file:
                 if name == _STATE and os.fstat(file.fileno()).st_size > LARGEST_STATE:
                     return f"it has more than {LARGEST_STATE} bytes"
                 return "" if _digest(file) == digest else "its hash differs"
@@ -222,7 +222,7 @@ class Checkpoint:
             return {}
         try:
             with (
-                self._inside.open(f"{self._name}/{file}") as opened,
+                self._files.open(f"{self._name}/{file}") as opened,
                 for_libraries(opened, self.path / file) as path,
             ):
                 return load_file(path)
@@ -232,7 +232,7 @@ class Checkpoint:
     def state(self) -> dict[str, Any]:
         """Return the unpacked state.json. Raises EbmError when it can't be read."""
         try:
-            packed = json.loads(self._inside.read(f"{self._name}/{_STATE}", LARGEST_STATE))
+            packed = json.loads(self._files.read(f"{self._name}/{_STATE}", LARGEST_STATE))
             state = unpack(packed, self.tensors("state"))
         except (OSError, ValueError, RecursionError) as error:
             raise EbmError(f"{self.path / _STATE}: can't be read: {error}") from error
@@ -259,7 +259,7 @@ def fitting(checkpoint: Checkpoint, part: str) -> Iterator[None]:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return Inside(folder.parent).names(folder.name)
+        return SafeFiles(folder.parent).names(folder.name)
     except OSError as error:
         raise EbmError(f"{folder}: can't be read: {error.strerror or error}") from error
 
@@ -275,9 +275,9 @@ def _paths(folder: Path) -> Sequence[Path]:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    inside = Inside(path.parent.parent)
+    files = SafeFiles(path.parent.parent)
     name = f"{path.parent.name}/{path.name}/{_MANIFEST}"
-    manifest: dict[str, Any] = json.loads(inside.read(name, LARGEST_MANIFEST))
+    manifest: dict[str, Any] = json.loads(files.read(name, LARGEST_MANIFEST))
     return manifest
 
 

@@ -28,7 +28,7 @@ def command(
     A run that has finished is only shown. The parent of `run --seeds` goes on with its children
     that have not finished. Exit codes are those of `ebmcore run`.
     """
-    from ebmcore.runs.family import is_parent
+    from ebmcore.runs.parent_child import is_parent
     from ebmcore.runs.status import read_account
 
     if is_parent(read_account(run_dir).facts):

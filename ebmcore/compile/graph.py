@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmcore.compile.direct_call import DirectCall
+from ebmcore.compile.dynamo_bypass import DirectCall
 from ebmcore.errors import GraphError
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them

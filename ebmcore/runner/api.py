@@ -27,7 +27,7 @@ from ebmcore.runner.hook_calls import calls
 from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runs.directory import RunDirectory, read_recorded
-from ebmcore.runs.family import is_parent
+from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.provenance import changes_since
 
 

@@ -94,9 +94,9 @@ def evaluate(
     if place.exists() and not place.is_dir():
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
     directory = RunDirectory(facts.folder)
-    inside = directory.inside
+    files = directory.files
     try:
-        with inside.folder() as opened:
+        with files.folder() as opened:
             opened.remove(EVALUATION_PART)
             opened.new_folder(EVALUATION_PART).close()
     except OSError as error:
@@ -105,7 +105,7 @@ def evaluate(
     figures: list[str] = []
 
     def write(name: str, png: bytes) -> None:
-        inside.replace(f"{EVALUATION_PART}/{name}", png)
+        files.replace(f"{EVALUATION_PART}/{name}", png)
         figures.append(name)
 
     metrics: dict[str, float] = {}
@@ -133,12 +133,12 @@ def evaluate(
         except (Exception, SystemExit) as error:
             failed[entry.name] = str(ComponentError(entry.label, step, error))
             text = f"{failed[entry.name]}\n{traceback.format_exc()}\n"
-            inside.append(f"{EVALUATION_PART}/{LOG}", text.encode(errors="backslashreplace"))
+            files.append(f"{EVALUATION_PART}/{LOG}", text.encode(errors="backslashreplace"))
     paths = [place / name for name in sorted(figures)]
     found = Evaluation(facts.folder, step, metrics, paths, warnings, failed, left_out)
     text = json.dumps(found.document(), indent=2) + "\n"
     directory.write(f"{EVALUATION_PART}/evaluation.json", text.encode())
-    with inside.folder() as opened:
+    with files.folder() as opened:
         opened.remove(EVALUATION)
         opened.rename(EVALUATION_PART, EVALUATION)
     return found

@@ -21,9 +21,9 @@ from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runs.directory import check_plain, read_recorded
-from ebmcore.runs.facts import read_facts
-from ebmcore.runs.family import is_parent
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.parent_child import is_parent
+from ebmcore.runs.run_json import read_run_json
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
@@ -52,7 +52,7 @@ class Facts(NamedTuple):
         folder = Path(run_dir)
         try:
             check_plain(folder)
-            facts = read_facts(Inside(folder))
+            facts = read_run_json(SafeFiles(folder))
             _ = int(facts["seed"]), facts["status"], facts["from_config"]
             metrics = facts.get("metrics") or {}
             facts["metrics"] = {name: float(value) for name, value in metrics.items()}

@@ -12,7 +12,7 @@ from ebmcore.masking import mask_all
 from ebmcore.runner.hook_calls import listeners
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.runs.family import announce, told_parent
+from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
 from ebmcore.trackers.mlflow.mirror import Mirror, first_record
 from ebmcore.trackers.mlflow.tags import run_tags
@@ -28,7 +28,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         record["plugins"] = {**record["plugins"], "files": files}
     record = dict(mask_all(record))
     directory.write_config(record)
-    told = told_parent()
+    told = parent_from_environment()
     facts = dict(
         status="RUNNING",
         name=spec.name,
@@ -48,7 +48,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     tags = run_tags(directory.path, facts)
     directory.update(**facts, **first_record(directory, spec.tracking, spec.name, tags))
     if told is not None:
-        announce(directory.path, told)
+        register_child(directory.path, told)
     return record
 
 

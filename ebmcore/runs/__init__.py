@@ -4,26 +4,26 @@ The names below are for plugins, which reach a run directory through them alone.
 """
 
 from ebmcore.runs.directory import RunDirectory, runs_folder
-from ebmcore.runs.family import (
-    KEY_VARIABLE,
-    PARENT_VARIABLE,
-    RUN_VARIABLE,
-    announce,
-    by_key,
-    is_parent,
-    is_seed_group,
-    read_children,
-    recorded_parent,
-    told_parent,
-)
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.jsonl import as_number, last_lines, read_object
 from ebmcore.runs.layout import BEST, FIGURES, LARGEST_LINE, LOGS, METRICS, SUMMARY
 from ebmcore.runs.lock import is_held
 from ebmcore.runs.logs import open_log
+from ebmcore.runs.parent_child import (
+    KEY_VARIABLE,
+    PARENT_VARIABLE,
+    RUN_VARIABLE,
+    children_by_key,
+    is_parent,
+    is_seed_group,
+    parent_from_environment,
+    read_children,
+    recorded_parent,
+    register_child,
+)
 from ebmcore.runs.provenance import provenance
-from ebmcore.runs.seal import config_folder, is_sealed, seal
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.status import Account, read_account
+from ebmcore.runs.user_signature import config_folder, is_signed, sign
 
 __all__ = [
     "BEST",
@@ -36,24 +36,24 @@ __all__ = [
     "RUN_VARIABLE",
     "SUMMARY",
     "Account",
-    "Inside",
     "RunDirectory",
-    "announce",
+    "SafeFiles",
     "as_number",
-    "by_key",
+    "children_by_key",
     "config_folder",
     "is_held",
     "is_parent",
-    "is_sealed",
     "is_seed_group",
+    "is_signed",
     "last_lines",
     "open_log",
+    "parent_from_environment",
     "provenance",
     "read_account",
     "read_children",
     "read_object",
     "recorded_parent",
+    "register_child",
     "runs_folder",
-    "seal",
-    "told_parent",
+    "sign",
 ]

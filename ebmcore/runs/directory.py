@@ -18,13 +18,10 @@ import yaml
 from ebmcore.errors import ConfigError, DirectoryError, EbmError, Problem
 from ebmcore.masking import mask, mask_all
 from ebmcore.runs.clock import Clock
-from ebmcore.runs.facts import give_back, read_facts, reserve, write_facts
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import (
     CHECKPOINTS,
     CONFIG,
     EVENTS,
-    FACTS,
     FIGURES,
     FILES,
     FOLDERS,
@@ -34,8 +31,11 @@ from ebmcore.runs.layout import (
     LOG,
     METRICS,
     PLUGINS,
+    RUN_JSON,
 )
 from ebmcore.runs.lock import RunLock
+from ebmcore.runs.run_json import give_back, read_run_json, reserve, write_run_json
+from ebmcore.runs.safe_files import SafeFiles
 
 if TYPE_CHECKING:
     from ebmcore.config import Source
@@ -48,8 +48,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.inside = Inside(path)
-        self.lock = RunLock(path, self.inside)  # held by the process that writes the run
+        self.files = SafeFiles(path)
+        self.lock = RunLock(path, self.files)  # held by the process that writes the run
         self.clock = Clock()  # gives all recorded times
         self._lock = threading.Lock()
         self._begun = False  # whether there was a run.json
@@ -87,15 +87,15 @@ class RunDirectory:
     def reserve(self) -> None:
         """Reserve a little room, so that a run can record its end even on a full disk."""
         with suppress(OSError):
-            reserve(self.inside)
+            reserve(self.files)
 
     def release(self) -> None:
         """Release the reserved room."""
-        give_back(self.inside)
+        give_back(self.files)
 
     def follow(self) -> None:
         """Follow a directory that somebody moved, to record there how the run ended."""
-        self.inside.follow()
+        self.files.follow()
 
     def __enter__(self) -> RunDirectory:
         """Lock the directory. Raises EbmError when another process holds the lock."""
@@ -151,7 +151,7 @@ class RunDirectory:
         With `sync` it is on the disk then. Raises EbmError when it can't be written.
         """
         try:
-            self.inside.replace(name, data, sync=sync)
+            self.files.replace(name, data, sync=sync)
         except OSError as error:
             raise _unwritable(self.path / name, error) from error
         return self.path / name
@@ -178,19 +178,19 @@ class RunDirectory:
             except FileNotFoundError as error:
                 if self._begun:
                     text = "was removed while the run went on"
-                    raise DirectoryError(self.path / FACTS, text) from error
+                    raise DirectoryError(self.path / RUN_JSON, text) from error
                 facts = fields
             except ValueError as error:
                 text = "was changed while the run went on, and is no JSON object"
-                raise DirectoryError(self.path / FACTS, text) from error
+                raise DirectoryError(self.path / RUN_JSON, text) from error
             if isinstance(fields.get("ended"), float) and isinstance(facts.get("started"), float):
                 facts["ended"] = max(facts["started"], fields["ended"])
-            write_facts(self.inside, facts)
+            write_run_json(self.files, facts)
             self._begun = True
 
     def read(self) -> dict[str, Any]:
-        """Return the contents of run.json; raises as `read_facts` does."""
-        facts = read_facts(self.inside)
+        """Return the contents of run.json; raises as `read_run_json` does."""
+        facts = read_run_json(self.files)
         self._begun = True
         return facts
 
@@ -207,7 +207,7 @@ class RunDirectory:
 
     def sync_metrics(self) -> None:
         """Sync the lines written so far to the disk."""
-        with suppress(FileNotFoundError), self.inside.open(METRICS) as file:
+        with suppress(FileNotFoundError), self.files.open(METRICS) as file:
             os.fsync(file.fileno())
 
     def rewind_metrics(self, step: int) -> list[tuple[int, dict[str, float]]]:
@@ -218,7 +218,7 @@ class RunDirectory:
         """
         kept: list[tuple[int, dict[str, float]]] = []
         end, number = 0, 0
-        with suppress(FileNotFoundError), self.inside.open_to_change(METRICS) as file:
+        with suppress(FileNotFoundError), self.files.open_to_change(METRICS) as file:
             while line := file.readline(LARGEST_LINE):
                 number += 1
                 if not line.endswith(b"\n") and len(line) < LARGEST_LINE:
@@ -238,7 +238,7 @@ class RunDirectory:
 
     def end_events(self) -> None:
         """End a torn last line of events.jsonl, so that the next one is whole."""
-        with suppress(FileNotFoundError), self.inside.open_to_change(EVENTS) as file:
+        with suppress(FileNotFoundError), self.files.open_to_change(EVENTS) as file:
             if file.seek(0, os.SEEK_END):
                 file.seek(-1, os.SEEK_END)
                 if file.read() != b"\n":
@@ -246,7 +246,7 @@ class RunDirectory:
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         try:
-            self.inside.append(name, (json.dumps(line) + "\n").encode())
+            self.files.append(name, (json.dumps(line) + "\n").encode())
         except OSError as error:
             raise _unwritable(self.path / name, error) from error
 
@@ -255,7 +255,7 @@ class RunDirectory:
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         entry = f"{stamp} {level} {mask(text).rstrip()}\n".encode(errors="backslashreplace")
         with self._lock, suppress(OSError, DirectoryError):
-            self.inside.append(LOG, entry, anew=True)
+            self.files.append(LOG, entry, anew=True)
 
 
 def runs_folder(runs_dir: str | Path | None = None) -> Path:
@@ -287,7 +287,7 @@ def check_plain(run_dir: Path, *, below: bool = False) -> None:
 
     With `below`, for a process that writes there, also refuses a link anywhere in its folders.
     """
-    Inside(run_dir).check(FILES, (*FOLDERS, LOCK), below=below)
+    SafeFiles(run_dir).check(FILES, (*FOLDERS, LOCK), below=below)
 
 
 def read_recorded(run_dir: Path) -> Source:
@@ -299,7 +299,7 @@ def read_recorded(run_dir: Path) -> Source:
 
     file = run_dir / CONFIG
     try:
-        return parse_config(Inside(run_dir).read(CONFIG, LARGEST_CONFIG).decode(), str(file))
+        return parse_config(SafeFiles(run_dir).read(CONFIG, LARGEST_CONFIG).decode(), str(file))
     except FileNotFoundError:
         raise ConfigError([Problem("", "no such config file", str(file))]) from None
     except (OSError, UnicodeDecodeError) as error:

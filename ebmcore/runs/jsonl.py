@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import LARGEST_LINE
+from ebmcore.runs.safe_files import SafeFiles
 
 PIECE = 256 * 1024  # bytes
 _LOG = 64 * 1024  # bytes at the end of a log
@@ -37,7 +37,10 @@ def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], 
     """
     lines: list[bytes] = []
     end = start
-    with suppress(FileNotFoundError, DirectoryError), Inside(file.parent).open(file.name) as opened:
+    with (
+        suppress(FileNotFoundError, DirectoryError),
+        SafeFiles(file.parent).open(file.name) as opened,
+    ):
         opened.seek(start)
         while line := opened.readline(LARGEST_LINE):
             if not line.endswith(b"\n"):
@@ -74,7 +77,7 @@ def read_points(line: bytes) -> list[Point]:
 def last_lines(log: Path) -> list[str]:
     """Return the last lines of a log in its folder; raises OSError and DirectoryError."""
     folder = log.absolute().parent
-    with Inside(folder.parent).open(f"{folder.name}/{log.name}") as opened:
+    with SafeFiles(folder.parent).open(f"{folder.name}/{log.name}") as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - _LOG))
         return opened.read(_LOG).decode(errors="replace").splitlines()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FACTS = "run.json"
+RUN_JSON = "run.json"
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 EVENTS = "events.jsonl"
@@ -20,12 +20,12 @@ PROFILE = "profile.json"
 SUMMARY = "summary.md"  # of a sweep
 BEST = "best.yaml"  # of a sweep
 
-WRITTEN = (FACTS, CONFIG, METRICS, EVENTS, LOG)  # files that any run may have
+WRITTEN = (RUN_JSON, CONFIG, METRICS, EVENTS, LOG)  # files that any run may have
 FILES = (*WRITTEN, RESERVE, PROFILE, SUMMARY, BEST)
 FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
 
 # bytes of a file that is read whole; far more than ebmcore writes
-LARGEST_FACTS = 16 * 1024**2
+LARGEST_RUN_JSON = 16 * 1024**2
 LARGEST_CONFIG = 1024**2  # which takes half a minute to read
 LARGEST_MANIFEST = 16 * 1024**2
 LARGEST_STATE = 64 * 1024**2

@@ -12,9 +12,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ebmcore.errors import DirectoryError, EbmError
-from ebmcore.runs.facts import read_facts
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.layout import LOCK as NAME
+from ebmcore.runs.run_json import read_run_json
+from ebmcore.runs.safe_files import SafeFiles
 
 _PATIENCE = 0.5  # seconds; a process that only checks holds the lock for less
 _PAUSE = 0.02  # seconds between two attempts
@@ -29,9 +29,9 @@ class RunLock:
     folder is open as well. On a file system without locks the run writes without one.
     """
 
-    def __init__(self, path: str | Path, inside: Inside | None = None) -> None:
+    def __init__(self, path: str | Path, files: SafeFiles | None = None) -> None:
         self.path = Path(path)
-        self._inside = inside or Inside(path)
+        self._files = files or SafeFiles(path)
         self._file: int | None = None  # open and locked
         self._windows = FileLock(self.path / NAME, thread_local=False)
 
@@ -43,13 +43,13 @@ class RunLock:
         if self._file is not None:
             return
         try:
-            self._inside.hold()
+            self._files.hold()
             self._lock()
         except BaseException as error:
-            self._inside.let_go()
+            self._files.let_go()
             if isinstance(error, Timeout):
                 raise EbmError(
-                    f"{self.path}: {_writer(self._inside)} is writing this run; wait for it to "
+                    f"{self.path}: {_writer(self._files)} is writing this run; wait for it to "
                     "end, or stop it (SIGTERM writes a checkpoint first)"
                 ) from error
             if isinstance(error, OSError):
@@ -62,7 +62,7 @@ class RunLock:
         if sys.platform == "win32":
             self._windows.acquire(timeout=_PATIENCE, poll_interval=_PAUSE)
             return
-        with self._inside.folder() as opened:
+        with self._files.folder() as opened:
             file = opened.file(NAME, os.O_RDWR | os.O_CREAT)
         until = time.monotonic() + _PATIENCE
         try:
@@ -82,7 +82,7 @@ class RunLock:
             self._file = None
         if sys.platform == "win32":
             self._windows.release(force=True)
-        self._inside.let_go()
+        self._files.let_go()
 
 
 def is_held(path: str | Path) -> bool:
@@ -91,7 +91,7 @@ def is_held(path: str | Path) -> bool:
     True if the file system can't tell: no run counts as dead on a guess.
     """
     try:
-        with Inside(path).folder() as opened:
+        with SafeFiles(path).folder() as opened:
             file = opened.file(NAME, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError, DirectoryError):
         return False
@@ -131,10 +131,10 @@ def _unlock(file: int) -> None:
     os.close(file)
 
 
-def _writer(inside: Inside) -> str:
+def _writer(files: SafeFiles) -> str:
     """Return the process that run.json names, for a message, as far as it is readable."""
     try:
-        facts = read_facts(inside)
+        facts = read_run_json(files)
         pid, host, status = facts["pid"], facts["host"], facts["status"]
     except (OSError, ValueError, EbmError, KeyError):
         return "another process"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.safe_files import SafeFiles
 
 
 def open_log(log: Path) -> BinaryIO:
@@ -20,4 +20,4 @@ def open_log(log: Path) -> BinaryIO:
     """
     folder = log.absolute().parent
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return Inside(folder.parent).open_log(f"{folder.name}/{log.name}")
+    return SafeFiles(folder.parent).open_log(f"{folder.name}/{log.name}")

@@ -13,8 +13,8 @@ from typing import Any
 
 from ebmcore.errors import DirectoryError
 from ebmcore.plugins import Host, Status
-from ebmcore.runs.facts import read_facts
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.run_json import read_run_json
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.version import __version__
 
 
@@ -79,7 +79,7 @@ def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[s
     """
     file = Path(config).parent / "run.json"
     try:
-        then = read_facts(Inside(file.parent))
+        then = read_run_json(SafeFiles(file.parent))
         recorded = {_label(p): p for p in then["plugins"]}
         versions = dict(then["versions"])
     except FileNotFoundError:

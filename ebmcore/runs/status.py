@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
-from ebmcore.runs.facts import read_facts
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.jsonl import as_number, read_object
 from ebmcore.runs.layout import LOCK, METRICS, WRITTEN
 from ebmcore.runs.lock import is_held
+from ebmcore.runs.run_json import read_run_json
+from ebmcore.runs.safe_files import SafeFiles
 
 STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED")
 STATES = ("sending", "complete", "behind")
@@ -75,10 +75,10 @@ class Account(NamedTuple):
 def read_account(path: str | Path) -> Account:
     """Read a run directory; `problem` gives the reason if it can't be read."""
     folder = Path(path)
-    inside = Inside(folder)
+    files = SafeFiles(folder)
     try:
-        inside.check(WRITTEN, (LOCK,))
-        facts, last = read_facts(inside), _last_lines(inside)
+        files.check(WRITTEN, (LOCK,))
+        facts, last = read_run_json(files), _last_lines(files)
     except FileNotFoundError:
         return Account(folder, {}, "there is no run.json")
     except DirectoryError as error:
@@ -91,7 +91,7 @@ def read_account(path: str | Path) -> Account:
     gone = recorded == "RUNNING" and not is_held(folder)
     if gone:  # it may have ended between the two checks
         with suppress(OSError, ValueError, DirectoryError):
-            facts = read_facts(inside)
+            facts = read_run_json(files)
         recorded = facts.get("status")
         gone = recorded == "RUNNING"
     mlflow = facts.get("mlflow")
@@ -113,10 +113,10 @@ def read_account(path: str | Path) -> Account:
     )
 
 
-def _last_lines(inside: Inside) -> dict[str, Any]:
+def _last_lines(files: SafeFiles) -> dict[str, Any]:
     """Return the last values at the end of metrics.jsonl."""
     found: dict[str, Any] = {}
-    with suppress(FileNotFoundError), inside.open(METRICS) as opened:
+    with suppress(FileNotFoundError), files.open(METRICS) as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - _TAIL))
         for line in opened.read(_TAIL).splitlines(keepends=True):
             if line.endswith(b"\n"):

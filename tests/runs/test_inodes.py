@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 
 from ebmcore.errors import DirectoryError
-from ebmcore.runs import facts
+from ebmcore.runs import run_json
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.runs.facts import read_facts
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.run_json import read_run_json
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.status import read_account
 from support import PARTS
 
@@ -35,7 +35,7 @@ def test_where_no_file_can_be_made_the_reserve_takes_its_place(directory):
     directory.update(status="FAILED")
     assert (directory.path / "run.json").stat().st_ino == before
     assert not (directory.path / ".reserve").exists()
-    assert read_facts(Inside(directory.path)) == {"status": "FAILED", "started": 1.0}
+    assert read_run_json(SafeFiles(directory.path)) == {"status": "FAILED", "started": 1.0}
 
 
 @pytest.mark.parametrize("more", ["", "x" * 5000])
@@ -56,7 +56,7 @@ def test_a_status_whose_writing_is_torn_anywhere_is_found_again(directory, monke
     allow_no_new_file(directory)
     directory.release()
     old = {"status": "RUNNING", "name": "a run", "metrics": {"loss": 1.5}}
-    whole = facts.write_all
+    whole = run_json.write_all
     for new in (
         {**old, "status": "FAILED", "error": "no room at all"},
         {**old, "status": "KILLED", "name": "x\n{\n y"},
@@ -76,11 +76,11 @@ def test_a_status_whose_writing_is_torn_anywhere_is_found_again(directory, monke
                     raise KeyboardInterrupt
                 left -= len(data)
 
-            monkeypatch.setattr(facts, "write_all", torn)
+            monkeypatch.setattr(run_json, "write_all", torn)
             with suppress(KeyboardInterrupt):
-                facts.write_facts(directory.inside, new)
+                run_json.write_run_json(directory.files, new)
                 break
-            found = read_facts(directory.inside)
+            found = read_run_json(directory.files)
             assert found in (old, new), (limit, file.read_text())
             seen.add(found["status"])
             limit += 1

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 import ebmcore
 from ebmcore import EbmError, Task
 from ebmcore.errors import DirectoryError
-from ebmcore.runs import opened
-from ebmcore.runs.family import Told, announce
+from ebmcore.runs import folder_handle
 from ebmcore.runs.layout import FILES, FOLDERS
+from ebmcore.runs.parent_child import ParentReference, register_child
 from support import planted
 
 LINK = "is a link to another place"
@@ -93,7 +93,7 @@ def test_a_link_that_is_planted_while_a_run_goes_on_fails_it(config, outside, tm
 
 
 def test_runs_are_written_and_read_without_descriptors(monkeypatch, config, files):
-    monkeypatch.setattr(opened, "BY_DESCRIPTOR", False)
+    monkeypatch.setattr(folder_handle, "BY_DESCRIPTOR", False)
     config["monitors"] = [{"type": "parts:looks", "every": "1 epoch"}]
     config["loss"] = {"type": "parts:breaks", "at": 9}
     config["train"] |= {"checkpoint_every": "4 steps"}
@@ -165,7 +165,7 @@ def test_what_is_planted_in_a_parent_later_is_refused_too(parent, outside):
         with pytest.raises(DirectoryError, match=LINK):
             resumed.directory.write("summary.md", b"theirs")
         with pytest.raises(DirectoryError, match=LINK):
-            announce(parent / "child", Told("group", str(parent)))
+            register_child(parent / "child", ParentReference("group", str(parent)))
         with pytest.raises(EbmError, match=LINK):
             Local().start(Task(("true",), parent / "logs" / "seed-0.txt"))
         planted.put(parent / "logs", lambda place: place.mkdir())

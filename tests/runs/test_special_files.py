@@ -13,9 +13,9 @@ from ebmcore import EbmError
 from ebmcore.checkpoint.files import Contents, write_checkpoint
 from ebmcore.errors import CheckpointError, DirectoryError
 from ebmcore.plugins.find import find_file
-from ebmcore.runs.inside import Inside
 from ebmcore.runs.jsonl import all_points
 from ebmcore.runs.layout import LARGEST_CONFIG, LARGEST_STATE
+from ebmcore.runs.safe_files import SafeFiles
 from support import planted
 from support.timeouts import within
 
@@ -146,7 +146,7 @@ def test_what_grows_while_it_is_read_has_an_end(tmp_path):
             while file.stat().st_size < 200_000:
                 time.sleep(0.01)
             with pytest.raises(DirectoryError, match=r"is .* large"):
-                Inside(tmp_path).read("metrics.jsonl", 200_000)
+                SafeFiles(tmp_path).read("metrics.jsonl", 200_000)
     finally:
         stop.set()
         thread.join()

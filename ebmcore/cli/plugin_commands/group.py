@@ -37,7 +37,9 @@ class CommandGroup(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, imported; refuse one that can't be."""
-        from_plugin = args[0] not in self.commands or isinstance(self.commands[args[0]], PluginCommand)
+        from_plugin = args[0] not in self.commands or isinstance(
+            self.commands[args[0]], PluginCommand
+        )
         if not from_plugin:
             return super().resolve_command(ctx, args)
         with ending(as_json="--json" in args):

@@ -25,7 +25,7 @@ def diff_command(
     Of the parents of several seeds it says whether their metrics differ by more than the runs of
     each do, and of a parent and a single run whether that lies among the parent's.
     """
-    from ebmcore.runs.family import is_seed_group
+    from ebmcore.runs.parent_child import is_seed_group
 
     one, two = _read(first), _read(second)
     if not (is_seed_group(first) or is_seed_group(second)):
@@ -44,13 +44,13 @@ def diff_command(
 def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     """Return what can differ of a run. Raises EbmError when the directory is no run."""
     from ebmcore.runs.directory import read_recorded
-    from ebmcore.runs.facts import read_facts
-    from ebmcore.runs.inside import Inside
+    from ebmcore.runs.run_json import read_run_json
+    from ebmcore.runs.safe_files import SafeFiles
     from ebmcore.trackers.mlflow.uploader import flatten
 
     folder = Path(run_dir)
     try:
-        facts = read_facts(Inside(folder))
+        facts = read_run_json(SafeFiles(folder))
         versions = {**facts["versions"], **dict(map(_version, facts["plugins"]))}
         metrics = {**facts.get("metrics", {})}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

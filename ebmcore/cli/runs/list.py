@@ -27,12 +27,12 @@ def command(runs_dir: RunsDir = None, as_json: AsJson = False) -> Answer:
 
     A run whose process is gone is KILLED.
     """
-    from ebmcore.runs.family import family
+    from ebmcore.runs.parent_child import parent_and_children
     from ebmcore.runs.status import read_account
 
     accounts = [read_account(path) for path in run_dirs(runs_dir)]
     accounts.sort(key=lambda account: (account.started or 0.0, account.path.name), reverse=True)
-    found = [{**account.document(), **family(account)} for account in accounts]
+    found = [{**account.document(), **parent_and_children(account)} for account in accounts]
     return Answer(found, lambda: _show(accounts, found))
 
 

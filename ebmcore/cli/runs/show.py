@@ -25,7 +25,7 @@ def command(
 
     Writes nothing.
     """
-    from ebmcore.runs.family import by_key, family, read_children
+    from ebmcore.runs.parent_child import children_by_key, parent_and_children, read_children
     from ebmcore.runs.status import read_account
     from ebmcore.trackers.mlflow.files import pictures
 
@@ -38,13 +38,13 @@ def command(
     mlflow = None if target is None else target.record(account.mlflow or "")
     found = {
         **account.document(),
-        **family(account),
+        **parent_and_children(account),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
         "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
         "pictures": len(pictures(account.path)),
     }
-    children = by_key(read_children(account.path))
+    children = children_by_key(read_children(account.path))
     return Answer(found, lambda: _show(account, found, children))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ebmcore.masking import mask
 from ebmcore.runs.jsonl import Point
-from ebmcore.runs.seal import is_sealed, seal
+from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
 from ebmcore.trackers.mlflow.redirects import refused
 from ebmcore.trackers.mlflow.store import ready
@@ -155,7 +155,7 @@ class Remote:
         if is_web(self.target.uri):
             return number
         place = self._call(client.get_experiment, number).artifact_location
-        sealed = seal(_PLACE, place) if is_default(place, self.target.uri) else None
+        sealed = sign(_PLACE, place) if is_default(place, self.target.uri) else None
         if sealed is not None:
             self._call(client.set_experiment_tag, number, _PLACE_TAG, sealed)
         return number
@@ -283,7 +283,7 @@ def fit_name(name: str) -> str:
 def _sealed_place(experiment: Experiment) -> list[str]:
     """Return the place of an experiment's files, if this user's installation chose it."""
     place = experiment.artifact_location
-    return [place] if is_sealed(experiment.tags.get(_PLACE_TAG), _PLACE, place) else []
+    return [place] if is_signed(experiment.tags.get(_PLACE_TAG), _PLACE, place) else []
 
 
 def _database_lock(uri: str) -> AbstractContextManager[Any]:

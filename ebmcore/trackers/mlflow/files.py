@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ebmcore.runs.inside import Inside, for_libraries
 from ebmcore.runs.jsonl import is_plain
 from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
+from ebmcore.runs.safe_files import SafeFiles, for_libraries
 
 _CHECKPOINT = re.compile(r"step-\d+")
 
@@ -66,7 +66,7 @@ def opened_path(run_dir: Path, file: Path) -> Iterator[Path]:
     OSError when it is missing.
     """
     name = file.relative_to(run_dir).as_posix()
-    with Inside(run_dir).open(name) as opened, for_libraries(opened, file) as path:
+    with SafeFiles(run_dir).open(name) as opened, for_libraries(opened, file) as path:
         if path == file:
             yield file
             return

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ebmcore.runs.seal import give_name
+from ebmcore.runs.user_signature import give_name
 from ebmcore.trackers.mlflow.trust import typed
 from ebmcore.trackers.mlflow.uris import DestinationError
 

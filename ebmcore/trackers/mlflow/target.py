@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from ebmcore.config.sections import Tracking
 from ebmcore.masking import mask, mask_all
-from ebmcore.runs.family import fitting_token
-from ebmcore.runs.seal import is_sealed, seal
+from ebmcore.runs.parent_child import fitting_token
+from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.trackers.mlflow.uris import whole_uri
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -40,12 +40,12 @@ class Target(NamedTuple):
 
     def sealed(self) -> Target:
         """Return the same with this user's seal, since they named the place, or had sealed it."""
-        return self._replace(seal=seal(_SEALED, mask(self.uri), self.token))
+        return self._replace(seal=sign(_SEALED, mask(self.uri), self.token))
 
     @property
     def is_ours(self) -> bool:
         """Tell whether this user's own installation recorded the place in the file."""
-        return is_sealed(self.seal, _SEALED, self.uri, self.token)
+        return is_signed(self.seal, _SEALED, self.uri, self.token)
 
 
 def new_token(name: str) -> str:

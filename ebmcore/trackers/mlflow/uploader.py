@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.masking import mask
-from ebmcore.runs.family import parent_token
 from ebmcore.runs.jsonl import Point, count_points, is_plain, read_piece, read_points
+from ebmcore.runs.parent_child import parent_token
 from ebmcore.trackers.mlflow.artifacts import MisplacedError
 from ebmcore.trackers.mlflow.client import Remote, fit_name, is_refusal
 from ebmcore.trackers.mlflow.files import Pictures, last_files, opened_path

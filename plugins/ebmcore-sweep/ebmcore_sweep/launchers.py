@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore import ConfigError, Launcher, Problem
 from ebmcore.config import build, read_config, read_node
-from ebmcore.runs import is_sealed, seal
+from ebmcore.runs import is_signed, sign
 from ebmcore.train import processors
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _LOCAL_NAMES = (LOCAL, f"sweep:{LOCAL}")
-_SEALED = "launcher"
+_PURPOSE = "launcher"
 _MOST_WORKERS = 16  # processes of the local launcher on one processor, each of which imports torch
 
 
@@ -61,9 +61,9 @@ def check_workers(at_once: int, workers: int, launcher: str | Mapping[str, Any] 
 
 
 def record_launcher(launcher: str | Mapping[str, Any] | Launcher) -> dict[str, Any]:
-    """Return the fields of run.json that name a launcher, under this user's seal."""
+    """Return the fields of run.json that name a launcher, under this user's signature."""
     named = launcher if isinstance(launcher, (str, Mapping)) else launcher_name(launcher)
-    return {"launcher": named, "launcher_seal": seal(_SEALED, _text(named))}
+    return {"launcher": named, "launcher_seal": sign(_PURPOSE, _text(named))}
 
 
 def recorded_launcher(facts: Mapping[str, Any]) -> tuple[str | Mapping[str, Any], str]:
@@ -75,7 +75,7 @@ def recorded_launcher(facts: Mapping[str, Any]) -> tuple[str | Mapping[str, Any]
     found = facts.get("launcher")
     if not isinstance(found, (str, Mapping)) or found in _LOCAL_NAMES:
         return LOCAL, ""
-    if is_sealed(facts.get("launcher_seal"), _SEALED, _text(found)):
+    if is_signed(facts.get("launcher_seal"), _PURPOSE, _text(found)):
         return found, ""
     name = found.get("type") if isinstance(found, Mapping) else found
     return LOCAL, (

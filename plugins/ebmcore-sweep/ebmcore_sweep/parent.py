@@ -23,13 +23,13 @@ from ebmcore.runs import (
     RUN_VARIABLE,
     Account,
     RunDirectory,
-    announce,
     as_number,
-    by_key,
+    children_by_key,
     is_parent,
+    parent_from_environment,
     provenance,
     read_children,
-    told_parent,
+    register_child,
 )
 from ebmcore.terminal import say
 from ebmcore.trackers import (
@@ -105,7 +105,7 @@ class Parent:
             files = directory.keep_plugin_files(list(plugins["files"]))
             record["plugins"] = {**plugins, "files": files}
         directory.write_config(record)
-        told = told_parent()  # a parent may be a child itself
+        told = parent_from_environment()  # a parent may be a child itself
         first = dict(
             status="RUNNING",
             name=record["name"],
@@ -124,7 +124,7 @@ class Parent:
         mlflow = first_record(directory, tracking, str(record["name"]), _tags(directory, first))
         directory.update(**first, **mlflow)
         if told is not None:
-            announce(directory.path, told)
+            register_child(directory.path, told)
         parent = cls(directory)
         if tracking is not None:
             parent._start_mirror(tracking, named=True)
@@ -190,7 +190,7 @@ class Parent:
 
         Records them in run.json.
         """
-        found = by_key(read_children(self.path))
+        found = children_by_key(read_children(self.path))
         self.directory.update(
             children=[
                 {"key": key, "run_dir": account.path.name, "status": account.status}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ebmcore import EbmError
-from ebmcore.runs import LARGEST_LINE, METRICS, Inside, as_number, read_object
+from ebmcore.runs import LARGEST_LINE, METRICS, SafeFiles, as_number, read_object
 from ebmcore_sweep.seeds.statistics import LEVEL, Numbers, intervals
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read_curves(run_dir: Path) -> Curves:
     """Read a run's metrics.jsonl. Raises EbmError when a line of it can't be read."""
     curves = Curves({}, {})
     file = run_dir / METRICS
-    with suppress(FileNotFoundError), Inside(run_dir).open(METRICS) as opened:
+    with suppress(FileNotFoundError), SafeFiles(run_dir).open(METRICS) as opened:
         pieces = iter(lambda: opened.readline(LARGEST_LINE), b"")
         for number, line in enumerate(pieces, 1):
             fields = read_object(line) or {}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore import EbmError
-from ebmcore.runs import by_key, is_parent, read_account, read_children
+from ebmcore.runs import children_by_key, is_parent, read_account, read_children
 from ebmcore_sweep.seeds.curves import HIGH, LOW, final, is_end
 from ebmcore_sweep.seeds.statistics import Spread
 
@@ -33,7 +33,7 @@ class Group:
             raise EbmError(f"{run_dir}: is a run of its own, not the parent of runs")
         group = cls(account.path)
         group.status = account.status
-        children = by_key(read_children(run_dir))
+        children = children_by_key(read_children(run_dir))
         members = facts.get("members")
         keys = members if isinstance(members, list) else []
         group.children = {key: children[key].path for key in keys if key in children}

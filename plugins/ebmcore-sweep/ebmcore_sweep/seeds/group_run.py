@@ -121,7 +121,7 @@ class GroupRun:
         else:
             command += ["resume", str(there.path.absolute())]
         log = self.parent.path.absolute() / LOGS / f"{key}.txt"
-        with self.parent.directory.inside.folder(LOGS, make=True):
+        with self.parent.directory.files.folder(LOGS, make=True):
             pass  # for launchers that don't make it
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 

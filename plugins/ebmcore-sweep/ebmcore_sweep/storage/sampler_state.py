@@ -1,7 +1,7 @@
 """Samplers that keep state in the study, where others may write: the state is checked.
 
 CmaEsSampler keeps its optimizer as a pickle, which runs code when it is read. Here each one carries
-the seal of this user's installation, and none is opened without it. So nobody can go on with
+the signature of this user's installation, and none is opened without it. So nobody can go on with
 another user's CMA-ES, and a sweep that several users work at takes another sampler. QMCSampler
 keeps how far its sequence is, and would count up to any number.
 
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ebmcore import EbmError, PluginError
-from ebmcore.runs import config_folder, is_sealed, seal
+from ebmcore.runs import config_folder, is_signed, sign
 from ebmcore_sweep.storage.guarded import StorageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PICKLING = "CmaEsSampler"
 _PREFIXES = ("cma:", "sepcma:", "cmawm:")
-_SEALED = "optuna optimizer"
+_PURPOSE = "optuna optimizer"
 _AHEAD = 1000  # how much further than the trials a sequence may be
 _OTHERS = "TPESampler, GPSampler or NSGAIISampler"
 
@@ -55,7 +55,7 @@ def _holds_pickle(trial: FrozenTrial, prefix: str) -> bool:
         return False
     inner = [pieces.get(f"{start}:{i}") for i in range(len(pieces))]
     text = "".join(piece for piece in inner if isinstance(piece, str))
-    mine = is_sealed(trial.system_attrs.get(f"{prefix}seal"), _SEALED, text)
+    mine = is_signed(trial.system_attrs.get(f"{prefix}seal"), _PURPOSE, text)
     if not mine or not all(isinstance(piece, str) for piece in inner):
         raise StorageError(
             f"trial {trial.number} holds a pickle of {_PICKLING} that your installation did not "
@@ -75,7 +75,7 @@ def with_checked_state(target: type[Any]) -> type[Any]:
 
 def _sealed(target: type[Any]) -> type[Any]:
     _need(target, "_split_optimizer_str", "_restore_optimizer")
-    if seal(_SEALED, "") is None:
+    if sign(_PURPOSE, "") is None:
         raise EbmError(
             f"{_PICKLING} keeps pickles in the database, under a key of yours in "
             f"{config_folder()}, which can't be made; set EBMCORE_CONFIG_DIR to a folder of yours, "
@@ -87,7 +87,7 @@ def _sealed(target: type[Any]) -> type[Any]:
 
         def _split_optimizer_str(self, optimizer_str: str) -> dict[str, str]:
             pieces: dict[str, str] = super()._split_optimizer_str(optimizer_str)
-            return {**pieces, f"{self._attr_prefix}seal": str(seal(_SEALED, optimizer_str))}
+            return {**pieces, f"{self._attr_prefix}seal": str(sign(_PURPOSE, optimizer_str))}
 
         def _restore_optimizer(self, completed_trials: list[FrozenTrial]) -> Any:
             for trial in reversed(completed_trials):

@@ -2,7 +2,7 @@
 
 Somebody else may have made the database, or may write to it. So a worker takes from it what to try
 and what came of it, and checks that. Where runs go and are sent is taken from it only under the
-seal of this user's installation, or as the coordinator that started the worker vouches for.
+signature of this user's installation, or as the coordinator that started the worker vouches for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ebmcore import ConfigError, EbmError
 from ebmcore.config import apply_overrides
 from ebmcore.masking import mask, mask_all, masked_places
-from ebmcore.runs import is_sealed, seal
+from ebmcore.runs import is_signed, sign
 from ebmcore.trackers import DestinationError, distrust, typed, with_password
 from ebmcore_sweep.search.definition import Sweep, read_sweep
 from ebmcore_sweep.search.samplers import make_pruner, make_sampler
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ATTRIBUTE = "ebmcore"  # of a study: the definition, and where its runs are
 VOUCHED_VARIABLE = "EBMCORE_SWEEP_VOUCHED"  # the hash of what a coordinator wrote there
 SECRETS_VARIABLE = "EBMCORE_SWEEP_SECRETS"  # passwords of the base, which are masked there
-_SEALED = "sweep"
+_PURPOSE = "sweep"
 _SHOWN = 20  # names of sweeps in a message
 
 
@@ -90,7 +90,7 @@ def remember(study: Study, sweep: Sweep, **facts: Any) -> dict[str, str]:
     """
     written = {"definition": sweep.definition(), **facts}
     text = _text(written)
-    study.set_user_attr(ATTRIBUTE, {**written, "seal": seal(_SEALED, text)})
+    study.set_user_attr(ATTRIBUTE, {**written, "seal": sign(_PURPOSE, text)})
     return {VOUCHED_VARIABLE: _hash(text)}
 
 
@@ -203,7 +203,7 @@ def _facts(found: Any) -> Facts:
         found["runs_dir"],
         parent["run_dir"],
         token if isinstance(token, str) else None,
-        is_sealed(found.get("seal"), _SEALED, text)
+        is_signed(found.get("seal"), _PURPOSE, text)
         or os.environ.get(VOUCHED_VARIABLE) == _hash(text),
     )
 

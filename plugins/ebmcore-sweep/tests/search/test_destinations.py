@@ -119,7 +119,7 @@ def test_a_sweep_goes_on_in_a_parent_of_this_users(base, victim, tmp_path):
     assert contents(victim) == before
     assert swept.parent.parent == Path("runs").absolute()
     assert swept.parent != known.parent.absolute()
-    again = sweeping.go_on(url)  # which the seal of the last one leads to
+    again = sweeping.go_on(url)  # which the signature of the last one leads to
     assert again.parent == swept.parent
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import ebmcore
 from ebmcore.cli.main import app
-from ebmcore.runs.family import read_children
+from ebmcore.runs.parent_child import read_children
 from support.runs import facts
 
 

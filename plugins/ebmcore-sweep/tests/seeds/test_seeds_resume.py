@@ -12,7 +12,7 @@ import yaml
 
 import ebmcore
 from ebmcore.errors import EbmError
-from ebmcore.runs.family import by_key, read_children
+from ebmcore.runs.parent_child import children_by_key, read_children
 from ebmcore.runs.status import read_account
 from support import servers
 from support.runs import facts, numbers, without_speed
@@ -62,7 +62,7 @@ def held_group(config):
 def begun(key):
     """Say whether a child has written a checkpoint."""
     for parent in Path("runs").glob("*/children"):
-        child = by_key(read_children(parent.parent)).get(key)
+        child = children_by_key(read_children(parent.parent)).get(key)
         if child is not None and list(child.path.glob("checkpoints/step-*")):
             return child
     return None

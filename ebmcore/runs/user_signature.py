@@ -1,8 +1,9 @@
-"""Seals: an HMAC of words that this user's own installation recorded, under the user's key.
+"""The user's signature: an HMAC of words that their own installation recorded, under their key.
 
 A run directory or a sweep database may come from anybody. ebmcore uses the destinations in it if
-they carry the seal of this user's installation, since nobody else can make one. The key is a file
-of mode 0600 in the user's configuration folder, so all machines with that home folder share it.
+they carry this user's signature, since nobody else can make one; run.json and a sweep's database
+hold it as `seal`. The key is a file of mode 0600 in the user's configuration folder, so all
+machines with that home folder share it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 FOLDER_VARIABLE = "EBMCORE_CONFIG_DIR"
 _BYTES = 32
-_LONGEST = 4096  # characters of a seal from elsewhere
+_LONGEST = 4096  # characters of a signature from elsewhere
 # follow no link, and don't wait for a FIFO in the key's place
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -32,28 +33,28 @@ def config_folder() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "ebmcore"
 
 
-def seal(*words: str | None) -> str | None:
-    """Return the seal of these words; None if the user's configuration folder can't be written.
+def sign(*words: str | None) -> str | None:
+    """Return the user's signature of these words; None if the key can't be read or made.
 
-    The seal covers all words in order: `seal("a", "b")` differs from `seal("ab")`.
+    It covers all words in order: `sign("a", "b")` differs from `sign("ab")`.
 
     Example:
-        >>> is_sealed(seal("sqlite:////home/me/mlflow.db"), "sqlite:////home/me/mlflow.db")
+        >>> is_signed(sign("sqlite:////home/me/mlflow.db"), "sqlite:////home/me/mlflow.db")
         True
     """
     key = _read_key() or _make_key()
-    return None if key is None else _sign(key, words)
+    return None if key is None else _hmac(key, words)
 
 
-def is_sealed(found: object, *words: str | None) -> bool:
-    """Tell whether `found`, which anybody may have written, is this user's seal of these words."""
+def is_signed(found: object, *words: str | None) -> bool:
+    """Tell whether `found`, which anybody may have written, is this user's signature of them."""
     if not isinstance(found, str) or len(found) > _LONGEST:
         return False
     key = _read_key()
-    return key is not None and hmac.compare_digest(found.encode(), _sign(key, words).encode())
+    return key is not None and hmac.compare_digest(found.encode(), _hmac(key, words).encode())
 
 
-def _sign(key: bytes, words: tuple[str | None, ...]) -> str:
+def _hmac(key: bytes, words: tuple[str | None, ...]) -> str:
     return hmac.new(key, json.dumps(words).encode(), "sha256").hexdigest()
 
 

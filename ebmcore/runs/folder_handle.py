@@ -30,7 +30,7 @@ _KINDS = (
 )
 
 
-class Opened:
+class FolderHandle:
     """A folder that stays the same one while it is open, even if its path changes.
 
     Its methods take names in the folder, and follow no link. They raise DirectoryError when a link,
@@ -42,7 +42,7 @@ class Opened:
         self.handle = handle  # None: by its path
 
     @classmethod
-    def at(cls, path: Path) -> Opened:
+    def at(cls, path: Path) -> FolderHandle:
         """Open a folder by its path, following links, since the path is the user's own."""
         if BY_DESCRIPTOR:
             return cls(path, os.open(path, _FOLDER))
@@ -50,11 +50,11 @@ class Opened:
             raise FileNotFoundError(f"{path}: no such folder")
         return cls(path, None)
 
-    def again(self) -> Opened:
+    def again(self) -> FolderHandle:
         """Return the same folder, to be closed on its own."""
-        return Opened(self.path, None if self.handle is None else os.dup(self.handle))
+        return FolderHandle(self.path, None if self.handle is None else os.dup(self.handle))
 
-    def __enter__(self) -> Opened:
+    def __enter__(self) -> FolderHandle:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -71,7 +71,7 @@ class Opened:
         by_handle = f"/proc/self/fd/{self.handle}"
         return by_handle if self.handle is not None and os.path.isdir(by_handle) else str(self.path)
 
-    def folder(self, name: str, *, make: bool = False) -> Opened:
+    def folder(self, name: str, *, make: bool = False) -> FolderHandle:
         """Open a folder in it; `make` makes it where there is none."""
         if make:
             with suppress(FileExistsError):
@@ -80,14 +80,16 @@ class Opened:
             found = self.stat(name)
             if not stat.S_ISDIR(found.st_mode) or getattr(found, "st_reparse_tag", 0) == _JUNCTION:
                 raise self._refusal(name, "a plain folder")
-            return Opened(self.path / name, None)
+            return FolderHandle(self.path / name, None)
         try:
-            return Opened(self.path / name, os.open(name, _FOLDER | _NO_LINK, dir_fd=self.handle))
+            return FolderHandle(
+                self.path / name, os.open(name, _FOLDER | _NO_LINK, dir_fd=self.handle)
+            )
         except OSError:
             self._refuse_other(name, stat.S_ISDIR, "a plain folder")
             raise
 
-    def new_folder(self, name: str) -> Opened:
+    def new_folder(self, name: str) -> FolderHandle:
         """Make a folder in it and open that."""
         try:
             os.mkdir(self._name(name), dir_fd=self.handle)

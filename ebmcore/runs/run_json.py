@@ -15,20 +15,20 @@ from typing import Any
 
 from ebmcore.errors import DirectoryError
 from ebmcore.masking import mask, mask_all
-from ebmcore.runs.inside import Inside, write_all
-from ebmcore.runs.layout import FACTS, LARGEST_FACTS, RESERVE
+from ebmcore.runs.layout import LARGEST_RUN_JSON, RESERVE, RUN_JSON
+from ebmcore.runs.safe_files import SafeFiles, write_all
 
 RESERVED = 64 * 1024  # bytes: more than run.json and a few lines of log need
 _START = b"{\n"  # of run.json, and of a second one behind it; no other line is a brace alone
 
 
-def read_facts(inside: Inside) -> dict[str, Any]:
+def read_run_json(files: SafeFiles) -> dict[str, Any]:
     """Return the fields of run.json, whose values may be any JSON.
 
     Raises DirectoryError when it is no plain file, OSError when it is missing, ValueError when it
     is no JSON object.
     """
-    text = inside.read(FACTS, LARGEST_FACTS)
+    text = files.read(RUN_JSON, LARGEST_RUN_JSON)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -40,35 +40,35 @@ def read_facts(inside: Inside) -> dict[str, Any]:
     return found
 
 
-def write_facts(inside: Inside, facts: Mapping[str, Any]) -> None:
+def write_run_json(files: SafeFiles, facts: Mapping[str, Any]) -> None:
     """Replace run.json."""
     text = (json.dumps(mask_all(facts), indent=2, default=_masked) + "\n").encode()
     try:
-        inside.replace(FACTS, text, sync=True)
+        files.replace(RUN_JSON, text, sync=True)
         return
     except OSError:
         pass  # no room for one more file, or for its bytes
     try:
-        _take_the_reserve(inside, text)
+        _take_the_reserve(files, text)
         return
     except (OSError, DirectoryError):
-        give_back(inside)
+        give_back(files)
     try:
-        inside.replace(FACTS, text, sync=True)
+        files.replace(RUN_JSON, text, sync=True)
     except OSError:
-        with inside.open_to_change(FACTS) as file:
+        with files.open_to_change(RUN_JSON) as file:
             _write_in_place(file.fileno(), text)
 
 
-def reserve(inside: Inside) -> None:
+def reserve(files: SafeFiles) -> None:
     """Reserve a file and a little room, so that a run records its end even on a full disk."""
-    give_back(inside)
-    inside.replace(RESERVE, bytes(RESERVED))
+    give_back(files)
+    files.replace(RESERVE, bytes(RESERVED))
 
 
-def give_back(inside: Inside) -> None:
+def give_back(files: SafeFiles) -> None:
     """Release the reserve."""
-    with inside.folder() as opened:
+    with files.folder() as opened:
         opened.unlink(RESERVE)
 
 
@@ -76,15 +76,15 @@ def _masked(value: object) -> str:
     return mask(str(value))
 
 
-def _take_the_reserve(inside: Inside, text: bytes) -> None:
+def _take_the_reserve(files: SafeFiles, text: bytes) -> None:
     """Write to the reserved file, and rename it to run.json."""
-    with inside.open_to_change(RESERVE) as file:
+    with files.open_to_change(RESERVE) as file:
         file.write(text)
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
-    with inside.folder() as opened:
-        opened.rename(RESERVE, FACTS)
+    with files.folder() as opened:
+        opened.rename(RESERVE, RUN_JSON)
         opened.sync()
 
 

@@ -1,4 +1,4 @@
-"""Runs and their parent: how each of the two refers to the other.
+"""Parent and child runs: how each of the two refers to the other.
 
 The environment makes a run a child, wherever it runs:
 
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ebmcore.errors import DirectoryError
-from ebmcore.runs.inside import Inside
-from ebmcore.runs.layout import CHILDREN, FACTS, LARGEST_NOTE
+from ebmcore.runs.layout import CHILDREN, LARGEST_NOTE, RUN_JSON
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.status import Account, read_account
 
 PARENT_VARIABLE = "EBMCORE_PARENT"
@@ -32,7 +32,7 @@ _TEXT = 500  # characters of a name or a key
 _TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
-class Told(NamedTuple):
+class ParentReference(NamedTuple):
     """The reference to a parent that a child's run.json holds under `parent`."""
 
     name: str  # of the parent's run directory
@@ -41,31 +41,31 @@ class Told(NamedTuple):
     token: str | None = None  # of its MLflow run
 
 
-def told_parent() -> Told | None:
+def parent_from_environment() -> ParentReference | None:
     """Return the parent that the environment names for a new run, None if it names none."""
     named = os.environ.get(PARENT_VARIABLE)
     if not named:
         return None
     folder = Path(named).absolute()
     token = fitting_token(os.environ.get(RUN_VARIABLE)) or _token(folder)
-    return Told(folder.name, str(folder), os.environ.get(KEY_VARIABLE) or None, token)
+    return ParentReference(folder.name, str(folder), os.environ.get(KEY_VARIABLE) or None, token)
 
 
-def announce(run_dir: Path, told: Told) -> None:
+def register_child(run_dir: Path, reference: ParentReference) -> None:
     """Write a child's name into its parent's folder, if this machine has that folder.
 
     Raises DirectoryError when a link or another special file is in the way there.
     """
-    parent = Path(told.run_dir)
-    if not (parent / FACTS).is_file():
+    parent = Path(reference.run_dir)
+    if not (parent / RUN_JSON).is_file():
         return
-    note = {"run_dir": str(run_dir.absolute()), "key": told.key}
+    note = {"run_dir": str(run_dir.absolute()), "key": reference.key}
     with suppress(OSError):
         text = json.dumps(note) + "\n"
-        Inside(parent).replace(f"{CHILDREN}/{run_dir.name}.json", text.encode())
+        SafeFiles(parent).replace(f"{CHILDREN}/{run_dir.name}.json", text.encode())
 
 
-def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
+def recorded_parent(facts: Mapping[str, Any]) -> ParentReference | None:
     """Return the parent that a run.json names; trusts nothing in it."""
     found = facts.get("parent")
     if not isinstance(found, Mapping):
@@ -76,15 +76,19 @@ def recorded_parent(facts: Mapping[str, Any]) -> Told | None:
     )
     if name is None or Path(name).name != name:
         return None
-    return Told(name, run_dir or name, key, fitting_token(found.get("token")))
+    return ParentReference(name, run_dir or name, key, fitting_token(found.get("token")))
 
 
 def parent_token(run_dir: Path) -> str | None:
     """Return the token of the parent's run in MLflow, None if a run has no parent there."""
-    told = recorded_parent(read_account(run_dir).facts)
-    if told is None:
+    reference = recorded_parent(read_account(run_dir).facts)
+    if reference is None:
         return None
-    return told.token or _token(run_dir.absolute().parent / told.name) or _token(Path(told.run_dir))
+    return (
+        reference.token
+        or _token(run_dir.absolute().parent / reference.name)
+        or _token(Path(reference.run_dir))
+    )
 
 
 def child_folders(parent: str | Path) -> list[Path]:
@@ -92,16 +96,16 @@ def child_folders(parent: str | Path) -> list[Path]:
 
     If one isn't where it ran, looks for it beside the parent.
     """
-    inside = Inside(parent)
+    files = SafeFiles(parent)
     found: list[Path] = []
     try:
-        notes = [name for name in inside.names(CHILDREN) if name.endswith(".json")]
+        notes = [name for name in files.names(CHILDREN) if name.endswith(".json")]
     except (OSError, DirectoryError):
         return []
     for note in notes:
         stem = note.removesuffix(".json")
-        places = (Path(parent).parent / stem, *_noted(inside, stem))
-        there = (place for place in places if (place / FACTS).is_file())
+        places = (Path(parent).parent / stem, *_noted(files, stem))
+        there = (place for place in places if (place / RUN_JSON).is_file())
         found += [place for place in there if _is_child(place, Path(parent))][:1]
     return found
 
@@ -112,12 +116,12 @@ def read_children(parent: str | Path) -> list[Account]:
     return sorted(accounts, key=lambda account: (account.started or 0.0, account.path.name))
 
 
-def by_key(accounts: Iterable[Account]) -> dict[str, Account]:
+def children_by_key(accounts: Iterable[Account]) -> dict[str, Account]:
     """Return one child for each key: one that FINISHED, else the last to start."""
     found: dict[str, Account] = {}
     for account in accounts:
-        told = recorded_parent(account.facts)
-        key = account.path.name if told is None or told.key is None else told.key
+        reference = recorded_parent(account.facts)
+        key = account.path.name if reference is None or reference.key is None else reference.key
         if key not in found or found[key].status != "FINISHED":
             found[key] = account
     return found
@@ -133,24 +137,24 @@ def is_seed_group(run_dir: str | Path) -> bool:
     return read_account(run_dir).facts.get("group") == "seeds"
 
 
-def family(account: Account) -> dict[str, Any]:
+def parent_and_children(account: Account) -> dict[str, Any]:
     """Return a run's parent and children, as JSON types.
 
     `children` counts a parent's children by status, and is None for a run that is no parent.
     """
-    told = recorded_parent(account.facts)
+    reference = recorded_parent(account.facts)
     children: dict[str, int] | None = None
     if is_parent(account.facts):
-        statuses = [child.status for child in by_key(read_children(account.path)).values()]
+        statuses = [child.status for child in children_by_key(read_children(account.path)).values()]
         children = {status: statuses.count(status) for status in sorted(set(statuses))}
-    parent = None if told is None else {"name": told.name, "key": told.key}
+    parent = None if reference is None else {"name": reference.name, "key": reference.key}
     return {"parent": parent, "children": children}
 
 
-def _noted(inside: Inside, stem: str) -> Iterable[Path]:
+def _noted(files: SafeFiles, stem: str) -> Iterable[Path]:
     """Return the path that a child recorded, if its folder has that name."""
     try:
-        note = json.loads(inside.read(f"{CHILDREN}/{stem}.json", LARGEST_NOTE))
+        note = json.loads(files.read(f"{CHILDREN}/{stem}.json", LARGEST_NOTE))
         place = Path(note["run_dir"])
     except (OSError, DirectoryError, ValueError, KeyError, TypeError, RecursionError):
         return ()
@@ -158,8 +162,8 @@ def _noted(inside: Inside, stem: str) -> Iterable[Path]:
 
 
 def _is_child(place: Path, parent: Path) -> bool:
-    told = recorded_parent(read_account(place).facts)
-    return told is not None and told.name == parent.absolute().name
+    reference = recorded_parent(read_account(place).facts)
+    return reference is not None and reference.name == parent.absolute().name
 
 
 def _token(folder: Path) -> str | None:

@@ -1,7 +1,7 @@
 """Access below a folder that somebody else may have made: plain files, and through no link.
 
 A run directory may come from anybody. In place of a run's file there may be a link to a file of the
-user's, a FIFO without a writer or a device that never ends. So `Inside` walks a name folder by
+user's, a FIFO without a writer or a device that never ends. So `SafeFiles` walks a name folder by
 folder from an open one, follows no link, and checks each opened file before it is used. The path of
 the folder itself comes from the user and may go through links.
 """
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ebmcore.errors import DirectoryError
-from ebmcore.runs.opened import BY_DESCRIPTOR, Opened
+from ebmcore.runs.folder_handle import BY_DESCRIPTOR, FolderHandle
 
 _PART = ".part"  # after the name of a file that is being written
 _APART = frozenset("\0\\:" if os.name == "nt" else "\0")  # forbidden in a file's name
 _DEEPEST = 8  # folders in folders
 
 
-class Inside:
+class SafeFiles:
     """The files below one folder. Names are relative, with "/" between their parts.
 
     All methods raise DirectoryError when something other than a plain file or folder is in the way,
@@ -34,7 +34,7 @@ class Inside:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._there = self.path.absolute()
-        self._held: Opened | None = None
+        self._held: FolderHandle | None = None
         self._follows = False
         self._mutex = threading.Lock()
         self._appended: dict[str, tuple[int, int]] = {}  # device and inode
@@ -43,7 +43,7 @@ class Inside:
         """Keep the folder open, to notice from now on when it is moved or removed."""
         with self._mutex:
             if self._held is None:
-                self._held = Opened.at(self.path)
+                self._held = FolderHandle.at(self.path)
 
     def let_go(self) -> None:
         """Close it again."""
@@ -58,7 +58,7 @@ class Inside:
         self._follows = True
 
     @contextmanager
-    def folder(self, name: str = "", *, make: bool = False) -> Iterator[Opened]:
+    def folder(self, name: str = "", *, make: bool = False) -> Iterator[FolderHandle]:
         """Open a folder; `make` makes its missing parts."""
         opened = self._root()
         try:
@@ -192,16 +192,16 @@ class Inside:
             if below:
                 _refuse_below(opened, sorted({*folders}.intersection(opened.folders())))
 
-    def _root(self) -> Opened:
+    def _root(self) -> FolderHandle:
         with self._mutex:
             if self._held is None:
-                return Opened.at(self.path)
+                return FolderHandle.at(self.path)
             if not self._follows and not self._is_there(self._held):
                 text = "was moved or removed while it was being written"
                 raise DirectoryError(self.path, text)
             return self._held.again()
 
-    def _is_there(self, held: Opened) -> bool:
+    def _is_there(self, held: FolderHandle) -> bool:
         try:
             found = self._there.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -247,7 +247,7 @@ def write_all(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _refuse_below(opened: Opened, names: Sequence[str], depth: int = 0) -> None:
+def _refuse_below(opened: FolderHandle, names: Sequence[str], depth: int = 0) -> None:
     """Refuse links in the folders of these names, down to a depth that no run reaches."""
     for name in names:
         with suppress(OSError), opened.folder(name) as inner:

@@ -9,9 +9,9 @@ import pytest
 
 from ebmcore import EbmError
 from ebmcore.errors import DirectoryError
-from ebmcore.runs import opened
+from ebmcore.runs import folder_handle
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.runs.inside import Inside
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.mlflow.files import opened_path
 from support import planted
 from support.timeouts import within
@@ -31,26 +31,26 @@ KINDS = {"a file": "file", "a folder": "inner", "nothing": "none"}
 @pytest.mark.parametrize("by_descriptor", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_write_refuses_a_link_on_its_way(monkeypatch, tmp_path, outside, by_descriptor, kind):
-    monkeypatch.setattr(opened, "BY_DESCRIPTOR", by_descriptor)
+    monkeypatch.setattr(folder_handle, "BY_DESCRIPTOR", by_descriptor)
     before = planted.content(outside)
     folder = tmp_path / "run"
     (folder / "deep").mkdir(parents=True)
     for name in ("last", "deep/last", "way", "deep/way"):
         (folder / name).symlink_to(outside / KINDS[kind])
-    inside = Inside(folder)
+    files = SafeFiles(folder)
 
     def enter(name):
-        with inside.folder(name, make=True):
+        with files.folder(name, make=True):
             pass
 
     def change(name):
-        with inside.open_to_change(name) as file:
+        with files.open_to_change(name) as file:
             file.truncate(0)
 
     writes = {
-        "append": lambda name: inside.append(name, b"theirs"),
-        "replace": lambda name: inside.replace(name, b"theirs"),
-        "log": lambda name: inside.open_log(name).close(),
+        "append": lambda name: files.append(name, b"theirs"),
+        "replace": lambda name: files.replace(name, b"theirs"),
+        "log": lambda name: files.open_log(name).close(),
         "enter": enter,
         "change": change,
     }
@@ -62,9 +62,9 @@ def test_each_write_refuses_a_link_on_its_way(monkeypatch, tmp_path, outside, by
             assert planted.content(outside) == before, (way, name)
     for name in ("deep/file", "file"):  # a draft is taken away, and nothing that it leads to
         (folder / f"{name}.part").symlink_to(outside / KINDS[kind])
-        inside.replace(name, b"ours")
+        files.replace(name, b"ours")
         assert (folder / name).read_bytes() == b"ours"
-    with inside.folder() as here:
+    with files.folder() as here:
         here.remove("last")
         here.remove("deep")
     assert planted.content(outside) == before
@@ -99,10 +99,10 @@ def test_a_link_that_comes_and_goes_meanwhile_leads_nowhere(tmp_path, outside):
 
     thread = threading.Thread(target=swap)
     thread.start()
-    inside, done = Inside(tmp_path / "run"), []
+    files, done = SafeFiles(tmp_path / "run"), []
     try:
         for number in range(500):
-            for write in (inside.replace, inside.append):
+            for write in (files.replace, files.append):
                 with contextlib.suppress(EbmError, OSError):
                     write("way/run.json", b"theirs")
                     done.append(number)
@@ -117,7 +117,7 @@ def test_a_link_that_comes_and_goes_meanwhile_leads_nowhere(tmp_path, outside):
 def test_no_name_leads_out_of_a_folder(tmp_path, name):
     folder = tmp_path / "run"
     folder.mkdir()
-    for write in (Inside(folder).append, Inside(folder).replace):
+    for write in (SafeFiles(folder).append, SafeFiles(folder).replace):
         with pytest.raises(DirectoryError):
             write(name, b"theirs")
     assert [*tmp_path.iterdir()] == [folder]
@@ -135,32 +135,32 @@ def test_a_copy_of_hard_links_doesnt_stop_a_run(tmp_path):
 @pytest.mark.parametrize("by_descriptor", [True, False])
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_each_access_says_what_stands_there(monkeypatch, tmp_path, by_descriptor, kind):
-    monkeypatch.setattr(opened, "BY_DESCRIPTOR", by_descriptor)
+    monkeypatch.setattr(folder_handle, "BY_DESCRIPTOR", by_descriptor)
     planted.put(tmp_path / "name", SPECIAL[kind])
-    inside = Inside(tmp_path)
+    files = SafeFiles(tmp_path)
 
     def read(name):
-        with inside.open(name):
+        with files.open(name):
             pass
 
     def change(name):
-        with inside.open_to_change(name):
+        with files.open_to_change(name):
             pass
 
     with within(planted.PATIENCE):
         for access in (
             read,
             change,
-            lambda name: inside.read(name, 10),
-            lambda name: inside.append(name, b""),
-            lambda name: inside.open_log(name),
-            lambda name: inside.replace(name, b""),
+            lambda name: files.read(name, 10),
+            lambda name: files.append(name, b""),
+            lambda name: files.open_log(name),
+            lambda name: files.replace(name, b""),
         ):
             with pytest.raises(DirectoryError, match=f"name: is {kind}; a run's own is a plain"):
                 access("name")
         if kind != "a folder":
             with pytest.raises(DirectoryError, match=f"name: is {kind}; a run's own is a plain"):
-                inside.names("name")
+                files.names("name")
 
 
 def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
@@ -168,6 +168,6 @@ def test_a_fifo_with_a_writer_is_refused_too(tmp_path):
     both = os.open(tmp_path / "pipe", os.O_RDWR)
     try:
         with within(planted.PATIENCE), pytest.raises(DirectoryError, match="is a FIFO"):
-            Inside(tmp_path).append("pipe", b"theirs")
+            SafeFiles(tmp_path).append("pipe", b"theirs")
     finally:
         os.close(both)
