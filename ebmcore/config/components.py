@@ -124,6 +124,9 @@ class NodeReader:
                 self.fault(path, "is empty; name a `type`")
             return None
         given = {"type": given} if isinstance(given, str) else given
+        if isinstance(given, dict) and given and "type" not in given:
+            self.fault(path, "has no `type`; add `type: NAME` with the name of a component")
+            return None
         if not isinstance(given, dict) or not isinstance(given.get("type"), str):
             self.fault(path, f"should be a mapping with a `type`; got {given!r}")
             return None

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from ebmcore.config import yaml as yaml_text
 from ebmcore.errors import ConfigError, Problem
 
+DEFAULT_OPTIMIZER = "Adam"
+
 
 class Source(NamedTuple):
     """A config as it was written, which knows where each of its keys is."""
@@ -73,7 +75,8 @@ def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
     """Set dotted keys over a config: `train.epochs`, `monitors.0.every`, `loss.gap.weight`.
 
     An entry of a list goes by its index, its `name` or its `type`; any other key of `loss` refers
-    to the list's first entry, the loss that the others regularise.
+    to the list's first entry, the loss that the others regularise. Where the config names no
+    optimizer, a key of `optimizer` is one of the default optimizer's.
     """
     tree = copy.deepcopy(source.tree)
     places = []
@@ -120,7 +123,9 @@ def _set(tree: dict[str, Any], keys: list[str], value: Any) -> list[str]:
             child = {"type": child}
         if isinstance(holder, dict) and at not in holder:
             made.append(".".join(place))
-        holder[at] = here = {} if child is None else child
+        if child is None:
+            child = {"type": DEFAULT_OPTIMIZER} if place == ["optimizer"] else {}
+        holder[at] = here = child
     holder, at, steps = _locate(here, keys[-1], place)
     holder[at] = copy.deepcopy(value)
     return [*made, ".".join([*place, *steps])]

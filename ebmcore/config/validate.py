@@ -10,7 +10,7 @@ from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
-from ebmcore.config.source import Source
+from ebmcore.config.source import DEFAULT_OPTIMIZER, Source
 from ebmcore.config.values.check import check
 from ebmcore.config.values.signature import REQUIRED, Parameter, is_part, parameters
 from ebmcore.errors import ConfigError
@@ -86,7 +86,9 @@ class _Reader(NodeReader):
         chains = self.optional("chains", tree.get("chains"), "chains")
         losses = self.nodes("loss", tree.get("loss"), "loss")
         steps = tree.get("optimizer")
-        optimizer = self.node("optimizer", "Adam" if steps is None else steps, "optimizer")
+        optimizer = self.node(
+            "optimizer", DEFAULT_OPTIMIZER if steps is None else steps, "optimizer"
+        )
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
         self.check_slots(losses, sampler, chains)

@@ -35,6 +35,16 @@ def test_overrides_make_and_reach_places(config):
     assert source.tree == config  # the source itself is as it was
 
 
+@pytest.mark.parametrize("absent", [True, False])
+def test_an_override_of_the_optimizer_alone_is_of_the_default_one(config, absent):
+    config.pop("optimizer") if absent else config.update(optimizer=None)
+    base = read_config(config)
+    source = apply_overrides(base, {"optimizer.lr": 0.5})
+    assert source.tree["optimizer"] == {"type": "Adam", "lr": 0.5}
+    other = apply_overrides(base, {"optimizer.lr": 0.5, "optimizer.type": "SGD"})
+    assert other.tree["optimizer"] == {"type": "SGD", "lr": 0.5}
+
+
 def test_an_override_of_loss_speaks_of_the_first_entry(config):
     config["loss"] = [{"type": "gap"}, {"type": "size", "weight": 0.1}]
     tree = apply_overrides(read_config(config), {"loss.type": "x", "loss.size.weight": 1}).tree

@@ -159,6 +159,12 @@ def test_what_is_empty_but_not_null_is_no_default(config, section, value):
     assert "should be a mapping" in problems(config)[section].message
 
 
+def test_keys_without_a_type_say_what_to_add(config):
+    config["lr_scheduler"] = {"gamma": 0.9}
+    message = problems(config)["lr_scheduler"].message
+    assert message == "has no `type`; add `type: NAME` with the name of a component"
+
+
 MONITORS = """
 from ebmcore import monitor
 

@@ -76,6 +76,15 @@ def test_the_base_may_stand_in_the_file(write, config):
     }
 
 
+def test_a_key_of_a_section_that_the_base_lacks(write, config):
+    del config["optimizer"]
+    lr = {"type": "float", "low": 1e-3, "high": 0.1}
+    checked = check_sweep(write(base=config, space={"optimizer.lr": lr}))
+    assert "optimizer" not in checked.sweep.base.tree
+    found = problems(write(base=config, space={"lr_scheduler.gamma": [0.9, 0.99]}))
+    assert "lr_scheduler: has no `type`; add `type: NAME`" in found["space.lr_scheduler.gamma"]
+
+
 def test_every_end_of_a_range_is_tried_with_its_condition(write):
     space = check_sweep(write()).sweep.space
     tried = [(key, values[key]) for key, values in space.examples()]
