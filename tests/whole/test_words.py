@@ -1,4 +1,4 @@
-"""Plain words: no docstring and no message of an exception begins as a riddle does."""
+"""Plain words: no docstring, message of an exception or paragraph of a page begins as a riddle."""
 
 import ast
 
@@ -9,7 +9,14 @@ from support import ROOT
 # A sentence says who does what, so none begins with a relative clause in place of a noun.
 BANNED = ("What ", "Whatever ", "Whoever ", "One that ", "Those that ", "Where what ")
 
-HELD = ("ebmcore/**/*.py", "plugins/**/*.py", "examples/**/*.py")
+HELD = ("ebmcore/**/*.py", "plugins/**/*.py", "plugins/**/*.py.tmpl", "examples/**/*.py")
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "plugins/*/README.md",
+    "plugins/**/README.md.tmpl",
+    "examples/**/*.md",
+)
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -44,12 +51,44 @@ def riddles(source, name):
     ]
 
 
+def paragraphs(text):
+    """Yield the number and the text of each line of a page that begins a paragraph or an entry.
+
+    Headings and rows of tables may ask: "What it costs" is a title there, no sentence.
+    """
+    code, before = False, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("```"):
+            code = not code
+        entry = bare.startswith("- ")
+        if not code and not line.startswith("    ") and (entry or not before):
+            yield number, bare.removeprefix("- ").lstrip("*")
+        before = bare
+
+
 @pytest.mark.parametrize("pattern", HELD)
 def test_no_sentence_begins_with_a_riddle(pattern):
     files = sorted(ROOT.glob(pattern))
     assert files, f"{pattern}: no file; has the folder moved?"
     found = [
-        riddle for file in files for riddle in riddles(file.read_text(), file.relative_to(ROOT))
+        riddle
+        for file in files
+        # a template's "$package" is no Python before it is filled in
+        for riddle in riddles(file.read_text().replace("$", ""), file.relative_to(ROOT))
+    ]
+    assert not found, "name the thing or the actor first:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("pattern", PAGES)
+def test_no_paragraph_begins_with_a_riddle(pattern):
+    files = sorted(ROOT.glob(pattern))
+    assert files, f"{pattern}: no file; has the folder moved?"
+    found = [
+        f"{file.relative_to(ROOT)}:{number}: {text}"
+        for file in files
+        for number, text in paragraphs(file.read_text())
+        if text.startswith(BANNED)
     ]
     assert not found, "name the thing or the actor first:\n" + "\n".join(found)
 
@@ -71,3 +110,9 @@ def test_no_sentence_begins_with_a_riddle(pattern):
 def test_a_riddle_is_found_wherever_a_sentence_stands(source, start):
     assert len(riddles(source.format(start), "file.py")) == 1
     assert not riddles(source.format(f"See {start}"), "file.py")
+
+
+def test_a_riddle_is_found_at_the_start_of_a_paragraph_alone():
+    page = "# {0}\n\n{0}\n- {0}\nso {0}\n\n{0}\n| {0} |\n\n```\n{0}\n```\n\n    {0}\n"
+    lines = paragraphs(page.format("What is it"))
+    assert [number for number, text in lines if text.startswith(BANNED)] == [3, 4, 7]

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,11 @@ def test_the_document_and_the_next_commands(command, tmp_path):
     there = [p for p in Path("ebmcore-class").rglob("*") if p.is_file()]
     assert found["files"] == sorted(str(p.relative_to("ebmcore-class")) for p in there)
     assert "$" not in "".join(p.read_text() for p in there)
-    assert 'class = "ebmcore_class.plugin"' in Path("ebmcore-class/pyproject.toml").read_text()
+    project = tomllib.loads(Path("ebmcore-class/pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["ebmcore.v1"] == {"class": "ebmcore_class.plugin"}
+    own = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert all(project[key] == own[key] for key in ("license", "license-files", "classifiers"))
+    assert "the authors of ebmcore-class" in Path("ebmcore-class/LICENSE").read_text()
 
 
 @pytest.mark.parametrize(
