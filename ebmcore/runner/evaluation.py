@@ -28,6 +28,7 @@ from ebmcore.runner.reopen import Facts, Recorded
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
+from ebmcore.terminal import clean
 from ebmcore.train.components import MonitorEntry
 from ebmcore.train.rng import derive, own_global_stream
 
@@ -133,7 +134,7 @@ def evaluate(
         except (Exception, SystemExit) as error:
             failed[entry.name] = str(ComponentError(entry.label, step, error))
             text = f"{failed[entry.name]}\n{traceback.format_exc()}\n"
-            files.append(f"{EVALUATION_PART}/{LOG}", text.encode(errors="backslashreplace"))
+            files.append(f"{EVALUATION_PART}/{LOG}", clean(text).encode())
     paths = [place / name for name in sorted(figures)]
     found = Evaluation(facts.folder, step, metrics, paths, warnings, failed, left_out)
     text = json.dumps(found.document(), indent=2) + "\n"

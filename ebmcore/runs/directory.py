@@ -36,6 +36,7 @@ from ebmcore.runs.layout import (
 from ebmcore.runs.lock import RunLock
 from ebmcore.runs.run_json import give_back, read_run_json, reserve, write_run_json
 from ebmcore.runs.safe_files import SafeFiles
+from ebmcore.terminal import clean
 
 if TYPE_CHECKING:
     from ebmcore.config import Source
@@ -251,9 +252,12 @@ class RunDirectory:
             raise _unwritable(self.path / name, error) from error
 
     def log(self, level: str, text: str) -> None:
-        """Add an entry to log.txt, if possible; the caller raises the failure itself."""
+        """Add an entry to log.txt, if possible; the caller raises the failure itself.
+
+        Spells out control characters, since people print the file in a terminal.
+        """
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        entry = f"{stamp} {level} {mask(text).rstrip()}\n".encode(errors="backslashreplace")
+        entry = f"{stamp} {level} {clean(mask(text).rstrip())}\n".encode()
         with self._lock, suppress(OSError, DirectoryError):
             self.files.append(LOG, entry, anew=True)
 

@@ -31,6 +31,13 @@ def test_a_taken_name_is_drawn_anew(stem, monkeypatch):
     assert [first.path, second.path] == [named(stem, "aaaa"), named(stem, "bbbb")]
 
 
+def test_the_log_keeps_lines_and_spells_out_control_characters(tmp_path):
+    run = directory.RunDirectory.create("job", tmp_path)
+    run.log("ERROR", "a part says\n\tclear: \x1b[2J \u202e \ud800")
+    _, _, entry = (run.path / "log.txt").read_text().partition("ERROR ")
+    assert entry == "a part says\n\tclear: \\x1b[2J \\u202e \\ud800\n"
+
+
 def test_a_place_that_cannot_be_made_is_said(stem, tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     (tmp_path / "file").write_text("")
