@@ -16,6 +16,7 @@ from ebmcore.config import Node, Source, apply_overrides, plugin_selection
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
@@ -67,7 +68,7 @@ class Facts(NamedTuple):
             )
         skipped: list[str] = []
         found = _checkpoint(folder / "checkpoints", facts, checkpoint, skipped.append)
-        place = choose_device(device)
+        place = choose_device(device, RankInfo.from_environment())
         try:
             bounds = found.tensors("data")["bounds"].to(place)
         except KeyError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -81,14 +81,12 @@ class Parts:
     @property
     def modules(self) -> list[nn.Module]:
         """The energy, and the losses that are modules."""
-        losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
-        return [self.energy, *losses]
+        return trained_modules(self.energy, self.losses)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
         """The parameters that the optimiser updates: the energy's and the losses' own."""
-        found = (p for module in self.modules for p in module.parameters() if p.requires_grad)
-        return list(dict.fromkeys(found))  # a loss may hold the energy itself
+        return trained_parameters(self.modules)
 
     @property
     def buffers(self) -> list[Tensor]:
@@ -109,6 +107,17 @@ class Parts:
     def label(self, kind: str) -> str:
         """Return the name of the part of a kind, with its plugin if it has one."""
         return self.labels.get(kind, kind)
+
+
+def trained_modules(energy: nn.Module, losses: Sequence[LossTerm]) -> list[nn.Module]:
+    """Return an energy and the losses that are modules."""
+    return [energy, *(t.function for t in losses if isinstance(t.function, nn.Module))]
+
+
+def trained_parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    """Return the parameters of modules that an optimiser updates."""
+    found = (p for module in modules for p in module.parameters() if p.requires_grad)
+    return list(dict.fromkeys(found))  # a loss may hold the energy itself
 
 
 @contextmanager
