@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
-BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data")
-LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
+BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data", "networks")
+LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator", "networks")
 
 
 class Kernel:

@@ -73,6 +73,10 @@ class Loop:
         several = self.ranks.size > 1
         own = replace(train, clip_grad_norm=None) if several else train  # the average is clipped
         self.train_step = step(parts, own, streams, self.averaged, self.timing)
+        if train.ema is not None:
+            self.train_step.averaged_networks = {
+                name: Average(network, train.ema) for name, network in parts.networks.items()
+            }
         if several:
             self.train_step.gradient_sync = self._gradient_sync()
         self.pending = PendingMetrics(parts, self.ranks)
@@ -88,6 +92,12 @@ class Loop:
         """The energy with the averaged weights, when an average is kept."""
         return self.parts.energy if self.averaged is None else self.averaged.module
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks with their averaged weights, when an average is kept."""
+        averaged = {k: a.module for k, a in self.train_step.averaged_networks.items()}
+        return {**self.parts.networks, **averaged}
+
     def _gradient_sync(self) -> GradientSync:
         return GradientSync(
             self.ranks,
@@ -95,6 +105,7 @@ class Loop:
             self.parts.buffers,
             bound=self.train.clip_grad_norm,
             interrupts=self.interrupts,
+            groups=self.train_step.norms,
             checkpoint_is_late=self.checkpoints.is_late,
             flags_on_cpu=self.parts.device.type != "cpu",
         )
