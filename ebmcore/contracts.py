@@ -131,6 +131,7 @@ class RunView:
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
+    networks: Mapping[str, Any] = field(default_factory=dict)  # by name; averaged, as the energy
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
     history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     # ^ the metrics recorded so far: name -> its (step, value) in order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +25,20 @@ class Target(NamedTuple):
     owner: str = ""  # the loss that they belong to, if one does
 
 
-class Trained(NamedTuple):
+class Trained(Protocol):
     """A loss as far as it decides on gradients."""
 
-    name: str
-    function: object
-    trains: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Its name in metrics."""
+
+    @property
+    def function(self) -> object:
+        """The loss itself, perhaps a module with parameters of its own."""
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """The energy and networks that it trains, by name."""
 
 
 def norm_name(group: str) -> str:

@@ -98,6 +98,11 @@ class Loop:
         averaged = {k: a.module for k, a in self.train_step.averaged_networks.items()}
         return {**self.parts.networks, **averaged}
 
+    def eval(self) -> None:
+        """Set the energy and the networks to evaluation mode, at the end of a run."""
+        for module in (self.energy, *self.networks.values(), *self.parts.networks.values()):
+            module.eval()
+
     def _gradient_sync(self) -> GradientSync:
         return GradientSync(
             self.ranks,
@@ -249,7 +254,9 @@ class Loop:
         chains, due = self.parts.chains, monitors.due(self.step, self.steps_per_epoch, end)
         if due:  # rank 0 runs the monitors, on the step and the chains of all ranks
             last, chains = gathered(self.ranks, last, chains)
-        metrics = monitors(self.energy, last, self.step, self.steps_per_epoch, end, chains)
+        metrics = monitors(
+            self.energy, last, self.step, self.steps_per_epoch, end, chains, self.networks
+        )
         if metrics:
             recorder.write(self.step, metrics)
         if self.train.keep_best and (due or self.pending.fetched == self.step):
