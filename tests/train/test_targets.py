@@ -223,12 +223,9 @@ def test_wiring_is_refused_in_one_sentence():
         experiment(gap, optimizers={"other": torch.optim.SGD}).assemble()
     with pytest.raises(ConfigError, match=r"should be an nn\.Module"):
         experiment(gap, networks={"proposer": len})
+    one = torch.optim.SGD([nn.Parameter(torch.zeros(2))])
     with pytest.raises(ConfigError, match="give network 'proposer' one of its own"):
-        energy = Bowl()
-        Experiment(
-            data=X, energy=energy, loss=gap, networks={"proposer": Shift()},
-            optimizer=torch.optim.SGD(energy.parameters()),
-        ).assemble()  # fmt: skip
+        experiment(gap, optimizer=one).assemble()
     frozen = Shift().requires_grad_(False)
     with pytest.raises(ConfigError, match="'proposer', which has no weight of its own"):
         step_of(experiment(cost, networks={"proposer": frozen}))
