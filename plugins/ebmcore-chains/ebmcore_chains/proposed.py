@@ -42,14 +42,14 @@ class Proposed(Chains):
             raise ValueError(f"network: {network!r}, {kind}, has no method `sample(n, generator)`")
         self.latents: Tensor | None = None  # (batch, latent), of the last start
 
-    @torch.no_grad()
     def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw as many samples of the network as x has events."""
-        if hasattr(self.network, "latents"):
-            self.latents = self.network.latents(len(x), generator)
-            begin: Tensor = self.network(self.latents)
-        else:
-            begin = self.network.sample(len(x), generator)
+        with torch.no_grad():
+            if hasattr(self.network, "latents"):
+                self.latents = self.network.latents(len(x), generator)
+                begin: Tensor = self.network(self.latents)
+            else:
+                begin = self.network.sample(len(x), generator)
         if begin.shape != x.shape:
             raise ValueError(
                 f"the network's samples have shape {tuple(begin.shape)}; the batch of data has "

@@ -42,5 +42,5 @@ class Cooperative:
                 "the chains remember no latents; take `chains: {type: proposed}` and a network "
                 "with a method `latents`, such as `generator`"
             )
-        distance = networks[self.network](latents) - x_neg.detach()
+        distance: Tensor = networks[self.network](latents) - x_neg.detach()
         return distance.square().flatten(1).sum(1).mean() / (2 * self.sigma**2)
