@@ -18,6 +18,7 @@ from ebmcore.decorators import energy as energy
 from ebmcore.decorators import launcher as launcher
 from ebmcore.decorators import loss as loss
 from ebmcore.decorators import monitor as monitor
+from ebmcore.decorators import network as network
 from ebmcore.decorators import sampler as sampler
 from ebmcore.distributed.gather_batch import whole_batch as whole_batch
 from ebmcore.errors import ComponentError as ComponentError

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
-BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data")
-LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
+BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data", "networks")
+LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator", "networks")
 KERNEL_SLOTS = ("generator", "n_steps", "carried")
 CHAINS_SLOTS = ("y", "generator", "space")
 
@@ -187,6 +187,7 @@ class RunView:
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
+    networks: Mapping[str, Any] = field(default_factory=dict)  # by name; averaged, as the energy
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
     history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     # ^ the metrics recorded so far: name -> its (step, value) in order

@@ -64,6 +64,7 @@ class _Decorator:
 
 
 energy = _Decorator("energy")
+network = _Decorator("network")
 sampler = _Decorator("sampler")
 chains = _Decorator("chains")
 loss = _Decorator("loss")

@@ -6,7 +6,7 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     langevin = "ebmcore_langevin.plugin"
 
 which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first eight return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+first nine return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
 class or a function) when a config or the command line names it. A component's signature is its
 config:
 
@@ -37,6 +37,12 @@ Offers = Mapping[str, Any]  # name -> "module:attribute", or the object itself
 @hookspec
 def ebmcore_energies() -> Offers:
     """Offer energies: `{"mlp": "my_nets:MLP"}`; called with x (batch, *event), returns (batch,)."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_networks() -> Offers:
+    """Offer modules to train beside the energy: `{"generator": "my_nets:Generator"}`."""
     raise NotImplementedError  # pragma: no cover
 
 

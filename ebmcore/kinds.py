@@ -12,12 +12,14 @@ class Kind(NamedTuple):
     hook: str
     key: str  # in a config, or in the file of a sweep
     is_list: bool = False  # whether the config's key may hold several
+    is_map: bool = False  # whether it holds several, each under a name of its own
 
 
 KINDS = {  # the components of a run
     kind.name: kind
     for kind in (
         Kind("energy", "ebmcore_energies", "energy"),
+        Kind("network", "ebmcore_networks", "networks", is_map=True),
         Kind("sampler", "ebmcore_samplers", "sampler"),
         Kind("chains", "ebmcore_chains", "chains"),
         Kind("loss", "ebmcore_losses", "loss", is_list=True),

@@ -10,11 +10,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ebmcore.checkpoint.files import Checkpoint, Contents, fitting
+from ebmcore.checkpoint.network_state import network_tensors, restore_networks
 from ebmcore.checkpoint.rank_state import collect, fill_chains, mean_of_waiting, rank_states
 from ebmcore.checkpoint.serialize import pack, unsaveable
+from ebmcore.config import ENERGY
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
 from ebmcore.train.components import Parts
+from ebmcore.train.targets import optimizer_label
 
 if TYPE_CHECKING:
     from ebmcore.train.loop import Loop
@@ -38,6 +41,11 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
             **({"ranks": [state.packed for state in states]} if states else {}),
             "chains": {k: v for k, v in chains.items() if not isinstance(v, Tensor)},
             "optimizer": parts.optimizer.state_dict(),
+            **(
+                {"optimizers": {name: o.state_dict() for name, o in parts.optimizers.items()}}
+                if parts.networks
+                else {}
+            ),
             "lr_scheduler": parts.lr_scheduler and parts.lr_scheduler.state_dict(),
             "n_averaged": None if averaged is None else averaged.n_averaged,
             "parts": {name: part.state_dict() for name, part in parts.stateful},
@@ -53,6 +61,7 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
         tensors={
             "weights": parts.energy.state_dict(),
             "ema": {} if averaged is None else averaged.module.state_dict(),
+            **network_tensors(loop),
             "chains": {k: v for k, v in chains.items() if isinstance(v, Tensor)},
             "data": {"bounds": parts.data.bounds},
             "state": tensors,
@@ -137,9 +146,12 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
         with fitting(checkpoint, "the averaged weights (train.ema)"):
             averaged.module.load_state_dict(checkpoint.tensors("ema"))
             averaged.n_averaged.copy_(state["n_averaged"])
-    with fitting(checkpoint, f"optimizer {type(parts.optimizer).__name__}"):
-        parts.optimizer.load_state_dict(state["optimizer"])
-        _keep_types(parts.optimizer, state["optimizer"])
+    restore_networks(checkpoint, loop)
+    saved = {ENERGY: state["optimizer"], **state.get("optimizers", {})}
+    for name, optimizer in parts.every_optimizer.items():
+        with fitting(checkpoint, optimizer_label(name, optimizer)):
+            optimizer.load_state_dict(saved[name])
+            _keep_types(optimizer, saved[name])
     if parts.chains is not None:
         rank_info = RankInfo(loop.ranks.rank, loop.ranks.size)
         fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), rank_info)
@@ -147,14 +159,17 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
 
 def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
     """Return the first part whose state can't be saved, and why, before the run trains."""
-    for name, tensor in parts.energy.state_dict().items():
-        if not isinstance(tensor, Tensor):
-            kind = type(tensor).__name__
-            return "energy", f"{name!r} of its state_dict is {kind}; only tensors can be saved"
-        reason = unsaveable(tensor)
-        if reason is not None:
-            return "energy", f"{name!r} of its state_dict is {reason}"
+    networks = {f"network {name}": network for name, network in parts.networks.items()}
+    for label, module in {"energy": parts.energy, **networks}.items():
+        for name, tensor in module.state_dict().items():
+            if not isinstance(tensor, Tensor):
+                kind = type(tensor).__name__
+                return label, f"{name!r} of its state_dict is {kind}; only tensors can be saved"
+            reason = unsaveable(tensor)
+            if reason is not None:
+                return label, f"{name!r} of its state_dict is {reason}"
     others = [*parts.stateful, ("optimizer", parts.optimizer)]
+    others.extend((f"optimizers {name}", one) for name, one in parts.optimizers.items())
     if parts.lr_scheduler is not None:
         others.append(("lr_scheduler", parts.lr_scheduler))
     for name, part in others:
@@ -172,10 +187,12 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     the state doesn't fit the parts.
     """
     parts, state = loop.parts, checkpoint.state()
-    groups = parts.optimizer.param_groups
+    every_optimizer = parts.every_optimizer.values()
+    groups = [group for optimizer in every_optimizer for group in optimizer.param_groups]
     rates = [{k: group[k] * factor for k in _RATES if group.get(k) is not None} for group in groups]
     restore_parts(checkpoint, loop, state)
-    for group, rate in zip(parts.optimizer.param_groups, rates, strict=True):
+    groups = [group for optimizer in every_optimizer for group in optimizer.param_groups]
+    for group, rate in zip(groups, rates, strict=True):
         group.update(rate)
     for scheduler in _schedulers(parts.lr_scheduler):
         for name in _BASES:

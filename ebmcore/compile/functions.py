@@ -27,7 +27,8 @@ from ebmcore.sampling import (
     own_loop,
 )
 from ebmcore.train.components import LossTerm, Parts
-from ebmcore.train.step import evaluate, numbers_of
+from ebmcore.train.step import evaluate, numbers_of, total
+from ebmcore.train.targets import gradients_of, groups_of, norm_name
 
 _SIZE = 10  # steps in a graph when the number of steps has no divisor of at least _SMALLEST
 _SMALLEST = 5
@@ -140,25 +141,36 @@ def losses_function(
     parts: Parts, train: Train
 ) -> Callable[[Tensor, Tensor | None, Tensor | None, Randomness], LossResult]:
     """Return a function of the losses and their gradient: x, x⁻, y, randomness -> LossResult."""
-    energy, terms, sampler = parts.energy, parts.losses, parts.sampler
-    parameters, bound, device = parts.parameters, train.clip_grad_norm, parts.device
+    energy, terms, sampler, networks = parts.energy, parts.losses, parts.sampler, parts.networks
+    targets, bound, device = parts.targets, train.clip_grad_norm, parts.device
+    parameters = parts.parameters
+    sizes = {norm_name(name): len(group) for name, group in groups_of(targets).items()}
 
     def compute(
         x: Tensor, x_neg: Tensor | None, y: Tensor | None, randomness: Randomness
     ) -> LossResult:
         slots = {"energy": energy, "x": x, "x_neg": x_neg, "y": y, "sampler": sampler}
-        total = torch.zeros((), device=x.device, dtype=x.dtype)
+        slots |= {"networks": networks, **networks}
+        values: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
         with RngReplay(randomness.losses) if randomness.losses else nullcontext():
             for term in terms:
                 value, extra = evaluate(term, slots, PlaceholderGenerator(device))
-                total = total + term.weight * value
+                values.append(term.weight * value)
                 metrics |= numbers_of(term, value, extra)
-        gradients = torch.autograd.grad(total, parameters, allow_unused=True)
+        loss = total(values, x)
+        gradients: Sequence[Tensor | None] = (
+            gradients_of(targets, values)
+            if networks
+            else torch.autograd.grad(loss, parameters, allow_unused=True)
+        )
+        metrics["loss"] = loss.detach()
+        clipped: list[Tensor | None] = []
         with torch.no_grad():
-            clipped, norm = _clipped(gradients, bound)
-        metrics["loss"] = total.detach()
-        metrics["train/grad_norm"] = norm
+            for name, size in sizes.items():
+                begin = len(clipped)
+                own, metrics[name] = _clipped(gradients[begin : begin + size], bound, loss)
+                clipped.extend(own)
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
         return LossResult(metrics, clipped)
 
@@ -252,9 +264,11 @@ def untraceable_losses(terms: Sequence[LossTerm]) -> dict[str, str]:
 
 
 def _clipped(
-    gradients: Sequence[Tensor | None], bound: float | None
+    gradients: Sequence[Tensor | None], bound: float | None, loss: Tensor
 ) -> tuple[list[Tensor | None], Tensor]:
     norms = [torch.linalg.vector_norm(g) for g in gradients if g is not None]
+    if not norms:  # of a network that no loss trains
+        return [None] * len(gradients), torch.zeros_like(loss)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     if bound is None:
         return [None if g is None else g.detach() for g in gradients], norm

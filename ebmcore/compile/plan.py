@@ -153,7 +153,7 @@ class _PlanSearch:
                 return self._planned(graphs)
         finally:
             self._restore(begin)
-            self.parts.optimizer.zero_grad(set_to_none=True)
+            self.eager_step.zero_grad()
 
     def _planned(self, graphs: StepGraphs) -> Plan:
         return Plan(graphs, self.sampler_script, self.losses_script, self.why, self.carried)

@@ -58,8 +58,7 @@ class CompiledStep(TrainStep):
         self.left_out: dict[str, str] = {}
         self.noise = BatchedNoise(None if parts.sampler is None else parts.sampler.kernel)
         self.buffers = parts.buffers
-        if self.why_not_fused:
-            self.left_out[f"optimizer {type(parts.optimizer).__name__}"] = self.why_not_fused
+        self.left_out.update({label: why for label, why in self.why_not_fused.items() if why})
 
     @property
     def mode(self) -> str:

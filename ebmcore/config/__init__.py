@@ -7,6 +7,7 @@ from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
+from ebmcore.config.networks import ENERGY, as_targets, choices, name_fault, trains_fault
 from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.source import (
     Source,
@@ -15,7 +16,14 @@ from ebmcore.config.source import (
     parse_config,
     read_config,
 )
-from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
+from ebmcore.config.validate import (
+    plugin_selection,
+    read_networks,
+    read_node,
+    read_nodes,
+    read_train,
+    validate,
+)
 from ebmcore.config.values.check import check as check_values
 from ebmcore.config.values.names import type_name
 from ebmcore.config.values.signature import (
@@ -27,6 +35,7 @@ from ebmcore.config.values.signature import (
 )
 
 __all__ = [
+    "ENERGY",
     "REQUIRED",
     "Cadence",
     "Config",
@@ -36,24 +45,29 @@ __all__ = [
     "Tracking",
     "Train",
     "apply_overrides",
+    "as_targets",
     "build",
     "catalog",
     "check_values",
+    "choices",
     "clashes",
     "component_parameters",
     "config_schema",
     "describe",
     "loss_slots",
+    "name_fault",
     "nested",
     "parameters",
     "parse_assignments",
     "parse_config",
     "plugin_selection",
     "read_config",
+    "read_networks",
     "read_node",
     "read_nodes",
     "read_train",
     "reserved",
+    "trains_fault",
     "type_name",
     "validate",
 ]

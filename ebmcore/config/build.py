@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,11 @@ from ebmcore.errors import (
     raised_at,
     too_large,
 )
+
+_HANDED_TO = {  # build slots that not every kind may ask for
+    "training_data": ("loss",),
+    "networks": ("loss", "sampler", "chains"),  # a monitor finds them in its view
+}
 
 
 def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = None) -> Any:
@@ -39,9 +45,10 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     part = is_part(target)
     later = {*positional(target), *(LOSS_SLOTS if node.kind == "loss" else ())} if part else set()
     names = set(BUILD_SLOTS) - later
-    if node.kind != "loss" and asked_for(target, {"training_data"}):
-        message = f"{node.type} asks for training_data, which is handed to losses alone"
-        raise ConfigError([Problem(node.path, message, node.where)])
+    for slot, kinds in _HANDED_TO.items():
+        if node.kind not in kinds and asked_for(target, {slot}):
+            message = f"{node.type} asks for {slot}, which is handed to {_plurals(kinds)} alone"
+            raise ConfigError([Problem(node.path, message, node.where)])
     own = {key: _inner(value, slots, built) for key, value in node.values.items()}
     values = {**own, **{name: slots[name] for name in asked_for(target, names)}}
     if part:
@@ -74,10 +81,15 @@ def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     return build(value, slots, built) if isinstance(value, Node) else value
 
 
-def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
-    """List the slots that a loss names, given the loss or the class that makes it.
+def _plurals(kinds: tuple[str, ...]) -> str:
+    names = [{"loss": "losses", "sampler": "samplers"}.get(kind, kind) for kind in kinds]
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
-    Raises TypeError when it has a positional parameter that isn't a slot.
+
+def loss_slots(loss: Callable[..., Any], networks: Collection[str] = ()) -> tuple[str, ...]:
+    """List the slots and the networks that a loss names, given the loss or the class that makes it.
+
+    Raises TypeError when it has a positional parameter that is neither.
     """
     if inspect.isclass(loss):
         call = getattr(loss, "forward", None) or loss.__call__
@@ -85,10 +97,14 @@ def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
     else:
         call = getattr(loss, "forward", loss)
         names = positional(call)
-    strange = [name for name in names if name not in LOSS_SLOTS]
+    strange = [name for name in names if name not in LOSS_SLOTS and name not in networks]
     if strange:
+        near = difflib.get_close_matches(strange[0], (*LOSS_SLOTS, *networks), 1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
         raise TypeError(
-            f"asks for {strange[0]!r}, which is no slot; slots: {', '.join(LOSS_SLOTS)}. "
+            f"asks for {strange[0]!r}, which is no slot and no network; slots: "
+            f"{', '.join(LOSS_SLOTS)}; networks: {', '.join(networks) or 'none'}. {hint}"
             f"To make {strange[0]!r} a key of the config, write it after a `*`."
         )
-    return asked_for(call, LOSS_SLOTS)
+    asked = asked_for(call, LOSS_SLOTS)
+    return (*asked, *(name for name in names if name in networks))

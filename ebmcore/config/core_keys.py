@@ -41,7 +41,16 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     "dataset": (
         Parameter("holdout", Annotated[float, Ge(0), Lt(1)], 0.1, "Share of the points set aside."),
     ),
-    "loss": (Parameter("weight", float, 1.0, "Factor of this loss in the sum."), _NAME),
+    "loss": (
+        Parameter("weight", float, 1.0, "Factor of this loss in the sum."),
+        _NAME,
+        Parameter(
+            "trains",
+            str | list[str] | None,
+            None,
+            "Which of energy and the networks it trains; by default what the loss says, or energy.",
+        ),
+    ),
     "monitor": (_EVERY, _NAME),
     "lr_scheduler": (
         Parameter(

@@ -33,6 +33,8 @@ def config_schema(host: Host) -> dict[str, Any]:
         definitions[kind.name] = _or_reference(inner)
         node = _or_reference(_choice([_branch(c, definitions) for c in there]))
         properties[kind.key] = {"anyOf": [node, _array(node)]} if kind.is_list else node
+        if kind.is_map:
+            properties[kind.key] = _named(node)
     properties[PARTS] = {
         "type": "object",
         "description": 'Nodes that others refer to as "@NAME"; each is built once.',
@@ -42,6 +44,7 @@ def config_schema(host: Host) -> dict[str, Any]:
     schedules = [(name, catalog.find_lr_scheduler(name)) for name in catalog.lr_scheduler_names()]
     properties["optimizer"] = _choice([_torch("optimizer", *found) for found in optimizers])
     properties["lr_scheduler"] = _choice([_torch("lr_scheduler", *found) for found in schedules])
+    properties["optimizers"] = _named(_choice([_torch("optimizer", *one) for one in optimizers]))
     for optional in ("sampler", "chains", "lr_scheduler"):
         properties[optional]["anyOf"].append({"type": "null"})
     properties["train"] = _section(Train)
@@ -158,6 +161,13 @@ def _choice(branches: list[dict[str, Any] | None]) -> dict[str, Any]:
 def _names(branch: dict[str, Any]) -> list[str]:
     kind = branch["properties"]["type"]
     return list(kind["enum"]) if "enum" in kind else [kind["const"]]
+
+
+def _named(node: dict[str, Any]) -> dict[str, Any]:
+    """Allow a mapping of names of networks to nodes."""
+    names = {"pattern": r"^[^\W\d]\w*$"}
+    described = {"type": "object", "propertyNames": names, "additionalProperties": node}
+    return {"anyOf": [described, {"type": "null"}]}
 
 
 def _array(node: dict[str, Any]) -> dict[str, Any]:

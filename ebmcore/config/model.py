@@ -51,10 +51,12 @@ class Config:
     tracking: Tracking | None
     data: Node
     energy: Node
+    networks: dict[str, Node]  # by name
     sampler: Node | None
     chains: Node | None
     losses: tuple[Node, ...]
     optimizer: Node
+    optimizers: dict[str, Node]  # of networks, by their name
     lr_scheduler: Node | None
     monitors: tuple[Node, ...]
     record: dict[str, Any]
@@ -62,7 +64,7 @@ class Config:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All components of plugins, nested ones too, each once."""
-        single = (self.data, self.energy, self.sampler, self.chains)
+        single = (self.data, self.energy, *self.networks.values(), self.sampler, self.chains)
         top = (*(n for n in single if n is not None), *self.losses, *self.monitors)
         nodes = (node for outer in top for node in (outer, *outer.children))
         return tuple({node.path: node for node in nodes}.values())

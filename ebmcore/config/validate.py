@@ -9,6 +9,7 @@ from typing import Any
 from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
+from ebmcore.config.networks import check_trains, network_nodes, optimizer_nodes
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.source import DEFAULT_OPTIMIZER, Source
 from ebmcore.config.values.check import check
@@ -18,7 +19,10 @@ from ebmcore.kinds import KINDS
 from ebmcore.plugins import Host, Selection
 
 _SETTINGS = tuple(p.name for p in parameters(Settings))
-_NODES = ("data", "energy", "sampler", "chains", "loss", "optimizer", "lr_scheduler", "monitors")
+_NODES = (
+    *("data", "energy", "networks", "sampler", "chains", "loss"),
+    *("optimizer", "optimizers", "lr_scheduler", "monitors"),
+)
 _REQUIRED = ("data", "energy", "loss", "train")
 
 
@@ -70,6 +74,15 @@ def read_nodes(source: Source, host: Host, kind: str) -> tuple[Node, ...]:
     return nodes
 
 
+def read_networks(source: Source, host: Host) -> dict[str, Node]:
+    """Check the networks of a recorded config. Raises ConfigError."""
+    reader = _Reader(source, host)
+    nodes = network_nodes(reader, source.tree.get("networks"))
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return nodes
+
+
 class _Reader(NodeReader):
     def read(self, selection: Selection) -> Config:
         tree = self.source.tree
@@ -82,6 +95,7 @@ class _Reader(NodeReader):
             tracking = self.section(Tracking, {} if mirror is None else mirror, "tracking")
         data = self.node("dataset", tree.get("data"), "data")
         energy = self.node("energy", tree.get("energy"), "energy")
+        networks = network_nodes(self, tree.get("networks"))
         sampler = self.optional("sampler", tree.get("sampler"), "sampler")
         chains = self.optional("chains", tree.get("chains"), "chains")
         losses = self.nodes("loss", tree.get("loss"), "loss")
@@ -89,9 +103,11 @@ class _Reader(NodeReader):
         optimizer = self.node(
             "optimizer", DEFAULT_OPTIMIZER if steps is None else steps, "optimizer"
         )
+        optimizers = optimizer_nodes(self, tree.get("optimizers"), tree.get("networks"))
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
         self.check_slots(losses, sampler, chains)
+        check_trains(self, losses, tree.get("networks"))
         self.check_parts(tree.get(PARTS))
         if self.problems:
             raise ConfigError(self.problems)
@@ -108,8 +124,10 @@ class _Reader(NodeReader):
                 "files": list(selection.files),
             },
             **self.records(),
+            **_named_records("networks", networks),
             "loss": [node.record for node in losses],
             "optimizer": optimizer.record,
+            **_named_records("optimizers", optimizers),
             "lr_scheduler": schedule and schedule.record,
             "train": asdict(train),
             "monitors": [node.record for node in monitors],
@@ -121,10 +139,12 @@ class _Reader(NodeReader):
             tracking=tracking,
             data=data,
             energy=energy,
+            networks=networks,
             sampler=sampler,
             chains=chains,
             losses=losses,
             optimizer=optimizer,
+            optimizers=optimizers,
             lr_scheduler=schedule,
             monitors=monitors,
             record=record,
@@ -177,6 +197,12 @@ class _Reader(NodeReader):
                     f"{PARTS}.{name}", f'nothing refers to it; write "@{name}" where it is meant'
                 )
 
+    @property
+    def network_names(self) -> tuple[str, ...]:
+        """The names of the networks, as the config has them."""
+        given = self.source.tree.get("networks")
+        return tuple(map(str, given)) if isinstance(given, dict) else ()
+
     def check_slots(
         self, losses: tuple[Node, ...], sampler: Node | None, chains: Node | None
     ) -> None:
@@ -185,7 +211,7 @@ class _Reader(NodeReader):
             if not inspect.isclass(node.target) and not is_part(node.target):
                 continue  # it builds the loss; the runner sees the slots of the built one
             try:
-                slots = loss_slots(node.target)
+                slots = loss_slots(node.target, self.network_names)
             except TypeError as error:
                 self.fault(f"{node.path}.type", f"{node.type} {error}")
                 continue
@@ -196,3 +222,8 @@ class _Reader(NodeReader):
                     if there[section] is None and self.source.tree.get(section) is None:
                         message = f"missing; loss {node.name!r} asks for {slot!r}, so it needs one"
                         self.fault(section, message)
+
+
+def _named_records(key: str, nodes: dict[str, Node]) -> dict[str, Any]:
+    """Return a section of named nodes as plain values; nothing when there are none."""
+    return {key: {name: node.record for name, node in nodes.items()}} if nodes else {}

@@ -12,7 +12,7 @@ over equal shares of a batch is the mean over the batch.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -41,7 +41,9 @@ class GradientSync:
         parameters: The parameters whose gradients are averaged.
         buffers: Float buffers that a forward pass may write to, such as running means. Each rank
             updates them from its share of the batch; every rank then applies the mean change.
-        bound: train.clip_grad_norm, for the averaged gradient.
+        bound: train.clip_grad_norm, for the averaged gradient of each group.
+        groups: The parameters whose gradient has a norm, by the name of that metric; by default
+            all parameters together.
         interrupts: The signals received, and those agreed on.
         checkpoint_is_late: Whether a checkpoint is due by the clock; rank 0's answer counts.
         flags_on_cpu: Whether flags are reduced on the CPU in a message of their own, so that
@@ -56,6 +58,7 @@ class GradientSync:
         *,
         bound: float | None,
         interrupts: SignalFlags,
+        groups: Mapping[str, Sequence[nn.Parameter]] | None = None,
         checkpoint_is_late: Callable[[], bool] = lambda: False,
         flags_on_cpu: bool = False,
     ) -> None:
@@ -63,6 +66,7 @@ class GradientSync:
         self.parameters = list(parameters)
         self.buffers = [b for b in buffers if b.is_floating_point() and bool(b.isfinite().all())]
         self.bound = bound
+        self.groups = groups or {"train/grad_norm": self.parameters}
         self.interrupts = interrupts
         self.checkpoint_is_late = checkpoint_is_late
         self.flags_on_cpu = flags_on_cpu
@@ -86,8 +90,8 @@ class GradientSync:
         self._buffers_before = [buffer.clone() for buffer in self.buffers]
 
     @torch.no_grad()
-    def reduce(self) -> Tensor:
-        """Average gradients and buffers, and clip; return the norm before clipping, ()."""
+    def reduce(self) -> dict[str, Tensor]:
+        """Average gradients and buffers, and clip; return each group's norm before clipping, ()."""
         gradients = [parameter.grad for parameter in self.parameters]
         pairs = zip(self.buffers, self._buffers_before, strict=True)
         values = [*gradients, *(now - before for now, before in pairs)]
@@ -110,7 +114,7 @@ class GradientSync:
         changes = self.views[len(self.parameters) :]
         for buffer, before, change in zip(self.buffers, self._buffers_before, changes, strict=True):
             buffer.copy_(before + change)
-        return clip(self.parameters, self.bound)
+        return {name: clip(group, self.bound) for name, group in self.groups.items()}
 
     def _own_flags(self, gradients: Sequence[Tensor | None]) -> list[float]:
         received = [float(self.interrupts.received == number) for number in _SIGNALS]
@@ -129,7 +133,10 @@ class GradientSync:
 
 def clip(parameters: Sequence[nn.Parameter], bound: float | None) -> Tensor:
     """Return the norm of the parameters' gradient, and scale it down to a bound if there is one."""
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if parameters and not gradients:  # of a network that no loss trains
+        return torch.zeros((), device=parameters[0].device)
+    norm = torch.nn.utils.get_total_norm(gradients)
     if bound is not None:
         torch.nn.utils.clip_grads_with_norm_(parameters, bound, norm)
     return norm

@@ -10,7 +10,8 @@ import numbers
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import MonitorEntry, Parts
+from ebmcore.train.ema import averages_in_place
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams, own_global_stream
 from ebmcore.train.types import StepResult
@@ -66,18 +68,19 @@ class MonitorRunner(MonitorSchedule):
         steps_per_epoch: int,
         end: bool,
         chains: Chains | None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
         due = [entry for entry in self._active if entry.is_due(step, steps_per_epoch, end)]
         for entry in due:
             began = time.perf_counter()
-            view = self.view(entry, energy, last, step, steps_per_epoch, chains)
+            view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
             try:
-                with own_global_stream(None, self.parts.device), evaluating(energy):
-                    before = self._marks(energy)
+                with own_global_stream(None, self.parts.device), self._looking(energy, networks):
+                    before = self._marks(energy, view.networks)
                     results = entry.function(view)
-                    changed = self._marks(energy) != before
+                    changed = self._marks(energy, view.networks) != before
                     metrics |= collect_results(entry, results, step, self.write, self.figures)
             except DirectoryError:  # not the monitor's fault
                 raise
@@ -113,9 +116,25 @@ class MonitorRunner(MonitorSchedule):
         for name, value in metrics.items():
             self.history.setdefault(name, []).append((step, value))
 
-    def _marks(self, energy: nn.Module) -> list[Any]:
+    @contextmanager
+    def _looking(
+        self, energy: nn.Module, networks: Mapping[str, nn.Module] | None
+    ) -> Iterator[None]:
+        """Set the modules to evaluation mode, and the networks to their averaged weights."""
+        own, averaged = self.parts.networks, networks or {}
+        with ExitStack() as stack:
+            for module in (energy, *own.values(), *averaged.values()):
+                stack.enter_context(evaluating(module))
+            stack.enter_context(averages_in_place(own, averaged))
+            yield
+
+    def _marks(self, energy: nn.Module, networks: Mapping[str, nn.Module]) -> list[Any]:
         """Return version counters that change when a monitor writes to weights or data."""
-        tensors = [*self.parts.energy.parameters(), *energy.parameters(), *energy.buffers()]
+        modules = (energy, *networks.values(), *self.parts.networks.values())
+        tensors = [
+            *self.parts.energy.parameters(),
+            *(t for module in modules for t in (*module.parameters(), *module.buffers())),
+        ]
         points = (self.parts.data.x, self.parts.data.held_out)
         return [(t._version, t.requires_grad) for t in (*tensors, *points)]
 
@@ -127,6 +146,7 @@ class MonitorRunner(MonitorSchedule):
         step: int,
         steps_per_epoch: int,
         chains: Chains | None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> RunView:
         """Return the view of one monitor."""
         parts = self.parts
@@ -144,6 +164,7 @@ class MonitorRunner(MonitorSchedule):
             epoch=step / steps_per_epoch,
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
             history=self.history,
+            networks=dict(networks or {}),
             warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
             **last_step,
         )

@@ -220,6 +220,7 @@ def load(
     *,
     plugins: Sequence[str] = (),
     energy: nn.Module | None = None,
+    networks: Mapping[str, nn.Module] | None = None,
     device: str = "auto",
     checkpoint: str | int = "last",
 ) -> Run:
@@ -229,16 +230,18 @@ def load(
     that was truncated or altered since is skipped, and the run's `skipped_checkpoints` names it.
 
     Local plugin files that the run was made with are code; they are only imported when they are
-    named in `plugins`. An experiment that was made of objects needs its `energy` handed over.
+    named in `plugins`. An experiment that was made of objects needs its `energy` handed over, and
+    its `networks`, if it had any.
     Raises EbmError when the directory is no run or its checkpoint is not whole.
     """
     facts = Facts.read(run_dir, device, checkpoint)
     sampler, chains = None, None
+    filled = {name: facts.fill_network(name, n) for name, n in (networks or {}).items()}
     if energy is not None:
         energy = facts.fill(energy)
     elif facts.run["from_config"]:
         recorded = Recorded(facts, plugins)
-        energy = recorded.energy
+        energy, filled = recorded.energy, recorded.networks
         if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
             sampler, chains = recorded.sampler(), recorded.chains()
     else:
@@ -249,6 +252,7 @@ def load(
         bounds=facts.bounds,
         sampler=sampler,
         chains=chains,
+        networks=filled,
         seed=facts.run["seed"],
     )
     run.status = facts.run["status"]

@@ -23,6 +23,7 @@ from ebmcore.train.device import Placement
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
 _CPU = torch.device("cpu")
+_SEVERAL = ("loss", "monitor", "network")  # kinds of which a run may have several
 
 
 class Slots(dict[str, Any]):
@@ -57,13 +58,16 @@ def compose(
 
     builder = Builder(streams, {**slots, "training_data": data.x})
     energy, make = builder.energy(config.energy), builder.part
+    networks = {name: builder.network(name, node) for name, node in config.networks.items()}
     return Experiment(
         data=data,
         energy=energy,
-        loss=[_term(node, make(node)) for node in config.losses],
+        networks=networks,
+        loss=[_term(node, make(node), networks) for node in config.losses],
         sampler=make(config.sampler),
         chains=make(config.chains),
         optimizer=partial(config.optimizer.target, **config.optimizer.values),
+        optimizers={k: partial(n.target, **n.values) for k, n in config.optimizers.items()},
         lr_scheduler=_schedule(config.lr_scheduler),
         lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
         monitors=[monitor_entry(node, make(node)) for node in config.monitors],
@@ -76,7 +80,7 @@ def compose(
         origin=Origin(
             record=config.record,
             host=host,
-            labels={n.kind: n.label for n in config.nodes if n.kind not in ("loss", "monitor")},
+            labels={n.kind: n.label for n in config.nodes if n.kind not in _SEVERAL},
             files=config.record["plugins"]["files"],
             components=[_provenance(node) for node in config.nodes],
             where=source.where,
@@ -93,7 +97,8 @@ class Builder:
 
     def __init__(self, streams: Streams, slots: Mapping[str, Any]) -> None:
         self.streams = streams
-        self.slots = slots
+        self.networks: dict[str, nn.Module] = {}  # as far as they are built
+        self.slots = {**slots, "networks": self.networks}
         self.built: dict[str, Any] = {}  # by place
 
     def energy(self, node: Node) -> nn.Module:
@@ -101,16 +106,24 @@ class Builder:
 
         Raises ConfigError when the component doesn't make an nn.Module.
         """
+        return self._module(node, "weights")
+
+    def network(self, name: str, node: Node) -> nn.Module:
+        """Build a network as the energy is built, and hand it to the parts that come after."""
+        self.networks[name] = self._module(node, f"weights of network {name}")
+        return self.networks[name]
+
+    def _module(self, node: Node, purpose: str) -> nn.Module:
         on_meta = self.slots["device"].type == "meta"
-        weights = self.streams("weights", on_cpu=True).initial_seed()
+        weights = self.streams(purpose, on_cpu=True).initial_seed()
         # weights are drawn on the CPU, so that they are the same on every device
         with own_global_stream(weights, _CPU), self.slots["device"] if on_meta else nullcontext():
-            energy = build(node, Slots(self.streams, "weights", **self.slots), self.built)
-        if not isinstance(energy, nn.Module):
-            made = type(energy).__name__
+            module = build(node, Slots(self.streams, purpose, **self.slots), self.built)
+        if not isinstance(module, nn.Module):
+            made = type(module).__name__
             message = f"{node.type} makes {made}, not an nn.Module that can be trained"
             raise ConfigError([Problem(node.path, message, node.where)])
-        return energy
+        return module
 
     def part(self, node: Node | None) -> Any:
         """Build any other part; None when the config has no such node."""
@@ -167,9 +180,10 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
             raise ConfigError([Problem(node.path, message, node.where)]) from error
 
 
-def _term(node: Node, loss: Any) -> LossTerm:
+def _term(node: Node, loss: Any, networks: Mapping[str, nn.Module]) -> LossTerm:
+    weight, trains = node.options["weight"], node.options["trains"]
     try:
-        return LossTerm.of(node.name, loss, node.options["weight"], node.label)
+        return LossTerm.of(node.name, loss, weight, node.label, networks=networks, trains=trains)
     except TypeError as error:
         raise ConfigError([Problem(node.path, f"{node.type} {error}", node.where)]) from error
 

@@ -121,8 +121,9 @@ def evaluate(
 
         generator = recorded.streams(f"evaluate {entry.name} {seed}")
         view = make_view(
-            energy, data, sampler, chains, generator, step=step, epoch=epoch, warn=warn
-        )
+            energy, data, sampler, chains, generator,
+            step=step, epoch=epoch, warn=warn, networks=dict(recorded.networks),
+        )  # fmt: skip
         try:
             with (
                 own_global_stream(derive(seed, entry.name), facts.device),

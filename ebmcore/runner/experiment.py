@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -14,12 +14,13 @@ from torch.optim import Optimizer
 
 from ebmcore.checkpoint.serialize import pack
 from ebmcore.checkpoint.snapshot import refuse_unsaveable
-from ebmcore.config import Cadence, Tracking, Train, read_train
+from ebmcore.config import ENERGY, Cadence, Tracking, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
+from ebmcore.runner.network_checks import check_networks, check_training, choose_optimizers
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
 from ebmcore.runner.worker import execute
@@ -32,13 +33,12 @@ from ebmcore.train.components import (
     Parts,
     is_flat,
     name_of,
-    trained_modules,
-    trained_parameters,
 )
 from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
+from ebmcore.train.targets import find_targets, groups_of
 
 _FLAT = (
     "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
@@ -54,10 +54,13 @@ class Experiment:
         data: A tensor (n, *event), a pair (x, y), a torch Dataset, or a callable that returns one.
         energy: An nn.Module, (batch, *event) -> (batch,).
         loss: A loss, or a list of losses and of pairs (loss, weight).
+        networks: Modules beside the energy, by name; a loss names one by a parameter, and says by
+            its attribute `trains` what it trains.
         sampler: A `Kernel`, or a function `(energy, x, generator) -> x`; for losses of samples.
         chains: A `Chains`, or a function `(x, generator) -> x`; for losses of samples.
         optimizer: An optimiser, or a function that makes one of parameters; by default Adam.
-        lr_scheduler: A function that makes a schedule of the optimiser.
+        optimizers: The same for networks, by name; by default each gets what `optimizer` makes.
+        lr_scheduler: A function that makes a schedule of the energy's optimiser.
         lr_interval: What one step of the schedule is, `epoch` or `step`.
         monitors: Monitors, or pairs of a monitor and its cadence.
         n_steps: The sampler's steps in a training step.
@@ -79,9 +82,11 @@ class Experiment:
         data: Any,
         energy: nn.Module,
         loss: Any,
+        networks: Mapping[str, nn.Module] | None = None,
         sampler: Any = None,
         chains: Chains | Callable[..., Tensor] | None = None,
         optimizer: Callable[..., Optimizer] | Optimizer | None = None,
+        optimizers: Mapping[str, Callable[..., Optimizer] | Optimizer] | None = None,
         lr_scheduler: Callable[..., Any] | None = None,
         lr_interval: str = "epoch",
         monitors: Sequence[Any] = (),
@@ -109,11 +114,15 @@ class Experiment:
             data = self._load(data, holdout, dtype)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
+        self.networks = check_networks(networks or {}, self._refuse)
+        for network in self.networks.values():
+            network.to(self.device, dtype)
         self.sampler = None if sampler is None else self._sampler(sampler, n_steps)
         self.chains = None if chains is None else self._chains(chains)
         self.losses = self._losses(loss, dtype)
         self.monitors = self._monitors(monitors)
         self.optimizer = optimizer or partial(torch.optim.Adam, lr=1e-3)
+        self.optimizers = dict(optimizers or {})
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.compile = compile
@@ -239,17 +248,21 @@ class Experiment:
         }
 
     def assemble(self) -> Parts:
-        """Assemble the parts with an optimiser over all their parameters."""
-        parameters = trained_parameters(trained_modules(self.energy, self.losses))
-        if not parameters:
+        """Assemble the parts, with the optimisers of the energy and of each network."""
+        groups = groups_of(find_targets(self.energy, self.networks, self.losses))
+        if not groups[ENERGY]:
             self._refuse("energy", "has no parameters to train")
-        optimizer = self._make("optimizer", self.optimizer, parameters)
+        optimizer = self._make("optimizer", self.optimizer, groups[ENERGY])
+        others = choose_optimizers(
+            self.optimizer, self.optimizers, self.networks, groups, self._refuse
+        )
         make = self.lr_scheduler
         return Parts(
             data=self.data,
             energy=self.energy,
             losses=self.losses,
             optimizer=optimizer,
+            optimizers={name: self._make(path, of, groups[name]) for name, path, of in others},
             lr_scheduler=None if make is None else self._make("lr_scheduler", make, optimizer),
             device=self.device,
             sampler=self.sampler,
@@ -257,6 +270,7 @@ class Experiment:
             lr_interval=self.lr_interval,
             monitors=self.monitors,
             labels=dict(self.origin.labels),
+            networks=self.networks,
         )
 
     def check(self, parts: Parts, train: Train) -> None:
@@ -301,6 +315,7 @@ class Experiment:
             if too_large(error):
                 text = f"needs more than this machine has ({first_line(error)})"
             self._refuse("chains", f"{parts.label('chains')}: {text}", error)
+        self.warnings.extend(check_training(parts, self._refuse))
         problem = refuse_unsaveable(parts)
         if problem is not None:
             place, why = problem
@@ -346,7 +361,8 @@ class Experiment:
                 if isinstance(function, type) or not callable(function):
                     self._refuse("loss", f"should be a built loss or a function; got {function!r}")
                 try:
-                    term = LossTerm.of(name, function, weight, f"loss {name!r}")
+                    label = f"loss {name!r}"
+                    term = LossTerm.of(name, function, weight, label, networks=self.networks)
                 except TypeError as error:
                     self._refuse("loss", f"{name} {error}", error)
             if isinstance(term.function, nn.Module):

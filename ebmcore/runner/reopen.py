@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
-from ebmcore.config import Node, Source, apply_overrides, plugin_selection
+from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_networks
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data
@@ -74,6 +75,15 @@ class Facts(NamedTuple):
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
         return cls(folder, facts, found, place, bounds, skipped)
+
+    def fill_network(self, name: str, network: nn.Module) -> nn.Module:
+        """Give a network its trained weights. Raises EbmError when they don't fit."""
+        try:
+            network.load_state_dict(averaged_or_weights(self.checkpoint, name))
+        except RuntimeError as error:
+            why = f"the weights don't fit network {name!r}: {error}"
+            raise EbmError(f"{self.folder}: {why}") from error
+        return network.to(self.device, self.bounds.dtype).eval()
 
     def fill(self, energy: nn.Module) -> nn.Module:
         """Give an energy the trained weights. Raises EbmError when they don't fit."""
@@ -140,6 +150,17 @@ class Recorded:
         """The energy, with the trained weights."""
         return self.facts.fill(self.builder.energy(self.node("energy")))
 
+    @cached_property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks, with their trained weights, by name."""
+        _ = self.energy
+        refuse_masked(self.source, "networks")
+        nodes = self.told_of_files(lambda: read_networks(self.source, self.host))
+        return {
+            name: self.facts.fill_network(name, self.builder.network(name, node))
+            for name, node in nodes.items()
+        }
+
     def sampler(self) -> Sampler | None:
         """Build the sampler, if the config has one."""
         if not self.source.tree.get("sampler"):
@@ -148,8 +169,8 @@ class Recorded:
         return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
 
     def part(self, node: Node) -> Any:
-        """Build a part; one that refers to the energy gets the trained one."""
-        _ = self.energy
+        """Build a part; one that refers to the energy or a network gets the trained one."""
+        _ = self.networks
         return self.builder.part(node)
 
     def chains(self) -> Chains | None:

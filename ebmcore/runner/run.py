@@ -14,7 +14,8 @@ from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ModelSamples
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
-from ebmcore.train.components import Parts
+from ebmcore.train.ema import averages_in_place
+from ebmcore.train.loop import Loop
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
@@ -29,6 +30,7 @@ class Run:
         bounds: Tensor,
         sampler: Sampler | None = None,
         chains: Chains | None = None,
+        networks: Mapping[str, nn.Module] | None = None,
         seed: int = 0,
     ) -> None:
         self.dir = directory
@@ -41,22 +43,28 @@ class Run:
         self.skipped_checkpoints: list[str] = []  # of a loaded run: newer ones that are damaged
         self.mlflow: dict[str, str] = {}  # uri, experiment_id, run_id; empty when tracking is off
         self.energy = energy  # with the averaged weights, when the run keeps an average
+        self.networks = dict(networks or {})  # by name; averaged, as the energy is
+        self.held_networks = self.networks  # the objects that the sampler and the chains may hold
         self.bounds = bounds  # (2, *event), the range of the training data
         self.sampler = sampler
         self.chains = chains
         self.seed = seed
 
     @classmethod
-    def of(cls, directory: Path, energy: nn.Module, parts: Parts, seed: int) -> Run:
+    def of(cls, directory: Path, loop: Loop, seed: int) -> Run:
         """Return the run of parts that are about to be trained."""
-        return cls(
+        parts = loop.parts
+        run = cls(
             directory,
-            energy,
+            loop.energy,
+            networks=loop.networks,
             bounds=parts.data.bounds,
             sampler=parts.sampler,
             chains=parts.chains,
             seed=seed,
         )
+        run.held_networks = parts.networks
+        return run
 
     def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.
@@ -81,7 +89,10 @@ class Run:
             return low + (high - low) * noise
 
         # a sampler may draw from torch's global generators, too
-        with own_global_stream(derive(self.seed, f"samples {seed}"), device):
+        with (
+            own_global_stream(derive(self.seed, f"samples {seed}"), device),
+            averages_in_place(self.held_networks, self.networks),
+        ):
             samples = ModelSamples(self.energy, self.sampler, self.chains, begin, generator)
             try:
                 return samples.sample(n, n_steps)

@@ -87,7 +87,7 @@ class Session:
         self.monitors = MonitorRunner(
             parts, spec.streams, self._write_figure, self.warn, self.directory.log
         )
-        self.result = Run.of(self.directory.path, self.loop.energy, parts, spec.seed)
+        self.result = Run.of(self.directory.path, self.loop, spec.seed)
         if resumes:
             self._take_up()
 
@@ -136,7 +136,7 @@ class Session:
             try:
                 if failure is not None:
                     self._save_failed(failure)
-                self.loop.energy.eval()
+                self.loop.eval()
                 self._reveal()
                 self.call_hook("ebmcore_run_end", run=self.result, status=self.status)
             except KeyboardInterrupt:  # once more, while a plugin was called at the end
@@ -185,6 +185,7 @@ class Session:
         self.result.metrics = dict(self.metrics)
         self.result.warnings = self.warnings
         self.result.energy = self.loop.energy
+        self.result.networks = self.loop.networks
         self.result.chains = self.loop.chains
         self.result.ended_early = self.interrupts.early
 

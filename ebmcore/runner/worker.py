@@ -44,7 +44,7 @@ class Worker:
         self.loop, self.interrupts, self.threads, _ = prepare_training(
             spec, ranks, lambda text: None
         )
-        self.result = Run.of(directory.path, self.loop.energy, spec.parts, spec.seed)
+        self.result = Run.of(directory.path, self.loop, spec.seed)
         if resumes:
             name = ranks.broadcast_text("")
             if name:
@@ -68,7 +68,7 @@ class Worker:
                     self._bury(error)
                 else:
                     self.ranks.report_failure(traceback.format_exc())
-        self.loop.energy.eval()
+        self.loop.eval()
         self.result.status, self.result.step = status, self.loop.step
         if failure is not None:
             raise RunError(f"rank {self.ranks.rank} FAILED: {failure}", self.result) from failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ebmcore.config import Cadence, loss_slots
+from ebmcore.config import ENERGY, Cadence, as_targets, loss_slots, trains_fault
 from ebmcore.contracts import Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
 from ebmcore.sampling import Sampler, named_slots
+from ebmcore.train.targets import Target, find_targets
 
 
 class LossTerm(NamedTuple):
@@ -29,14 +30,33 @@ class LossTerm(NamedTuple):
     label: str
     order: int = 1  # 2 when it differentiates the score
     needs_curvature: bool = False  # whether it needs a Hessian of E other than 0
+    trains: tuple[str, ...] = (ENERGY,)  # the energy, or networks by name
 
     @classmethod
-    def of(cls, name: str, function: Callable[..., Any], weight: float, label: str) -> LossTerm:
-        """Read the slots from the signature. Raises TypeError when one is unknown."""
+    def of(
+        cls,
+        name: str,
+        function: Callable[..., Any],
+        weight: float,
+        label: str,
+        *,
+        networks: Collection[str] = (),
+        trains: str | Sequence[str] | None = None,
+    ) -> LossTerm:
+        """Read the slots from the signature, and the rest from the loss's attributes.
+
+        `trains` stands over the loss's own attribute. Raises TypeError when a parameter is neither
+        a slot nor a network, or it trains what isn't there.
+        """
         facts = getattr(function, "func", function)
         order = getattr(facts, "order", 1)
         curvature = getattr(facts, "needs_curvature", False)
-        return cls(name, function, weight, loss_slots(function), label, order, curvature)
+        targets = as_targets(getattr(facts, "trains", ENERGY) if trains is None else trains)
+        fault = trains_fault(targets, networks)
+        if fault is not None:
+            raise TypeError(f"trains: {fault}")
+        slots = loss_slots(function, networks)
+        return cls(name, function, weight, slots, label, order, curvature, targets)
 
 
 class MonitorEntry(NamedTuple):
@@ -66,6 +86,8 @@ class Parts:
     lr_scheduler: LRScheduler | None = None
     lr_interval: str = "epoch"
     monitors: tuple[MonitorEntry, ...] = ()
+    networks: dict[str, nn.Module] = field(default_factory=dict)
+    optimizers: dict[str, Optimizer] = field(default_factory=dict)  # of the trained networks
     labels: dict[str, str] = field(default_factory=dict)  # kind -> the part, for messages
 
     @property
@@ -80,13 +102,24 @@ class Parts:
 
     @property
     def modules(self) -> list[nn.Module]:
-        """The energy, and the losses that are modules."""
-        return trained_modules(self.energy, self.losses)
+        """The energy, the networks, and the losses that are modules."""
+        losses = [t.function for t in self.losses if isinstance(t.function, nn.Module)]
+        return [self.energy, *self.networks.values(), *losses]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The energy, with the losses' own parameters, and the networks, and what trains each."""
+        return find_targets(self.energy, self.networks, self.losses)
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """The parameters that the optimiser updates: the energy's and the losses' own."""
-        return trained_parameters(self.modules)
+        """The parameters that optimisers update: the energy's, the losses' own, the networks'."""
+        return [parameter for target in self.targets for parameter in target.parameters]
+
+    @property
+    def every_optimizer(self) -> dict[str, Optimizer]:
+        """The optimisers of the energy and of the networks, by target."""
+        return {ENERGY: self.optimizer, **self.optimizers}
 
     @property
     def buffers(self) -> list[Tensor]:
@@ -107,17 +140,6 @@ class Parts:
     def label(self, kind: str) -> str:
         """Return the name of the part of a kind, with its plugin if it has one."""
         return self.labels.get(kind, kind)
-
-
-def trained_modules(energy: nn.Module, losses: Sequence[LossTerm]) -> list[nn.Module]:
-    """Return an energy and the losses that are modules."""
-    return [energy, *(t.function for t in losses if isinstance(t.function, nn.Module))]
-
-
-def trained_parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    """Return the parameters of modules that an optimiser updates."""
-    found = (p for module in modules for p in module.parameters() if p.requires_grad)
-    return list(dict.fromkeys(found))  # a loss may hold the energy itself
 
 
 @contextmanager

@@ -45,7 +45,9 @@ def first_non_finite(
         steps: The steps, counted from 1.
         before: The last finite values known before these steps.
     """
-    names = sorted(columns, key=lambda name: _ORDER.get(name, 1))
+    norms = {f"train/{name}/grad_norm": 4 for name in parts.networks}
+    order = {**_ORDER, **norms}
+    names = sorted(columns, key=lambda name: order.get(name, 1))
     for row, step in enumerate(steps):
         for name in names:
             value = columns[name][row]
@@ -77,6 +79,7 @@ def _label(parts: Parts, name: str) -> str:
     labels = {
         "samples": parts.label("sampler"),
         "train/grad_norm": "the gradient of the losses",
+        **{f"train/{name}/grad_norm": f"the gradient of network {name}" for name in parts.networks},
         **{f"loss/{term.name}": term.label for term in parts.losses},
     }
     return labels.get(name, "training")
@@ -97,6 +100,7 @@ def is_finite(parts: Parts, besides: Collection[str] = ()) -> bool:
     """
     chains = {} if parts.chains is None else parts.chains.state_dict()
     weights = {k: v for k, v in parts.energy.state_dict().items() if k not in besides}
-    held = (*weights.values(), *chains.values())
+    trained = [p for network in parts.networks.values() for p in network.parameters()]
+    held = (*weights.values(), *trained, *chains.values())
     floats = [t for t in held if isinstance(t, Tensor) and t.is_floating_point()]
     return not floats or bool(torch.stack([t.isfinite().all() for t in floats]).all())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -42,3 +46,27 @@ class Average(AveragedModel):
         for mean, buffer in self._buffer_pairs:
             mean.copy_(buffer)
         self.n_averaged += 1
+
+
+@contextmanager
+def averages_in_place(
+    networks: Mapping[str, nn.Module], averages: Mapping[str, nn.Module]
+) -> Iterator[None]:
+    """Let networks use their averaged weights for a while, wherever chains or samplers hold them.
+
+    Both modules share their tensors meanwhile.
+    """
+    held: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    for name, average in averages.items():
+        network = networks.get(name, average)
+        if network is not average:
+            now = chain(network.parameters(), network.buffers())
+            means = chain(average.parameters(), average.buffers())
+            held.extend((t, t.data, mean.data) for t, mean in zip(now, means, strict=True))
+    try:
+        for tensor, _, mean in held:
+            tensor.data = mean
+        yield
+    finally:
+        for tensor, before, _ in held:
+            tensor.data = before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import nn
 
 from ebmcore.contracts import Chains
@@ -27,6 +29,7 @@ class MonitorSchedule:
         steps_per_epoch: int,
         end: bool,
         chains: Chains | None,
+        networks: Mapping[str, nn.Module] | None = None,
     ) -> dict[str, float]:
         """Run no monitor."""
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -18,6 +18,7 @@ from ebmcore.sampling import start_chains
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
+from ebmcore.train.targets import gradients_of, groups_of, norm_name, optimizer_label
 from ebmcore.train.timing import Evaluations, Timing
 from ebmcore.train.types import StepResult
 
@@ -58,9 +59,15 @@ class TrainStep:
         self.timing = timing or Timing()
         self.gradient_sync: GradientSync | None = None  # with several ranks; it clips
         self.evaluations = Evaluations(parts.energy, train.log_every)
+        self.averaged_networks: dict[str, AveragedModel] = {}
+        self.targets = parts.targets
         self.parameters = parts.parameters
-        self.why_not_fused = fuse(parts.optimizer)
-        self.optimizer_step = unwrapped_step(parts.optimizer)
+        self.norms = {norm_name(name): group for name, group in groups_of(self.targets).items()}
+        optimizers = {optimizer_label(*one): one[1] for one in parts.every_optimizer.items()}
+        self.why_not_fused = {label: fuse(optimizer) for label, optimizer in optimizers.items()}
+        self.optimizer_steps = {
+            label: unwrapped_step(optimizer) for label, optimizer in optimizers.items()
+        }
         self.second_order = any(term.order == 2 for term in parts.losses)
         # a loss that takes `chains` needs their new state, so they are kept before `apply`
         self.keeps_chains_early = any("chains" in term.slots for term in parts.losses)
@@ -84,7 +91,7 @@ class TrainStep:
         self.evaluations.add_step()
         if self.gradient_sync is not None:
             with self.timing(GRADIENT_SYNC):
-                result.metrics["train/grad_norm"] = self.gradient_sync.reduce()
+                result.metrics.update(self.gradient_sync.reduce())
         return result
 
     def compute_from(
@@ -111,14 +118,28 @@ class TrainStep:
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
     ) -> dict[str, Tensor]:
         """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
-        self.parts.optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
         with self.derivatives():
-            total, metrics = self.objective(x, x_neg, y, step)
+            values, metrics = self.objective(x, x_neg, y, step)
             with self.timing(GRADIENT, step + 1):
-                total.backward()  # type: ignore[no-untyped-call] # torch's own
-        metrics["train/grad_norm"] = self.clip()
+                self.differentiate(values, x)
+        metrics.update(self.clip())
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
         return metrics
+
+    def zero_grad(self) -> None:
+        """Drop the gradients of the step before."""
+        for optimizer in self.parts.every_optimizer.values():
+            optimizer.zero_grad(set_to_none=True)
+
+    def differentiate(self, values: Sequence[Tensor], x: Tensor) -> None:
+        """Put the gradient of the weighted losses into the `grad` of what each of them trains."""
+        if not self.parts.networks:
+            total(values, x).backward()  # type: ignore[no-untyped-call] # torch's own
+            return
+        gradients = gradients_of(self.targets, values)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     def derivatives(self) -> AbstractContextManager[None]:
         """Return a context in which the losses can be differentiated to their order."""
@@ -128,11 +149,14 @@ class TrainStep:
         """Keep the chains' end points, update the weights and then their average."""
         if proposal.end is not None and not self.keeps_chains_early:
             self.keep_chains(proposal.end, step)
-        with self.timing(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
-            self.optimizer_step()
+        for label, optimizer_step in self.optimizer_steps.items():
+            with self.timing(label, step + 1):
+                optimizer_step()
         if self.averaged is not None:
             with self.timing("the average of the weights"):
                 self.averaged.update_parameters(self.parts.energy)
+                for name, average in self.averaged_networks.items():
+                    average.update_parameters(self.parts.networks[name])
 
     def add_noise(self, x: Tensor) -> Tensor:
         """Add Gaussian noise of standard deviation train.data_noise."""
@@ -164,8 +188,8 @@ class TrainStep:
 
     def objective(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weighted sum of the losses, and each of them unweighted."""
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Return the weighted losses, and the metrics: their sum, and each of them unweighted."""
         slots = {
             "energy": self.parts.energy,
             "x": x,
@@ -174,20 +198,28 @@ class TrainStep:
             "step": step,
             "sampler": self.parts.sampler,
             "chains": self.parts.chains,
+            "networks": self.parts.networks,
+            **self.parts.networks,
         }
-        total = torch.zeros((), device=x.device, dtype=x.dtype)
+        values: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
         for term in self.parts.losses:
             with self.timing(term.label, step + 1):
                 generator = self.streams(stream_of(term)) if "generator" in term.slots else None
                 value, extra = evaluate(term, slots, generator)
-            total = total + term.weight * value
+            values.append(term.weight * value)
             metrics |= numbers_of(term, value, extra)
-        return total, {"loss": total.detach(), **metrics}
+        return values, {"loss": total(values, x).detach(), **metrics}
 
-    def clip(self) -> Tensor:
-        """Return the gradient's norm, and scale the gradient down to train.clip_grad_norm."""
-        return clip(self.parameters, self.train.clip_grad_norm)
+    def clip(self) -> dict[str, Tensor]:
+        """Return the norm of each group's gradient, and scale it to train.clip_grad_norm."""
+        bound = self.train.clip_grad_norm
+        return {name: clip(group, bound) for name, group in self.norms.items()}
+
+
+def total(values: Sequence[Tensor], x: Tensor) -> Tensor:
+    """Return the sum of the weighted losses, scalars, on the device and in the dtype of x."""
+    return sum(values, start=torch.zeros((), device=x.device, dtype=x.dtype))
 
 
 def stream_of(term: LossTerm) -> str:

@@ -18,7 +18,9 @@ def test_a_good_config_is_resolved_with_every_default(config):
     record = prepare(config).config.record
     assert record["energy"] == {"type": "parts:bowl", "width": 1.0, "dropout": 0.0}
     assert record["sampler"] == {"type": "parts:walk", "step_size": 0.1, "n_steps": 3}
-    assert record["loss"] == [{"type": "parts:gap", "beta": 1.0, "weight": 1.0, "name": None}]
+    assert record["loss"] == [
+        {"type": "parts:gap", "beta": 1.0, "weight": 1.0, "name": None, "trains": None}
+    ]
     assert record["monitors"][0]["every"] == "1 epoch"
     assert record["train"]["clip_grad_norm"] is None
     assert record["optimizer"]["betas"] == [0.9, 0.999]

@@ -73,6 +73,10 @@ class Loop:
         several = self.ranks.size > 1
         own = replace(train, clip_grad_norm=None) if several else train  # the average is clipped
         self.train_step = step(parts, own, streams, self.averaged, self.timing)
+        if train.ema is not None:
+            self.train_step.averaged_networks = {
+                name: Average(network, train.ema) for name, network in parts.networks.items()
+            }
         if several:
             self.train_step.gradient_sync = self._gradient_sync()
         self.pending = PendingMetrics(parts, self.ranks)
@@ -88,6 +92,17 @@ class Loop:
         """The energy with the averaged weights, when an average is kept."""
         return self.parts.energy if self.averaged is None else self.averaged.module
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks with their averaged weights, when an average is kept."""
+        averaged = {k: a.module for k, a in self.train_step.averaged_networks.items()}
+        return {**self.parts.networks, **averaged}
+
+    def eval(self) -> None:
+        """Set the energy and the networks to evaluation mode, at the end of a run."""
+        for module in (self.energy, *self.networks.values(), *self.parts.networks.values()):
+            module.eval()
+
     def _gradient_sync(self) -> GradientSync:
         return GradientSync(
             self.ranks,
@@ -95,6 +110,7 @@ class Loop:
             self.parts.buffers,
             bound=self.train.clip_grad_norm,
             interrupts=self.interrupts,
+            groups=self.train_step.norms,
             checkpoint_is_late=self.checkpoints.is_late,
             flags_on_cpu=self.parts.device.type != "cpu",
         )
@@ -238,7 +254,9 @@ class Loop:
         chains, due = self.parts.chains, monitors.due(self.step, self.steps_per_epoch, end)
         if due:  # rank 0 runs the monitors, on the step and the chains of all ranks
             last, chains = gathered(self.ranks, last, chains)
-        metrics = monitors(self.energy, last, self.step, self.steps_per_epoch, end, chains)
+        metrics = monitors(
+            self.energy, last, self.step, self.steps_per_epoch, end, chains, self.networks
+        )
         if metrics:
             recorder.write(self.step, metrics)
         if self.train.keep_best and (due or self.pending.fetched == self.step):

@@ -1,4 +1,4 @@
-"""Where chains begin: `Noise`, `Data` and `Persistent`; imported on first use."""
+"""Where chains begin: `Noise`, `Data`, `Persistent` and `Proposed`; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from ebmcore_chains.batch import Data as Data
     from ebmcore_chains.noise import Noise as Noise
     from ebmcore_chains.persistent import Persistent as Persistent
+    from ebmcore_chains.proposed import Proposed as Proposed
 
-_HOME = {"Data": "batch", "Noise": "noise", "Persistent": "persistent"}
+_HOME = {"Data": "batch", "Noise": "noise", "Persistent": "persistent", "Proposed": "proposed"}
 __all__ = sorted(_HOME)
 
 

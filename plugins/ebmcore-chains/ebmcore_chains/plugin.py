@@ -9,5 +9,6 @@ def ebmcore_chains() -> dict[str, str]:
     return {
         "data": "ebmcore_chains.batch:Data",
         "noise": "ebmcore_chains.noise:Noise",
+        "proposed": "ebmcore_chains.proposed:Proposed",
         "persistent": "ebmcore_chains.persistent:Persistent",
     }

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore_losses.contrastive import contrastive_divergence as contrastive_divergence
+    from ebmcore_losses.cooperative import Cooperative as Cooperative
     from ebmcore_losses.denoising import DenoisingScoreMatching as DenoisingScoreMatching
     from ebmcore_losses.discrepancy import energy_discrepancy as energy_discrepancy
     from ebmcore_losses.exact import score_matching as score_matching
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from ebmcore_losses.steepness import noise_smoothness as noise_smoothness
 
 _HOME = {
+    "Cooperative": "cooperative",
     "DenoisingScoreMatching": "denoising",
     "ImprovedCD": "improved",
     "NoiseContrastive": "noise_contrastive",

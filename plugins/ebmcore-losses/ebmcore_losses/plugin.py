@@ -8,6 +8,7 @@ def ebmcore_losses() -> dict[str, str]:
     """Offer losses and regularisers."""
     return {
         "contrastive_divergence": "ebmcore_losses.contrastive:contrastive_divergence",
+        "cooperative": "ebmcore_losses.cooperative:Cooperative",
         "denoising_score_matching": "ebmcore_losses.denoising:DenoisingScoreMatching",
         "energy_discrepancy": "ebmcore_losses.discrepancy:energy_discrepancy",
         "energy_magnitude": "ebmcore_losses.regularisers:energy_magnitude",
