@@ -39,7 +39,9 @@ from ebmcore.runner.run import Run as Run
 from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Sampler as Sampler
+from ebmcore.sampling import conditioned as conditioned
 from ebmcore.sampling import energy_and_score as energy_and_score
+from ebmcore.sampling import given as given
 from ebmcore.sampling import sample_chain as sample_chain
 from ebmcore.types import NonNegativeFloat as NonNegativeFloat
 from ebmcore.types import NonNegativeInt as NonNegativeInt

@@ -1,14 +1,18 @@
-"""Energies that are plain networks: `MLP`, `Conv` and `ResNet`; imported on first use."""
+"""Energies that are networks: `MLP`, `Conv`, `ResNet`, and what is made of one: `Classifier`.
+
+They are imported on first use.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_nets.classifier import Classifier as Classifier
     from ebmcore_nets.conv import Conv as Conv
     from ebmcore_nets.mlp import MLP as MLP
     from ebmcore_nets.resnet import ResNet as ResNet
 
-_HOME = {"Conv": "conv", "MLP": "mlp", "ResNet": "resnet"}
+_HOME = {"Classifier": "classifier", "Conv": "conv", "MLP": "mlp", "ResNet": "resnet"}
 __all__ = sorted(_HOME)
 
 
