@@ -6,7 +6,7 @@ without builds it. The runner passes parameters of these names, which aren't con
 
     constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
                               losses alone: training_data (n, *event), on the CPU
-    losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
+    losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator
 
 A sampler, a loss or a monitor that remembers something from one call to the next offers it by
 `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
 BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data")
-LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
+LOSS_SLOTS = ("energy", "x", "x_neg", "y", "y_neg", "step", "sampler", "chains", "generator")
 
 
 class Kernel:

@@ -99,7 +99,14 @@ def losses_function(
     def compute(
         x: Tensor, x_neg: Tensor | None, y: Tensor | None, randomness: Randomness
     ) -> LossResult:
-        slots = {"energy": energy, "x": x, "x_neg": x_neg, "y": y, "sampler": sampler}
+        slots = {
+            "energy": energy,
+            "x": x,
+            "x_neg": x_neg,
+            "y": y,
+            "y_neg": None,
+            "sampler": sampler,
+        }
         total = torch.zeros((), device=x.device, dtype=x.dtype)
         metrics: dict[str, Tensor] = {}
         with RngReplay(randomness.losses) if randomness.losses else nullcontext():

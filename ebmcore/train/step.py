@@ -159,6 +159,7 @@ class TrainStep:
             "x": x,
             "x_neg": x_neg,
             "y": y,
+            "y_neg": None,
             "step": step,
             "sampler": self.parts.sampler,
             "chains": self.parts.chains,

@@ -8,12 +8,14 @@ def ebmcore_losses() -> dict[str, str]:
     """Offer losses and regularisers."""
     return {
         "contrastive_divergence": "ebmcore_losses.contrastive:contrastive_divergence",
+        "cross_entropy": "ebmcore_losses.classification:cross_entropy",
         "denoising_score_matching": "ebmcore_losses.denoising:DenoisingScoreMatching",
         "energy_discrepancy": "ebmcore_losses.discrepancy:energy_discrepancy",
         "energy_magnitude": "ebmcore_losses.regularisers:energy_magnitude",
         "gradient_penalty": "ebmcore_losses.steepness:gradient_penalty",
         "improved_cd": "ebmcore_losses.improved:ImprovedCD",
         "l2_parameters": "ebmcore_losses.regularisers:l2_parameters",
+        "multilevel_denoising": "ebmcore_losses.denoising:multilevel_denoising",
         "noise_contrastive": "ebmcore_losses.noise_contrastive:NoiseContrastive",
         "noise_smoothness": "ebmcore_losses.steepness:noise_smoothness",
         "score_matching": "ebmcore_losses.exact:score_matching",

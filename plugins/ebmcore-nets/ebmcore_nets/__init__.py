@@ -1,7 +1,4 @@
-"""Energies that are networks: `MLP`, `Conv`, `ResNet`, and what is made of one: `Classifier`.
-
-They are imported on first use.
-"""
+"""Energies that are networks, and energies made of one; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,9 +7,16 @@ if TYPE_CHECKING:
     from ebmcore_nets.classifier import Classifier as Classifier
     from ebmcore_nets.conv import Conv as Conv
     from ebmcore_nets.mlp import MLP as MLP
+    from ebmcore_nets.noise_conditional import NoiseConditional as NoiseConditional
     from ebmcore_nets.resnet import ResNet as ResNet
 
-_HOME = {"Classifier": "classifier", "Conv": "conv", "MLP": "mlp", "ResNet": "resnet"}
+_HOME = {
+    "Classifier": "classifier",
+    "Conv": "conv",
+    "MLP": "mlp",
+    "NoiseConditional": "noise_conditional",
+    "ResNet": "resnet",
+}
 __all__ = sorted(_HOME)
 
 

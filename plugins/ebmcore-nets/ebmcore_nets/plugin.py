@@ -10,5 +10,6 @@ def ebmcore_energies() -> dict[str, str]:
         "classifier": "ebmcore_nets.classifier:Classifier",
         "conv": "ebmcore_nets.conv:Conv",
         "mlp": "ebmcore_nets.mlp:MLP",
+        "noise_conditional": "ebmcore_nets.noise_conditional:NoiseConditional",
         "resnet": "ebmcore_nets.resnet:ResNet",
     }

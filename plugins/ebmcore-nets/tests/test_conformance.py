@@ -60,3 +60,8 @@ class TestClassifierOfImages(EnergySuite):
     component = "classifier"
     params: ClassVar = {"net": {"type": "conv", "channels": [4, 8], "outputs": 3}}
     event_shapes: ClassVar = [(8, 8)]
+
+
+class TestNoiseConditional(EnergySuite):
+    component = "noise_conditional"
+    params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}
