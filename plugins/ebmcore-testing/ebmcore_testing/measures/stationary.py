@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Generator, Tensor, nn
 
-from ebmcore.sampling import as_kernel
+from ebmcore.sampling import as_kernel, init_state
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.models import Gaussian, TwoWells
 from ebmcore_testing.measures.observed import seeded
@@ -55,7 +55,8 @@ class StationaryChecks(Suite):
         if hasattr(kernel, "sample"):
             found = kernel.sample(energy, x, n_steps, generator)
             return Moved(found[0], found[1]) if isinstance(found, tuple) else Moved(found, None)
-        state, info = kernel.init(energy, x), None
+        state = init_state(kernel, energy, x, generator=generator, n_steps=n_steps)
+        info = None
         for _ in range(n_steps):
             state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
         return Moved(state.x, info)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.sampling import evaluating
+from ebmcore.sampling import evaluating, init_state
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.measures.compiled import compiled_step
 from ebmcore_testing.measures.models import Gaussian, Overflowing
@@ -120,8 +120,9 @@ class SamplerSuite(StationaryChecks):
         order = torch.tensor([3, 0, 5, 1, 4, 2])
         noise = kernel.noise(x, seeded(4))
         permuted = tuple(part[order] if part.shape[:1] == (6,) else part for part in noise)
-        end = kernel.step(energy, kernel.init(energy, x), noise)[0].x[order]
-        moved = kernel.step(energy, kernel.init(energy, x[order]), permuted)[0].x
+        state = init_state(kernel, energy, x, generator=seeded(5))
+        end = kernel.step(energy, state, noise)[0].x[order]
+        moved = kernel.step(energy, type(state)(*(part[order] for part in state)), permuted)[0].x
         expected = "chains and noise in another order end in that order"
         require_close(
             "chains_independent", moved, end, expected=expected, cause=cause, tolerance=1e-12
@@ -134,7 +135,8 @@ class SamplerSuite(StationaryChecks):
             raise NotApplicable("it offers `sample` whole, so no step of it can be compiled")
         energy, x = Gaussian(shape).double().eval(), self.events(6, shape)
         with evaluating(energy):
-            state, noise = kernel.init(energy, x), kernel.noise(x, seeded(2))
+            state = init_state(kernel, energy, x, generator=seeded(3))
+            noise = kernel.noise(x, seeded(2))
             eager = kernel.step(energy, state, noise)[0]
             compiled = compiled_step(kernel, energy, state, noise)
         for name, a, b in zip(type(eager)._fields, compiled, eager, strict=True):
