@@ -186,13 +186,17 @@ class RunView:
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
+    data_y: Tensor | None = None  # (n, …), the labels of `data`, if it has any
+    held_out_y: Tensor | None = None  # (m, …), those of `held_out`
+    y: Tensor | None = None  # (batch, …), those of `x`
+    y_neg: Tensor | None = None  # (batch, …), those of the chains, if the energy requires labels
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
     history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     # ^ the metrics recorded so far: name -> its (step, value) in order
     kernel: Any = None  # the sampler; None when the run has none
-    draw: Callable[[int, int | None], Tensor] | None = None  # behind `sample`
-    walk: Callable[[int, int, int], Trace] | None = None  # behind `trace`
+    draw: Callable[..., Tensor] | None = None  # behind `sample`
+    walk: Callable[..., Trace] | None = None  # behind `trace`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
 
     @property
@@ -200,17 +204,18 @@ class RunView:
         """Tell whether the run has a sampler and chains to draw from the model with."""
         return self.draw is not None
 
-    def sample(self, n: int, n_steps: int | None = None) -> Tensor:
+    def sample(self, n: int, n_steps: int | None = None, *, y: Any = None) -> Tensor:
         """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
 
-        Without n_steps, ten times the steps of a training step. Raises ValueError when the run
-        has no sampler.
+        Without n_steps, ten times the steps of a training step. y gives each its condition, (n, …),
+        or a number all of them; without it, chains of a conditional energy have their own. Raises
+        ValueError when the run has no sampler.
         """
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
-        return self.draw(n, n_steps)
+        return self.draw(n, n_steps) if y is None else self.draw(n, n_steps, y=y)
 
-    def trace(self, n: int, n_steps: int, thin: int = 1) -> Trace:
+    def trace(self, n: int, n_steps: int, thin: int = 1, *, y: Any = None) -> Trace:
         """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
 
         They start as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
@@ -218,7 +223,7 @@ class RunView:
         """
         if self.walk is None:
             raise ValueError("this run has no sampler, so its monitors can't trace its chains")
-        return self.walk(n, n_steps, thin)
+        return self.walk(n, n_steps, thin) if y is None else self.walk(n, n_steps, thin, y=y)
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]

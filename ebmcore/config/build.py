@@ -74,6 +74,13 @@ def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     return build(value, slots, built) if isinstance(value, Node) else value
 
 
+def required_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
+    """List the slots that a built loss names without a default."""
+    call = getattr(loss, "forward", loss)
+    parameters = inspect.signature(call).parameters.values()
+    return tuple(p.name for p in parameters if p.name in LOSS_SLOTS and p.default is p.empty)
+
+
 def loss_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
     """List the slots that a loss names, given the loss or the class that makes it.
 

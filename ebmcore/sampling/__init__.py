@@ -3,6 +3,7 @@
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS
 from ebmcore.sampling.conditions import Given as Given
+from ebmcore.sampling.conditions import Taken as Taken
 from ebmcore.sampling.conditions import conditioned as conditioned
 from ebmcore.sampling.conditions import conditions_bound as conditions_bound
 from ebmcore.sampling.conditions import conditions_of as conditions_of

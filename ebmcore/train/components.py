@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ebmcore.config import Cadence, loss_slots
+from ebmcore.config import Cadence, loss_slots, required_slots
 from ebmcore.contracts import Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
-from ebmcore.sampling import Sampler, named_slots
+from ebmcore.sampling import Sampler, conditions_of
 
 
 class LossTerm(NamedTuple):
@@ -29,6 +29,7 @@ class LossTerm(NamedTuple):
     label: str
     order: int = 1  # 2 when it differentiates the score
     needs_curvature: bool = False  # whether it needs a Hessian of E other than 0
+    required: tuple[str, ...] = ()  # the slots without a default
 
     @classmethod
     def of(cls, name: str, function: Callable[..., Any], weight: float, label: str) -> LossTerm:
@@ -36,7 +37,8 @@ class LossTerm(NamedTuple):
         facts = getattr(function, "func", function)
         order = getattr(facts, "order", 1)
         curvature = getattr(facts, "needs_curvature", False)
-        return cls(name, function, weight, loss_slots(function), label, order, curvature)
+        slots, required = loss_slots(function), required_slots(function)
+        return cls(name, function, weight, slots, label, order, curvature, required)
 
 
 class MonitorEntry(NamedTuple):
@@ -75,8 +77,9 @@ class Parts:
 
     @property
     def conditional(self) -> bool:
-        """Whether the energy takes a condition y."""
-        return bool(named_slots(type(self.energy), "forward", ("y",)))
+        """Whether the energy requires a condition y, so that each chain has one."""
+        taken = conditions_of(self.energy)
+        return taken is not None and "y" in taken.required
 
     @property
     def modules(self) -> list[nn.Module]:

@@ -94,7 +94,8 @@ class TrainStep:
         with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
             sample = None if start is None else self.run_sampler(start, step)
             x_neg, info, end = self.end_of(start, sample, step)
-            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step), end)
+            metrics = self.compute_gradients(x, x_neg, y, step, labels_of(start))
+            return StepResult(x, x_neg, info, metrics, end, y)
 
     def end_of(
         self, start: Start | None, sample: Sample | None, step: int
@@ -108,12 +109,17 @@ class TrainStep:
         return sample.x, sample.info, end
 
     def compute_gradients(
-        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+        self,
+        x: Tensor,
+        x_neg: Tensor | None,
+        y: Tensor | None,
+        step: int,
+        y_neg: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
         self.parts.optimizer.zero_grad(set_to_none=True)
         with self.derivatives():
-            total, metrics = self.objective(x, x_neg, y, step)
+            total, metrics = self.objective(x, x_neg, y, step, y_neg)
             with self.timing(GRADIENT, step + 1):
                 total.backward()  # type: ignore[no-untyped-call] # torch's own
         metrics["train/grad_norm"] = self.clip()
@@ -144,7 +150,7 @@ class TrainStep:
         return x + self.train.data_noise * noise
 
     def start_chains(self, x: Tensor, y: Tensor | None, step: int) -> Start:
-        """Return the start points of a batch's chains; they get y if the energy takes it."""
+        """Return the start points of a batch's chains; they get y if the energy requires it."""
         assert self.parts.chains is not None
         y = y if self.parts.conditional else None
         with self.timing(self.parts.label("chains"), step + 1):
@@ -163,7 +169,12 @@ class TrainStep:
             self.parts.chains.keep(end)
 
     def objective(
-        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+        self,
+        x: Tensor,
+        x_neg: Tensor | None,
+        y: Tensor | None,
+        step: int,
+        y_neg: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the weighted sum of the losses, and each of them unweighted."""
         slots = {
@@ -171,7 +182,7 @@ class TrainStep:
             "x": x,
             "x_neg": x_neg,
             "y": y,
-            "y_neg": None,
+            "y_neg": y_neg,
             "step": step,
             "sampler": self.parts.sampler,
             "chains": self.parts.chains,
@@ -189,6 +200,11 @@ class TrainStep:
     def clip(self) -> Tensor:
         """Return the gradient's norm, and scale the gradient down to train.clip_grad_norm."""
         return clip(self.parameters, self.train.clip_grad_norm)
+
+
+def labels_of(start: Start | None) -> Tensor | None:
+    """Return the chains' labels y⁻, (chains, …), if they have any."""
+    return None if start is None else start.y
 
 
 def stream_of(term: LossTerm) -> str:

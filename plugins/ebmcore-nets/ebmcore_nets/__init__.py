@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_nets.class_conditional import ClassConditional as ClassConditional
     from ebmcore_nets.classifier import Classifier as Classifier
     from ebmcore_nets.conv import Conv as Conv
     from ebmcore_nets.mlp import MLP as MLP
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from ebmcore_nets.resnet import ResNet as ResNet
 
 _HOME = {
+    "ClassConditional": "class_conditional",
     "Classifier": "classifier",
     "Conv": "conv",
     "MLP": "mlp",

@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ebmcore_nets.class_conditional import of_class, table
+
 
 class Classifier(nn.Module):
     """The logits f(x) of a net as energies: E(x, y) = -f(x)[y] and E(x) = -log Σ_y exp f(x)[y].
@@ -38,22 +40,11 @@ class Classifier(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return f(x), (batch, *event_shape) -> (batch, classes); softmax gives p(y | x)."""
-        values: Tensor = self.net(x)
-        if values.ndim != 2 or len(values) != len(x) or values.shape[1] < 2:
-            raise ValueError(
-                "the net of a classifier should return a number for each class, shape "
-                f"({len(x)}, classes); got {tuple(values.shape)}. Set its key `outputs`"
-            )
-        return values
+        return table(self.net, x)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return E(x), or E(x, y) with labels y, (batch,); -> (batch,)."""
         logits = self.logits(x)
         if y is None:
             return -torch.logsumexp(logits, 1)
-        if y.shape != x.shape[:1]:
-            raise ValueError(
-                f"y should be one class number for each event, shape ({len(x)},); "
-                f"got {tuple(y.shape)}"
-            )
-        return -logits.gather(1, y.long().unsqueeze(1)).squeeze(1)
+        return -of_class(logits, y)

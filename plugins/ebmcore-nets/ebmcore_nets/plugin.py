@@ -7,6 +7,7 @@ from ebmcore import hookimpl
 def ebmcore_energies() -> dict[str, str]:
     """Offer the networks."""
     return {
+        "class_conditional": "ebmcore_nets.class_conditional:ClassConditional",
         "classifier": "ebmcore_nets.classifier:Classifier",
         "conv": "ebmcore_nets.conv:Conv",
         "mlp": "ebmcore_nets.mlp:MLP",

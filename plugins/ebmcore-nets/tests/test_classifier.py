@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ebmcore_nets import MLP, Classifier, Conv, ResNet
+from ebmcore_nets import MLP, ClassConditional, Classifier, Conv, ResNet
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def test_each_event_takes_its_own_label(energy):
     expected = -torch.stack([logits[0, 2], logits[1, 0], logits[2, 1]])
     torch.testing.assert_close(energy(x, y), expected)
     torch.testing.assert_close(energy(x, y.double()), expected)  # labels of a file may be floats
+    torch.testing.assert_close(ClassConditional(energy.net)(x, y), -expected)
 
 
 def test_a_net_of_one_output_and_wrong_labels_are_refused(energy):

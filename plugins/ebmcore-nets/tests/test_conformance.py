@@ -65,3 +65,8 @@ class TestClassifierOfImages(EnergySuite):
 class TestNoiseConditional(EnergySuite):
     component = "noise_conditional"
     params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}
+
+
+class TestClassConditional(EnergySuite):
+    component = "class_conditional"
+    params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}

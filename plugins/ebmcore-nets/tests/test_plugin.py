@@ -20,6 +20,7 @@ def test_the_entry_point_is_installed():
     assert point.value == MODULE
     assert point.dist.name == "ebmcore-nets"
     assert point.load().ebmcore_energies().keys() == {
+        "class_conditional",
         "classifier",
         "conv",
         "mlp",
