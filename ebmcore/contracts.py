@@ -6,7 +6,7 @@ without builds it. The runner passes parameters of these names, which aren't con
 
     constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
                               losses alone: training_data (n, *event), on the CPU
-    losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
+    losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator
     `Kernel.init`             generator, n_steps, carried; beside energy and x
     `Chains.start`            y, generator, space; beside x
     a sampler's own `sample`  carried; beside energy, x, n_steps and generator
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
 BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data", "networks")
-LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator", "networks")
+LOSS_SLOTS = (
+    "energy", "x", "x_neg", "y", "y_neg", "step", "sampler", "chains", "generator", "networks",
+)  # fmt: skip
 KERNEL_SLOTS = ("generator", "n_steps", "carried")
 CHAINS_SLOTS = ("y", "generator", "space")
 
@@ -186,14 +188,18 @@ class RunView:
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
+    data_y: Tensor | None = None  # (n, …), the labels of `data`, if it has any
+    held_out_y: Tensor | None = None  # (m, …), those of `held_out`
+    y: Tensor | None = None  # (batch, …), those of `x`
+    y_neg: Tensor | None = None  # (batch, …), those of the chains, if the energy requires labels
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
     networks: Mapping[str, Any] = field(default_factory=dict)  # by name; averaged, as the energy
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
     history: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     # ^ the metrics recorded so far: name -> its (step, value) in order
     kernel: Any = None  # the sampler; None when the run has none
-    draw: Callable[[int, int | None], Tensor] | None = None  # behind `sample`
-    walk: Callable[[int, int, int], Trace] | None = None  # behind `trace`
+    draw: Callable[..., Tensor] | None = None  # behind `sample`
+    walk: Callable[..., Trace] | None = None  # behind `trace`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
 
     @property
@@ -201,17 +207,18 @@ class RunView:
         """Tell whether the run has a sampler and chains to draw from the model with."""
         return self.draw is not None
 
-    def sample(self, n: int, n_steps: int | None = None) -> Tensor:
+    def sample(self, n: int, n_steps: int | None = None, *, y: Any = None) -> Tensor:
         """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
 
-        Without n_steps, ten times the steps of a training step. Raises ValueError when the run
-        has no sampler.
+        Without n_steps, ten times the steps of a training step. y gives each its condition, (n, …),
+        or a number all of them; without it, chains of a conditional energy have their own. Raises
+        ValueError when the run has no sampler.
         """
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
-        return self.draw(n, n_steps)
+        return self.draw(n, n_steps) if y is None else self.draw(n, n_steps, y=y)
 
-    def trace(self, n: int, n_steps: int, thin: int = 1) -> Trace:
+    def trace(self, n: int, n_steps: int, thin: int = 1, *, y: Any = None) -> Trace:
         """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
 
         They start as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
@@ -219,7 +226,7 @@ class RunView:
         """
         if self.walk is None:
             raise ValueError("this run has no sampler, so its monitors can't trace its chains")
-        return self.walk(n, n_steps, thin)
+        return self.walk(n, n_steps, thin) if y is None else self.walk(n, n_steps, thin, y=y)
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]

@@ -19,6 +19,9 @@ def command(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Sampler steps; by default ten times the training's.")
     ] = None,
+    y: Annotated[
+        float | None, typer.Option("--y", help="The label of all events, of an energy of labels.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same events.")] = 0,
     checkpoint: Checkpoints = "last",
     plugins: PluginOptions = None,
@@ -26,12 +29,13 @@ def command(
 ) -> Answer:
     """Draw events from a trained energy into an .npz file.
 
-    The file holds the arrays x and energy.
+    The file holds the arrays x and energy, and y where the events have labels.
     """
     import numpy as np
     import torch
 
     from ebmcore.runner.api import load
+    from ebmcore.sampling import given
 
     file = Path(output)
     if file.suffix != ".npz":
@@ -40,11 +44,19 @@ def command(
     run = load(run_dir, plugins=plugins or (), checkpoint=checkpoint)
     for text in run.skipped_checkpoints:
         say(f"warning: {text}")
-    x = run.sample(n, steps, seed=seed)
+    label = int(y) if y is not None and y.is_integer() else y
+    x, labels, *_ = run.draw(n, steps, seed=seed, y=label)
     with torch.no_grad():
-        energies = torch.cat([run.energy(part) for part in torch.split(x, 4096)])
+        parts = [(x[i : i + 4096], slice(i, i + 4096)) for i in range(0, n, 4096)]
+        energies = torch.cat(
+            [
+                given(run.energy, y=None if labels is None else labels[rows])(part)
+                for part, rows in parts
+            ]
+        )
+    arrays = {"x": x, "energy": energies, **({} if labels is None else {"y": labels})}
     try:
-        np.savez(file, x=x.cpu().numpy(), energy=energies.cpu().numpy())
+        np.savez(file, **{name: array.cpu().numpy() for name, array in arrays.items()})
     except OSError as error:  # a full disk
         raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
     found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}

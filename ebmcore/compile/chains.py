@@ -16,6 +16,7 @@ from ebmcore.compile.batched_noise import (
 )
 from ebmcore.compile.graph import SAMPLES_DIFFER, Graph, nearly_equal, unavailable
 from ebmcore.errors import GraphError
+from ebmcore.sampling import conditions_bound, energy_alone, given, one_each
 
 STEPS_PER_GRAPH = 20  # more take longer to compile and are hardly faster
 _PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s
@@ -46,14 +47,18 @@ class CompiledKernel:
     ) -> None:
         self.kernel = kernel
         self.noise = BatchedNoise(kernel)
-        self.energy = energy
+        self.energy = energy_alone(energy)
+        self.conditions = conditions_bound(energy)  # inputs of the graph, so they may change
         self.every = every
         self.device = device
         self.threads = torch.get_num_threads()
         self.why = unavailable(device) or ""
         self.verified = False
 
-        def several_steps(state: Any, noises: Noises) -> tuple[Any, Any]:
+        bare = self.energy
+
+        def several_steps(state: Any, noises: Noises, conditions: Any) -> tuple[Any, Any]:
+            energy = given(bare, **conditions)
             states = []
             for noise in noises:
                 state, info = kernel.step(energy, state, noise)
@@ -68,13 +73,15 @@ class CompiledKernel:
     ) -> Iterator[tuple[Any, list[tuple[Tensor, Any]]]]:
         """Take n_steps; yield after each graph the state and a list of (x, info)."""
         left = n_steps
+        conditions = {name: one_each(name, v, state.x) for name, v in self.conditions.items()}
+        energy = given(self.energy, **conditions)
         while left >= STEPS_PER_GRAPH and not self.why:
             before = generator_state(generator, state.x)
             try:
                 noises = self.noise(state.x, generator, STEPS_PER_GRAPH)
-                after, states = self.graph(state, noises)
+                after, states = self.graph(state, noises, conditions)
                 if not self.verified:
-                    self._verify(state, after, before, generator)
+                    self._verify(energy, state, after, before, generator)
             except GraphError as error:
                 self.why = str(error)
                 set_generator_state(generator, state.x, before)
@@ -82,17 +89,17 @@ class CompiledKernel:
             state, left = after, left - STEPS_PER_GRAPH
             yield state, states
         for _ in range(left):
-            state, info = self.kernel.step(
-                self.energy, state, self.kernel.noise(state.x, generator)
-            )
+            state, info = self.kernel.step(energy, state, self.kernel.noise(state.x, generator))
             yield state, [(state.x, info)]
 
-    def _verify(self, state: Any, after: Any, before: Tensor, generator: Generator | None) -> None:
+    def _verify(
+        self, energy: Any, state: Any, after: Any, before: Tensor, generator: Generator | None
+    ) -> None:
         """Take the same steps eagerly. Raises GraphError when the samples differ."""
         end = generator_state(generator, state.x)
         set_generator_state(generator, state.x, before)
         for _ in range(STEPS_PER_GRAPH):
-            state, _ = self.kernel.step(self.energy, state, self.kernel.noise(state.x, generator))
+            state, _ = self.kernel.step(energy, state, self.kernel.noise(state.x, generator))
         same_draws = torch.equal(end, generator_state(generator, state.x))
         if not (same_draws and nearly_equal(after.x, state.x)):
             raise GraphError(SAMPLES_DIFFER)
@@ -107,13 +114,15 @@ def compiled_kernel(
 ) -> CompiledKernel:
     """Return the compiled kernel of a kernel on an energy: one of the last two, or a new one.
 
-    A second call with the same objects compiles nothing. The graph's guards check at each call
-    whether they have changed.
+    A second call with the same objects compiles nothing, also with other conditions of the energy.
+    The graph's guards check at each call whether they have changed.
     """
     threads = torch.get_num_threads()
+    bare, conditions = energy_alone(energy), conditions_bound(energy)
     for recent in _RECENT:
-        same = recent.kernel is kernel and recent.energy is energy and recent.every == every
+        same = recent.kernel is kernel and recent.energy is bare and recent.every == every
         if same and (recent.device, recent.threads) == (device, threads):
+            recent.conditions = conditions
             return recent
     made = CompiledKernel(kernel, energy, every=every, device=device)
     _RECENT[:] = [made, *_RECENT[:1]]

@@ -22,6 +22,7 @@ from ebmcore.sampling import (
     carried_by,
     carried_on,
     evaluating,
+    given,
     init_state,
     named_slots,
     own_loop,
@@ -49,6 +50,7 @@ class Begin(NamedTuple):
     x: Tensor  # (chains, *event)
     carried: Carried | None = None  # None: the sampler doesn't take it
     state: Any = None  # of a kernel whose `init` draws, which it can't do in a graph
+    y: Tensor | None = None  # (chains, …), the condition of each, of a conditional energy
 
 
 class StepGraphs(NamedTuple):
@@ -87,28 +89,29 @@ def begin_from(
     x, carried = start.x.detach(), carried_by(start)
     if "generator" in slots and not whole:
         with evaluating(parts.energy):
+            energy = given(parts.energy, y=start.y)
             made = init_state(
-                kernel, parts.energy, x, generator=generator, n_steps=n_steps, carried=carried
+                kernel, energy, x, generator=generator, n_steps=n_steps, carried=carried
             )
-        return Begin(x, state=made)
+        return Begin(x, state=made, y=start.y)
     if "carried" not in slots:
-        return Begin(x)
+        return Begin(x, y=start.y)
     held = {
         name: carried.fields.get(name, like.new_zeros((len(x), *like.shape[1:])))
         for name, like in fields.items()
     }
-    return Begin(x, Carried(held, carried.fresh))
+    return Begin(x, Carried(held, carried.fresh), y=start.y)
 
 
 def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
     """Return a function that runs the sampler."""
     assert parts.sampler is not None
-    sampler, kernel, energy = parts.sampler, parts.sampler.kernel, parts.energy
-    modules = [module for module in energy.modules() if module.training]
+    sampler, kernel, network = parts.sampler, parts.sampler.kernel, parts.energy
+    modules = [module for module in network.modules() if module.training]
     device = parts.device
 
     def run_steps(begin: Begin, randomness: Randomness) -> Sample:
-        state, info = begin.state, None
+        energy, state, info = given(network, y=begin.y), begin.state, None
         if state is None:
             state = init_state(
                 kernel, energy, begin.x.detach(), n_steps=sampler.n_steps, carried=begin.carried
@@ -119,7 +122,7 @@ def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
 
     def run_own_loop(begin: Begin, randomness: Randomness) -> Sample:
         generator: Any = PlaceholderGenerator(device)
-        x = begin.x.detach().clone()
+        x, energy = begin.x.detach().clone(), given(network, y=begin.y)
         with RngReplay(randomness.sampler) if randomness.sampler else nullcontext():
             sample = own_loop(kernel, energy, x, sampler.n_steps, generator, begin.carried)
         return Sample(sample.x.detach(), sample.info, sample.carried)
@@ -139,18 +142,30 @@ def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
 
 def losses_function(
     parts: Parts, train: Train
-) -> Callable[[Tensor, Tensor | None, Tensor | None, Randomness], LossResult]:
-    """Return a function of the losses and their gradient: x, x⁻, y, randomness -> LossResult."""
+) -> Callable[[Tensor, Tensor | None, Tensor | None, Tensor | None, Randomness], LossResult]:
+    """Return a function of the losses and their gradient: x, x⁻, y, y⁻, randomness."""
     energy, terms, sampler, networks = parts.energy, parts.losses, parts.sampler, parts.networks
     targets, bound, device = parts.targets, train.clip_grad_norm, parts.device
     parameters = parts.parameters
     sizes = {norm_name(name): len(group) for name, group in groups_of(targets).items()}
 
     def compute(
-        x: Tensor, x_neg: Tensor | None, y: Tensor | None, randomness: Randomness
+        x: Tensor,
+        x_neg: Tensor | None,
+        y: Tensor | None,
+        y_neg: Tensor | None,
+        randomness: Randomness,
     ) -> LossResult:
-        slots = {"energy": energy, "x": x, "x_neg": x_neg, "y": y, "sampler": sampler}
-        slots |= {"networks": networks, **networks}
+        slots = {
+            "energy": energy,
+            "x": x,
+            "x_neg": x_neg,
+            "y": y,
+            "y_neg": y_neg,
+            "sampler": sampler,
+            "networks": networks,
+            **networks,
+        }
         values: list[Tensor] = []
         metrics: dict[str, Tensor] = {}
         with RngReplay(randomness.losses) if randomness.losses else nullcontext():
@@ -194,10 +209,10 @@ class RepeatedGraph:
         steps = self.steps
         divisor = next(size for size in range(longest, 0, -1) if steps % size == 0)
         self.size = divisor if divisor >= _SMALLEST else _SIZE
-        kernel, energy = self.kernel, parts.energy
+        kernel, network = self.kernel, parts.energy
 
-        def several_steps(state: Any, noises: Noises) -> tuple[Any, Any]:
-            info = None
+        def several_steps(state: Any, noises: Noises, y: Tensor | None) -> tuple[Any, Any]:
+            energy, info = given(network, y=y), None
             for noise in noises:
                 state, info = kernel.step(energy, state, noise)
             return state, info
@@ -217,7 +232,7 @@ class RepeatedGraph:
 
     def __call__(self, begin: Begin, randomness: Randomness) -> Sample:
         """Run the sampler."""
-        energy, state, info = self.parts.energy, begin.state, None
+        energy, state, info = given(self.parts.energy, y=begin.y), begin.state, None
         with evaluating(energy):
             if state is None:
                 state = init_state(
@@ -226,7 +241,7 @@ class RepeatedGraph:
             for at in range(0, len(randomness.noises), self.size):
                 noises = randomness.noises[at : at + self.size]
                 run = self.graph if len(noises) == self.size else self.eager
-                state, info = run(state, noises)
+                state, info = run(state, noises, begin.y)
         return Sample(state.x.detach(), info, carried_on(self.kernel, state))
 
 
@@ -238,7 +253,7 @@ def step_function(parts: Parts, train: Train) -> Callable[..., tuple[Sample | No
         def losses_alone(
             begin: None, x: Tensor, y: Tensor | None, randomness: Randomness
         ) -> tuple[None, LossResult]:
-            return None, compute_losses(x, None, y, randomness)
+            return None, compute_losses(x, None, y, None, randomness)
 
         return losses_alone
     run_sampler = sampler_function(parts)
@@ -247,7 +262,7 @@ def step_function(parts: Parts, train: Train) -> Callable[..., tuple[Sample | No
         begin: Begin, x: Tensor, y: Tensor | None, randomness: Randomness
     ) -> tuple[Sample, LossResult]:
         sample = run_sampler(begin, randomness)
-        return sample, compute_losses(x, sample.x, y, randomness)
+        return sample, compute_losses(x, sample.x, y, begin.y, randomness)
 
     return both
 

@@ -32,7 +32,7 @@ from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
 from ebmcore.compile.verify import check_losses, check_samples
 from ebmcore.contracts import Sample, Start
 from ebmcore.errors import GraphError
-from ebmcore.train.step import TrainStep, stream_of
+from ebmcore.train.step import TrainStep, labels_of, stream_of
 
 COMPILING = "compiling"
 _WHOLE = "the whole step"
@@ -143,7 +143,7 @@ class _PlanSearch:
             x_neg = None if sample is None else sample.x
             between = self._current_state()
             with RngRecorder() as losses:
-                self.eager_step.compute_gradients(x, x_neg, y, step)
+                self.eager_step.compute_gradients(x, x_neg, y, step, labels_of(start))
         self.carried = {} if sample is None else sample.carried
         eager = EagerStep(x, y, start, sample, step, begin, between, self._current_state())
         try:
@@ -236,7 +236,7 @@ class _PlanSearch:
         graph = self._graph(losses_function(self.parts, self.eager_step.train))
 
         def compare(begin: Begin | None, randomness: Randomness) -> None:
-            result = graph(eager.x, eager.x_neg, eager.y, randomness)
+            result = graph(eager.x, eager.x_neg, eager.y, labels_of(eager.start), randomness)
             check_losses(result, self._eager_losses(eager, eager.x_neg, randomness))
 
         graphs, at = StepGraphs(losses=graph), eager.between
@@ -276,7 +276,9 @@ class _PlanSearch:
         now = self._current_state()
         self._restore(eager.between)  # draws from torch's own generators repeat
         with RngReplay(randomness.losses) as replay:
-            metrics = self.eager_step.compute_gradients(eager.x, x_neg, eager.y, eager.step)
+            metrics = self.eager_step.compute_gradients(
+                eager.x, x_neg, eager.y, eager.step, labels_of(eager.start)
+            )
         if replay.used != len(randomness.losses):
             raise GraphError("the number of its draws changes from call to call")
         self._restore(now)

@@ -22,7 +22,7 @@ from ebmcore.contracts import Start
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
-from ebmcore.train.step import TrainStep
+from ebmcore.train.step import TrainStep, labels_of
 from ebmcore.train.timing import Timing
 from ebmcore.train.types import StepResult
 
@@ -79,7 +79,7 @@ class CompiledStep(TrainStep):
         if graphs.whole is not None:
             sample, result = self._call_graph(graphs.whole, step, begin, x, y, randomness)
             x_neg, info, end = self.end_of(start, sample, step)
-            return StepResult(x, x_neg, info, self._store_gradients(result), end)
+            return StepResult(x, x_neg, info, self._store_gradients(result), end, y)
         sample = None
         if start is not None and graphs.sampler is not None:
             sample = self._call_graph(graphs.sampler, step, begin, randomness)
@@ -87,9 +87,11 @@ class CompiledStep(TrainStep):
             sample = self.run_sampler(start, step)
         x_neg, info, end = self.end_of(start, sample, step)
         if graphs.losses is None:
-            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step), end)
-        result = self._call_graph(graphs.losses, step, x, x_neg, y, randomness)
-        return StepResult(x, x_neg, info, self._store_gradients(result), end)
+            metrics = self.compute_gradients(x, x_neg, y, step, labels_of(start))
+            return StepResult(x, x_neg, info, metrics, end, y)
+        y_neg = labels_of(start)
+        result = self._call_graph(graphs.losses, step, x, x_neg, y, y_neg, randomness)
+        return StepResult(x, x_neg, info, self._store_gradients(result), end, y)
 
     def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
         """Store the gradient in the parameters' `grad`; return the metrics."""

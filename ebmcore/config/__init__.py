@@ -1,7 +1,7 @@
 """A config: YAML and overrides -> a validated tree -> objects."""
 
 from ebmcore.config import torch_optim as catalog
-from ebmcore.config.build import build, loss_slots
+from ebmcore.config.build import build, loss_slots, required_slots
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
@@ -66,6 +66,7 @@ __all__ = [
     "read_node",
     "read_nodes",
     "read_train",
+    "required_slots",
     "reserved",
     "trains_fault",
     "type_name",

@@ -86,6 +86,13 @@ def _plurals(kinds: tuple[str, ...]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def required_slots(loss: Callable[..., Any]) -> tuple[str, ...]:
+    """List the slots that a built loss names without a default."""
+    call = getattr(loss, "forward", loss)
+    parameters = inspect.signature(call).parameters.values()
+    return tuple(p.name for p in parameters if p.name in LOSS_SLOTS and p.default is p.empty)
+
+
 def loss_slots(loss: Callable[..., Any], networks: Collection[str] = ()) -> tuple[str, ...]:
     """List the slots and the networks that a loss names, given the loss or the class that makes it.
 

@@ -40,6 +40,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     ),
     "dataset": (
         Parameter("holdout", Annotated[float, Ge(0), Lt(1)], 0.1, "Share of the points set aside."),
+        Parameter("stratify", bool, False, "Set aside that share of the points of each label."),
     ),
     "loss": (
         Parameter("weight", float, 1.0, "Factor of this loss in the sum."),

@@ -24,6 +24,7 @@ class Data(NamedTuple):
     y: Tensor | None  # (n,), labels of x
     bounds: Tensor  # (2, *event), lowest and highest value of x
     source: Any = None  # the dataset component, which may have log_prob and entropy
+    held_out_y: Tensor | None = None  # (m,), labels of the held-out points
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -32,9 +33,9 @@ class Data(NamedTuple):
 
     def to(self, device: torch.device) -> Data:
         """Return the same points on a device."""
-        y = None if self.y is None else self.y.to(device)
+        y, held_out_y = (None if t is None else t.to(device) for t in (self.y, self.held_out_y))
         x, held_out, bounds = (t.to(device) for t in (self.x, self.held_out, self.bounds))
-        return Data(x, held_out, y, bounds, self.source)
+        return Data(x, held_out, y, bounds, self.source, held_out_y)
 
 
 @contextmanager
@@ -48,10 +49,18 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch.dtype) -> Data:
+def load_data(
+    source: Any,
+    *,
+    holdout: float,
+    generator: Generator,
+    dtype: torch.dtype,
+    stratify: bool = False,
+) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
 
-    The generator draws the held-out points at random. Raises DataError when there are no points,
+    The generator draws the held-out points at random, with `stratify` the same share of each label.
+    Raises DataError when there are no points,
     they hold NaN or inf, the dtype would lose their digits, or the dataset is none of these kinds.
     """
     found = source
@@ -74,15 +83,31 @@ def load_data(source: Any, *, holdout: float, generator: Generator, dtype: torch
     kept_out = round(len(x) * holdout)
     order = torch.randperm(len(x), generator=generator) if kept_out else torch.arange(len(x))
     train = order[kept_out:].sort().values
+    held_out = order[:kept_out].sort().values
+    if stratify:
+        held_out, train = _stratified(y, order, holdout)
     bounds = getattr(source, "bounds", None)
     points = x[train]
     return Data(
         x=points,
-        held_out=x[order[:kept_out].sort().values],
+        held_out=x[held_out],
         y=None if y is None else y[train],
         bounds=_range(points) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
         source=source,
+        held_out_y=None if y is None else y[held_out],
     )
+
+
+def _stratified(y: Tensor | None, order: Tensor, holdout: float) -> tuple[Tensor, Tensor]:
+    """Return the held-out and the other points: of each label the first ones of an order."""
+    if y is None or y.ndim != 1 or y.is_floating_point() or y.is_complex():
+        found = "none" if y is None else f"labels of shape {tuple(y.shape)}, {y.dtype}"
+        raise DataError(f"stratify needs one whole number as label of each point; found {found}")
+    rows = [order[y[order] == label] for label in y.unique()]
+    ends = [round(len(row) * holdout) for row in rows]
+    held_out = torch.cat([row[:end] for row, end in zip(rows, ends, strict=True)])
+    train = torch.cat([row[end:] for row, end in zip(rows, ends, strict=True)])
+    return held_out.sort().values, train.sort().values
 
 
 def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:

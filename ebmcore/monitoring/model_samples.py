@@ -10,45 +10,97 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, Start, Trace
 from ebmcore.monitoring.borrowed import borrowed
-from ebmcore.sampling import Sampler, Walk, start_chains
+from ebmcore.sampling import CONDITIONS, Sampler, Taken, Walk, conditions_of, start_chains
+
+
+class ConditionError(ValueError):
+    """A condition that the energy requires and doesn't get, or gets and doesn't take."""
 
 
 class ModelSamples(NamedTuple):
     """Samples a model with copies of its sampler and its chains, whose memory doesn't change.
 
     Persistent chains continue from a random choice of the kept ones. Others start as in a training
-    step whose batch of data is `begin(n)`.
+    step whose batch of data is `begin(n, y)`. With conditions y, a chain begins at a kept one, or
+    at data, of its own label where there is one.
     """
 
     energy: nn.Module
     sampler: Sampler
     chains: Chains
-    begin: Callable[[int], Tensor]
+    begin: Callable[[int, Tensor | None], Start]
     generator: Generator
 
-    def sample(self, n: int, n_steps: int | None) -> Tensor:
-        """Return n events after n_steps; by default ten times the steps of training."""
+    def sample(self, n: int, n_steps: int | None, *, y: Any = None) -> Tensor:
+        """Return n events after n_steps, (n, *event)."""
+        return self.draw(n, n_steps, y=y).x
+
+    def draw(self, n: int, n_steps: int | None, *, y: Any = None) -> Start:
+        """Return n events after n_steps, and their conditions if they have any.
+
+        n_steps is ten times the steps of training by default; y gives each its condition, (n, …),
+        or a number all of them.
+        """
         steps = 10 * self.sampler.n_steps if n_steps is None else n_steps
         with borrowed(self.sampler.kernel) as kernel:
-            return self._walk(kernel, n, steps).go(steps).x
+            start = self._start(n, steps, y)
+            walk = Walk(kernel, self.energy, start, self.generator, n_steps=steps)
+            return Start(walk.go(steps).x, start.y)
 
-    def trace(self, n: int, n_steps: int, thin: int) -> Trace:
+    def trace(self, n: int, n_steps: int, thin: int, *, y: Any = None) -> Trace:
         """Return every thin-th state of n chains over n_steps."""
         if not 1 <= thin <= n_steps:
             raise ValueError(f"thin should be from 1 to n_steps, {n_steps}; got {thin}")
         with borrowed(self.sampler.kernel) as kernel:
-            return self._walk(kernel, n, n_steps).trace(n_steps, thin)
+            start = self._start(n, n_steps, y)
+            walk = Walk(kernel, self.energy, start, self.generator, n_steps=n_steps)
+            return walk.trace(n_steps, thin)
 
-    def _walk(self, kernel: Any, n: int, steps: int) -> Walk:
+    def _start(self, n: int, steps: int, y: Any) -> Start:
         if n < 1 or steps < 1:
             raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
+        wanted = None if y is None else conditions(y, n, self.generator.device)
+        taken = conditions_of(self.energy) or Taken((), CONDITIONS)
+        required = "y" in taken.required
+        if wanted is not None and "y" not in (*taken.required, *taken.optional):
+            raise ConditionError("the energy takes no condition y")
         kept = self.chains.kept()
         if kept is not None:
-            start = rows(kept, random_indices(len(kept.x), n, self.generator))
+            start = rows(kept, chosen(kept.y, len(kept.x), wanted, n, self.generator))
         else:
+            batch = self.begin(n, wanted)
+            labels = (batch.y if wanted is None else wanted) if required else None
             with borrowed(self.chains) as chains:
-                start = start_chains(chains, self.begin(n), generator=self.generator)
-        return Walk(kernel, self.energy, start, self.generator, n_steps=steps)
+                start = start_chains(chains, batch.x, generator=self.generator, y=labels)
+            start = start._replace(y=labels if start.y is None else start.y)
+        start = start if wanted is None else start._replace(y=wanted)
+        if required and start.y is None:
+            raise ConditionError("the energy requires a condition y; say which, with y=…")
+        return start
+
+
+def conditions(y: Any, n: int, device: torch.device) -> Tensor:
+    """Return the conditions of n chains: a number is that of all. Raises ValueError at others."""
+    wanted = torch.as_tensor(y, device=device)
+    wanted = wanted.expand(n) if wanted.ndim == 0 else wanted
+    if len(wanted) != n:
+        raise ConditionError(f"y should be a number, or one row for each of {n}; got {len(wanted)}")
+    return wanted
+
+
+def chosen(
+    labels: Tensor | None, size: int, wanted: Tensor | None, n: int, generator: Generator
+) -> Tensor:
+    """Return n random numbers of rows, where it can of rows with the wanted labels."""
+    if labels is None or wanted is None or labels.ndim != 1 or wanted.ndim != 1:
+        return random_indices(size, n, generator)
+    found = torch.empty(n, dtype=torch.int64, device=generator.device)
+    for label in wanted.unique():
+        places = wanted == label
+        (same,) = torch.where(labels == label)
+        there = same if len(same) else torch.arange(size, device=labels.device)
+        found[places] = there[random_indices(len(there), int(places.sum()), generator)]
+    return found
 
 
 def rows(start: Start, index: Tensor) -> Start:

@@ -153,7 +153,13 @@ class MonitorRunner(MonitorSchedule):
         named = parts.energy.named_parameters()
         last_step: dict[str, Any] = {}
         if last is not None:
-            last_step = {"x": last.x, "x_neg": last.x_neg, "info": last.info}
+            last_step = {
+                "x": last.x,
+                "x_neg": last.x_neg,
+                "y": last.y,
+                "y_neg": last.y_neg,
+                "info": last.info,
+            }
         return make_view(
             energy,
             parts.data,

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Chains, RunView
+from ebmcore.contracts import Chains, RunView, Start
 from ebmcore.data.load import Data
 from ebmcore.monitoring.borrowed import copied
-from ebmcore.monitoring.model_samples import ModelSamples, random_indices
+from ebmcore.monitoring.model_samples import ModelSamples, chosen
 from ebmcore.sampling import Sampler
 
 
@@ -25,8 +25,9 @@ def make_view(
     draw = walk = None
     if sampler is not None and chains is not None:
 
-        def begin(n: int) -> Tensor:
-            return data.x[random_indices(len(data.x), n, generator)]
+        def begin(n: int, y: Tensor | None) -> Start:
+            rows = chosen(data.y, len(data.x), y, n, generator)
+            return Start(data.x[rows], None if data.y is None else data.y[rows])
 
         samples = ModelSamples(energy, sampler, chains, begin, generator)
         draw, walk = samples.sample, samples.trace
@@ -34,6 +35,8 @@ def make_view(
         energy=energy,
         data=data.x,
         held_out=data.held_out,
+        data_y=data.y,
+        held_out_y=data.held_out_y,
         generator=generator,
         n_steps=sampler.n_steps if sampler else 0,
         dataset=data.source,

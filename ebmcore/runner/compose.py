@@ -166,6 +166,7 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
             return load_data(
                 dataset,
                 holdout=node.options["holdout"],
+                stratify=node.options["stratify"],
                 generator=streams("split", on_cpu=True),
                 dtype=dtype,
             )

@@ -25,7 +25,15 @@ from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
+from ebmcore.sampling import (
+    Sampler,
+    as_chains,
+    as_kernel,
+    check_energies,
+    conditioned,
+    conditions_of,
+    evaluating,
+)
 from ebmcore.sampling.slots import start_chains
 from ebmcore.train.components import (
     LossTerm,
@@ -44,6 +52,11 @@ _FLAT = (
     "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
     "0 almost everywhere and {loss} would only flatten it; take a smooth activation, such as silu, "
     "softplus or tanh"
+)
+
+_UNBOUND = (
+    "{energy} requires `{name}`, which a run doesn't bind: give `{name}` a default, for what "
+    "monitors and samplers see"
 )
 
 
@@ -65,6 +78,7 @@ class Experiment:
         monitors: Monitors, or pairs of a monitor and its cadence.
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
+        stratify: Whether to set aside that share of the points of each label.
         name: The run directory's name begins with it.
         seed: Every random stream of the run is derived from it.
         device: `auto` is an accelerator if there is one.
@@ -92,6 +106,7 @@ class Experiment:
         monitors: Sequence[Any] = (),
         n_steps: int = 10,
         holdout: float = 0.1,
+        stratify: bool = False,
         name: str = "experiment",
         seed: int = 0,
         device: str | torch.device = "auto",
@@ -111,7 +126,7 @@ class Experiment:
             parameter = next(energy.parameters(), None)
             dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
-            data = self._load(data, holdout, dtype)
+            data = self._load(data, holdout, dtype, stratify)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
         self.networks = check_networks(networks or {}, self._refuse)
@@ -285,9 +300,11 @@ class Experiment:
         if train.batch_size > len(data.x):
             message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
             self._refuse("train.batch_size", message)
+        self._refuse_without_conditions(parts)
         try:
             with torch.no_grad(), evaluating(parts.energy):
-                check_energies(parts.energy(data.x[:2]), data.x[:2])
+                y = None if data.y is None else data.y[:2]
+                check_energies(conditioned(parts.energy, y=y)(data.x[:2]), data.x[:2])
         except Exception as error:
             label = parts.label("energy")
             shape = tuple(data.event_shape)
@@ -326,10 +343,25 @@ class Experiment:
             except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
 
-    def _load(self, data: Any, holdout: float, dtype: torch.dtype) -> Data:
+    def _refuse_without_conditions(self, parts: Parts) -> None:
+        """Refuse an energy or a loss that requires labels which the data don't have."""
+        taken = conditions_of(parts.energy)
+        label = parts.label("energy")
+        for name in () if taken is None else taken.required:
+            if name != "y":
+                self._refuse("energy", _UNBOUND.format(energy=label, name=name))
+            if parts.data.y is None:
+                self._refuse("energy", f"{label} requires labels `y`, and the data have none")
+        for term in parts.losses:
+            if "y" in term.required and parts.data.y is None:
+                self._refuse("loss", f"{term.label} needs labels `y`, and the data have none")
+
+    def _load(self, data: Any, holdout: float, dtype: torch.dtype, stratify: bool) -> Data:
         generator = self.streams("split", on_cpu=True)
         try:
-            return load_data(data, holdout=holdout, generator=generator, dtype=dtype)
+            return load_data(
+                data, holdout=holdout, generator=generator, dtype=dtype, stratify=stratify
+            )
         except DataError as error:
             self._refuse("data", str(error), error)
 

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ebmcore.contracts import Chains
+from ebmcore.contracts import Chains, Start
 from ebmcore.errors import EbmError, first_line, too_large
-from ebmcore.monitoring.model_samples import ModelSamples
+from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
 from ebmcore.train.ema import averages_in_place
@@ -66,14 +66,19 @@ class Run:
         run.held_networks = parts.networks
         return run
 
-    def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0) -> Tensor:
+    def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
         Chains that remember go on from where training left them; others begin at their noise, or
         uniformly over the data's range. n_steps is ten times the training's by default. The same
-        seed draws the same events. Raises EbmError when the run has no sampler, or there is too
-        little memory.
+        seed draws the same events. y gives each its condition, (n, …), or a number all of them;
+        without it, kept chains of a conditional energy have their own. Raises EbmError when the run
+        has no sampler, there is too little memory, or the energy takes no such y.
         """
+        return self.draw(n, n_steps, seed=seed, y=y).x
+
+    def draw(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Start:
+        """Draw as `sample` does; return the events x and, where they have any, their labels y."""
         if self.sampler is None or self.chains is None:
             raise EbmError(
                 "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "
@@ -83,10 +88,10 @@ class Run:
         refuse_too_many("n", n, self.bounds[0].numel() * self.bounds.element_size())
         generator = Streams(self.seed, device)(f"samples {seed}")
 
-        def begin(n: int) -> Tensor:
+        def begin(n: int, y: Tensor | None) -> Start:
             low, high = self.bounds.unbind()
             noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
-            return low + (high - low) * noise
+            return Start(low + (high - low) * noise, y)
 
         # a sampler may draw from torch's global generators, too
         with (
@@ -95,7 +100,9 @@ class Run:
         ):
             samples = ModelSamples(self.energy, self.sampler, self.chains, begin, generator)
             try:
-                return samples.sample(n, n_steps)
+                return samples.draw(n, n_steps, y=y)
+            except ConditionError as error:
+                raise EbmError(str(error)) from error
             except Exception as error:
                 if not too_large(error):
                     raise

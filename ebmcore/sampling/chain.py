@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from ebmcore.contracts import Energy, Trace
+from ebmcore.sampling.energy_checks import module_of
 from ebmcore.sampling.function_kernel import as_kernel
 from ebmcore.sampling.walk import Walk
 
@@ -133,7 +134,8 @@ def _compiled(
 
 
 def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
-    parameter = next(energy.parameters(), None) if isinstance(energy, nn.Module) else None
+    module = module_of(energy)
+    parameter = None if module is None else next(module.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     dtype = None if parameter is None else parameter.dtype
     return torch.randn(shape, generator=generator, device=device, dtype=dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,16 @@ from torch import Tensor, nn
 from ebmcore.contracts import Energy
 
 
-class Differentiable:
+class EnergyWrapper:
+    """An energy made of another, `energy`, whose modules are its own."""
+
+    keeps_graph = False
+
+    def __init__(self, energy: Any) -> None:
+        self.energy = energy
+
+
+class Differentiable(EnergyWrapper):
     """An energy through which samples can be differentiated.
 
     Kernels that use `energy_and_score` keep the autograd graph of their steps. A loss that needs
@@ -21,12 +31,10 @@ class Differentiable:
 
     keeps_graph = True
 
-    def __init__(self, energy: Energy) -> None:
-        self.energy = energy
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return E(x)."""
-        return self.energy(x)
+    def __call__(self, x: Tensor, **conditions: Tensor) -> Tensor:
+        """Return E(x), or E(x, y) of an energy that takes conditions."""
+        values: Tensor = self.energy(x, **conditions)
+        return values
 
 
 def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,7 +74,8 @@ def evaluating(energy: Energy) -> Iterator[None]:
 
     cuDNN's recurrent layers have a backward in training mode alone, so cuDNN is off with them.
     """
-    modules = list(energy.modules()) if isinstance(energy, nn.Module) else []
+    module = module_of(energy)
+    modules = [] if module is None else list(module.modules())
     modes = [module.training for module in modules]
     recurrent = any(isinstance(module, nn.RNNBase) for module in modules)
     for module in modules:
@@ -77,3 +86,10 @@ def evaluating(energy: Energy) -> Iterator[None]:
     finally:
         for module, mode in zip(modules, modes, strict=True):
             module.training = mode
+
+
+def module_of(energy: Any) -> nn.Module | None:
+    """Return the module that an energy is, or that it wraps; None for a plain function."""
+    while isinstance(energy, EnergyWrapper):
+        energy = energy.energy
+    return energy if isinstance(energy, nn.Module) else None

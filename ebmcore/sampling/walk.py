@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Carried, Energy, Sample, Start, Trace
+from ebmcore.sampling.conditions import given
 from ebmcore.sampling.energy_checks import evaluating
 from ebmcore.sampling.slots import carried_by, carried_on, init_state, named_slots
 
@@ -21,7 +22,7 @@ class Walk:
     Args:
         kernel: A `Kernel`, or an object with its own loop, `sample`.
         energy: Any callable, (chains, *event) -> (chains,).
-        start: Start points, (chains, *event), or a `Start`.
+        start: Start points, (chains, *event), or a `Start`, whose y is bound to the energy.
         generator: The only source of randomness; None: torch's global one.
         compiled: The same kernel on the same energy, compiled.
         n_steps: The steps that will be taken in all.
@@ -38,9 +39,9 @@ class Walk:
         n_steps: int,
     ) -> None:
         self.kernel = kernel
-        self.energy = energy
-        self.generator = generator
         start = start if isinstance(start, Start) else Start(start)
+        self.energy = energy = given(energy, y=start.y)
+        self.generator = generator
         self.x = start.x.detach()
         self.compiled = compiled
         self.has_own_loop = hasattr(kernel, "sample")

@@ -12,11 +12,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ebmcore.config import ENERGY, Cadence, as_targets, loss_slots, trains_fault
+from ebmcore.config import (
+    ENERGY,
+    Cadence,
+    as_targets,
+    loss_slots,
+    required_slots,
+    trains_fault,
+)
 from ebmcore.contracts import Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
-from ebmcore.sampling import Sampler, named_slots
+from ebmcore.sampling import Sampler, conditions_of
 from ebmcore.train.targets import Target, find_targets
 
 
@@ -31,6 +38,7 @@ class LossTerm(NamedTuple):
     order: int = 1  # 2 when it differentiates the score
     needs_curvature: bool = False  # whether it needs a Hessian of E other than 0
     trains: tuple[str, ...] = (ENERGY,)  # the energy, or networks by name
+    required: tuple[str, ...] = ()  # the slots without a default
 
     @classmethod
     def of(
@@ -55,8 +63,8 @@ class LossTerm(NamedTuple):
         fault = trains_fault(targets, networks)
         if fault is not None:
             raise TypeError(f"trains: {fault}")
-        slots = loss_slots(function, networks)
-        return cls(name, function, weight, slots, label, order, curvature, targets)
+        slots, required = loss_slots(function, networks), required_slots(function)
+        return cls(name, function, weight, slots, label, order, curvature, targets, required)
 
 
 class MonitorEntry(NamedTuple):
@@ -97,8 +105,9 @@ class Parts:
 
     @property
     def conditional(self) -> bool:
-        """Whether the energy takes a condition y."""
-        return bool(named_slots(type(self.energy), "forward", ("y",)))
+        """Whether the energy requires a condition y, so that each chain has one."""
+        taken = conditions_of(self.energy)
+        return taken is not None and "y" in taken.required
 
     @property
     def modules(self) -> list[nn.Module]:

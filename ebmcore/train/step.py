@@ -101,7 +101,8 @@ class TrainStep:
         with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
             sample = None if start is None else self.run_sampler(start, step)
             x_neg, info, end = self.end_of(start, sample, step)
-            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step), end)
+            metrics = self.compute_gradients(x, x_neg, y, step, labels_of(start))
+            return StepResult(x, x_neg, info, metrics, end, y)
 
     def end_of(
         self, start: Start | None, sample: Sample | None, step: int
@@ -115,12 +116,17 @@ class TrainStep:
         return sample.x, sample.info, end
 
     def compute_gradients(
-        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+        self,
+        x: Tensor,
+        x_neg: Tensor | None,
+        y: Tensor | None,
+        step: int,
+        y_neg: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
         self.zero_grad()
         with self.derivatives():
-            values, metrics = self.objective(x, x_neg, y, step)
+            values, metrics = self.objective(x, x_neg, y, step, y_neg)
             with self.timing(GRADIENT, step + 1):
                 self.differentiate(values, x)
         metrics.update(self.clip())
@@ -168,7 +174,7 @@ class TrainStep:
         return x + self.train.data_noise * noise
 
     def start_chains(self, x: Tensor, y: Tensor | None, step: int) -> Start:
-        """Return the start points of a batch's chains; they get y if the energy takes it."""
+        """Return the start points of a batch's chains; they get y if the energy requires it."""
         assert self.parts.chains is not None
         y = y if self.parts.conditional else None
         with self.timing(self.parts.label("chains"), step + 1):
@@ -187,7 +193,12 @@ class TrainStep:
             self.parts.chains.keep(end)
 
     def objective(
-        self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
+        self,
+        x: Tensor,
+        x_neg: Tensor | None,
+        y: Tensor | None,
+        step: int,
+        y_neg: Tensor | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Return the weighted losses, and the metrics: their sum, and each of them unweighted."""
         slots = {
@@ -195,6 +206,7 @@ class TrainStep:
             "x": x,
             "x_neg": x_neg,
             "y": y,
+            "y_neg": y_neg,
             "step": step,
             "sampler": self.parts.sampler,
             "chains": self.parts.chains,
@@ -220,6 +232,11 @@ class TrainStep:
 def total(values: Sequence[Tensor], x: Tensor) -> Tensor:
     """Return the sum of the weighted losses, scalars, on the device and in the dtype of x."""
     return sum(values, start=torch.zeros((), device=x.device, dtype=x.dtype))
+
+
+def labels_of(start: Start | None) -> Tensor | None:
+    """Return the chains' labels y⁻, (chains, …), if they have any."""
+    return None if start is None else start.y
 
 
 def stream_of(term: LossTerm) -> str:

@@ -19,6 +19,12 @@ class StepResult(NamedTuple):
     info: Any  # of the sampler's last step
     metrics: dict[str, Tensor]  # scalars
     end: Start | None = None  # the ends of the chains, to keep: x⁻ and what goes with it
+    y: Tensor | None = None  # (batch, …), the labels of x
+
+    @property
+    def y_neg(self) -> Tensor | None:
+        """The labels of x_neg, (batch, …), where the energy is conditional."""
+        return None if self.end is None else self.end.y
 
 
 def gathered(
@@ -35,7 +41,9 @@ def gathered(
         return last, chains
     x_neg = None if last.x_neg is None else all_rows(ranks, last.x_neg)
     x, info = all_rows(ranks, last.x), all_info(ranks, last.info)
-    return StepResult(x, x_neg, info, last.metrics), chains
+    y, y_neg = (None if t is None else all_rows(ranks, t) for t in (last.y, last.y_neg))
+    end = None if x_neg is None else Start(x_neg, y_neg)
+    return StepResult(x, x_neg, info, last.metrics, end, y), chains
 
 
 class Silent:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 
 from ebmcore.distributed.comm import Ranks
-from ebmcore.sampling import evaluating
+from ebmcore.sampling import conditioned, evaluating
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.types import StepResult
@@ -26,10 +26,10 @@ def energies_of(result: StepResult, parts: Parts, ranks: Ranks) -> Energies:
     It draws from no stream and leaves the modules' modes as they were.
     """
     energy = parts.energy
-    named = {"data": result.x, "samples": result.x_neg}
-    batches = {name: x for name, x in named.items() if x is not None}
+    named = {"data": (result.x, result.y), "samples": (result.x_neg, result.y_neg)}
+    batches = {name: (x, y) for name, (x, y) in named.items() if x is not None}
     with torch.no_grad(), own_global_stream(None, parts.device), evaluating(energy):
-        values = [energy(x) for x in batches.values()]
+        values = [conditioned(energy, y=y)(x) for x, y in batches.values()]
         numbers = [[e.mean(), e.abs().max()] for e in values]
         table = torch.stack([torch.stack(pair) for pair in numbers])
     if ranks.size > 1:

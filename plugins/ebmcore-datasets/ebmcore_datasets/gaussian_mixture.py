@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +12,7 @@ from torch import Generator, Tensor
 from ebmcore import PositiveFloat, PositiveInt
 from ebmcore_datasets.densities.density import Noisy, refuse_unless_positive
 from ebmcore_datasets.densities.entropy import Entropy
-from ebmcore_datasets.densities.rng import choose
+from ebmcore_datasets.densities.rng import choose, normal
 from ebmcore_datasets.densities.weights import shares
 
 FIVE_CENTERS = ((0.0, 0.0), (2.0, 2.0), (2.0, -2.0), (-2.0, 2.0), (-2.0, -2.0))
@@ -34,6 +35,7 @@ class GaussianMixture(Noisy):
         std: Standard deviation of every Gaussian in every direction, in units of x.
         centers: One point for each Gaussian, of any dimension.
         weights: Relative weight of each Gaussian; equal when not given. They need not sum to 1.
+        labels: Whether to return (x, y), y (n,) the number of each point's Gaussian.
         generator: (runtime) Random generator of the points.
     """
 
@@ -44,6 +46,7 @@ class GaussianMixture(Noisy):
         std: PositiveFloat = 0.3,
         centers: Sequence[Sequence[float]] = FIVE_CENTERS,
         weights: Sequence[PositiveFloat] | None = None,
+        labels: bool = False,
         generator: Generator | None = None,
     ) -> None:
         refuse_unless_positive(n=n, std=std)
@@ -52,8 +55,18 @@ class GaussianMixture(Noisy):
         self.centers = _points(centers)  # (k, d)
         self.weights = shares(weights, len(self.centers), "centers")  # (k,)
         self.generator = generator
+        self.labels = labels
         self.event_shape = (self.centers.shape[1],)
         self.terms = self.centers.numel()
+
+    def __call__(self) -> Any:
+        """Draw the points, (n, d), or with `labels` the pair (x, y)."""
+        if not self.labels:
+            return super().__call__()
+        dtype = torch.get_default_dtype()
+        y = choose(self.weights, self.n, self.generator)
+        x = self.centers.to(y.device, dtype)[y]
+        return x + self.std * normal(tuple(x.shape), self.generator, dtype), y
 
     def _clean(self, n: int, generator: Generator | None, dtype: torch.dtype) -> Tensor:
         which = choose(self.weights, n, generator)

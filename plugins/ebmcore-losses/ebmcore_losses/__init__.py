@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_losses.classification import cross_entropy as cross_entropy
     from ebmcore_losses.contrastive import contrastive_divergence as contrastive_divergence
     from ebmcore_losses.cooperative import Cooperative as Cooperative
     from ebmcore_losses.denoising import DenoisingScoreMatching as DenoisingScoreMatching
+    from ebmcore_losses.denoising import multilevel_denoising as multilevel_denoising
     from ebmcore_losses.discrepancy import energy_discrepancy as energy_discrepancy
     from ebmcore_losses.exact import score_matching as score_matching
     from ebmcore_losses.improved import ImprovedCD as ImprovedCD
@@ -23,10 +25,12 @@ _HOME = {
     "ImprovedCD": "improved",
     "NoiseContrastive": "noise_contrastive",
     "contrastive_divergence": "contrastive",
+    "cross_entropy": "classification",
     "energy_discrepancy": "discrepancy",
     "energy_magnitude": "regularisers",
     "gradient_penalty": "steepness",
     "l2_parameters": "regularisers",
+    "multilevel_denoising": "denoising",
     "noise_smoothness": "steepness",
     "score_matching": "exact",
     "sliced_score_matching": "sliced",

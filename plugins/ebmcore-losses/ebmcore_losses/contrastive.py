@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ebmcore import Energy
+from ebmcore import Energy, conditioned
 
 
-def contrastive_divergence(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
+def contrastive_divergence(
+    energy: Energy,
+    x: Tensor,
+    x_neg: Tensor,
+    y: Tensor | None = None,
+    y_neg: Tensor | None = None,
+) -> Tensor:
     """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value does not.
 
     With x⁻ from the model itself the gradient w.r.t. the parameters is that of the mean negative
@@ -15,10 +21,13 @@ def contrastive_divergence(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     (`chains: data`) and PCD when they are kept (`chains: persistent`). The value is near 0 for
     a good model and also for a collapsed one.
 
+    With an energy that requires labels it is mean E(x, y) - mean E(x⁻, y⁻), y⁻ the chains' labels.
+
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats, of any sign. x_neg is held
     constant. Raises ValueError when the event shapes differ.
     Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
     """
     if x.shape[1:] != x_neg.shape[1:]:
         raise ValueError(f"x has events of {tuple(x.shape[1:])}, x_neg of {tuple(x_neg.shape[1:])}")
-    return energy(x).mean() - energy(x_neg.detach()).mean()
+    of_data = conditioned(energy, y=y)(x)
+    return of_data.mean() - conditioned(energy, y=y_neg)(x_neg.detach()).mean()

@@ -1,13 +1,17 @@
-"""Denoising score matching: the score at noised data should point back to the data."""
+"""Denoising score matching: the score at noised data should point back to the data.
+
+At one noise level, at several that the energy doesn't know, and at levels known to it, E(x, t).
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat
+from ebmcore import Energy, PositiveFloat, conditioned, given, loss
 
 
 class DenoisingScoreMatching:
@@ -33,11 +37,13 @@ class DenoisingScoreMatching:
         if not self.sigmas:
             raise ValueError("sigma should be a number or a list of numbers; got an empty list")
 
-    def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Tensor:
+    def __call__(
+        self, energy: Energy, x: Tensor, generator: Generator | None, y: Tensor | None = None
+    ) -> Tensor:
         """Return the loss of a batch."""
         sigma = self._levels(x, generator)
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return denoising(energy, x, noise, sigma)
+        return denoising(conditioned(energy, y=y), x, noise, sigma)
 
     def fitted_scale(self, scale: float) -> float | None:
         """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
@@ -60,3 +66,36 @@ def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -
     noised = (x + sigma * noise).detach().requires_grad_()
     (gradient,) = torch.autograd.grad(energy(noised).sum(), noised, create_graph=True)
     return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()
+
+
+@loss(order=2)  # it differentiates the score
+def multilevel_denoising(
+    energy: Any, x: Tensor, generator: Generator | None, y: Tensor | None = None
+) -> Tensor:
+    """Mean σ²·½‖∇E(x̃, σ) - ε/σ‖² at x̃ = x + σε, σ one of the energy's levels, ε ~ N(0, I).
+
+    Each event draws a level, all equally likely; the factor σ² gives each a like share of the
+    loss. It pulls ∇E(·, σ) to +ε/σ, which points from x to x̃, so that E(·, σ) becomes the energy of
+    the data convolved with N(0, σ²I): at the smallest level nearly that of the data. At a small
+    level alone, separate modes would keep any relative weight; levels that reach from one to the
+    other, and an energy that changes smoothly with σ, fix it.
+
+    The levels are the energy's attribute `sigmas`, (levels,), which `noise_conditional` has.
+
+    Shapes: x (batch, *event) -> (), dimensionless. Needs an energy E(x, t), t (batch,) in units of
+    x, that is twice differentiable in x and in its parameters. Never 0: only differences are
+    meaningful. Raises ValueError when the energy has no `sigmas`.
+    Source: Song and Ermon 2019, "Generative modeling by estimating gradients of the data
+    distribution", eq. 5 and 6 with λ(σ) = σ², of an energy's score.
+    """
+    sigmas = getattr(energy, "sigmas", None)
+    if sigmas is None:
+        raise ValueError(
+            "multilevel_denoising needs an energy with noise levels, `sigmas`, such as "
+            f"`noise_conditional`; {type(energy).__name__} has none"
+        )
+    chosen = torch.randint(len(sigmas), (len(x),), generator=generator, device=x.device)
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    sigma = sigmas.to(x)[chosen]
+    at_level = given(conditioned(energy, y=y), t=sigma)
+    return denoising(at_level, x, noise, sigma.view(-1, *(1 for _ in x.shape[1:])))

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, loss
+from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, conditioned, loss
 
 
 def _fitted_scale(scale: float) -> None:
@@ -19,6 +19,7 @@ def energy_discrepancy(
     energy: Energy,
     x: Tensor,
     generator: Generator | None,
+    y: Tensor | None = None,
     *,
     sigma: PositiveFloat = 0.5,
     samples: PositiveInt = 16,
@@ -45,14 +46,23 @@ def energy_discrepancy(
     draws = torch.randn(
         (samples + 1, *x.shape), generator=generator, device=x.device, dtype=x.dtype
     )
-    return discrepancy(energy, x, x + sigma * draws[:1] + sigma * draws[1:], stabiliser)
+    noised = x + sigma * draws[:1] + sigma * draws[1:]
+    return discrepancy(energy, x, noised, stabiliser, y)
 
 
-def discrepancy(energy: Energy, x: Tensor, noised: Tensor, stabiliser: float) -> Tensor:
+def discrepancy(
+    energy: Energy, x: Tensor, noised: Tensor, stabiliser: float, y: Tensor | None = None
+) -> Tensor:
     """Return the loss for given noised points, (samples, batch, *event)."""
     samples, batch = noised.shape[:2]
-    contrast = energy(x) - energy(noised.flatten(0, 1)).view(samples, batch)
+    of_noised = conditioned(energy, y=copies(y, samples))(noised.flatten(0, 1))
+    contrast = conditioned(energy, y=y)(x) - of_noised.view(samples, batch)
     if stabiliser:
         floor = torch.full_like(contrast[:1], math.log(stabiliser))
         contrast = torch.cat([contrast, floor])
     return contrast.logsumexp(0).mean() - math.log(samples)
+
+
+def copies(y: Tensor | None, n: int) -> Tensor | None:
+    """Repeat labels, (batch, …), for n copies of a batch, one after the other."""
+    return None if y is None else y.repeat(n, *(1 for _ in y.shape[1:]))

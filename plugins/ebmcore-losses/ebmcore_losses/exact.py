@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ebmcore import Energy, loss
+from ebmcore import Energy, conditioned, loss
 from ebmcore_losses.third_derivatives import ThirdDerivatives
 
 
 @loss(order=2, needs_curvature=True)  # it differentiates the score; meaningless where ΔE is 0
-def score_matching(energy: Energy, x: Tensor) -> Tensor:
+def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
     """Mean of ½‖∇E(x)‖² - ΔE(x): the distance of the scores, up to a constant of the data.
 
     ΔE is the trace of the Hessian of E in x. By parts, the mean is that of
@@ -27,7 +27,7 @@ def score_matching(energy: Energy, x: Tensor) -> Tensor:
     Source: Hyvärinen 2005, "Estimation of non-normalized statistical models by score matching".
     """
     x = x.detach().requires_grad_()
-    gradient = gradient_at(energy, x)
+    gradient = gradient_at(conditioned(energy, y=y), x)
     return (0.5 * gradient.square().sum(1) - laplacian(gradient, x)).mean()
 
 

@@ -12,6 +12,7 @@ from ebmcore import (
     NonNegativeFloat,
     PositiveInt,
     Sampler,
+    conditioned,
     energy_and_score,
     init_state,
     whole_batch,
@@ -79,11 +80,14 @@ class ImprovedCD:
         x_neg: Tensor,
         sampler: Sampler,
         generator: Generator | None,
+        y: Tensor | None = None,
+        y_neg: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and its terms."""
-        divergence = contrastive_divergence(energy, x, x_neg)
+        divergence = contrastive_divergence(energy, x, x_neg, y, y_neg)
         if not self.kl_weight:
             return divergence, {"cd": divergence}
+        energy = conditioned(energy, y=y_neg)
         ends = self.ends(energy, x_neg, sampler.kernel, generator)
         term = held_constant(energy, ends).mean() - energy_and_score(energy, x_neg)[0].mean()
         if self.entropy:

@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
-from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt
+from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, conditioned
+from ebmcore_losses.discrepancy import copies
 from ebmcore_losses.gaussian_noise import GaussianNoise
 
 
@@ -77,13 +78,14 @@ class NoiseContrastive(nn.Module):
         self.log_z = nn.Parameter(begin if log_z is None else torch.full_like(begin, log_z))
 
     def forward(
-        self, energy: Energy, x: Tensor, generator: Generator | None
+        self, energy: Energy, x: Tensor, generator: Generator | None, y: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and log Z to be logged."""
         noise = self.noise.draw(self.ratio * len(x), generator)
         prior = math.log(self.ratio)
-        of_data = self.log_ratio(energy, x) - prior
-        of_noise = self.log_ratio(energy, noise.view(-1, *x.shape[1:])) - prior
+        of_data = self.log_ratio(conditioned(energy, y=y), x) - prior
+        at_noise = conditioned(energy, y=copies(y, self.ratio))
+        of_noise = self.log_ratio(at_noise, noise.view(-1, *x.shape[1:])) - prior
         value = softplus(-of_data).mean() + self.ratio * softplus(of_noise).mean()
         return value, {"log_z": self.log_z.detach()}
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ebmcore import Energy, loss
+from ebmcore import Energy, conditioned, loss
 
 
 @loss(regulariser=True, shift_invariant=False)  # facts for ebmcore.testing
-def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
+def energy_magnitude(
+    energy: Energy,
+    x: Tensor,
+    x_neg: Tensor,
+    y: Tensor | None = None,
+    y_neg: Tensor | None = None,
+) -> Tensor:
     """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
 
     A density depends on energy differences only, so contrastive divergence lets E drift by any
@@ -19,7 +25,9 @@ def energy_magnitude(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models"
     (its weight α is `weight` here).
     """
-    return energy(x).square().mean() + energy(x_neg.detach()).square().mean()
+    of_data = conditioned(energy, y=y)(x)
+    of_samples = conditioned(energy, y=y_neg)(x_neg.detach())
+    return of_data.square().mean() + of_samples.square().mean()
 
 
 @loss(regulariser=True)  # a fact for ebmcore.testing

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveInt, loss
+from ebmcore import Energy, PositiveInt, conditioned, loss
 from ebmcore_losses.exact import along, gradient_at
 
 
@@ -16,6 +16,7 @@ def sliced_score_matching(
     energy: Energy,
     x: Tensor,
     generator: Generator | None,
+    y: Tensor | None = None,
     *,
     projections: PositiveInt = 1,
     kind: Literal["rademacher", "normal"] = "rademacher",
@@ -43,7 +44,7 @@ def sliced_score_matching(
     else:
         bits = torch.randint(2, shape, generator=generator, device=x.device)
         directions = 2 * bits.to(x.dtype) - 1
-    return sliced(energy, x, directions, variance_reduced=variance_reduced)
+    return sliced(conditioned(energy, y=y), x, directions, variance_reduced=variance_reduced)
 
 
 def sliced(energy: Energy, x: Tensor, directions: Tensor, *, variance_reduced: bool) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat, loss
+from ebmcore import Energy, PositiveFloat, conditioned, loss
 
 
 def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
@@ -29,15 +29,22 @@ def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
 
 
 @loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
-def gradient_penalty_at_data(energy: Energy, x: Tensor) -> Tensor:
+def gradient_penalty_at_data(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
     """Mean ‖∇E(x)‖²."""
-    return squared_gradient(energy, x)
+    return squared_gradient(conditioned(energy, y=y), x)
 
 
 @loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
-def gradient_penalty_at_both(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
+def gradient_penalty_at_both(
+    energy: Energy,
+    x: Tensor,
+    x_neg: Tensor,
+    y: Tensor | None = None,
+    y_neg: Tensor | None = None,
+) -> Tensor:
     """Mean ‖∇E(x)‖² + mean ‖∇E(x⁻)‖²."""
-    return squared_gradient(energy, x) + squared_gradient(energy, x_neg)
+    at_data = squared_gradient(conditioned(energy, y=y), x)
+    return at_data + squared_gradient(conditioned(energy, y=y_neg), x_neg)
 
 
 def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
@@ -49,7 +56,12 @@ def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
 
 @loss(regulariser=True)  # a fact for ebmcore.testing
 def noise_smoothness(
-    energy: Energy, x: Tensor, generator: Generator | None, *, sigma: PositiveFloat = 0.1
+    energy: Energy,
+    x: Tensor,
+    generator: Generator | None,
+    y: Tensor | None = None,
+    *,
+    sigma: PositiveFloat = 0.1,
 ) -> Tensor:
     """Mean (E(x + σε) - E(x))², ε ~ N(0, I): energies should hardly change under noise on the data.
 
@@ -62,4 +74,5 @@ def noise_smoothness(
     parameters alone.
     """
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return (energy(x + sigma * noise) - energy(x)).square().mean()
+    bound = conditioned(energy, y=y)
+    return (bound(x + sigma * noise) - bound(x)).square().mean()

@@ -1,15 +1,26 @@
-"""Energies that are plain networks, and a generator; imported on first use."""
+"""Energies that are networks or made of one, and a generator; imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_nets.class_conditional import ClassConditional as ClassConditional
+    from ebmcore_nets.classifier import Classifier as Classifier
     from ebmcore_nets.conv import Conv as Conv
     from ebmcore_nets.generator import MLPGenerator as MLPGenerator
     from ebmcore_nets.mlp import MLP as MLP
+    from ebmcore_nets.noise_conditional import NoiseConditional as NoiseConditional
     from ebmcore_nets.resnet import ResNet as ResNet
 
-_HOME = {"Conv": "conv", "MLP": "mlp", "MLPGenerator": "generator", "ResNet": "resnet"}
+_HOME = {
+    "ClassConditional": "class_conditional",
+    "Classifier": "classifier",
+    "Conv": "conv",
+    "MLP": "mlp",
+    "MLPGenerator": "generator",
+    "NoiseConditional": "noise_conditional",
+    "ResNet": "resnet",
+}
 __all__ = sorted(_HOME)
 
 

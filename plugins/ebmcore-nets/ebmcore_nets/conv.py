@@ -9,7 +9,14 @@ from torch import Tensor, nn
 
 from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
-from ebmcore_nets.layers import as_images, image_shape, positive, refuse_other_events, weighted
+from ebmcore_nets.layers import (
+    as_images,
+    image_shape,
+    positive,
+    readout,
+    refuse_other_events,
+    weighted,
+)
 
 
 class Conv(nn.Module):
@@ -30,6 +37,8 @@ class Conv(nn.Module):
         spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
             singular value (Miyato et al. 2018); the estimate is a buffer that each call in train
             mode updates.
+        outputs: Numbers that the net returns for each event, (batch, outputs) if more than 1; an
+            energy has 1, the net of a `classifier` one for each class.
         event_shape: (runtime) Shape of one event.
     """
 
@@ -42,8 +51,10 @@ class Conv(nn.Module):
         channels: Sequence[PositiveInt] = (32, 64, 128, 256),
         activation: Activation = "silu",
         spectral_norm: bool = False,
+        outputs: PositiveInt = 1,
     ) -> None:
         super().__init__()
+        (self.outputs,) = positive("outputs", (outputs,))
         self.event_shape = tuple(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
         channels = positive("channels", channels)
@@ -55,14 +66,13 @@ class Conv(nn.Module):
             halving = nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
             layers += [weighted(halving, spectral_norm), activation_layer(activation)]
             height, width = height // 2, width // 2
-        head = nn.Linear(channels[-1] * height * width, 1)
+        head = nn.Linear(channels[-1] * height * width, self.outputs)
         self.layers = nn.Sequential(*layers, nn.Flatten(), weighted(head, spectral_norm))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
         refuse_other_events("conv", x, self.event_shape)
-        energies: Tensor = self.layers(as_images(x))
-        return energies.squeeze(1)
+        return readout(self.layers(as_images(x)), self.outputs)
 
 
 def _refuse_too_many(channels: tuple[int, ...], event_shape: tuple[int, ...], side: int) -> None:

@@ -13,6 +13,11 @@ def weighted(layer: nn.Module, spectral_norm: bool) -> nn.Module:
     return parametrizations.spectral_norm(layer) if spectral_norm else layer
 
 
+def readout(values: Tensor, outputs: int) -> Tensor:
+    """Return a net's last layer as energies, (batch,), or with several outputs unchanged."""
+    return values.squeeze(1) if outputs == 1 else values
+
+
 def image_shape(event_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Return (channels, height, width); (H, W) is one channel.
 

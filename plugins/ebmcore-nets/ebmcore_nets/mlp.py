@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
-from ebmcore_nets.layers import positive, refuse_empty, refuse_other_events, weighted
+from ebmcore_nets.layers import positive, readout, refuse_empty, refuse_other_events, weighted
 
 
 class MLP(nn.Module):
@@ -29,6 +29,8 @@ class MLP(nn.Module):
         activation: Activation between the layers; leaky_relu has slope 0.2 below 0.
         spectral_norm: Divide each weight by its largest singular value (Miyato et al. 2018), which
             bounds the slope of E; the estimate is a buffer that each call in train mode updates.
+        outputs: Numbers that the net returns for each event, (batch, outputs) if more than 1; an
+            energy has 1, the net of a `classifier` one for each class.
         event_shape: (runtime) Shape of one event.
     """
 
@@ -42,12 +44,14 @@ class MLP(nn.Module):
         hidden: Sequence[PositiveInt] = (128, 128),
         activation: Activation = "leaky_relu",
         spectral_norm: bool = False,
+        outputs: PositiveInt = 1,
     ) -> None:
         super().__init__()
+        (self.outputs,) = positive("outputs", (outputs,))
         self.event_shape = refuse_empty(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
         self.features = math.prod(self.event_shape)
-        widths = (self.features, *positive("hidden", hidden), 1)
+        widths = (self.features, *positive("hidden", hidden), self.outputs)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
             layers.append(weighted(nn.Linear(inputs, outputs), spectral_norm))
@@ -57,5 +61,4 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
         refuse_other_events("mlp", x, self.event_shape)
-        energies: Tensor = self.layers(x.reshape(x.shape[0], self.features))
-        return energies.squeeze(1)
+        return readout(self.layers(x.reshape(x.shape[0], self.features)), self.outputs)

@@ -7,8 +7,11 @@ from ebmcore import hookimpl
 def ebmcore_energies() -> dict[str, str]:
     """Offer the energies."""
     return {
+        "class_conditional": "ebmcore_nets.class_conditional:ClassConditional",
+        "classifier": "ebmcore_nets.classifier:Classifier",
         "conv": "ebmcore_nets.conv:Conv",
         "mlp": "ebmcore_nets.mlp:MLP",
+        "noise_conditional": "ebmcore_nets.noise_conditional:NoiseConditional",
         "resnet": "ebmcore_nets.resnet:ResNet",
     }
 

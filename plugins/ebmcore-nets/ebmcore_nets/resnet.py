@@ -6,7 +6,14 @@ from torch import Tensor, nn
 
 from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
-from ebmcore_nets.layers import as_images, image_shape, positive, refuse_other_events, weighted
+from ebmcore_nets.layers import (
+    as_images,
+    image_shape,
+    positive,
+    readout,
+    refuse_other_events,
+    weighted,
+)
 
 
 class ResidualBlock(nn.Module):
@@ -50,6 +57,8 @@ class ResNet(nn.Module):
         spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
             singular value (Miyato et al. 2018); the estimate is a buffer that each call in train
             mode updates.
+        outputs: Numbers that the net returns for each event, (batch, outputs) if more than 1; an
+            energy has 1, the net of a `classifier` one for each class.
         event_shape: (runtime) Shape of one event.
 
     Source: He, Zhang, Ren and Sun 2016, "Identity mappings in deep residual networks". A residual
@@ -67,8 +76,10 @@ class ResNet(nn.Module):
         blocks: PositiveInt = 3,
         activation: Activation = "silu",
         spectral_norm: bool = False,
+        outputs: PositiveInt = 1,
     ) -> None:
         super().__init__()
+        (self.outputs,) = positive("outputs", (outputs,))
         self.event_shape = tuple(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
         positive("width and blocks", (width, blocks))
@@ -80,7 +91,7 @@ class ResNet(nn.Module):
             layers.append(ResidualBlock(width, activation, spectral_norm))
             layers.append(nn.AvgPool2d(kernel_size=2, ceil_mode=True))
             sides = [-(-side // 2) for side in sides]
-        head = nn.Linear(width * sides[0] * sides[1], 1)
+        head = nn.Linear(width * sides[0] * sides[1], self.outputs)
         self.layers = nn.Sequential(
             *layers, activation_layer(activation), nn.Flatten(), weighted(head, spectral_norm)
         )
@@ -88,8 +99,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
         refuse_other_events("resnet", x, self.event_shape)
-        energies: Tensor = self.layers(as_images(x))
-        return energies.squeeze(1)
+        return readout(self.layers(as_images(x)), self.outputs)
 
 
 def _refuse_too_many(blocks: int, event_shape: tuple[int, ...], side: int) -> None:

@@ -48,3 +48,25 @@ class TestKinkedResNet(TestResNet):
 
 class TestNormedResNet(TestResNet):
     params: ClassVar = {"width": 4, "blocks": 2, "activation": "softplus", "spectral_norm": True}
+
+
+class TestClassifier(EnergySuite):
+    component = "classifier"
+    params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "tanh", "outputs": 4}}
+    event_shapes: ClassVar = [(2,), (3, 4)]
+
+
+class TestClassifierOfImages(EnergySuite):
+    component = "classifier"
+    params: ClassVar = {"net": {"type": "conv", "channels": [4, 8], "outputs": 3}}
+    event_shapes: ClassVar = [(8, 8)]
+
+
+class TestNoiseConditional(EnergySuite):
+    component = "noise_conditional"
+    params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}
+
+
+class TestClassConditional(EnergySuite):
+    component = "class_conditional"
+    params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}

@@ -19,7 +19,14 @@ def test_the_entry_point_is_installed():
     (point,) = (p for p in entry_points(group="ebmcore.v1") if p.name == "nets")
     assert point.value == MODULE
     assert point.dist.name == "ebmcore-nets"
-    assert point.load().ebmcore_energies().keys() == {"mlp", "conv", "resnet"}
+    assert point.load().ebmcore_energies().keys() == {
+        "class_conditional",
+        "classifier",
+        "conv",
+        "mlp",
+        "noise_conditional",
+        "resnet",
+    }
 
 
 @pytest.mark.parametrize(("name", "module", "attribute"), targets())

@@ -43,6 +43,7 @@ class DirectionChecks(Suite):
             "x": x,
             "x_neg": x_neg,
             "y": torch.arange(len(x)) % 2,
+            "y_neg": torch.arange(len(x_neg)) % 2,
             "step": 1,
             "sampler": Sampler(ExactKernel(), 1),
             "chains": StartFunction(lambda x, generator: x.clone()),

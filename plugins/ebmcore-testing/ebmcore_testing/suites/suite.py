@@ -4,7 +4,8 @@ A suite is a plain class. pytest collects its `test_<check>` methods; without py
 does. Facts about a component that a check needs (`order`, `piecewise_linear`, …) are attributes of
 the suite, or else of the component itself; each suite's file lists its own. For all kinds:
 
-    check_params         a mapping, or a list of mappings: keys to check the component with
+    check_params         a mapping, or a list of mappings: keys to check the component with; one
+                         that takes a component may be `{"type": …}`, as in a config
     check_event_shapes   the event shapes to try, by default [(2,)]
     expected_failures    check -> why it must fail: on the component for `ebmcore check`, on the
                          suite for pytest
@@ -22,7 +23,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ebmcore.config import Node, build, check_values, component_parameters
+from ebmcore.config import Node, build
 from ebmcore.data import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
@@ -30,6 +31,7 @@ from ebmcore.train import own_global_stream
 from ebmcore_testing.declarations import check_event_shapes, event_shapes
 from ebmcore_testing.failures import CheckFailed, NotApplicable
 from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.nested_params import checked_values
 
 _CPU = torch.device("cpu")
 _PREFIX = "test_"
@@ -144,11 +146,10 @@ class Suite:
             json.dumps(dict(self.params))
         except TypeError:  # objects, which no config could hold
             return dict(self.params)
-        checked = check_values(component_parameters(target), dict(self.params))
-        if checked.faults:
-            faults = "; ".join(f"{place}: {message}" for place, message in checked.faults)
-            raise EbmError(f"{type(self).__name__}.params: {faults}")
-        return checked.values
+        try:
+            return checked_values(target, self.params)
+        except EbmError as error:
+            raise EbmError(f"{type(self).__name__}.params: {error}") from error
 
 
 def _expect_failure(cls: type[Suite], method: str, reason: str) -> None:

@@ -1,0 +1,142 @@
+"""Conditional energies: which conditions an energy takes, and an energy with its conditions bound.
+
+A condition is a parameter of an energy's `forward` beside x: `y` (a label, an observation, a
+context), `t` (a noise level) or `mask`, each with one row for each event. Without a default the
+energy requires it: it is conditional, and a run binds it wherever it calls the energy.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ebmcore.contracts import Energy
+from ebmcore.sampling.energy_checks import EnergyWrapper, module_of
+
+CONDITIONS = ("y", "t", "mask")
+
+
+class Taken(NamedTuple):
+    """The conditions that an energy takes."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+class Given(EnergyWrapper):
+    """An energy of x alone: `energy(x, y=y, …)` with its conditions bound; made by `given`.
+
+    Its parameters, modules and other methods are those of the energy.
+    """
+
+    def __init__(self, energy: Any, conditions: dict[str, Any]) -> None:
+        super().__init__(energy)
+        self.conditions = conditions
+        self.keeps_graph = getattr(energy, "keeps_graph", False)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return E(x, …), (batch, *event) -> (batch,)."""
+        bound = {name: one_each(name, value, x) for name, value in self.conditions.items()}
+        values: Tensor = self.energy(x, **bound)
+        return values
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the energy's own attribute."""
+        if name in ("energy", "conditions", "keeps_graph"):  # while it is copied or unpickled
+            raise AttributeError(name)
+        return getattr(self.energy, name)
+
+
+def given(energy: Energy, **conditions: Any) -> Any:
+    """Bind conditions to an energy: return x ↦ energy(x, y=y, …), to sample or to evaluate.
+
+        x = sample_chain(kernel, given(energy, y=torch.full((100,), 3)), x)
+
+    A condition is a tensor with one row for each event of the batch, (batch, …), or a number, which
+    all events share; None binds nothing. Gradients reach the energy's parameters and the bound
+    tensors. With nothing to bind, it returns the energy itself.
+
+    Raises TypeError when the energy takes no such condition; calls raise ValueError when a
+    condition has another number of rows than the batch.
+    """
+    bound = {name: value for name, value in conditions.items() if value is not None}
+    if not bound:
+        return energy
+    taken = conditions_of(energy)
+    for name in bound:
+        if taken is not None and name not in (*taken.required, *taken.optional):
+            kind = type(module_of(energy) or energy).__name__
+            raise TypeError(f"energy {kind} takes no {name!r}, so none can be bound to it")
+    if isinstance(energy, Given):
+        return Given(energy.energy, {**energy.conditions, **bound})
+    return Given(energy, bound)
+
+
+def conditioned(energy: Energy, **conditions: Any) -> Any:
+    """Bind those of the conditions that the energy requires; the others it does without.
+
+    So a loss of `y` and `energy` treats every energy rightly: E(x, y) of a conditional one, and
+    E(x) where y is optional, as in a `classifier`, or no parameter of the energy at all.
+    """
+    taken = conditions_of(energy)
+    required = () if taken is None else taken.required
+    return given(energy, **{name: v for name, v in conditions.items() if name in required})
+
+
+def conditions_of(energy: Any) -> Taken | None:
+    """Return the conditions that an energy takes; None when its signature can't be read."""
+    if isinstance(energy, EnergyWrapper):
+        inner = conditions_of(energy.energy)
+        if inner is None or not isinstance(energy, Given):
+            return inner
+        required = tuple(name for name in inner.required if name not in energy.conditions)
+        return Taken(required, (*inner.optional, *(set(inner.required) - set(required))))
+    if not isinstance(energy, nn.Module):
+        return _read(energy)
+    kind = type(energy)
+    if kind not in _TAKEN:
+        _TAKEN[kind] = _read(energy.forward)
+    return _TAKEN[kind]
+
+
+def energy_alone(energy: Any) -> Any:
+    """Return an energy without what was bound to it."""
+    return energy.energy if isinstance(energy, Given) else energy
+
+
+def conditions_bound(energy: Any) -> dict[str, Any]:
+    """Return what was bound to an energy."""
+    return dict(energy.conditions) if isinstance(energy, Given) else {}
+
+
+def one_each(name: str, value: Any, x: Tensor) -> Tensor:
+    """Return a condition with a row for each event of x: a number is repeated."""
+    if not isinstance(value, Tensor):
+        whole = isinstance(value, int)
+        return torch.full(x.shape[:1], value, device=x.device, dtype=None if whole else x.dtype)
+    if value.ndim == 0:
+        return value.expand(x.shape[:1])
+    if value.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"the energy was given {name!r} for {value.shape[0]} events and called with "
+            f"{x.shape[0]}; bind one row for each event of the batch"
+        )
+    return value
+
+
+_TAKEN: dict[type, Taken | None] = {}  # by class: a traced loss can't read signatures
+
+
+def _read(function: Any) -> Taken | None:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (ValueError, TypeError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return Taken((), CONDITIONS)
+    found = [p for name, p in parameters.items() if name in CONDITIONS]
+    required = tuple(p.name for p in found if p.default is p.empty)
+    return Taken(required, tuple(p.name for p in found if p.name not in required))
