@@ -36,7 +36,7 @@ def test_overrides_make_and_reach_places(config):
 
 
 @pytest.mark.parametrize("absent", [True, False])
-def test_an_override_of_the_optimizer_alone_is_of_the_default_one(config, absent):
+def test_an_override_of_an_absent_optimizer_sets_the_default(config, absent):
     config.pop("optimizer") if absent else config.update(optimizer=None)
     base = read_config(config)
     source = apply_overrides(base, {"optimizer.lr": 0.5})

@@ -112,7 +112,7 @@ def test_a_riddle_is_found_wherever_a_sentence_stands(source, start):
     assert not riddles(source.format(f"See {start}"), "file.py")
 
 
-def test_a_riddle_is_found_at_the_start_of_a_paragraph_alone():
+def test_a_riddle_is_found_where_a_paragraph_begins():
     page = "# {0}\n\n{0}\n- {0}\nso {0}\n\n{0}\n| {0} |\n\n```\n{0}\n```\n\n    {0}\n"
     lines = paragraphs(page.format("What is it"))
     assert [number for number, text in lines if text.startswith(BANNED)] == [3, 4, 7]

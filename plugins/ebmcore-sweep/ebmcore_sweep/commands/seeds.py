@@ -101,7 +101,7 @@ def command(
 
 
 def parse_seeds(text: str) -> int | list[int]:
-    """Read `5`, how many, or `3,5,8`, which. Raises EbmError for anything else."""
+    """Read the number of seeds, `5`, or a list, `3,5,8`. Raises EbmError for anything else."""
     try:
         found = [int(word) for word in text.split(",")]
     except ValueError:

@@ -65,7 +65,7 @@ def _text(value: Any) -> str:
 
 
 def failures(found: Tally) -> list[str]:
-    """Return why each failed trial failed, in so many letters at most."""
+    """Return the reason of each failed trial, cut to a bounded length."""
     whys = [(t.number, t.user_attrs.get(ERROR, _LOST)) for t in found.failed]
     return [f"trial {number}: {why[:_TEXT]}{'…' * (len(why) > _TEXT)}" for number, why in whys]
 

@@ -115,7 +115,7 @@ def faults(sweep: Sweep, kind: str) -> Iterator[Problem]:
 
 
 def _too_large(sweep: Sweep, name: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the numbers that would make Optuna spin, or fill the memory, before the first trial."""
+    """Yield the options with which Optuna would hang or fill the memory before the first trial."""
     for key, value in options.items():
         if isinstance(value, int) and abs(value) > _MOST and key != "seed":
             yield key, f"should be at most {_MOST}; got {value!r:.40}"

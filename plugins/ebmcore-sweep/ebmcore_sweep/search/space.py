@@ -39,7 +39,7 @@ class Float:
     when: dict[str, Any] | None = None
 
     def distribution(self) -> BaseDistribution:
-        """Return the same for Optuna. Raises ValueError when it is no range."""
+        """Return Optuna's form of it. Raises ValueError when Optuna refuses the range."""
         from optuna.distributions import FloatDistribution
 
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
@@ -49,11 +49,11 @@ class Float:
         return (self.low, self.high)
 
     def size(self) -> float:
-        """Return how many values there are; 1 without a grid, of which nobody makes a list."""
+        """Return the number of values on the grid; 1 for a range without a grid."""
         return 1 if self.step is None else (self.high - self.low) / self.step + 1
 
     def holds(self, suggested: Any) -> bool:
-        """Whether what a study says was suggested lies in the range."""
+        """Tell whether a value that a study recorded lies in the range."""
         return _is_number(suggested, float, int) and self.low <= suggested <= self.high
 
     def suggest(self, key: str, trial: Trial) -> Any:
@@ -61,7 +61,7 @@ class Float:
         return trial.suggest_float(key, self.low, self.high, log=self.log, step=self.step)
 
     def value(self, suggested: Any) -> Any:
-        """Return what the config gets of what was suggested."""
+        """Return the config's value for a suggested one."""
         return suggested
 
 
@@ -85,7 +85,7 @@ class Int:
     when: dict[str, Any] | None = None
 
     def distribution(self) -> BaseDistribution:
-        """Return the same for Optuna. Raises ValueError when it is no range."""
+        """Return Optuna's form of it. Raises ValueError when Optuna refuses the range."""
         from optuna.distributions import IntDistribution
 
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
@@ -95,11 +95,11 @@ class Int:
         return (self.low, self.high)
 
     def size(self) -> float:
-        """Return how many values there are."""
+        """Return the number of values."""
         return (self.high - self.low) // self.step + 1
 
     def holds(self, suggested: Any) -> bool:
-        """Whether what a study says was suggested lies in the range."""
+        """Tell whether a value that a study recorded lies in the range."""
         return _is_number(suggested, int) and self.low <= suggested <= self.high
 
     def suggest(self, key: str, trial: Trial) -> Any:
@@ -107,7 +107,7 @@ class Int:
         return trial.suggest_int(key, self.low, self.high, log=self.log, step=self.step)
 
     def value(self, suggested: Any) -> Any:
-        """Return what the config gets of what was suggested."""
+        """Return the config's value for a suggested one."""
         return suggested
 
 
@@ -129,7 +129,7 @@ class Categorical:
             raise ValueError("choices should differ from each other")
 
     def distribution(self) -> BaseDistribution:
-        """Return the same for Optuna; a choice that is no plain value is known by its JSON text.
+        """Return Optuna's form of it; JSON text stands for a choice that is a list or a mapping.
 
         Raises ValueError when there is no choice.
         """
@@ -142,11 +142,11 @@ class Categorical:
         return tuple(self.choices)
 
     def size(self) -> float:
-        """Return how many values there are."""
+        """Return the number of values."""
         return len(self.choices)
 
     def holds(self, suggested: Any) -> bool:
-        """Whether what a study says was suggested is one of the choices."""
+        """Tell whether a value that a study recorded is one of the choices."""
         return any(_same(_label(choice), suggested) for choice in self.choices)
 
     def suggest(self, key: str, trial: Trial) -> Any:
@@ -154,7 +154,7 @@ class Categorical:
         return trial.suggest_categorical(key, [_label(c) for c in self.choices])
 
     def value(self, suggested: Any) -> Any:
-        """Return what the config gets of what was suggested: a label means its choice."""
+        """Return the config's value for a suggested label: the choice that it stands for."""
         return next(c for c in self.choices if _same(_label(c), suggested))
 
 
@@ -170,7 +170,7 @@ class Space:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The same for Optuna. Raises ValueError when a range is none."""
+        """Optuna's form of each range. Raises ValueError when Optuna refuses one."""
         return {key: range_.distribution() for key, range_ in self.ranges.items()}
 
     def suggest(self, trial: Trial) -> dict[str, Any]:
@@ -227,7 +227,7 @@ def _same(label: Any, suggested: Any) -> bool:
 
 
 def in_order(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a part before the keys inside it, so that these are set last."""
+    """Sort keys so that a part comes before the keys inside it, which are then set last."""
     return dict(sorted(values.items(), key=lambda item: item[0].count(".")))
 
 

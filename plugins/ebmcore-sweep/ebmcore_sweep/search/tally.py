@@ -23,7 +23,7 @@ SURPLUS = "surplus"  # of a trial: another worker began the last one at the same
 
 
 class Tally(NamedTuple):
-    """The trials that count: each tried once, however often a worker died at it."""
+    """The trials that count: one that was retried after its worker died counts once."""
 
     trials: tuple[FrozenTrial, ...]
     minutes: float  # in which at least one trial ran

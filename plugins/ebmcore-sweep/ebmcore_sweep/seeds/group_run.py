@@ -126,20 +126,20 @@ class GroupRun:
         return Task((*command, *self.asked), log, {**variables, **self.parent.environment(key)})
 
     def _is_beside(self, child: Account) -> bool:
-        """Whether a child lies beside its parent, and not only where a note says."""
+        """Tell whether a child's directory lies beside its parent's, as its note may not."""
         return child.path.absolute().parent == self.parent.path.absolute().parent
 
     def _wait_for_orphans(self, keys: Iterable[str], interrupts: Interrupts) -> None:
         """Wait for children whose processes outlived their parent's, until they have ended."""
-        told = False
+        announced = False
         while interrupts.number is None:
             children = self.parent.children()
             alive = [key for key in keys if key in children and children[key].status == "RUNNING"]
             if not alive:
                 return
-            if not told:
+            if not announced:
                 self._tell(f"{', '.join(alive)}: still going on, waited for")
-                told = True
+                announced = True
             time.sleep(_ORPHANS)
 
     def _ended(self, key: str, code: int | None) -> None:
@@ -154,12 +154,12 @@ class GroupRun:
             error = child.facts.get("error")
             return f"{child.status}{f': {error}' if isinstance(error, str) else ''} ({child.path})"
         try:
-            said = [line for line in last_lines(log) if line.strip()]
+            lines = [line for line in last_lines(log) if line.strip()]
         except FileNotFoundError:
             return "was not begun"
         except (OSError, EbmError) as error:
             return f"was not begun: {error}"
-        return f"was not begun: {said[-1][:300]} ({log})" if said else "was not begun"
+        return f"was not begun: {lines[-1][:300]} ({log})" if lines else "was not begun"
 
     def _tell_how_far(self) -> None:
         if time.monotonic() < self._next or not self.progress:

@@ -1,4 +1,4 @@
-"""How far repeated runs lie apart: medians, their intervals, and whether two groups differ.
+"""The spread of repeated runs: medians, their intervals, and a test that two groups differ.
 
 The functional is the median. Its interval is the percentile interval of the ideal bootstrap: the
 law of the median of n draws with replacement from the n values is computed exactly, in place of

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from ebmcore_sweep.storage.guarded import StorageError, told
+from ebmcore_sweep.storage.guarded import StorageError, one_message
 
 _WAIT = 60.0  # seconds that a process waits for another one that writes
 _LONGEST = 16 * 1024 * 1024  # bytes of a value
@@ -50,7 +50,7 @@ def make_database(file: Path) -> None:
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Connect to a database that is there; what it holds can't call functions that do harm."""
+    """Connect to an existing database; code in it can't call SQL functions that do harm."""
     connection = _connection(file, "rw")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -80,7 +80,7 @@ def examine(file: Path) -> None:
                 if found != "ok":
                     raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
     except sqlite3.Error as error:
-        raise StorageError(told(url, error, "can't be read")) from error
+        raise StorageError(one_message(url, error, "can't be read")) from error
     tables = {name for kind, name, _ in schema if kind == "table"}
     if tables and not tables >= _TABLES:
         raise StorageError(
@@ -135,7 +135,7 @@ class JournalLock:
             raise RuntimeError(f"{self._lock}: was taken away")
 
     def _mark(self) -> tuple[int, int] | None:
-        """Return what tells one lock from the next; the journal grows while its holder lives."""
+        """Return the lock's inode and the journal's size, which grows while the holder lives."""
         try:
             size = self._file.stat().st_size
             return self._lock.lstat().st_ino, size

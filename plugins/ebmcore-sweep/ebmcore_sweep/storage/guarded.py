@@ -1,7 +1,7 @@
 """Optuna's storages, guarded: each error is one message, each trial is checked before use.
 
-A database may be damaged, or hold what somebody else put there. Optuna raises then whatever the
-first library to stumble raises, in any call and any thread.
+A database may be damaged, or hold what somebody else put there. Optuna then
+lets through the errors of its libraries, of any class, in any call and any thread.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class StorageError(EbmError):
     """A sweep's storage can't be read or written, or holds what no sweep puts there."""
 
 
-def told(url: str, error: BaseException, what: str) -> str:
-    """Return one line with the fault of a storage and the way out."""
+def one_message(url: str, error: BaseException, what: str) -> str:
+    """Return one line that says what failed in a storage, and what to do."""
     root: BaseException = error
     while True:  # Optuna and SQLAlchemy each wrap what the driver raised
         inner = getattr(root, "orig", None) or root.__cause__
@@ -71,7 +71,7 @@ def guarded(base: type[Any], url: str) -> type[Any]:
             except Exception as error:
                 if isinstance(error, (EbmError, *_meant())):
                     raise
-                raise StorageError(told(url, error, "can't be used")) from error
+                raise StorageError(one_message(url, error, "can't be used")) from error
             finally:
                 inside.on = False
 
@@ -122,7 +122,7 @@ def _trials(found: Any) -> Iterator[FrozenTrial]:
 
 
 def trial_check(sweep: Sweep, url: str) -> Callable[[FrozenTrial], None]:
-    """Return what raises StorageError for a trial that no worker of a sweep can have left."""
+    """Return a function that raises StorageError for a trial that no worker can have left."""
     distributions = sweep.space.distributions
 
     def check(trial: FrozenTrial) -> None:

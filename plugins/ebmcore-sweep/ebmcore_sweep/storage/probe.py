@@ -9,7 +9,7 @@ from pathlib import Path
 from ebmcore import EbmError
 from ebmcore.masking import mask
 from ebmcore_sweep.storage.database import examine
-from ebmcore_sweep.storage.guarded import StorageError, told
+from ebmcore_sweep.storage.guarded import StorageError, one_message
 from ebmcore_sweep.storage.store import file_of, refuse_pickles
 
 
@@ -38,7 +38,7 @@ def try_storage(url: str, *, to_be_made: Path | None = None) -> None:
     except EbmError:
         raise
     except Exception as error:  # of a driver, of a network, of a folder
-        raise StorageError(told(url, error, "can't be opened")) from error
+        raise StorageError(one_message(url, error, "can't be opened")) from error
 
 
 def _connect(url: str) -> None:

@@ -12,7 +12,7 @@ from ebmcore import EbmError
 from ebmcore.masking import is_masked, mask
 from ebmcore_sweep.search.samplers import quiet
 from ebmcore_sweep.storage.database import JournalLock, connect, examine, make_database
-from ebmcore_sweep.storage.guarded import StorageError, guarded, told
+from ebmcore_sweep.storage.guarded import StorageError, guarded, one_message
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -35,7 +35,7 @@ def default_url(folder: Path, name: str) -> str:
 
 
 def named_url(given: str) -> str:
-    """Return the url that is meant: a masked one is that of EBMCORE_SWEEP_STORAGE.
+    """Return the url; in place of a masked one, that of EBMCORE_SWEEP_STORAGE.
 
     Raises EbmError when its password isn't there.
     """
@@ -101,7 +101,7 @@ def open_storage(url: str) -> BaseStorage:
     except EbmError:
         raise
     except Exception as error:  # of a driver, of a network, of a url that is none
-        raise StorageError(told(url, error, "can't be opened")) from error
+        raise StorageError(one_message(url, error, "can't be opened")) from error
 
 
 def refuse_pickles(url: str) -> None:
@@ -114,7 +114,7 @@ def refuse_pickles(url: str) -> None:
 
 
 def watch(storage: BaseStorage, sweep: Sweep, check: Callable[[FrozenTrial], None]) -> None:
-    """Have an open storage watch a sweep's workers as it says, and look at each trial it reads."""
+    """Set an open storage's heartbeats as the sweep says, and the check of each trial it reads."""
     watched: Any = storage
     watched.check = check
     if hasattr(watched, "heartbeat_interval"):
@@ -160,7 +160,7 @@ def _database(url: str, file: Path | None) -> BaseStorage:
 
 
 def try_again(retries: int | None) -> Callable[[Study, FrozenTrial], None]:
-    """Return what puts a trial whose worker died back in the queue, so many times at most."""
+    """Return a callback that queues the trial of a dead worker again, at most `retries` times."""
     import optuna
 
     with quiet():
