@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore.testing import EnergySuite
+from ebmcore.testing import EnergySuite, NetworkSuite
 
 
 class TestMLP(EnergySuite):
@@ -48,3 +48,9 @@ class TestKinkedResNet(TestResNet):
 
 class TestNormedResNet(TestResNet):
     params: ClassVar = {"width": 4, "blocks": 2, "activation": "softplus", "spectral_norm": True}
+
+
+class TestGenerator(NetworkSuite):
+    component = "generator"
+    params: ClassVar = {"latent": 3, "hidden": [8, 8]}
+    event_shapes: ClassVar = [(2,), (3, 4)]
