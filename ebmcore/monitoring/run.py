@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError, DirectoryError
+from ebmcore.monitoring.borrowed import state_kept
 from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
@@ -75,9 +76,14 @@ class MonitorRunner(MonitorSchedule):
         due = [entry for entry in self._active if entry.is_due(step, steps_per_epoch, end)]
         for entry in due:
             began = time.perf_counter()
-            view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
+            with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
+                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
             try:
-                with own_global_stream(None, self.parts.device), self._looking(energy, networks):
+                with (
+                    own_global_stream(None, self.parts.device),
+                    self._looking(energy, networks),
+                    state_kept(self.parts.sampler and self.parts.sampler.kernel),
+                ):
                     before = self._marks(energy, view.networks)
                     results = entry.function(view)
                     changed = self._marks(energy, view.networks) != before
