@@ -76,7 +76,8 @@ class MonitorRunner(MonitorSchedule):
         due = [entry for entry in self._active if entry.is_due(step, steps_per_epoch, end)]
         for entry in due:
             began = time.perf_counter()
-            view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
+            with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
+                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
             try:
                 with (
                     own_global_stream(None, self.parts.device),

@@ -11,7 +11,9 @@ def config(config):
     config["plugins"]["files"].append(str(HARD))
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
-    config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}]
+    config["networks"] = {"shift": "shifts"}
+    config["optimizers"] = {"shift": {"type": "SGD", "lr": 0.01, "momentum": 0.9}}
+    config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}, {"type": "follows"}]
     config["lr_scheduler"] = {"type": "MultiStepLR", "milestones": [40, 90], "interval": "step"}
     config["train"] = {
         "steps": 130,

@@ -49,6 +49,19 @@ def test_a_whole_step_is_one_graph(loss, parts):
     assert compiled.plan.graphs.whole.traced == 1
 
 
+def test_networks_are_in_the_graph_and_their_gradients_reach_nothing_else():
+    def follow(energy, shift, x, generator):
+        return energy(shift(x + torch.randn(x.shape, generator=generator))).mean()
+
+    follow.trains = "shift"
+    compiled, heard = both(
+        [made.gap, follow], **SAMPLED, networks=lambda: {"shift": nn.Linear(2, 2)}
+    )
+    assert compiled.mode == "step"
+    assert not heard
+    assert [target.group for target in compiled.targets] == ["energy", "shift"]
+
+
 def test_a_buffer_moves_once_a_step():
     def energy():
         return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0))

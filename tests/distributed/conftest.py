@@ -18,7 +18,9 @@ def config(config):
     config["plugins"]["files"] += [str(RANKED), str(HARD)]
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
-    config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}, {"type": "ends"}]
+    config["networks"] = {"shift": "shifts"}
+    losses = ("gap", "critic", "smears", "follows", "ends")
+    config["loss"] = [{"type": name} for name in losses]
     config["train"] = {
         "steps": 30, "batch_size": 20, "ema": 0.9, "data_noise": 0.1, "log_every": 7,
         "checkpoint_every": "11 steps", "clip_grad_norm": 0.5,

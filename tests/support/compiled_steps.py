@@ -17,13 +17,15 @@ SAMPLED = {"sampler": made.Ula(), "chains": made.Kept}
 
 
 def step_of(
-    kind, loss, *, sampler=None, chains=None, energy=made.Bowl, n_steps=2, optimizer=None, **options
-):
+    kind, loss, *, sampler=None, chains=None, energy=made.Bowl, n_steps=2, optimizer=None,
+    networks=dict, **options
+):  # fmt: skip
     """Build a training step of a small experiment; the same parts make the same numbers."""
     torch.manual_seed(0)
     experiment = ebmcore.Experiment(
         data=torch.randn(48, 2),
         energy=energy(),
+        networks=networks(),
         loss=loss,
         sampler=sampler,
         chains=None if chains is None else chains(),
@@ -57,6 +59,7 @@ def both(loss, **parts):
 def assert_alike(eager, expected, compiled, found):
     """Weights, averages, samples and metrics agree; the streams stand where they stand."""
     close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    close(list(compiled.parameters), list(eager.parameters))
     close(
         list(compiled.parts.energy.state_dict().values()),
         list(eager.parts.energy.state_dict().values()),

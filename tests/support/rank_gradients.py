@@ -71,29 +71,44 @@ def losses():
             energy, x, generator, projections=2, kind="normal"
         ),
     }
-    missing = set(ebmcore_losses.__all__) - {type(f).__name__ for f in everything.values()}
+    everything["two networks"] = follows
+    trains_energy = set(ebmcore_losses.__all__) - {"Cooperative"}  # `follows` stands for it
+    missing = trains_energy - {type(f).__name__ for f in everything.values()}
     missing -= {getattr(f, "__name__", "") for f in everything.values()} | {"gradient_penalty"}
     assert not missing, missing
     return everything
 
 
+def follows(energy, shift, x):
+    """Train a network beside the energy; a loss of the energy's own goes with it."""
+    return energy(shift(x)).square().mean()
+
+
+follows.trains = "shift"
+
+
 def parts_of(function, energy):
-    term = LossTerm.of("loss", function, 1.0, "loss")
+    networks = {"shift": nn.Linear(2, 2).double()} if function is follows else {}
+    terms = [LossTerm.of("loss", function, 1.0, "loss", networks=networks)]
+    if networks:
+        gap = ebmcore_losses.contrastive_divergence
+        terms.append(LossTerm.of("gap", gap, 1.0, "gap", networks=networks))
     of_energy = [*energy.parameters()]
     own = [*function.parameters()] if isinstance(function, nn.Module) else []
     return Parts(
         data=Data(draws(50, 2), draws(0, 2), None, draws(2, 2)),
         energy=energy,
-        losses=(term,),
+        losses=tuple(terms),
         optimizer=torch.optim.SGD([*of_energy, *own], lr=0.1),
         device=CPU,
         sampler=Sampler(Langevin(step_size=0.05), 3),
+        networks=networks,
     )
 
 
-def gradient_sync(ranks, parts, bound):
+def gradient_sync(ranks, parts, bound, groups):
     return GradientSync(
-        ranks, parts.parameters, [], bound=bound, interrupts=Interrupts(agreed=True)
+        ranks, parts.parameters, [], bound=bound, interrupts=Interrupts(agreed=True), groups=groups
     )
 
 
@@ -127,7 +142,7 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     """Return the largest difference of several ranks' gradient to one's, relative to its size."""
     parts, train, x, x_neg = set_up(function, bound)
     step = TrainStep(parts, replace(train, clip_grad_norm=None), Streams(0), None)
-    step.gradient_sync = gradient_sync(ranks, parts, bound)
+    step.gradient_sync = gradient_sync(ranks, parts, bound, step.norms)
     step.gradient_sync.start_step()
     with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
         step.compute_gradients(share(x, ranks), share(x_neg, ranks), None, 0)
@@ -158,7 +173,7 @@ def compiled(ranks) -> float:
         more = {} if kind is TrainStep else {"backend": "eager"}
         train = Train(steps=3, batch_size=BATCH)
         step = kind(parts, train, Streams(0, CPU, ranks.rank), None, **more)
-        step.gradient_sync = gradient_sync(ranks, parts, 0.01)
+        step.gradient_sync = gradient_sync(ranks, parts, 0.01, step.norms)
         for number in range(3):
             step(share(draws(BATCH, 10 + number), ranks), None, number)
         assert kind is TrainStep or step.mode == "step", step.left_out

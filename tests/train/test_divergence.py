@@ -200,18 +200,19 @@ def test_without_a_bound_skip_stops_at_energies_not_finite(config):
 def test_rollback_returns_to_the_last_good_checkpoint(config):
     rolling = {"train.on_divergence": "rollback", "train.rollback_lr": 0.5}
     config["train"] |= {"keep_checkpoints": 99, "log_every": 4}
-    run = go(config, loss=at(17), **rolling)
+    config["networks"] = {"shift": "shifts"}
+    run = go(config, loss=[*at(17), {"type": "follows"}], **rolling)
     assert (run.status, run.step) == ("FINISHED", 40)
     (event,) = events(run)
     assert (event["event"], event["step"], event["to"], event["number"]) == ("rollback", 20, 15, 1)
     assert event["lr"] == 0.025
     assert run.metrics["train/lr"] == 0.025
-    (warning,) = run.warnings
+    (warning,) = (text for text in run.warnings if "rolled back" in text)
     assert "step 18: loss/turns" in warning
     assert "rolled back to step 15 (1 of at most 3), learning rate 0.025" in warning
     assert all(math.isfinite(v) for line in written(run) for v in line.values())
     # at step 20 the weights and chains are those of step 15
-    for name in ("weights", "ema", "chains"):
+    for name in ("weights", "ema", "network-shift", "network-shift-ema", "chains"):
         then, now = (
             load_file(run.dir / "checkpoints" / f"step-000000{step}" / f"{name}.safetensors")
             for step in (15, 20)

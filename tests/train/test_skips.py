@@ -10,12 +10,12 @@ import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.runner import spec
-from support import SKIPS
+from support import HARD, SKIPS
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(SKIPS))
+    config["plugins"]["files"] += [str(SKIPS), str(HARD)]
     config["monitors"] = []
     config["train"] = {
         "steps": 12,
@@ -35,13 +35,14 @@ def at(run, step):
     folder = run.dir / "checkpoints" / f"step-{step:08d}"
     tensors = {
         f"{name} {key}": value
-        for name in ("weights", "ema", "chains", "state")
+        for name in ("weights", "ema", "network-shift", "network-shift-ema", "chains", "state")
         if (folder / f"{name}.safetensors").exists()
         for key, value in load_file(folder / f"{name}.safetensors").items()
         if not key.startswith(("state.streams", "state.loop"))
     }
     plain = dict(json.loads((folder / "state.json").read_text())["dict"])
-    kept = {key: plain[key] for key in ("chains", "optimizer", "n_averaged", "parts")}
+    names = ("chains", "optimizer", "optimizers", "n_averaged", "parts")
+    kept = {key: plain[key] for key in names if key in plain}
     return json.dumps([kept, {key: value.tolist() for key, value in tensors.items()}])
 
 
@@ -58,7 +59,8 @@ def moved(run):
 
 def test_a_skipped_step_moves_nothing_that_remembers(config):
     config["sampler"] = "adapts"
-    config["loss"] = [{"type": "gap"}, {"type": "totals", "at": [3, 4, 8]}]
+    config["networks"] = {"shift": "shifts"}
+    config["loss"] = [{"type": "gap"}, {"type": "follows"}, {"type": "totals", "at": [3, 4, 8]}]
     run = ebmcore.run(config, progress=False)
     assert skipped(run) == [4, 5, 9]
     assert moved(run) == [1, 2, 3, 6, 7, 8, 10, 11, 12]

@@ -34,3 +34,8 @@ class TestPersistentOfOneBatch(ChainsSuite):
 class TestReplay(ChainsSuite):
     component = "persistent"
     params: ClassVar = {"size": 40, "reinit": 0.3, "init": "data"}
+
+
+class TestProposed(ChainsSuite):
+    component = "proposed"
+    event_shapes: ClassVar = [(2,), (4, 4)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ebmcore import Chains, PositiveFloat
 
@@ -29,6 +30,10 @@ class Cooperative:
         sigma: σ, in units of x.
     """
 
+    # for the conformance kit: a network beside the energy, and chains that remember latents
+    check_networks: Any = staticmethod(lambda shape: {"proposer": _Shifted(shape)})
+    check_chains: Any = staticmethod(lambda x: _Latents(0.5 * x))
+
     def __init__(self, *, network: str = "proposer", sigma: PositiveFloat = 0.3) -> None:
         self.network = network
         self.trains = network  # the runner reads it
@@ -44,3 +49,16 @@ class Cooperative:
             )
         distance: Tensor = networks[self.network](latents) - x_neg.detach()
         return distance.square().flatten(1).sum(1).mean() / (2 * self.sigma**2)
+
+
+class _Shifted(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.full(shape, 0.25, dtype=torch.float64))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + self.shift
+
+
+class _Latents(NamedTuple):
+    latents: Tensor

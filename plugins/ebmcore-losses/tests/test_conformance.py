@@ -117,3 +117,8 @@ class TestGradientPenaltyAtSamples(LossSuite):
 class TestNoiseSmoothness(LossSuite):
     component = "noise_smoothness"
     event_shapes: ClassVar = [(2, 2)]
+
+
+class TestCooperative(LossSuite):
+    component = "cooperative"
+    event_shapes: ClassVar = [(2, 2)]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore.testing import EnergySuite
+from ebmcore.testing import EnergySuite, NetworkSuite
 
 
 class TestMLP(EnergySuite):
@@ -70,3 +70,9 @@ class TestNoiseConditional(EnergySuite):
 class TestClassConditional(EnergySuite):
     component = "class_conditional"
     params: ClassVar = {"net": {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 3}}
+
+
+class TestGenerator(NetworkSuite):
+    component = "generator"
+    params: ClassVar = {"latent": 3, "hidden": [8, 8]}
+    event_shapes: ClassVar = [(2,), (3, 4)]

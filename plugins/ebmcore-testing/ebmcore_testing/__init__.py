@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.suites.energies import EnergySuite
     from ebmcore_testing.suites.losses import LossSuite
     from ebmcore_testing.suites.monitors import MonitorSuite
+    from ebmcore_testing.suites.networks import NetworkSuite
     from ebmcore_testing.suites.samplers import SamplerSuite
     from ebmcore_testing.suites.suite import Suite
 
@@ -33,6 +34,7 @@ __all__ = [
     "EnergySuite",
     "LossSuite",
     "MonitorSuite",
+    "NetworkSuite",
     "NotApplicable",
     "Outcome",
     "SamplerSuite",
@@ -48,6 +50,7 @@ _HOME = {
     "EnergySuite": "suites.energies",
     "LossSuite": "suites.losses",
     "MonitorSuite": "suites.monitors",
+    "NetworkSuite": "suites.networks",
     "NotApplicable": "failures",
     "Outcome": "report",
     "SamplerSuite": "suites.samplers",

@@ -19,6 +19,7 @@ from ebmcore_testing.suites.datasets import DatasetSuite
 from ebmcore_testing.suites.energies import EnergySuite
 from ebmcore_testing.suites.losses import LossSuite
 from ebmcore_testing.suites.monitors import MonitorSuite
+from ebmcore_testing.suites.networks import NetworkSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
 
@@ -26,6 +27,7 @@ SUITES: dict[str, type[Suite]] = {
     suite.kind: suite
     for suite in (
         EnergySuite,
+        NetworkSuite,
         SamplerSuite,
         ChainsSuite,
         LossSuite,

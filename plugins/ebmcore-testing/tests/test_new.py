@@ -18,7 +18,10 @@ import pytest
         (["énergie", "--kind", "energy"], "should be ASCII letters, digits"),
         (["../up", "--kind", "energy"], "'../up' is no name for a distribution"),
         (["mine", "--kind", "energies"], "no kind 'energies'. Did you mean 'energy'? There are: "),
-        (["mine", "--kind", "zzz"], "no kind 'zzz'. There are: energy, sampler, chains, loss"),
+        (
+            ["mine", "--kind", "zzz"],
+            "no kind 'zzz'. There are: energy, network, sampler",
+        ),
         (["there", "--kind", "loss"], "'there' exists already"),
         (
             ["mine", "--kind", "loss", "--into", "no"],

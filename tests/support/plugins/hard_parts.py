@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ebmcore import Chains, chains, dataset, energy, loss, monitor, sampler
+from ebmcore import Chains, chains, dataset, energy, loss, monitor, network, sampler
 
 
 @dataset
@@ -30,6 +30,29 @@ def factory(event_shape, *, width: int = 8):
     return nn.Sequential(
         nn.Linear(event_shape[0], width), nn.Tanh(), nn.Linear(width, 1), nn.Flatten(0)
     )
+
+
+@network
+class shifts(nn.Module):  # noqa: N801
+    """z + b (1 + m), m a running mean of z."""
+
+    def __init__(self, event_shape):
+        super().__init__()
+        self.b = nn.Parameter(torch.rand(event_shape))
+        self.register_buffer("mean", torch.zeros(event_shape))
+
+    def forward(self, z):
+        if self.training:
+            with torch.no_grad():
+                self.mean += 0.1 * (z.mean(0) - self.mean)
+        return z + self.b * (1 + self.mean)
+
+
+@loss(trains="shift")
+def follows(energy, shift, x, generator):
+    """Mean E of shifted noise, which trains the network `shift`."""
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return energy(shift(noise)).mean()
 
 
 @loss

@@ -42,7 +42,7 @@ def command(
         str,
         typer.Option(
             metavar="KIND",
-            help="What it offers: energy, sampler, chains, loss, monitor or dataset.",
+            help="What it offers: energy, network, sampler, chains, loss, monitor or dataset.",
             show_default=False,
         ),
     ],

@@ -38,6 +38,8 @@ class DirectionChecks(Suite):
     def value(self, energy: Any, x: Tensor, x_neg: Tensor, seed: int = 0, loss: Any = None) -> Any:
         """Call the loss with the slots that it names."""
         loss = self.build() if loss is None else loss
+        networks = self.beside(tuple(x.shape[1:]))
+        make = self.declared("check_chains", of=loss)
         slots = {
             "energy": energy,
             "x": x,
@@ -46,10 +48,12 @@ class DirectionChecks(Suite):
             "y_neg": torch.arange(len(x_neg)) % 2,
             "step": 1,
             "sampler": Sampler(ExactKernel(), 1),
-            "chains": StartFunction(lambda x, generator: x.clone()),
+            "chains": make(x) if make else StartFunction(lambda x, generator: x.clone()),
             "generator": seeded(seed),
+            "networks": networks,
+            **networks,
         }
-        return loss(**{name: slots[name] for name in loss_slots(loss)})
+        return loss(**{name: slots[name] for name in loss_slots(loss, networks)})
 
     def scalar(self, *arguments: Any, **options: Any) -> Tensor:
         """Call the loss; return its value without what it logs."""
@@ -100,6 +104,9 @@ class DirectionChecks(Suite):
 
     def _fitted(self) -> float:
         loss = self.build()
+        trains = self.declared("trains", "energy", of=loss)
+        if "energy" not in ((trains,) if isinstance(trains, str) else trains):
+            raise NotApplicable(f"it trains {trains!r}, not the energy")
         if self.declared("regulariser", False, of=loss):
             raise NotApplicable("declared a regulariser: it leads to no data")
         if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):

@@ -7,6 +7,8 @@ suite, may declare beside what `suite.py` lists:
     regulariser           True for a penalty, whose gradient leads to no data
     fitted_scale(scale)   the scale of the Gaussian at which the expected gradient is zero, for
                           data of N(0, scale²); None where it isn't known. Without it: scale.
+    check_networks        as in `suite.py`; the loss may name them
+    check_chains(x)       chains to call it with, for a batch of data x
 
 A loss with parameters of its own is tried for the gradient's direction only if it is one without.
 """

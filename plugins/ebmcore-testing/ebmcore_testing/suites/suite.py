@@ -7,6 +7,7 @@ the suite, or else of the component itself; each suite's file lists its own. For
     check_params         a mapping, or a list of mappings: keys to check the component with; one
                          that takes a component may be `{"type": …}`, as in a config
     check_event_shapes   the event shapes to try, by default [(2,)]
+    check_networks       called with an event shape, returns the networks beside the energy by name
     expected_failures    check -> why it must fail: on the component for `ebmcore check`, on the
                          suite for pytest
 """
@@ -131,6 +132,7 @@ class Suite:
             "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
             "generator": seeded(seed),
             "device": device,
+            "networks": self.beside(shape),
             "training_data": self.events(256, shape, seed=seed, dtype=dtype),
         }
         known = type(self).component
@@ -140,6 +142,11 @@ class Suite:
         stream = own_global_stream(seed, _CPU) if aside else nullcontext()
         with default_dtype(dtype), stream, device if device != _CPU else nullcontext():
             return build(node, slots)
+
+    def beside(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """Return the networks beside the energy, by name."""
+        make = self.declared("check_networks")
+        return {} if make is None else dict(make(shape))
 
     def _values(self, target: Callable[..., Any]) -> dict[str, Any]:
         try:
