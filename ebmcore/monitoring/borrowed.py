@@ -10,27 +10,33 @@ from typing import Any
 
 @contextmanager
 def borrowed(part: Any) -> Iterator[Any]:
-    """Yield a copy of a part.
+    """Yield a copy of a part; what the copy shares with it is put back at the end."""
+    with state_kept(part):
+        yield copied(part)
 
-    Some attributes can't be copied, such as a lock. The copy then shares them with the part, which
-    gets back, at the end, the state that its `state_dict` returned before.
-    """
+
+@contextmanager
+def state_kept(part: Any) -> Iterator[None]:
+    """Put back the state that a part offers by `state_dict`, if the part can't be copied whole."""
+    offers_state = hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
+    state = None if _copies(part) or not offers_state else copy.deepcopy(part.state_dict())
     try:
-        whole = copy.deepcopy(part)
+        yield
+    finally:
+        if state is not None:
+            part.load_state_dict(state)
+
+
+def _copies(part: Any) -> bool:
+    try:
+        copy.deepcopy(part)
     except Exception:  # a class may refuse with any error
-        offers_state = hasattr(part, "state_dict") and hasattr(part, "load_state_dict")
-        state = copy.deepcopy(part.state_dict()) if offers_state else None
-        try:
-            yield copied(part)
-        finally:
-            if state is not None:
-                part.load_state_dict(state)
-    else:
-        yield whole
+        return False
+    return True
 
 
 def copied(part: Any) -> Any:
-    """Return a copy of a part that shares only the attributes that can't be copied."""
+    """Return a copy of a part that shares with it only attributes that can't be copied."""
     try:
         return copy.deepcopy(part)
     except Exception:  # a class may refuse with any error

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.errors import ComponentError, DirectoryError
+from ebmcore.monitoring.borrowed import state_kept
 from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
@@ -74,7 +75,11 @@ class MonitorRunner(MonitorSchedule):
             began = time.perf_counter()
             view = self.view(entry, energy, last, step, steps_per_epoch, chains)
             try:
-                with own_global_stream(None, self.parts.device), evaluating(energy):
+                with (
+                    own_global_stream(None, self.parts.device),
+                    evaluating(energy),
+                    state_kept(self.parts.sampler and self.parts.sampler.kernel),
+                ):
                     before = self._marks(energy)
                     results = entry.function(view)
                     changed = self._marks(energy) != before

@@ -225,3 +225,75 @@ def test_ranks_keep_equal_shares_and_restore_them_in_order():
     fresh = Persistent(10)
     fresh.deal([{}, {}], 0, 1)
     assert fresh.kept() is None
+
+
+def go_on(chains, rounds, seed=5, **beside):
+    """Go on for some batches; each chain counts its own runs, in two fields."""
+    generator = seeded(seed)
+    for _ in range(rounds):
+        start = chains.start(batch(), generator, **beside)
+        new = torch.zeros(8, dtype=torch.int64)
+        runs = new if not start.carried else torch.where(start.fresh, new, start.carried["runs"])
+        runs = runs + 1
+        chains.keep(Start(start.x + 1, start.y, {"runs": runs, "odd": (runs % 2 == 1)[:, None]}))
+    return chains
+
+
+def test_a_chain_keeps_what_the_sampler_carries():
+    first = Persistent(20).start(batch(), seeded())
+    assert (first.carried, first.fresh, first.y) == ({}, None, None)
+    chains = go_on(marked(), 12)
+    kept = chains.kept()
+    runs = kept.x[:, 0] - torch.arange(20.0)  # each of its runs moved a chain by 1
+    assert torch.equal(kept.carried["runs"], runs.long())
+    assert torch.equal(kept.carried["odd"], (runs % 2 == 1)[:, None])
+    assert torch.equal(kept.fresh, runs == 0)
+
+
+def test_a_chain_that_restarts_carries_nothing():
+    chains = go_on(marked(reinit=1.0), 9)
+    assert chains.start(batch(), seeded()).fresh.all()
+    assert chains.kept().carried["runs"].max() == 1
+    chains = go_on(marked(reinit=0.3), 30)
+    start = chains.start(batch(), seeded(2))
+    assert 0 < start.fresh.sum() < 8
+    assert chains.kept().carried["runs"].max() > 1
+
+
+def test_what_chains_carry_is_saved_and_dealt_to_other_ranks():
+    chains = go_on(marked(), 7, y=torch.arange(8))
+    other = Persistent(20)
+    other.load_state_dict(copy.deepcopy(chains.state_dict()))
+    go_on(chains, 5, seed=3)
+    go_on(other, 5, seed=3)
+    assert all(map(torch.equal, chains.state_dict().values(), other.state_dict().values()))
+    halves = [Persistent(20), Persistent(20)]
+    for rank, half in enumerate(halves):
+        half.share(rank, 2)
+        half.deal([chains.state_dict()], rank, 2)
+    for name in ("runs", "odd"):
+        both = torch.cat([half.kept().carried[name] for half in halves])
+        assert torch.equal(both, chains.kept().carried[name])
+    assert torch.equal(torch.cat([half.kept().y for half in halves]), chains.kept().y)
+
+
+@pytest.mark.parametrize("init", ["uniform", "normal", "data"])
+@pytest.mark.parametrize("reinit", [0.0, 0.4])
+def test_each_chain_keeps_its_condition(init, reinit):
+    """Moved along axis 1 alone, a chain of data tells by axis 0 from which event it came."""
+    chains, generator = Persistent(30, init=init, reinit=reinit), seeded()
+    known = {}
+    for step in range(20):
+        x = torch.randn(8, 3, generator=generator)
+        y = (1000 * x[:, 0]).round().long()  # each event's own label
+        start = chains.start(x, generator, y=y)
+        assert start.y.shape == y.shape
+        if init == "data":
+            assert torch.equal(start.y, (1000 * start.x[:, 0]).round().long())
+        elif step == 0:
+            assert torch.equal(start.y, y)  # new chains take their batch's labels
+        new = torch.ones(8, dtype=torch.bool) if start.fresh is None else start.fresh
+        for at, label, is_new in zip(start.x[:, 0].tolist(), start.y.tolist(), new, strict=True):
+            assert is_new or known[at] == label
+            known[at] = label
+        chains.keep(Start(start.x + torch.tensor([0.0, 1.0, 0.0]), start.y))

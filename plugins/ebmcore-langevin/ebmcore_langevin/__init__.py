@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ebmcore_langevin.mala import MALA as MALA
     from ebmcore_langevin.mala import MALAInfo as MALAInfo
     from ebmcore_langevin.mala import MALAState as MALAState
+    from ebmcore_langevin.underdamped import Underdamped as Underdamped
+    from ebmcore_langevin.underdamped import UnderdampedInfo as UnderdampedInfo
+    from ebmcore_langevin.underdamped import UnderdampedState as UnderdampedState
 
 _HOME = {
     "MALA": "mala",
@@ -20,6 +23,9 @@ _HOME = {
     "LangevinState": "kernels",
     "MALAInfo": "mala",
     "MALAState": "mala",
+    "Underdamped": "underdamped",
+    "UnderdampedInfo": "underdamped",
+    "UnderdampedState": "underdamped",
 }
 __all__ = sorted(_HOME)
 

@@ -9,4 +9,5 @@ def ebmcore_samplers() -> dict[str, str]:
     return {
         "langevin": "ebmcore_langevin.kernels:Langevin",
         "mala": "ebmcore_langevin.mala:MALA",
+        "underdamped": "ebmcore_langevin.underdamped:Underdamped",
     }

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from ebmcore_langevin import Underdamped
+
 from ebmcore.testing import SamplerSuite
 
 
@@ -39,6 +41,12 @@ class TestDecayingAndClipped(SamplerSuite):
 class TestWithoutNoise(SamplerSuite):
     component = "langevin"
     params: ClassVar = {"step_size": 0.2, "temperature": 0.0, "decay": 0.55}
+
+
+class TestUnderdamped(SamplerSuite):
+    component = "underdamped"
+    params: ClassVar = Underdamped.check_params
+    expected_failures: ClassVar = Underdamped.expected_failures
 
 
 class TestMALA(SamplerSuite):
