@@ -4,11 +4,13 @@ import copy
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import ebmcore_losses
 import torch
 from ebmcore_langevin import Langevin
+from ebmcore_nets import MLP, ClassConditional, Classifier, NoiseConditional
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
@@ -25,6 +27,8 @@ from ebmcore.train.step import TrainStep
 
 BATCH = 12  # no other size in a draw is a multiple of it
 CPU = torch.device("cpu")
+Y = torch.arange(BATCH) % 3
+Y_NEG = (torch.arange(BATCH) // 2) % 3
 
 
 class Recording(TorchFunctionMode):
@@ -51,9 +55,28 @@ def share(value, ranks):
     return value.chunk(ranks.size, dim)[ranks.rank]
 
 
+def plain():
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0))
+
+
+def of_net(kind):
+    return lambda: kind(MLP((2,), hidden=[16], activation="tanh", outputs=3))
+
+
+def on(energy, function):
+    """Return a loss that is to be tried on another energy."""
+    function = partial(function)
+    function.of = energy
+    return function
+
+
 def losses():
     everything = {
         "contrastive_divergence": ebmcore_losses.contrastive_divergence,
+        "contrastive_divergence, labels": on(
+            of_net(ClassConditional), ebmcore_losses.contrastive_divergence
+        ),
+        "cross_entropy": on(of_net(Classifier), ebmcore_losses.cross_entropy),
         "denoising": ebmcore_losses.DenoisingScoreMatching(0.3),
         "denoising, levels": ebmcore_losses.DenoisingScoreMatching([0.1, 0.5]),
         "energy_discrepancy": ebmcore_losses.energy_discrepancy,
@@ -63,6 +86,7 @@ def losses():
         "improved_cd": ebmcore_losses.ImprovedCD(),
         "improved_cd, entropy": ebmcore_losses.ImprovedCD(entropy=1.0, through=2),
         "l2_parameters": ebmcore_losses.l2_parameters,
+        "multilevel_denoising": on(of_net(NoiseConditional), ebmcore_losses.multilevel_denoising),
         "noise_contrastive": ebmcore_losses.NoiseContrastive(draws(200, 1), ratio=2),
         "noise_smoothness": ebmcore_losses.noise_smoothness,
         "score_matching": ebmcore_losses.score_matching,
@@ -74,7 +98,8 @@ def losses():
     everything["two networks"] = follows
     trains_energy = set(ebmcore_losses.__all__) - {"Cooperative"}  # `follows` stands for it
     missing = trains_energy - {type(f).__name__ for f in everything.values()}
-    missing -= {getattr(f, "__name__", "") for f in everything.values()} | {"gradient_penalty"}
+    functions = [getattr(f, "func", f) for f in everything.values()]
+    missing -= {getattr(f, "__name__", "") for f in functions} | {"gradient_penalty"}
     assert not missing, missing
     return everything
 
@@ -126,7 +151,7 @@ class Alone(NamedTuple):
 
 def set_up(function, bound):
     torch.manual_seed(0)
-    energy = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0)).double()
+    energy = getattr(function, "of", plain)().double()
     train = Train(steps=1, batch_size=BATCH, clip_grad_norm=bound)
     return parts_of(function, energy), train, draws(BATCH, 3), draws(BATCH, 4) + 0.5
 
@@ -134,7 +159,8 @@ def set_up(function, bound):
 def alone(function, bound):
     parts, train, x, x_neg = set_up(function, bound)
     with Recording() as recorded:
-        metrics = TrainStep(parts, train, Streams(0), None).compute_gradients(x, x_neg, None, 0)
+        step = TrainStep(parts, train, Streams(0), None)
+        metrics = step.compute_gradients(x, x_neg, Y, 0, Y_NEG)
     return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
 
 
@@ -145,7 +171,8 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     step.gradient_sync = gradient_sync(ranks, parts, bound, step.norms)
     step.gradient_sync.start_step()
     with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
-        step.compute_gradients(share(x, ranks), share(x_neg, ranks), None, 0)
+        own = [share(value, ranks) for value in (x, x_neg, Y, Y_NEG)]
+        step.compute_gradients(own[0], own[1], own[2], 0, own[3])
     assert handed.used == len(expected.draws)
     own = gradients(parts)
     assert torch.allclose(step.gradient_sync.reduce()["train/grad_norm"], expected.norm, rtol=1e-9)

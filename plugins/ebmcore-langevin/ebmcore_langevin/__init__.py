@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_langevin.annealed import Annealed as Annealed
+    from ebmcore_langevin.annealed import AnnealedState as AnnealedState
     from ebmcore_langevin.kernels import DecayingState as DecayingState
     from ebmcore_langevin.kernels import Langevin as Langevin
     from ebmcore_langevin.kernels import LangevinInfo as LangevinInfo
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from ebmcore_langevin.underdamped import UnderdampedState as UnderdampedState
 
 _HOME = {
+    "Annealed": "annealed",
+    "AnnealedState": "annealed",
     "MALA": "mala",
     "DecayingState": "kernels",
     "Langevin": "kernels",

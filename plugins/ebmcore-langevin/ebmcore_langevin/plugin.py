@@ -7,6 +7,7 @@ from ebmcore import hookimpl
 def ebmcore_samplers() -> dict[str, str]:
     """Offer the Langevin kernels."""
     return {
+        "annealed": "ebmcore_langevin.annealed:Annealed",
         "langevin": "ebmcore_langevin.kernels:Langevin",
         "mala": "ebmcore_langevin.mala:MALA",
         "underdamped": "ebmcore_langevin.underdamped:Underdamped",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ebmcore import PositiveInt, RunView
-from ebmcore_monitors.points.chunks import evaluate, split
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import energies_at, labelled_subset
 
 
 class Energies:
     """Mean and standard deviation of E on data, held-out data and samples, in nats.
+
+    Of an energy that requires labels it is E(x, y), each at its own label.
 
     `gap` is mean E(data) - mean E(samples). At convergence it is near 0, but it can be near 0 on a
     collapsed model too: it is not a likelihood. E is defined only up to a constant, so compare gaps
@@ -26,12 +27,16 @@ class Energies:
 
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return `<points>_mean` and `<points>_sd` for each kind of point, and `gap`."""
-        kinds = {"data": view.data, "held_out": view.held_out, "samples": view.x_neg}
+        kinds = {
+            "data": (view.data, view.data_y),
+            "held_out": (view.held_out, view.held_out_y),
+            "samples": (view.x_neg, view.y_neg),
+        }
         numbers: dict[str, float] = {}
-        for name, points in kinds.items():
+        for name, (points, labels) in kinds.items():
             if points is None or len(points) == 0:
                 continue
-            energy = evaluate(view.energy, split(subset(points, self.n, view.generator)))
+            energy = energies_at(view, *labelled_subset(view, points, labels, self.n))
             numbers[f"{name}_mean"] = energy.mean().item()
             if len(energy) > 1:
                 numbers[f"{name}_sd"] = energy.std().item()

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
-from ebmcore_monitors.points.chunks import evaluate, split
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
 from ebmcore_monitors.statistics.ranks import share_above
 
 if TYPE_CHECKING:
@@ -74,16 +73,21 @@ class EnergyHistogram:
 
     def _energies(self, view: RunView) -> dict[str, Tensor]:
         """Return the energies of each kind of points that the run has."""
-        samples = view.sample(self.n, self.n_steps) if view.can_sample else view.x_neg
+        samples, labels = view.x_neg, view.y_neg
+        if view.can_sample:
+            labels = labels_for(view, self.n)
+            samples = view.sample(self.n, self.n_steps, y=labels)
         points = {
-            "data": subset(view.data, self.n, view.generator),
-            "held_out": subset(view.held_out, self.n, view.generator),
-            "samples": samples if samples is None else subset(samples, self.n, view.generator),
-            "uniform": uniform_over_box(view, self.n),
+            "data": labelled_subset(view, view.data, view.data_y, self.n),
+            "held_out": labelled_subset(view, view.held_out, view.held_out_y, self.n),
+            "samples": (None, None)
+            if samples is None
+            else labelled_subset(view, samples, labels, self.n),
+            "uniform": (uniform_over_box(view, self.n), labels_for(view, self.n)),
         }
         return {
-            name: evaluate(view.energy, split(x))
-            for name, x in points.items()
+            name: energies_at(view, x, y)
+            for name, (x, y) in points.items()
             if x is not None and len(x)
         }
 

@@ -9,6 +9,7 @@ import torch
 from ebmcore import PositiveFloat, PositiveInt, RunView
 from ebmcore_monitors.likelihood.density import CachedDensity
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
+from ebmcore_monitors.likelihood.labels import over_labels
 from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -42,6 +43,9 @@ class ExactLikelihood(WarnsOnce):
     the box, or are off by the stated amount. Chains that ran at another temperature than 1 do not
     sample exp(-E), whose likelihood this is: the monitor warns once, and records the numbers.
 
+    Of an energy that requires labels it judges Σ_y π_y p(x | y), π the shares of the training
+    labels, with a log Z for each; the log_z recorded is then 0.
+
     Source: Cover and Thomas, Elements of Information Theory, 2nd ed. 2006, theorem 8.6.1
     (KL(p‖q) >= 0 for densities).
 
@@ -74,11 +78,13 @@ class ExactLikelihood(WarnsOnce):
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
         # at least 5, so that every second point still makes a grid; odd, so that it has both ends
         points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
+        box = box_around(known, self.margin)
+        view = over_labels(view, box, points)
         quadrature = integrate(
             view.energy,
             lambda grid: self._density.on(view.dataset, grid, view.data),
             view.data,
-            box_around(known, self.margin),
+            box,
             points,
         )
         if not math.isfinite(quadrature.log_z):

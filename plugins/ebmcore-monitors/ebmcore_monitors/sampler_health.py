@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, energy_and_score
+from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, conditioned, energy_and_score
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
-from ebmcore_monitors.points.chunks import evaluate, split
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
 from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
 from ebmcore_monitors.statistics.signals import step_lengths
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -78,16 +77,20 @@ class SamplerHealth(WarnsOnce):
 
     def __call__(self, view: RunView) -> dict[str, Any]:
         """Return the numbers that can be computed, and the `figure` of the chains' energies."""
-        trace = view.trace(self.n_chains, self.n_steps, self.thin)
+        y = labels_for(view, self.n_chains)
+        trace = view.trace(self.n_chains, self.n_steps, self.thin, y=y)
         x = trace.x  # (kept, chains, *event)
-        energy = evaluate(view.energy, split(x.flatten(0, 1))).reshape(x.shape[:2])
-        data = view.held_out if len(view.held_out) else view.data
-        of_data = evaluate(view.energy, split(subset(data, JUDGED, view.generator)))
+        labels = None if y is None else y.repeat(len(x), *(1 for _ in y.shape[1:]))
+        energy = energies_at(view, x.flatten(0, 1), labels).reshape(x.shape[:2])
+        held_out = len(view.held_out) > 0
+        data = (view.held_out, view.held_out_y) if held_out else (view.data, view.data_y)
+        of_data = energies_at(view, *labelled_subset(view, *data, JUDGED))
         numbers = self._convergence(view, x, energy)
-        numbers |= _steps(view, trace)
+        numbers |= _steps(view, trace, labels)
         if view.x_neg is not None:
-            trained = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
-            numbers["d_s"] = float(trained.mean() - evaluate(view.energy, split(view.x_neg)).mean())
+            trained = energies_at(view, *labelled_subset(view, view.data, view.data_y, JUDGED))
+            samples = energies_at(view, view.x_neg, view.y_neg)
+            numbers["d_s"] = float(trained.mean() - samples.mean())
         if self.long_run and view.n_steps:
             numbers |= self._long_run(view, of_data)
         known = {name: value for name, value in numbers.items() if math.isfinite(value)}
@@ -119,8 +122,9 @@ class SamplerHealth(WarnsOnce):
 
     def _long_run(self, view: RunView, of_data: Tensor) -> dict[str, float]:
         """Return how far the energies of long chains are from the data's."""
-        x = view.sample(self.n_chains, self.long_run * view.n_steps)
-        energy = evaluate(view.energy, split(x))
+        y = labels_for(view, self.n_chains)
+        x = view.sample(self.n_chains, self.long_run * view.n_steps, y=y)
+        energy = energies_at(view, x, y)
         gap = float(of_data.mean() - energy.mean())
         if min(len(energy), len(of_data)) < 2:
             return {"long_run_gap": gap}
@@ -128,15 +132,15 @@ class SamplerHealth(WarnsOnce):
         return {"long_run_gap": gap, "long_run_errors": gap / error if error > 0 else math.nan}
 
 
-def _steps(view: RunView, trace: Trace) -> dict[str, float]:
+def _steps(view: RunView, trace: Trace, labels: Tensor | None) -> dict[str, float]:
     """Return the diagnostics of single steps: score norm, acceptance, divergences, r_s, T."""
     numbers: dict[str, float] = {}
-    at = subset(trace.x.flatten(0, 1), POINTS, view.generator)
+    at, y = labelled_subset(view, trace.x.flatten(0, 1), labels, POINTS)
     if hasattr(trace.info, "score_norm"):
         numbers["score_norm"] = float(trace.info.score_norm.double().mean())
     else:
-        norms = [energy_and_score(view.energy, x)[1].flatten(1).norm(dim=1) for x in split(at)]
-        numbers["score_norm"] = float(torch.cat(norms).double().mean())
+        scores = energy_and_score(conditioned(view.energy, y=y), at)[1]
+        numbers["score_norm"] = float(scores.flatten(1).norm(dim=1).double().mean())
     if hasattr(trace.info, "acceptance"):
         numbers["acceptance"] = float(trace.info.acceptance.double().mean())
     if hasattr(trace.info, "divergent"):
@@ -144,7 +148,7 @@ def _steps(view: RunView, trace: Trace) -> dict[str, float]:
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
         numbers["implied_temperature"] = float(temperature)
-    lengths = step_lengths(view.kernel, view.energy, at, view.generator)
+    lengths = step_lengths(view.kernel, conditioned(view.energy, y=y), at, view.generator)
     if lengths is not None:
         numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
         if lengths.noise > 0:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from ebmcore import RunView, Trace
-from ebmcore_monitors.points.chunks import evaluate, split
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
 
 CHAINS = 64  # that are followed over one training step's worth of sampling
 
@@ -65,16 +64,18 @@ class Evidence:
 
 def gather(view: RunView, n: int) -> Evidence:
     """Collect the evidence of a run, from at most n points of each kind."""
-    samples = None if view.x_neg is None else subset(view.x_neg, n, view.generator)
-    held_out = subset(view.held_out, n, view.generator) if len(view.held_out) else None
-    trace = None
+    samples = held_out = trace = None
+    if view.x_neg is not None:
+        samples = labelled_subset(view, view.x_neg, view.y_neg, n)
+    if len(view.held_out):
+        held_out = labelled_subset(view, view.held_out, view.held_out_y, n)
     if view.walk is not None and view.n_steps:
-        trace = view.trace(CHAINS, view.n_steps + 1)
+        trace = view.trace(CHAINS, view.n_steps + 1, y=labels_for(view, CHAINS))
     return Evidence(
         view=view,
-        of_data=evaluate(view.energy, split(subset(view.data, n, view.generator))),
-        of_held_out=None if held_out is None else evaluate(view.energy, split(held_out)),
-        of_samples=None if samples is None else evaluate(view.energy, split(samples)),
+        of_data=energies_at(view, *labelled_subset(view, view.data, view.data_y, n)),
+        of_held_out=None if held_out is None else energies_at(view, *held_out),
+        of_samples=None if samples is None else energies_at(view, *samples),
         trace=trace,
     )
 

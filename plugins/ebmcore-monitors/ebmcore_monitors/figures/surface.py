@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ebmcore import RunView
+from ebmcore_monitors.likelihood.labels import over_labels
 from ebmcore_monitors.points.chunks import evaluate, split
 from ebmcore_monitors.points.grid import Grid, grid_over
 from ebmcore_monitors.points.subset import subset
@@ -34,9 +35,11 @@ def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
     """Evaluate the energy over a box, (2, 2).
 
     An energy grows without bound away from the data, so levels spread over its whole range would
-    hide the wells. They end `clip` nats above the 99 % quantile of the data's energies. Raises
-    ValueError when the energy is finite nowhere in the box, or not at the data.
+    hide the wells. They end `clip` nats above the 99 % quantile of the data's energies. An energy
+    that requires labels is summed over them, as `over_labels` does. Raises ValueError when the
+    energy is finite nowhere in the box, or not at the data.
     """
+    view = over_labels(view, box, points | 1)
     grid = grid_over(box, points)
     energy = evaluate(view.energy, grid.chunks(view.data)).reshape(grid.shape)
     finite = energy[energy.isfinite()]

@@ -11,7 +11,13 @@ def subset(x: Tensor, n: int, generator: Generator) -> Tensor:
 
     Shapes: x (m, *event) -> (min(m, n), *event).
     """
+    rows = rows_of(x, n, generator)
+    return x if rows is None else x[rows]
+
+
+def rows_of(x: Tensor, n: int, generator: Generator) -> Tensor | None:
+    """Return the numbers of the subset's rows; None where it is all of them."""
     if len(x) <= n:
-        return x
+        return None
     order = torch.randperm(len(x), generator=generator, device=generator.device)
-    return x[order[:n].to(x.device)]
+    return order[:n].to(x.device)
