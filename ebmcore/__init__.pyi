@@ -1,5 +1,6 @@
 """The public names of ebmcore; `__init__.py` imports each from here when it is first used."""
 
+from ebmcore.contracts import Carried as Carried
 from ebmcore.contracts import Chains as Chains
 from ebmcore.contracts import Energy as Energy
 from ebmcore.contracts import Job as Job
@@ -7,6 +8,7 @@ from ebmcore.contracts import Kernel as Kernel
 from ebmcore.contracts import Launcher as Launcher
 from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
+from ebmcore.contracts import Start as Start
 from ebmcore.contracts import Task as Task
 from ebmcore.contracts import Trace as Trace
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
@@ -40,7 +42,9 @@ from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Sampler as Sampler
 from ebmcore.sampling import energy_and_score as energy_and_score
+from ebmcore.sampling import init_state as init_state
 from ebmcore.sampling import sample_chain as sample_chain
+from ebmcore.sampling import start_chains as start_chains
 from ebmcore.types import NonNegativeFloat as NonNegativeFloat
 from ebmcore.types import NonNegativeInt as NonNegativeInt
 from ebmcore.types import PositiveFloat as PositiveFloat

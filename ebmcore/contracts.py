@@ -7,6 +7,9 @@ without builds it. The runner passes parameters of these names, which aren't con
     constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
                               losses alone: training_data (n, *event), on the CPU
     losses, when called       energy, x, x_neg, y, step, sampler, chains, generator
+    `Kernel.init`             generator, n_steps, carried; beside energy and x
+    `Chains.start`            y, generator, space; beside x
+    a sampler's own `sample`  carried; beside energy, x, n_steps and generator
 
 A sampler, a loss or a monitor that remembers something from one call to the next offers it by
 `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
@@ -34,6 +37,41 @@ Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually 
 
 BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data")
 LOSS_SLOTS = ("energy", "x", "x_neg", "y", "step", "sampler", "chains", "generator")
+KERNEL_SLOTS = ("generator", "n_steps", "carried")
+CHAINS_SLOTS = ("y", "generator", "space")
+
+
+class Carried(NamedTuple):
+    """The fields that chains carry from the last run of their sampler to this one, by name."""
+
+    fields: Mapping[str, Tensor]  # (chains, ...) each; empty before the first run
+    fresh: Tensor  # (chains,), bool: the chains that begin anew, so that they carry nothing
+
+    def or_new(self, name: str, new: Tensor) -> Tensor:
+        """Return each chain's row of a carried field, or of `new` where the chain begins anew.
+
+        Shapes: new (chains, ...) -> the same. Raises ValueError when the field has another shape.
+        """
+        old = self.fields.get(name)
+        if old is None:
+            return new
+        if old.shape != new.shape:
+            raise ValueError(
+                f"the chains carry {name!r} of shape {tuple(old.shape)}; the sampler now wants "
+                f"{tuple(new.shape)}"
+            )
+        wide = self.fresh.reshape(-1, *(1 for _ in new.shape[1:]))
+        return new.where(wide, old.to(new))
+
+
+class Start(NamedTuple):
+    """A batch of chains where a run of the sampler begins, and likewise where it ended."""
+
+    x: Tensor  # (chains, *event)
+    y: Tensor | None = None  # (chains, ...), each chain's condition
+    carried: Mapping[str, Tensor] = {}  # fields of the sampler's state, (chains, ...) each
+    fresh: Tensor | None = None  # (chains,), bool: those that begin anew and carry nothing; None:
+    # all of them, or none when there are carried fields
 
 
 class Kernel:
@@ -41,12 +79,21 @@ class Kernel:
 
     A state is a NamedTuple of tensors whose first field is `x`, shape (chains, *event); an info is
     a NamedTuple of tensors that a monitor may log, each of shape (chains,).
+
+    A training step runs the kernel for n_steps, from a new state. `carries` names the fields that
+    outlive it, such as a momentum: tensors (chains, ...) of any dtype, which chains that remember
+    keep beside x. `init` takes them from `carried`, a `Carried`.
     """
 
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
+    carries: tuple[str, ...] = ()
 
-    def init(self, energy: Energy, x: Tensor) -> Any:
-        """Make the state at x: everything that the next step needs and should not compute twice."""
+    def init(self, energy: Energy, x: Tensor, *args: Any, **slots: Any) -> Any:
+        """Make the state at x: everything that the next step needs and should not compute twice.
+
+        It may name `generator`, for noise of its own, `n_steps`, the steps that follow, and
+        `carried`: p = carried.or_new("momentum", new), where `new` is for chains that begin anew.
+        """
         raise NotImplementedError
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
@@ -59,10 +106,15 @@ class Kernel:
 
 
 class Sample(NamedTuple):
-    """The result of a sampler that offers `sample` whole, in place of init, noise and step."""
+    """The result of a run of a sampler.
+
+    A sampler may offer `sample(energy, x, n_steps, generator)` whole, in place of init, noise and
+    step; it returns this, a pair (x, info) or x. It may name `carried`, as `Kernel.init` does.
+    """
 
     x: Tensor  # (chains, *event), where the chains ended
-    info: Any = None
+    info: Any = None  # of the last step
+    carried: Mapping[str, Tensor] = {}  # what the next run gets, (chains, ...) each
 
 
 class Trace(NamedTuple):
@@ -75,15 +127,19 @@ class Trace(NamedTuple):
 class Chains:
     """The starting points of each batch of chains, and the memory of its end."""
 
-    def start(self, x: Tensor, generator: Generator | None) -> Tensor:
-        """Return starting points of x's shape, dtype and device; x is the batch of data."""
+    def start(self, x: Tensor, *args: Any, **slots: Any) -> Tensor | Start:
+        """Return starting points of x's shape, dtype and device; x is the batch of data.
+
+        It may name `generator`, `y`, the batch's labels if the energy takes labels, and `space`.
+        A `Start` also gives each chain's condition and what `keep` kept of the sampler's state.
+        """
         raise NotImplementedError
 
-    def keep(self, x_end: Tensor) -> None:
-        """Remember the end points of the chains of the last `start`; by default, forget them."""
+    def keep(self, end: Start) -> None:
+        """Remember the ends of the chains of the last `start`; by default, forget them."""
 
-    def kept(self) -> Tensor | None:
-        """All remembered chains, (chains, *event), or None when there are none."""
+    def kept(self) -> Start | None:
+        """All remembered chains, or None when there are none."""
         return None
 
     def state_dict(self) -> dict[str, Any]:

@@ -6,18 +6,26 @@ noise for each step, other draws in the order of the recorded calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ebmcore.compile.batched_noise import Noises
 from ebmcore.compile.graph import Graph
 from ebmcore.compile.rng_replay import PlaceholderGenerator, RngReplay
 from ebmcore.config import Train
-from ebmcore.sampling import evaluating
+from ebmcore.contracts import KERNEL_SLOTS, Carried, Sample, Start
+from ebmcore.sampling import (
+    carried_by,
+    carried_on,
+    evaluating,
+    init_state,
+    named_slots,
+    own_loop,
+)
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.step import evaluate, numbers_of
 
@@ -32,6 +40,14 @@ class Randomness(NamedTuple):
     noises: Noises  # of a Kernel
     sampler: list[Tensor]  # of a sampler with its own loop, `sample`
     losses: list[Tensor]  # of the losses, in order
+
+
+class Begin(NamedTuple):
+    """Where a run of the sampler begins."""
+
+    x: Tensor  # (chains, *event)
+    carried: Carried | None = None  # None: the sampler doesn't take it
+    state: Any = None  # of a kernel whose `init` draws, which it can't do in a graph
 
 
 class StepGraphs(NamedTuple):
@@ -56,32 +72,63 @@ class LossResult(NamedTuple):
     gradients: list[Tensor | None]  # one for each parameter, clipped
 
 
-def sampler_function(parts: Parts) -> Callable[[Tensor, Randomness], tuple[Tensor, Any]]:
-    """Return a function that runs the sampler: start, randomness -> x⁻, the last step's info."""
+def begin_from(
+    parts: Parts, start: Start, generator: Generator, fields: Mapping[str, Tensor]
+) -> Begin:
+    """Return where the sampler begins; chains without one of the carried `fields` carry zeros.
+
+    So a graph has the same inputs before chains ever carried anything.
+    """
+    assert parts.sampler is not None
+    kernel, n_steps = parts.sampler
+    whole = hasattr(kernel, "sample")
+    slots = named_slots(type(kernel), "sample" if whole else "init", KERNEL_SLOTS)
+    x, carried = start.x.detach(), carried_by(start)
+    if "generator" in slots and not whole:
+        with evaluating(parts.energy):
+            made = init_state(
+                kernel, parts.energy, x, generator=generator, n_steps=n_steps, carried=carried
+            )
+        return Begin(x, state=made)
+    if "carried" not in slots:
+        return Begin(x)
+    held = {
+        name: carried.fields.get(name, like.new_zeros((len(x), *like.shape[1:])))
+        for name, like in fields.items()
+    }
+    return Begin(x, Carried(held, carried.fresh))
+
+
+def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
+    """Return a function that runs the sampler."""
     assert parts.sampler is not None
     sampler, kernel, energy = parts.sampler, parts.sampler.kernel, parts.energy
     modules = [module for module in energy.modules() if module.training]
     device = parts.device
 
-    def run_steps(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
-        state, info = kernel.init(energy, start.detach()), None
+    def run_steps(begin: Begin, randomness: Randomness) -> Sample:
+        state, info = begin.state, None
+        if state is None:
+            state = init_state(
+                kernel, energy, begin.x.detach(), n_steps=sampler.n_steps, carried=begin.carried
+            )
         for noise in randomness.noises:
             state, info = kernel.step(energy, state, noise)
-        return state.x.detach(), info
+        return Sample(state.x.detach(), info, carried_on(kernel, state))
 
-    def run_own_loop(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
+    def run_own_loop(begin: Begin, randomness: Randomness) -> Sample:
         generator: Any = PlaceholderGenerator(device)
+        x = begin.x.detach().clone()
         with RngReplay(randomness.sampler) if randomness.sampler else nullcontext():
-            result = kernel.sample(energy, start.detach().clone(), sampler.n_steps, generator)
-        x, info = (result[0], result[1]) if isinstance(result, tuple) else (result, None)
-        return x.detach(), info
+            sample = own_loop(kernel, energy, x, sampler.n_steps, generator, begin.carried)
+        return Sample(sample.x.detach(), sample.info, sample.carried)
 
     run = run_own_loop if hasattr(kernel, "sample") else run_steps
 
-    def run_in_eval_mode(start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
+    def run_in_eval_mode(begin: Begin, randomness: Randomness) -> Sample:
         for module in modules:
             module.training = False
-        end = run(start, randomness)
+        end = run(begin, randomness)
         for module in modules:
             module.training = True
         return end
@@ -131,7 +178,8 @@ class RepeatedGraph:
     ) -> None:
         assert parts.sampler is not None
         self.parts = parts
-        self.kernel, steps = parts.sampler.kernel, parts.sampler.n_steps
+        self.kernel, self.steps = parts.sampler
+        steps = self.steps
         divisor = next(size for size in range(longest, 0, -1) if steps % size == 0)
         self.size = divisor if divisor >= _SMALLEST else _SIZE
         kernel, energy = self.kernel, parts.energy
@@ -146,7 +194,7 @@ class RepeatedGraph:
         self.graph = make(several_steps)
 
     @property
-    def function(self) -> Callable[[Tensor, Randomness], tuple[Tensor, Any]]:
+    def function(self) -> Callable[[Begin, Randomness], Sample]:
         """The same computation, eager."""
         return sampler_function(self.parts)
 
@@ -155,37 +203,39 @@ class RepeatedGraph:
         """The number of traces of the graph."""
         return self.graph.traced
 
-    def __call__(self, start: Tensor, randomness: Randomness) -> tuple[Tensor, Any]:
-        """Run the sampler: start, randomness -> x⁻ and the last step's info."""
-        with evaluating(self.parts.energy):
-            state, info = self.kernel.init(self.parts.energy, start.detach()), None
+    def __call__(self, begin: Begin, randomness: Randomness) -> Sample:
+        """Run the sampler."""
+        energy, state, info = self.parts.energy, begin.state, None
+        with evaluating(energy):
+            if state is None:
+                state = init_state(
+                    self.kernel, energy, begin.x, n_steps=self.steps, carried=begin.carried
+                )
             for at in range(0, len(randomness.noises), self.size):
                 noises = randomness.noises[at : at + self.size]
                 run = self.graph if len(noises) == self.size else self.eager
                 state, info = run(state, noises)
-        return state.x.detach(), info
+        return Sample(state.x.detach(), info, carried_on(self.kernel, state))
 
 
-def step_function(
-    parts: Parts, train: Train
-) -> Callable[..., tuple[Tensor | None, Any, LossResult]]:
-    """Return a function of both: start, x, y, randomness -> x⁻, info, LossResult."""
+def step_function(parts: Parts, train: Train) -> Callable[..., tuple[Sample | None, LossResult]]:
+    """Return a function of both: begin, x, y, randomness -> Sample, LossResult."""
     compute_losses = losses_function(parts, train)
     if not parts.needs_samples:
 
         def losses_alone(
-            start: None, x: Tensor, y: Tensor | None, randomness: Randomness
-        ) -> tuple[None, None, LossResult]:
-            return None, None, compute_losses(x, None, y, randomness)
+            begin: None, x: Tensor, y: Tensor | None, randomness: Randomness
+        ) -> tuple[None, LossResult]:
+            return None, compute_losses(x, None, y, randomness)
 
         return losses_alone
     run_sampler = sampler_function(parts)
 
     def both(
-        start: Tensor, x: Tensor, y: Tensor | None, randomness: Randomness
-    ) -> tuple[Tensor, Any, LossResult]:
-        x_neg, info = run_sampler(start, randomness)
-        return x_neg, info, compute_losses(x, x_neg, y, randomness)
+        begin: Begin, x: Tensor, y: Tensor | None, randomness: Randomness
+    ) -> tuple[Sample, LossResult]:
+        sample = run_sampler(begin, randomness)
+        return sample, compute_losses(x, sample.x, y, randomness)
 
     return both
 

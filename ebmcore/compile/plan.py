@@ -16,10 +16,12 @@ from torch import Tensor
 
 from ebmcore.compile.batched_noise import BatchedNoise, Noises
 from ebmcore.compile.functions import (
+    Begin,
     LossResult,
     Randomness,
     RepeatedGraph,
     StepGraphs,
+    begin_from,
     losses_function,
     sampler_function,
     step_function,
@@ -28,6 +30,7 @@ from ebmcore.compile.functions import (
 from ebmcore.compile.graph import LONGEST, Graph
 from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
 from ebmcore.compile.verify import check_losses, check_samples
+from ebmcore.contracts import Sample, Start
 from ebmcore.errors import GraphError
 from ebmcore.train.step import TrainStep, stream_of
 
@@ -47,12 +50,17 @@ class EagerStep(NamedTuple):
 
     x: Tensor
     y: Tensor | None
-    start: Tensor | None
-    x_neg: Tensor | None
+    start: Start | None
+    sample: Sample | None
     step: int
     begin: MutableState
     between: MutableState  # after the sampler, before the losses
     end: MutableState
+
+    @property
+    def x_neg(self) -> Tensor | None:
+        """The samples, (chains, *event)."""
+        return None if self.sample is None else self.sample.x
 
 
 class Plan(NamedTuple):
@@ -62,6 +70,7 @@ class Plan(NamedTuple):
     sampler: RngScript = RngScript()  # of a sampler with its own loop, `sample`
     losses: RngScript = RngScript()
     left_out: Mapping[str, str] = MappingProxyType({})  # part -> why it isn't compiled
+    carried: Mapping[str, Tensor] = MappingProxyType({})  # what the first step's chains carry on
 
 
 def find_plan(
@@ -70,7 +79,7 @@ def find_plan(
     noise: BatchedNoise,
     x: Tensor,
     y: Tensor | None,
-    start: Tensor | None,
+    start: Start | None,
     number: int,
 ) -> Plan:
     """Find the graphs of steps like this one; restores streams, buffers and gradients.
@@ -80,29 +89,31 @@ def find_plan(
         backend: The backend of `Graph`.
         noise: Draws the noise of the step's kernel.
         x: The batch, (batch, *event), and its labels y, (batch,).
-        start: Start points of the chains, (chains, *event); None when no loss names `x_neg`.
+        start: Where the chains start; None when no loss names `x_neg`.
         number: The number of steps done before.
     """
     return _PlanSearch(step, backend, noise).plan(x, y, start, number)
 
 
-def draw_randomness(
-    step: TrainStep, plan: Plan, noise: BatchedNoise, start: Tensor | None, number: int
-) -> Randomness:
-    """Draw the randomness of the graphs, in the order of the eager step."""
+def prepare(
+    step: TrainStep, plan: Plan, noise: BatchedNoise, start: Start | None, number: int
+) -> tuple[Begin | None, Randomness]:
+    """Begin the chains and draw the randomness of the graphs, in the order of the eager step."""
+    begin: Begin | None = None
     noises: Noises = ()
     draws: list[Tensor] = []
     losses: list[Tensor] = []
     sampler, graphs = step.parts.sampler, plan.graphs
     if start is not None and sampler is not None and (graphs.whole or graphs.sampler):
         with step.timing(step.parts.label("sampler"), number + 1):
+            begin = begin_from(step.parts, start, step.streams("sampler"), plan.carried)
             if hasattr(sampler.kernel, "sample"):
                 draws = plan.sampler.draw(step.streams)
             else:
-                noises = noise(start, step.streams("sampler"), sampler.n_steps)
+                noises = noise(begin.x, step.streams("sampler"), sampler.n_steps)
     if graphs.whole or graphs.losses:
         losses = plan.losses.draw(step.streams)
-    return Randomness(noises, draws, losses)
+    return begin, Randomness(noises, draws, losses)
 
 
 class _PlanSearch:
@@ -116,22 +127,25 @@ class _PlanSearch:
         self.buffers = step.parts.buffers
         self.sampler_script = RngScript()
         self.losses_script = RngScript()
+        self.carried: Mapping[str, Tensor] = {}
         self.why: dict[str, str] = {}
         self.sampler = self.parts.label("sampler")
         self.losses = " and ".join(term.label for term in self.parts.losses)
 
-    def plan(self, x: Tensor, y: Tensor | None, start: Tensor | None, step: int) -> Plan:
+    def plan(self, x: Tensor, y: Tensor | None, start: Start | None, step: int) -> Plan:
         """Compute the step eagerly, and then as graphs from the same draws."""
         for purpose in ("sampler", *(stream_of(term) for term in self.parts.losses)):
             self.eager_step.streams(purpose)  # make each stream before the state is copied
         begin = self._current_state()
         with self.eager_step.evaluations.counting():
             with RngRecorder() as sampler:
-                x_neg = None if start is None else self.eager_step.run_sampler(start, step).x
+                sample = None if start is None else self.eager_step.run_sampler(start, step)
+            x_neg = None if sample is None else sample.x
             between = self._current_state()
             with RngRecorder() as losses:
                 self.eager_step.compute_gradients(x, x_neg, y, step)
-        eager = EagerStep(x, y, start, x_neg, step, begin, between, self._current_state())
+        self.carried = {} if sample is None else sample.carried
+        eager = EagerStep(x, y, start, sample, step, begin, between, self._current_state())
         try:
             with self.eager_step.timing(COMPILING), self.eager_step.derivatives():
                 can_sample = self._can_trace_sampler(eager, sampler)
@@ -142,7 +156,7 @@ class _PlanSearch:
             self.parts.optimizer.zero_grad(set_to_none=True)
 
     def _planned(self, graphs: StepGraphs) -> Plan:
-        return Plan(graphs, self.sampler_script, self.losses_script, self.why)
+        return Plan(graphs, self.sampler_script, self.losses_script, self.why, self.carried)
 
     def _best(self, eager: EagerStep, can_sample: bool, can_loss: bool) -> StepGraphs:
         steps = 0 if eager.start is None or not self.parts.sampler else self.parts.sampler.n_steps
@@ -191,9 +205,10 @@ class _PlanSearch:
     def _whole_graph(self, eager: EagerStep) -> Graph | None:
         graph = self._graph(step_function(self.parts, self.eager_step.train))
 
-        def compare(randomness: Randomness) -> None:
-            x_neg, _, result = graph(eager.start, eager.x, eager.y, randomness)
-            check_samples(x_neg, eager.x_neg)
+        def compare(begin: Begin | None, randomness: Randomness) -> None:
+            sample, result = graph(begin, eager.x, eager.y, randomness)
+            check_samples(sample, eager.sample)
+            x_neg = None if sample is None else sample.x
             check_losses(result, self._eager_losses(eager, x_neg, randomness))
 
         graphs = StepGraphs(whole=graph)
@@ -209,9 +224,9 @@ class _PlanSearch:
             else self._graph(sampler_function(self.parts))
         )
 
-        def compare(randomness: Randomness) -> None:
-            assert eager.start is not None
-            check_samples(graph(eager.start, randomness)[0], eager.x_neg)
+        def compare(begin: Begin | None, randomness: Randomness) -> None:
+            assert begin is not None
+            check_samples(graph(begin, randomness), eager.sample)
 
         graphs, until = StepGraphs(sampler=graph), eager.between
         agrees = self._agrees(self.sampler, graphs, eager, eager.begin, until, compare)
@@ -220,7 +235,7 @@ class _PlanSearch:
     def _losses_graph(self, eager: EagerStep) -> Graph | None:
         graph = self._graph(losses_function(self.parts, self.eager_step.train))
 
-        def compare(randomness: Randomness) -> None:
+        def compare(begin: Begin | None, randomness: Randomness) -> None:
             result = graph(eager.x, eager.x_neg, eager.y, randomness)
             check_losses(result, self._eager_losses(eager, eager.x_neg, randomness))
 
@@ -237,16 +252,13 @@ class _PlanSearch:
         eager: EagerStep,
         begin: MutableState,
         end: MutableState,
-        compare: Callable[[Randomness], None],
+        compare: Callable[[Begin | None, Randomness], None],
     ) -> bool:
         """Whether a graph draws and computes the same as the eager step; if not, note why."""
         self._restore(begin)
         try:
-            compare(
-                draw_randomness(
-                    self.eager_step, self._planned(graphs), self.noise, eager.start, eager.step
-                )
-            )
+            plan = self._planned(graphs)
+            compare(*prepare(self.eager_step, plan, self.noise, eager.start, eager.step))
             now = self.eager_step.streams.positions()
             if not all(torch.equal(a, b) for a, b in zip(now, end.streams, strict=True)):
                 raise GraphError(

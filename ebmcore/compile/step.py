@@ -15,9 +15,10 @@ from torch.optim.swa_utils import AveragedModel
 from ebmcore.compile.batched_noise import BatchedNoise
 from ebmcore.compile.functions import LossResult, RepeatedGraph
 from ebmcore.compile.graph import Graph
-from ebmcore.compile.plan import Plan, draw_randomness, find_plan
+from ebmcore.compile.plan import Plan, find_plan, prepare
 from ebmcore.compile.verify import results_agree
 from ebmcore.config import Train
+from ebmcore.contracts import Start
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
@@ -66,7 +67,7 @@ class CompiledStep(TrainStep):
         return "step" if self.plan is None else self.plan.graphs.mode
 
     def compute_from(
-        self, start: Tensor | None, x: Tensor, y: Tensor | None, step: int
+        self, start: Start | None, x: Tensor, y: Tensor | None, step: int
     ) -> StepResult:
         """Do the work of `compute` from the chains' start points."""
         if self.plan is None:
@@ -75,21 +76,21 @@ class CompiledStep(TrainStep):
         graphs = self.plan.graphs
         if graphs.mode == "eager":
             return super().compute_from(start, x, y, step)
-        randomness = draw_randomness(self, self.plan, self.noise, start, step)
+        begin, randomness = prepare(self, self.plan, self.noise, start, step)
         if graphs.whole is not None:
-            x_neg, info, result = self._call_graph(graphs.whole, step, start, x, y, randomness)
-            return StepResult(x, x_neg, info, self._store_gradients(result))
-        x_neg, info = None, None
+            sample, result = self._call_graph(graphs.whole, step, begin, x, y, randomness)
+            x_neg, info, end = self.end_of(start, sample, step)
+            return StepResult(x, x_neg, info, self._store_gradients(result), end)
+        sample = None
         if start is not None and graphs.sampler is not None:
-            x_neg, info = self._call_graph(graphs.sampler, step, start, randomness)
+            sample = self._call_graph(graphs.sampler, step, begin, randomness)
         elif start is not None:
-            x_neg, info = self.run_sampler(start, step)
-        if x_neg is not None and self.keeps_chains_early:
-            self.keep_chains(x_neg, step)
+            sample = self.run_sampler(start, step)
+        x_neg, info, end = self.end_of(start, sample, step)
         if graphs.losses is None:
-            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step))
+            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step), end)
         result = self._call_graph(graphs.losses, step, x, x_neg, y, randomness)
-        return StepResult(x, x_neg, info, self._store_gradients(result))
+        return StepResult(x, x_neg, info, self._store_gradients(result), end)
 
     def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
         """Store the gradient in the parameters' `grad`; return the metrics."""

@@ -8,15 +8,21 @@ from torch import Tensor
 
 from ebmcore.compile.functions import LossResult
 from ebmcore.compile.graph import SAMPLES_DIFFER, nearly_equal
+from ebmcore.contracts import Sample
 from ebmcore.errors import GraphError
 
 _GRADIENT = 1e-2  # largest difference of a gradient, relative to its norm
 
 
-def check_samples(found: Tensor | None, expected: Tensor | None) -> None:
-    """Raise GraphError when compiled and eager samples differ."""
-    if expected is not None and (found is None or not nearly_equal(found, expected)):
+def check_samples(found: Sample | None, expected: Sample | None) -> None:
+    """Raise GraphError when compiled and eager samples differ, or what they carry on."""
+    if expected is None:
+        return
+    if found is None or not nearly_equal(found.x, expected.x):
         raise GraphError(SAMPLES_DIFFER)
+    for name, value in expected.carried.items():
+        if not nearly_equal(found.carried[name], value):
+            raise GraphError(f"compiled and eager samples carry on another {name!r}")
 
 
 def check_losses(found: LossResult, expected: LossResult) -> None:

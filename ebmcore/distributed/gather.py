@@ -7,24 +7,24 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from ebmcore.contracts import Chains
+from ebmcore.contracts import Chains, Start
 from ebmcore.distributed.comm import Ranks
 
 
 class AllChains(Chains):
     """A copy of the chains of all ranks, for monitors; a rank's own chains don't change with it."""
 
-    def __init__(self, own: Chains, gathered: Tensor) -> None:
+    def __init__(self, own: Chains, gathered: Start) -> None:
         self.own = own
-        self.gathered = gathered  # (all ranks' chains, *event)
+        self.gathered = gathered
 
-    def start(self, x: Tensor, generator: Generator | None) -> Tensor:
+    def start(self, x: Tensor, generator: Generator | None) -> Tensor | Start:
         """Return the start points of one rank's chains."""
-        return self.own.start(x, generator)
+        return self.own.start(x, generator=generator)
 
-    def kept(self) -> Tensor:
+    def kept(self) -> Start:
         """Return all chains."""
-        return self.gathered.clone()
+        return self.gathered
 
 
 def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
@@ -32,11 +32,15 @@ def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
     kept = None if chains is None else chains.kept()
     if chains is None or kept is None:
         return chains
-    return AllChains(chains, all_rows(ranks, kept))
+    beside = {name: all_rows(ranks, value) for name, value in kept.carried.items()}
+    y, fresh = (None if t is None else all_rows(ranks, t) for t in (kept.y, kept.fresh))
+    return AllChains(chains, Start(all_rows(ranks, kept.x), y, beside, fresh))
 
 
 def all_rows(ranks: Ranks, tensor: Tensor) -> Tensor:
     """Return on rank 0 the rows of all ranks, (sum of rows, ...), its own first."""
+    if tensor.dtype == torch.bool:  # gloo and NCCL have none
+        return all_rows(ranks, tensor.to(torch.uint8)).to(torch.bool)
     shares = ranks.gather(tensor.detach())
     return torch.cat(shares) if shares else tensor
 

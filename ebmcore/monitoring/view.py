@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
 from ebmcore.data.load import Data
+from ebmcore.monitoring.borrowed import copied
 from ebmcore.monitoring.model_samples import ModelSamples, random_indices
 from ebmcore.sampling import Sampler
 
@@ -37,7 +38,7 @@ def make_view(
         n_steps=sampler.n_steps if sampler else 0,
         dataset=data.source,
         bounds=data.bounds,
-        kernel=sampler and sampler.kernel,
+        kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,
         **known,

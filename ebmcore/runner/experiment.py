@@ -26,6 +26,7 @@ from ebmcore.runner.spec import Origin, RunSpec, as_tracking
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
+from ebmcore.sampling.slots import start_chains
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import choose_device
 from ebmcore.train.optim import without_compiler
@@ -295,7 +296,9 @@ class Experiment:
         probe = Streams(self.seed, self.device)("probe")
         try:
             if chains is not None:
-                chains.start(data.x[: train.batch_size // ranks], probe)
+                n = train.batch_size // ranks
+                y = data.y[:n] if data.y is not None and parts.conditional else None
+                start_chains(chains, data.x[:n], generator=probe, y=y)
                 pack(chains.state_dict(), "state_dict")
         except Exception as error:
             text = str(error)

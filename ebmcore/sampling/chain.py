@@ -101,7 +101,7 @@ def sample_chain(
     if not x.is_floating_point():
         raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
     compiled = _compiled(kernel, energy, x, compile, burn_in + n_steps, trace)
-    walk = Walk(kernel, energy, x, generator, compiled)
+    walk = Walk(kernel, energy, x, generator, compiled, n_steps=burn_in + n_steps)
     if burn_in:
         walk.go(burn_in)
     if not trace:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import Generator, Tensor
 
-from ebmcore.contracts import Chains, Energy, Kernel
+from ebmcore.contracts import CHAINS_SLOTS, KERNEL_SLOTS, Chains, Energy, Start
+from ebmcore.sampling.slots import named_slots, refuse_unknown_slots
 
 
 class StepFunction:
@@ -43,10 +44,10 @@ class StartFunction(Chains):
     A callable object may keep state, with `state_dict` and `load_state_dict`.
     """
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
+    def __init__(self, function: Callable[..., Tensor | Start]) -> None:
         self.function = function
 
-    def start(self, x: Tensor, generator: Generator | None) -> Tensor:
+    def start(self, x: Tensor, generator: Generator | None) -> Tensor | Start:
         """Call the function."""
         return self.function(x, generator)
 
@@ -74,6 +75,7 @@ def as_chains(chains: Any) -> Chains:
     Raises TypeError for any other object.
     """
     if isinstance(chains, Chains):
+        refuse_unknown_slots(chains, "start", CHAINS_SLOTS)
         return chains
     if callable(chains) and not isinstance(chains, type) and not hasattr(chains, "start"):
         return StartFunction(chains)
@@ -82,14 +84,28 @@ def as_chains(chains: Any) -> Chains:
     )
 
 
+def _refuse_lost_fields(kernel: Any) -> None:
+    fields = getattr(kernel, "carries", ())
+    if isinstance(fields, str):
+        raise TypeError(f"{type(kernel).__name__}.carries should be a tuple; got {fields!r}")
+    if fields and not named_slots(type(kernel), "init", ("carried",)):
+        raise TypeError(
+            f"{type(kernel).__name__} carries {', '.join(fields)}, but its `init` doesn't take "
+            "them back: name the parameter `carried`"
+        )
+
+
 def as_kernel(sampler: Any) -> Any:
     """Return a kernel unchanged and wrap a function in StepFunction.
 
-    Raises TypeError for any other object.
+    Raises TypeError for any other object, and for a kernel that asks for unknown slots or carries
+    a field that it doesn't take back.
     """
-    if isinstance(sampler, Kernel) or hasattr(sampler, "sample"):
+    if hasattr(sampler, "sample"):
         return sampler
     if all(hasattr(sampler, name) for name in ("init", "noise", "step")):
+        refuse_unknown_slots(sampler, "init", KERNEL_SLOTS)
+        _refuse_lost_fields(sampler)
         return sampler
     if callable(sampler) and not isinstance(sampler, type):
         return StepFunction(sampler)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Generator, Tensor
 
-from ebmcore.contracts import Energy, Sample
+from ebmcore.contracts import Energy, Sample, Start
 from ebmcore.sampling.walk import Walk
 
 
@@ -16,13 +16,18 @@ class Sampler(NamedTuple):
     kernel: Any  # a Kernel, or an object with `sample(energy, x, n_steps, generator)`
     n_steps: int = 10
 
-    def __call__(self, energy: Energy, x: Tensor, generator: Generator | None) -> Sample:
-        """Run chains from x, (chains, *event); no gradient flows through the result."""
-        return run_kernel(self.kernel, energy, x, self.n_steps, generator)
+    def __call__(
+        self, energy: Energy, start: Tensor | Start, generator: Generator | None
+    ) -> Sample:
+        """Run chains from where they start; no gradient flows through the result.
+
+        Shapes: start (chains, *event), or a `Start` of such chains.
+        """
+        return run_kernel(self.kernel, energy, start, self.n_steps, generator)
 
 
 def run_kernel(
-    kernel: Any, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
+    kernel: Any, energy: Energy, start: Tensor | Start, n_steps: int, generator: Generator | None
 ) -> Sample:
-    """Run chains from x for n_steps; the info is the last step's."""
-    return Walk(kernel, energy, x, generator).go(n_steps)
+    """Run chains for n_steps; the info is the last step's."""
+    return Walk(kernel, energy, start, generator, n_steps=n_steps).go(n_steps)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Generator, Tensor
 
-from ebmcore.contracts import Energy, Sample, Trace
+from ebmcore.contracts import Carried, Energy, Sample, Start, Trace
 from ebmcore.sampling.energy_checks import evaluating
+from ebmcore.sampling.slots import carried_by, carried_on, init_state, named_slots
 
 if TYPE_CHECKING:
     from ebmcore.compile.chains import CompiledKernel
@@ -20,38 +21,52 @@ class Walk:
     Args:
         kernel: A `Kernel`, or an object with its own loop, `sample`.
         energy: Any callable, (chains, *event) -> (chains,).
-        x: Start points, (chains, *event).
+        start: Start points, (chains, *event), or a `Start`.
         generator: The only source of randomness; None: torch's global one.
         compiled: The same kernel on the same energy, compiled.
+        n_steps: The steps that will be taken in all.
     """
 
     def __init__(
         self,
         kernel: Any,
         energy: Energy,
-        x: Tensor,
+        start: Tensor | Start,
         generator: Generator | None,
         compiled: CompiledKernel | None = None,
+        *,
+        n_steps: int,
     ) -> None:
         self.kernel = kernel
         self.energy = energy
         self.generator = generator
-        self.x = x.detach()
+        start = start if isinstance(start, Start) else Start(start)
+        self.x = start.x.detach()
         self.compiled = compiled
         self.has_own_loop = hasattr(kernel, "sample")
+        self.carried = carried_by(start)
         if not self.has_own_loop:
             with evaluating(energy):
-                self.state = kernel.init(energy, self.x)
+                self.state = init_state(
+                    kernel,
+                    energy,
+                    self.x,
+                    generator=generator,
+                    n_steps=n_steps,
+                    carried=self.carried,
+                )
 
     def go(self, n_steps: int) -> Sample:
         """Take n_steps; the info is the last step's."""
         with evaluating(self.energy):
-            end, info = self._own_loop(n_steps) if self.has_own_loop else self._steps(n_steps)
+            end, info, carried = (
+                self._own_loop(n_steps) if self.has_own_loop else self._steps(n_steps)
+            )
         if end.shape != self.x.shape:
             shapes = f"{tuple(self.x.shape)} into {tuple(end.shape)}"
             raise ValueError(f"the sampler turned chains of {shapes}")
         self.x = end.detach()
-        return Sample(self.x, info)
+        return Sample(self.x, info, carried)
 
     def trace(self, n_steps: int, thin: int) -> Trace:
         """Take n_steps and return every thin-th state, n_steps // thin in all."""
@@ -63,20 +78,26 @@ class Walk:
         infos = [sample.info for sample in kept]
         return Trace(torch.stack([sample.x for sample in kept]), _stack(infos))
 
-    def _own_loop(self, n_steps: int) -> tuple[Tensor, Any]:
-        result = self.kernel.sample(self.energy, self.x.clone(), n_steps, self.generator)
-        return (result[0], result[1]) if isinstance(result, tuple) else (result, None)
+    def _own_loop(self, n_steps: int) -> Sample:
+        sample = own_loop(
+            self.kernel, self.energy, self.x.clone(), n_steps, self.generator, self.carried
+        )
+        self.carried = carried_by(Start(self.x, carried=sample.carried))
+        return sample
 
-    def _steps(self, n_steps: int) -> tuple[Tensor, Any]:
+    def _steps(self, n_steps: int) -> Sample:
         info = None
         if self.compiled is not None:
             for state, states in self.compiled.run(self.state, n_steps, self.generator):
                 self.state, info = state, states[-1][1]
-            return self.state.x, info
+            return self._sample(info)
         for _ in range(n_steps):
             noise = self.kernel.noise(self.state.x, self.generator)
             self.state, info = self.kernel.step(self.energy, self.state, noise)
-        return self.state.x, info
+        return self._sample(info)
+
+    def _sample(self, info: Any) -> Sample:
+        return Sample(self.state.x, info, carried_on(self.kernel, self.state))
 
     def _trace_compiled(self, n_steps: int, thin: int, compiled: CompiledKernel) -> Trace:
         kept: list[tuple[Tensor, Any]] = []
@@ -90,6 +111,24 @@ class Walk:
         self.x = self.state.x.detach()
         xs, infos = zip(*kept, strict=True)
         return Trace(torch.stack([x.detach() for x in xs]), _stack(list(infos)))
+
+
+def own_loop(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor,
+    n_steps: int,
+    generator: Generator | None,
+    carried: Carried | None,
+) -> Sample:
+    """Call a sampler's own `sample`, with `carried` if it names it."""
+    if named_slots(type(kernel), "sample", ("carried",)):
+        result = kernel.sample(energy, x, n_steps, generator, carried=carried)
+    else:
+        result = kernel.sample(energy, x, n_steps, generator)
+    if isinstance(result, Sample):
+        return result
+    return Sample(result[0], result[1]) if isinstance(result, tuple) else Sample(result)
 
 
 def _stack(infos: list[Any]) -> Any:

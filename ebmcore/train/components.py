@@ -16,7 +16,7 @@ from ebmcore.config import Cadence, loss_slots
 from ebmcore.contracts import Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
-from ebmcore.sampling import Sampler
+from ebmcore.sampling import Sampler, named_slots
 
 
 class LossTerm(NamedTuple):
@@ -72,6 +72,11 @@ class Parts:
     def needs_samples(self) -> bool:
         """Whether a loss names `x_neg`."""
         return any("x_neg" in term.slots for term in self.losses)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the energy takes a condition y."""
+        return bool(named_slots(type(self.energy), "forward", ("y",)))
 
     @property
     def modules(self) -> list[nn.Module]:

@@ -12,8 +12,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
-from ebmcore.contracts import Sample
+from ebmcore.contracts import Sample, Start
 from ebmcore.distributed.gradient_sync import GradientSync, clip
+from ebmcore.sampling import start_chains
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
@@ -76,7 +77,7 @@ class TrainStep:
         Weights, averages and kept chains don't change before `apply`, so a step may be dropped.
         """
         x = self.add_noise(x)
-        start = self.start_chains(x, step) if self.parts.needs_samples else None
+        start = self.start_chains(x, y, step) if self.parts.needs_samples else None
         if self.gradient_sync is not None:
             self.gradient_sync.start_step()
         result = self.compute_from(start, x, y, step)
@@ -87,14 +88,24 @@ class TrainStep:
         return result
 
     def compute_from(
-        self, start: Tensor | None, x: Tensor, y: Tensor | None, step: int
+        self, start: Start | None, x: Tensor, y: Tensor | None, step: int
     ) -> StepResult:
         """Do the work of `compute` from the chains' start points; here eagerly."""
         with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
-            x_neg, info = (None, None) if start is None else self.run_sampler(start, step)
-            if x_neg is not None and self.keeps_chains_early:
-                self.keep_chains(x_neg, step)
-            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step))
+            sample = None if start is None else self.run_sampler(start, step)
+            x_neg, info, end = self.end_of(start, sample, step)
+            return StepResult(x, x_neg, info, self.compute_gradients(x, x_neg, y, step), end)
+
+    def end_of(
+        self, start: Start | None, sample: Sample | None, step: int
+    ) -> tuple[Tensor | None, Any, Start | None]:
+        """Return x⁻, the sampler's info and the chains' ends, which are kept if a loss needs it."""
+        if start is None or sample is None:
+            return None, None, None
+        end = Start(sample.x, start.y, sample.carried)
+        if self.keeps_chains_early:
+            self.keep_chains(end, step)
+        return sample.x, sample.info, end
 
     def compute_gradients(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int
@@ -115,8 +126,8 @@ class TrainStep:
 
     def apply(self, proposal: StepResult, step: int) -> None:
         """Keep the chains' end points, update the weights and then their average."""
-        if proposal.x_neg is not None and not self.keeps_chains_early:
-            self.keep_chains(proposal.x_neg, step)
+        if proposal.end is not None and not self.keeps_chains_early:
+            self.keep_chains(proposal.end, step)
         with self.timing(f"optimizer {type(self.parts.optimizer).__name__}", step + 1):
             self.optimizer_step()
         if self.averaged is not None:
@@ -132,23 +143,24 @@ class TrainStep:
         )
         return x + self.train.data_noise * noise
 
-    def start_chains(self, x: Tensor, step: int) -> Tensor:
-        """Return the start points of a batch's chains."""
+    def start_chains(self, x: Tensor, y: Tensor | None, step: int) -> Start:
+        """Return the start points of a batch's chains; they get y if the energy takes it."""
         assert self.parts.chains is not None
+        y = y if self.parts.conditional else None
         with self.timing(self.parts.label("chains"), step + 1):
-            return self.parts.chains.start(x, self.streams("chains"))
+            return start_chains(self.parts.chains, x, generator=self.streams("chains"), y=y)
 
-    def run_sampler(self, start: Tensor, step: int) -> Sample:
+    def run_sampler(self, start: Start, step: int) -> Sample:
         """Run the sampler from the chains' start points."""
         assert self.parts.sampler is not None
         with self.timing(self.parts.label("sampler"), step + 1):
             return self.parts.sampler(self.parts.energy, start, self.streams("sampler"))
 
-    def keep_chains(self, x_end: Tensor, step: int) -> None:
-        """Store the chains' end points."""
+    def keep_chains(self, end: Start, step: int) -> None:
+        """Store the chains' ends."""
         assert self.parts.chains is not None
         with self.timing(self.parts.label("chains"), step + 1):
-            self.parts.chains.keep(x_end)
+            self.parts.chains.keep(end)
 
     def objective(
         self, x: Tensor, x_neg: Tensor | None, y: Tensor | None, step: int

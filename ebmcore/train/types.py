@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ebmcore.contracts import Chains
+from ebmcore.contracts import Chains, Start
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import all_chains, all_info, all_rows
 
@@ -18,6 +18,7 @@ class StepResult(NamedTuple):
     x_neg: Tensor | None  # (batch, *event)
     info: Any  # of the sampler's last step
     metrics: dict[str, Tensor]  # scalars
+    end: Start | None = None  # the ends of the chains, to keep: x⁻ and what goes with it
 
 
 def gathered(

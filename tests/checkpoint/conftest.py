@@ -10,6 +10,7 @@ def config(config):
     """A run in which every kind of state matters, each in a stream or a place of its own."""
     config["plugins"]["files"].append(str(HARD))
     config["energy"]["dropout"] = 0.2
+    config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
     config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}]
     config["lr_scheduler"] = {"type": "MultiStepLR", "milestones": [40, 90], "interval": "step"}
     config["train"] = {

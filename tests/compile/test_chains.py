@@ -34,8 +34,8 @@ def blocks_of(kernel, energy=bowl, *, every=False):
 def test_any_number_of_steps(n_steps):
     x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()
     blocks = blocks_of(made.Ula())
-    found = Walk(made.Ula(), bowl, x, one, blocks).go(n_steps)
-    expected = Walk(made.Ula(), bowl, x, other).go(n_steps)
+    found = Walk(made.Ula(), bowl, x, one, blocks, n_steps=n_steps).go(n_steps)
+    expected = Walk(made.Ula(), bowl, x, other, n_steps=n_steps).go(n_steps)
     close(found.x, expected.x)
     close(found.info, expected.info)
     assert torch.equal(one.get_state(), other.get_state())
@@ -46,7 +46,7 @@ def test_any_number_of_steps(n_steps):
 def test_a_trace_holds_the_same_states(thin):
     x = torch.randn(5, 2, generator=seeded())
     walks = [
-        Walk(made.Ula(), bowl, x, seeded(), blocks)
+        Walk(made.Ula(), bowl, x, seeded(), blocks, n_steps=1)
         for blocks in (None, blocks_of(made.Ula(), every=True))
     ]
     expected, found = (walk.trace(33, thin) for walk in walks)
@@ -57,7 +57,7 @@ def test_a_trace_holds_the_same_states(thin):
 
 def test_two_walks_of_any_lengths_share_a_graph():
     blocks = blocks_of(made.Ula())
-    walk = Walk(made.Ula(), bowl, torch.zeros(4, 2), seeded(), blocks)
+    walk = Walk(made.Ula(), bowl, torch.zeros(4, 2), seeded(), blocks, n_steps=1)
     for n_steps in (12, 31, 10):
         walk.go(n_steps)
     assert blocks.graph.traced == 1
@@ -69,8 +69,8 @@ def test_two_walks_of_any_lengths_share_a_graph():
 def test_what_cannot_be_a_block_is_walked_step_by_step(kernel, why):
     x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()
     blocks = blocks_of(kernel)
-    found = Walk(kernel, bowl, x, one, blocks).go(25)
-    close(found.x, Walk(kernel, bowl, x, other).go(25).x)
+    found = Walk(kernel, bowl, x, one, blocks, n_steps=25).go(25)
+    close(found.x, Walk(kernel, bowl, x, other, n_steps=25).go(25).x)
     assert torch.equal(one.get_state(), other.get_state())
     assert why in blocks.why
 
@@ -118,8 +118,8 @@ def test_our_own_kernels_fit_in_blocks(name):
     kernel = hmc.HMC(leapfrog=2) if name == "HMC" else getattr(langevin, name)(step_size=0.1)
     x = torch.randn(6, 2, generator=seeded())
     blocks = blocks_of(kernel, made.Bowl())
-    found = Walk(kernel, blocks.energy, x, seeded(), blocks).go(21)
-    expected = Walk(kernel, blocks.energy, x, seeded()).go(21)
+    found = Walk(kernel, blocks.energy, x, seeded(), blocks, n_steps=21).go(21)
+    expected = Walk(kernel, blocks.energy, x, seeded(), n_steps=21).go(21)
     close(found.x, expected.x)
     close(found.info, expected.info)
     assert blocks.why == ""

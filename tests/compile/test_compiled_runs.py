@@ -50,6 +50,7 @@ def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
 def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
     options = {
         "energy.dropout": 0.3,
+        "sampler": {"type": "parts:drifts", "n_steps": 3},
         "monitors": [],
         "compile": True,
         "train.checkpoint_every": "5 steps",

@@ -32,9 +32,15 @@ pytestmark = pytest.mark.skipif(
         (made.denoising, {}),
         (made.gap, {**SAMPLED, "sampler": made.Own()}),
         (made.gap, {**SAMPLED, "energy": partial(made.Bowl, dropout=0.5)}),
+        (made.gap, {**SAMPLED, "sampler": made.Momentum()}),
+        (made.gap, {**SAMPLED, "sampler": made.DrawnMomentum()}),
+        (made.gap, {**SAMPLED, "sampler": made.OwnMomentum()}),
     ],
-    ids=["sampled", "both orders", "no sampler", "a sampler of its own", "dropout"],
-)
+    ids=[
+        "sampled", "both orders", "no sampler", "a sampler of its own", "dropout",
+        "carried", "carried and drawn", "carried by a sampler of its own",
+    ],
+)  # fmt: skip
 def test_a_whole_step_is_one_graph(loss, parts):
     compiled, heard = both(loss, **parts)
     assert compiled.mode == "step"
@@ -79,8 +85,9 @@ def test_what_cannot_be_traced_is_left_out_by_name(loss, parts, mode, culprit, w
     assert culprit in heard[0]
 
 
-def test_a_long_walk_is_one_graph_called_again_and_again():
-    compiled, heard = both(made.gap, **SAMPLED, n_steps=33)
+@pytest.mark.parametrize("kernel", [made.Ula(), made.Momentum(), made.DrawnMomentum()])
+def test_a_long_walk_is_one_graph_called_again_and_again(kernel):
+    compiled, heard = both(made.gap, **{**SAMPLED, "sampler": kernel}, n_steps=33)
     assert (compiled.mode, heard) == ("blocks", [])
     assert compiled.plan.graphs.sampler.size == 11
     assert compiled.plan.graphs.sampler.traced == 1

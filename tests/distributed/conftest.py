@@ -17,6 +17,7 @@ def config(config):
     """A run in which every kind of state matters, on each rank its own."""
     config["plugins"]["files"] += [str(RANKED), str(HARD)]
     config["energy"]["dropout"] = 0.2
+    config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
     config["loss"] = [{"type": "gap"}, {"type": "critic"}, {"type": "smears"}, {"type": "ends"}]
     config["train"] = {
         "steps": 30, "batch_size": 20, "ema": 0.9, "data_noise": 0.1, "log_every": 7,

@@ -61,7 +61,11 @@ def test_with_another_number_of_ranks_the_chains_are_dealt_anew(
     chains = torch.cat([at_22[name] for name in names if name in at_22])
     assert len(chains) == 60
     opened = ebmcore.load(killed.dir, plugins=config["plugins"]["files"])
-    assert torch.equal(opened.chains.kept(), chains)  # all of them, in one process
+    kept = opened.chains.kept()
+    assert torch.equal(kept.x, chains)  # all of them, in one process
+    assert kept.carried["momentum"].shape == chains.shape
+    assert kept.carried["momentum"][~kept.fresh].abs().min() > 0
+    assert 0 < kept.fresh.sum() < 60  # not each of them has gone on by step 22
     resumed = on_ranks(after, "resume", killed.dir, "--json", *files_of(config))
     assert resumed.codes == [0] * after, resumed.text
     (warning,) = (w for w in json.loads(resumed.out)["warnings"] if "redistributed" in w)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ebmcore import Chains, Kernel, energy_and_score
+from ebmcore import Chains, Kernel, Sample, Start, energy_and_score
 
 
 class Bowl(nn.Module):
@@ -64,6 +64,49 @@ class Breaks(Ula):
         return super().step(energy, state, noise)
 
 
+class Moving(NamedTuple):
+    x: Tensor
+    momentum: Tensor
+    taken: Tensor
+
+
+class Momentum(Ula):
+    """A kernel that carries a momentum, and a count of its steps as integers."""
+
+    carries = ("momentum", "taken")
+
+    def init(self, energy, x, n_steps, carried):
+        taken = carried.or_new("taken", torch.zeros(len(x), dtype=torch.int64))
+        return Moving(x, carried.or_new("momentum", 0.1 * n_steps * x), taken)
+
+    def step(self, energy, state, noise):
+        values, score = energy_and_score(energy, state.x)
+        momentum = 0.9 * state.momentum + 0.1 * score + 0.3 * noise[0]
+        return Moving(state.x + 0.1 * momentum, momentum, state.taken + 1), Info(values)
+
+
+class DrawnMomentum(Momentum):
+    """The same, with momenta that `init` draws."""
+
+    def init(self, energy, x, generator, carried):
+        state = super().init(energy, x, 1, carried)
+        new = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        return state._replace(momentum=carried.or_new("momentum", new))
+
+
+class OwnMomentum:
+    """A sampler that takes its steps itself, and carries a momentum."""
+
+    def sample(self, energy, x, n_steps, generator, carried):
+        momentum = carried.or_new("momentum", torch.zeros_like(x))
+        for _ in range(n_steps):
+            _, score = energy_and_score(energy, x)
+            noise = torch.randn(x.shape, generator=generator)
+            momentum = 0.9 * momentum + 0.1 * score + 0.3 * noise
+            x = x + 0.1 * momentum
+        return Sample(x, None, {"momentum": momentum})
+
+
 class Own:
     """A sampler that takes its steps itself, and draws as it goes."""
 
@@ -80,11 +123,16 @@ class Kept(Chains):
     def __init__(self):
         self.x = torch.linspace(-1, 1, 32).view(16, 2)
 
-    def start(self, x, generator):
-        return self.x[: len(x)] + 0.01 * torch.randn(x.shape, generator=generator)
+        self.carried = {}
 
-    def keep(self, x_end):
-        self.x = x_end.clone()
+    def start(self, x, generator):
+        x = self.x[: len(x)] + 0.01 * torch.randn(x.shape, generator=generator)
+        fresh = torch.arange(len(x)) % 4 == 0 if self.carried else None
+        return Start(x, carried=self.carried, fresh=fresh)
+
+    def keep(self, end):
+        self.x = end.x.clone()
+        self.carried = dict(end.carried)
 
 
 def gap(energy, x, x_neg):

@@ -64,6 +64,7 @@ def assert_alike(eager, expected, compiled, found):
     close(list(compiled.averaged.parameters()), list(eager.averaged.parameters()))
     close(found.metrics, expected.metrics)
     close(found.x_neg, expected.x_neg)
+    close(found.end, expected.end)
     assert type(found.info) is type(expected.info)
     streams = compiled.streams.items()
     for name, stream in eager.streams.items().items():

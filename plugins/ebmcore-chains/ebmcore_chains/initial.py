@@ -29,8 +29,13 @@ def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tens
 
 def rows(x: Tensor, n: int, generator: Generator | None) -> Tensor:
     """Draw n of the events of x, with repeats."""
+    return x.detach().index_select(0, row_numbers(x, n, generator))
+
+
+def row_numbers(x: Tensor, n: int, generator: Generator | None) -> Tensor:
+    """Draw n row numbers of x, with repeats."""
     index = torch.randint(len(x), (n,), generator=generator, device=device_of(x, generator))
-    return x.detach().index_select(0, index.to(x.device))
+    return index.to(x.device)
 
 
 def unit_interval(x: Tensor, shape: tuple[int, ...], generator: Generator | None) -> Tensor:

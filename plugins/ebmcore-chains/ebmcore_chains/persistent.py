@@ -8,8 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Chains, PositiveFloat, PositiveInt, Probability
+from ebmcore import Chains, PositiveFloat, PositiveInt, Probability, Start
 from ebmcore_chains import initial
+
+_CARRIED = "carried."  # before the name of a field of the sampler's state
 
 
 class Persistent(Chains):
@@ -19,10 +21,14 @@ class Persistent(Chains):
     probability `reinit` a chain restarts from the initial distribution (`init`); the rest of the
     subset is unchanged. `reinit: 0.05` is the replay buffer of Du & Mordatch 2019.
 
-    Shapes: x (batch, *event) -> starting points of the same shape, dtype and device, which share no
-    memory with the kept chains. `start` raises ValueError when the batch is larger than `size` or
-    its events are of another shape than the chains; `keep` when it is called before `start` or
-    gets another number of chains.
+    A chain also keeps its condition y and the fields that the sampler carries. One that begins, or
+    begins anew, carries nothing and takes its y from the batch: with `init: data` that of the event
+    at which it begins, else that of the batch's event at its place in the subset.
+
+    Shapes: x (batch, *event) -> a `Start` with points of the same shape, dtype and device, which
+    share no memory with the kept chains. `start` raises ValueError when the batch is larger than
+    `size` or its events are of another shape than the chains; `keep` when it is called before
+    `start` or gets another number of chains.
 
     Args:
         size: How many chains are kept, by all ranks together; at least the batch size.
@@ -56,44 +62,65 @@ class Persistent(Chains):
         self.data_range = data_range
         self._buffer: Tensor | None = None  # (size, *event), made by the first start
         self._slots: Tensor | None = None  # (batch,), where the chains of the last start live
+        # (size, ...) each: `y`, `carried.NAME`, and `begun`, whether a chain was ever kept
+        self._beside: dict[str, Tensor] = {}
 
-    def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+    def start(
+        self, x: Tensor, generator: Generator | None = None, y: Tensor | None = None
+    ) -> Start:
         """Return copies of len(x) random chains, some of them restarted."""
         if len(x) > self.size:
             raise ValueError(
                 f"a batch of {len(x)} needs as many chains; there are {self.size}: "
                 f"make size at least {len(x)}"
             )
-        buffer = self._chains_like(x, generator)
+        buffer = self._chains_like(x, generator, y)
         device = initial.device_of(x, generator)
         order = torch.randperm(self.size, generator=generator, device=device)
         self._slots = order[: len(x)].to(x.device)
-        begin = buffer.index_select(0, self._slots)
+        begin = self._begin(buffer, self._slots, y)
         if self.reinit == 0:
             return begin
         again = initial.unit_interval(x, (len(x),), generator) < self.reinit
-        fresh = self._fresh(x, len(x), generator)
-        return torch.where(again.reshape(-1, *(1 for _ in x.shape[1:])), fresh, begin)
+        new, its_y = self._fresh(x, len(x), generator, y)
+        return Start(
+            _where(again, new, begin.x),
+            begin.y if begin.y is None or its_y is None else _where(again, its_y, begin.y),
+            begin.carried,
+            None if begin.fresh is None else begin.fresh | again,
+        )
 
-    def keep(self, x_end: Tensor) -> None:
+    def keep(self, end: Start) -> None:
         """Write the ends of the chains of the last start into the slots that they came from."""
         if self._buffer is None or self._slots is None:
             raise ValueError("keep was called before start; call start first")
         expected = (len(self._slots), *self._buffer.shape[1:])
-        if tuple(x_end.shape) != expected:
+        if tuple(end.x.shape) != expected:
             raise ValueError(
                 f"keep takes the chains of the last start, shape {expected}; "
-                f"got {tuple(x_end.shape)}"
+                f"got {tuple(end.x.shape)}"
             )
-        self._buffer.index_copy_(0, self._slots, x_end.detach().to(self._buffer))
+        self._buffer.index_copy_(0, self._slots, end.x.detach().to(self._buffer))
+        beside = {f"{_CARRIED}{name}": value for name, value in end.carried.items()}
+        if end.y is not None:
+            beside["y"] = end.y
+        if beside:
+            beside["begun"] = torch.ones_like(self._slots, dtype=torch.bool)
+        for name, value in beside.items():
+            if name not in self._beside:
+                self._beside[name] = value.new_zeros((self.size, *value.shape[1:]))
+            self._beside[name].index_copy_(0, self._slots, value.detach().to(self._beside[name]))
 
-    def kept(self) -> Tensor | None:
-        """Return a copy of all chains, (size, *event), or None before the first start."""
-        return None if self._buffer is None else self._buffer.clone()
+    def kept(self) -> Start | None:
+        """Return a copy of all chains, or None before the first start."""
+        if self._buffer is None:
+            return None
+        beside = {name: tensor.clone() for name, tensor in self._beside.items()}
+        return _start(self._buffer.clone(), beside)
 
     def state_dict(self) -> dict[str, Any]:
         """Return copies of the chains and of the last start's slots; empty before the first."""
-        state = {"buffer": self._buffer, "slots": self._slots}
+        state = {"buffer": self._buffer, "slots": self._slots, **self._beside}
         return {name: value.clone() for name, value in state.items() if value is not None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -103,6 +130,8 @@ class Persistent(Chains):
             raise ValueError(f"the saved state holds {len(buffer)} chains, but size is {self.size}")
         self._buffer = None if buffer is None else buffer.clone()
         self._slots = None if slots is None else slots.clone()
+        names = [name for name in state if name not in ("buffer", "slots")]
+        self._beside = {name: state[name].clone() for name in names}
 
     def share(self, rank: int, ranks: int) -> None:
         """Keep one of `ranks` equal shares. Raises ValueError unless ranks divides `size`."""
@@ -118,20 +147,35 @@ class Persistent(Chains):
 
         Raises ValueError when the states don't hold `size` chains for each rank in all.
         """
-        there = [state["buffer"] for state in states if "buffer" in state]
+        there = [state for state in states if "buffer" in state]
         if not there:
             return
-        whole = torch.cat(there)
-        if len(whole) != self.size * ranks:
+        held = sum(len(state["buffer"]) for state in there)
+        if held != self.size * ranks:
             raise ValueError(
-                f"the saved states hold {len(whole)} chains; {ranks} rank(s) with {self.size} each "
+                f"the saved states hold {held} chains; {ranks} rank(s) with {self.size} each "
                 f"need {self.size * ranks}"
             )
-        self.load_state_dict({"buffer": whole[rank * self.size : (rank + 1) * self.size]})
+        names = [name for name in there[0] if name != "slots" and all(name in s for s in there)]
+        mine = slice(rank * self.size, (rank + 1) * self.size)
+        self.load_state_dict({k: torch.cat([state[k] for state in there])[mine] for k in names})
 
-    def _chains_like(self, x: Tensor, generator: Generator | None) -> Tensor:
+    def _begin(self, buffer: Tensor, slots: Tensor, y: Tensor | None) -> Start:
+        """Return the chains of a subset as they were kept."""
+        self._beside = {name: tensor.to(slots.device) for name, tensor in self._beside.items()}
+        rows = {name: tensor.index_select(0, slots) for name, tensor in self._beside.items()}
+        begin = _start(buffer.index_select(0, slots), rows)
+        if y is None or begin.y is None or self.init == "data":
+            return begin
+        return begin._replace(y=y if begin.fresh is None else _where(begin.fresh, y, begin.y))
+
+    def _chains_like(self, x: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
         if self._buffer is None:
-            self._buffer = self._fresh(x, self.size, generator)
+            self._buffer, its_y = self._fresh(x, self.size, generator, y)
+            if its_y is not None:
+                self._beside["y"] = its_y
+        elif y is not None and "y" not in self._beside:
+            self._beside["y"] = _repeated(y, self.size)
         if self._buffer.shape[1:] != x.shape[1:]:
             raise ValueError(
                 f"the chains are events of shape {tuple(self._buffer.shape[1:])}; "
@@ -140,12 +184,34 @@ class Persistent(Chains):
         self._buffer = self._buffer.to(x)  # a resumed state may come from another device
         return self._buffer
 
-    def _fresh(self, x: Tensor, n: int, generator: Generator | None) -> Tensor:
+    def _fresh(
+        self, x: Tensor, n: int, generator: Generator | None, y: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return n new chains, and their conditions."""
         if self.init == "data":
-            return initial.rows(x, n, generator)
+            rows = initial.row_numbers(x, n, generator)
+            return x.detach().index_select(0, rows), None if y is None else y.index_select(0, rows)
+        its_y = None if y is None else _repeated(y, n)
         if self.init == "normal":
-            return initial.normal(x, n, self.scale, generator)
+            return initial.normal(x, n, self.scale, generator), its_y
         data_range = self.data_range
         if data_range is None:
             data_range = torch.stack([x.detach().amin(0), x.detach().amax(0)])
-        return initial.uniform(x, n, data_range, generator)
+        return initial.uniform(x, n, data_range, generator), its_y
+
+
+def _start(x: Tensor, beside: Mapping[str, Tensor]) -> Start:
+    """Return chains x with the rows kept beside them."""
+    fields = [name for name in beside if name.startswith(_CARRIED)]
+    carried = {name.removeprefix(_CARRIED): beside[name] for name in fields}
+    return Start(x, beside.get("y"), carried, ~beside["begun"] if "begun" in beside else None)
+
+
+def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """Return the rows of `one` that are chosen, (batch,), and else those of `other`."""
+    return torch.where(chosen.reshape(-1, *(1 for _ in one.shape[1:])), one, other)
+
+
+def _repeated(y: Tensor, n: int) -> Tensor:
+    """Return the first n of the rows of y, repeated over and over."""
+    return y.index_select(0, torch.arange(n, device=y.device) % len(y))

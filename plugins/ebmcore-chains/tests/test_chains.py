@@ -4,6 +4,8 @@ import pytest
 import torch
 from ebmcore_chains import Data, Noise, Persistent
 
+from ebmcore import Start, start_chains
+
 BOUNDS = torch.tensor([[-1.0, 10.0, 5.0], [1.0, 30.0, 5.0]])
 
 
@@ -13,6 +15,10 @@ def seeded(seed=0):
 
 def batch(n=8, dtype=torch.float32):
     return torch.randn(n, 3, generator=seeded(99), dtype=dtype)
+
+
+def begin(chains, x, generator=None):
+    return start_chains(chains, x, generator=generator).x
 
 
 def every_kind():
@@ -34,11 +40,11 @@ EACH = pytest.mark.parametrize("name", every_kind())
 def test_starts_like_x_and_leaves_x_alone(name, dtype):
     chains, x = every_kind()[name], batch(dtype=dtype).requires_grad_()
     before = x.detach().clone()
-    start = chains.start(x, seeded())
+    start = begin(chains, x, seeded())
     assert (start.shape, start.dtype, start.device) == (x.shape, x.dtype, x.device)
     assert not start.requires_grad
     start.zero_()
-    chains.keep(start)
+    chains.keep(Start(start))
     assert torch.equal(x, before)
 
 
@@ -50,8 +56,8 @@ def test_the_generator_alone_decides(name):
         state = torch.get_rng_state()
         starts = []
         for _ in range(3):
-            starts.append(chains.start(batch(), generator))
-            chains.keep(starts[-1] + 1)
+            starts.append(begin(chains, batch(), generator))
+            chains.keep(Start(starts[-1] + 1))
         assert torch.equal(state, torch.get_rng_state())
         outcomes.append(torch.stack(starts))
     assert torch.equal(outcomes[0], outcomes[1])
@@ -62,19 +68,19 @@ def test_the_generator_alone_decides(name):
 def test_without_a_generator_torch_s_own_is_used(name):
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        first = every_kind()[name].start(batch(), None)
+        first = begin(every_kind()[name], batch(), None)
         torch.manual_seed(3)
-        assert torch.equal(first, every_kind()[name].start(batch()))
+        assert torch.equal(first, begin(every_kind()[name], batch()))
 
 
 @EACH
 @pytest.mark.parametrize("generator", [None, seeded()])
 def test_shapes_are_right_on_the_meta_device(name, generator):
     chains = every_kind()[name]
-    start = chains.start(torch.empty(8, 3, device="meta"), generator)
+    start = begin(chains, torch.empty(8, 3, device="meta"), generator)
     assert start.shape == (8, 3)
     assert start.is_meta
-    chains.keep(start)
+    chains.keep(Start(start))
 
 
 def test_data_chains_are_a_copy_of_the_batch():
@@ -89,7 +95,7 @@ def test_data_chains_are_a_copy_of_the_batch():
 def test_uniform_noise_fills_the_bounds_element_by_element():
     n = 20_000
     for chains in (Noise(data_range=BOUNDS), Persistent(n, data_range=BOUNDS)):
-        noise = chains.start(torch.zeros(n, 3, dtype=torch.float64), seeded())
+        noise = begin(chains, torch.zeros(n, 3, dtype=torch.float64), seeded())
         low, high = BOUNDS.double()
         width = high - low
         assert (noise >= low).all()
@@ -105,14 +111,14 @@ def test_uniform_noise_fills_the_bounds_element_by_element():
 def test_normal_noise_has_the_given_scale():
     n = 20_000
     for chains in (Noise(kind="normal", scale=3.0), Persistent(n, init="normal", scale=3.0)):
-        noise = chains.start(torch.zeros(n, 3), seeded())
+        noise = begin(chains, torch.zeros(n, 3), seeded())
         assert (noise.mean(0).abs() < 5 * 3 / math.sqrt(n)).all()
         assert ((noise.var(0) - 9).abs() < 5 * 9 * math.sqrt(2 / (n - 1))).all()
 
 
 def test_noise_is_fresh_each_time():
     chains, generator = Noise(data_range=BOUNDS), seeded()
-    assert not torch.equal(chains.start(batch(), generator), chains.start(batch(), generator))
+    assert not torch.equal(begin(chains, batch(), generator), begin(chains, batch(), generator))
     assert chains.kept() is None
 
 
@@ -123,7 +129,7 @@ def test_uniform_noise_needs_the_right_bounds():
         Noise().start(batch(), None)
     for chains in (Noise(data_range=BOUNDS[:, :2]), Persistent(20, data_range=BOUNDS[:, :2])):
         with pytest.raises(ValueError, match=r"should have shape \(2, 3\) .*; got \(2, 2\)"):
-            chains.start(batch(), None)
+            begin(chains, batch(), None)
 
 
 def test_noise_refuses_an_unknown_kind():

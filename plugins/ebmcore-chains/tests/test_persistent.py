@@ -6,6 +6,8 @@ import pytest
 import torch
 from ebmcore_chains import Persistent
 
+from ebmcore import Start
+
 BOUNDS = torch.tensor([[-1.0, 10.0, 5.0], [1.0, 30.0, 5.0]])
 
 
@@ -29,7 +31,7 @@ def test_without_bounds_persistent_chains_begin_over_the_batch():
     x = batch()
     chains = Persistent(1000)
     chains.start(x, seeded())
-    kept = chains.kept()
+    kept = chains.kept().x
     assert (kept >= x.amin(0)).all()
     assert (kept <= x.amax(0)).all()
     assert (kept.amax(0) - kept.amin(0) > 0.9 * (x.amax(0) - x.amin(0))).all()
@@ -39,11 +41,11 @@ def test_a_subset_holds_no_chain_twice_and_reaches_all():
     chains, generator = marked(), seeded()
     seen = set()
     for _ in range(50):
-        drawn = chains.start(batch(), generator)[:, 0].tolist()
+        drawn = chains.start(batch(), generator).x[:, 0].tolist()
         assert len(set(drawn)) == 8
         seen.update(drawn)
     assert seen == set(range(20))
-    assert sorted(chains.start(batch(20), generator)[:, 0].tolist()) == list(range(20))
+    assert sorted(chains.start(batch(20), generator).x[:, 0].tolist()) == list(range(20))
 
 
 @pytest.mark.parametrize("n", [1, 8, 20])
@@ -51,41 +53,41 @@ def test_chains_go_back_to_the_slots_they_came_from(n):
     chains, generator = marked(), seeded()
     moves = torch.zeros(20)
     for _ in range(30):
-        start = chains.start(batch(n), generator)
+        start = chains.start(batch(n), generator).x
         slots = start[:, 0].long() % 20
         moves[slots] += 1
-        chains.keep((start + 20).requires_grad_())
+        chains.keep(Start((start + 20).requires_grad_()))
         expected = torch.arange(20.0) + 20 * moves
-        assert torch.equal(chains.kept(), expected[:, None].expand(20, 3))
-        assert not chains.kept().requires_grad
+        assert torch.equal(chains.kept().x, expected[:, None].expand(20, 3))
+        assert not chains.kept().x.requires_grad
 
 
 @pytest.mark.parametrize("n", [1, 8, 20])
 def test_only_keep_changes_what_is_kept(n):
     chains, generator = marked(reinit=0.0), seeded()
-    before = chains.kept()
-    start = chains.start(batch(n), generator)
+    before = chains.kept().x
+    start = chains.start(batch(n), generator).x
     start.fill_(-1)
-    assert torch.equal(chains.kept(), before)
-    chains.kept().fill_(-2)
+    assert torch.equal(chains.kept().x, before)
+    chains.kept().x.fill_(-2)
     chains.state_dict()["buffer"].fill_(-3)
-    assert torch.equal(chains.kept(), before)
+    assert torch.equal(chains.kept().x, before)
     end = torch.full((n, 3), 7.0)
-    chains.keep(end)
+    chains.keep(Start(end))
     end.fill_(-4)
-    assert chains.kept().min() >= 0
-    assert (chains.kept() == 7).all(1).sum() >= n
+    assert chains.kept().x.min() >= 0
+    assert (chains.kept().x == 7).all(1).sum() >= n
 
 
 def test_data_chains_begin_at_a_copy_of_the_batch():
     x = torch.arange(4.0)[:, None].expand(4, 3).clone()
     chains = Persistent(500, init="data")
     chains.start(x, seeded())
-    kept = chains.kept()
+    kept = chains.kept().x
     assert set(kept[:, 0].tolist()) == {0.0, 1.0, 2.0, 3.0}
     assert (kept == kept[:, :1]).all()
     x.fill_(9)
-    assert torch.equal(chains.kept(), kept)
+    assert torch.equal(chains.kept().x, kept)
 
 
 def test_reinit_one_restarts_all_from_the_start_distribution():
@@ -94,21 +96,21 @@ def test_reinit_one_restarts_all_from_the_start_distribution():
     for init in ("uniform", "normal", "data"):
         chains = Persistent(20, init=init, reinit=1.0, scale=2.0, data_range=BOUNDS)
         chains.load_state_dict({"buffer": far})
-        start = chains.start(x, seeded())
+        start = chains.start(x, seeded()).x
         if init == "uniform":
             assert ((start >= BOUNDS[0]) & (start <= BOUNDS[1])).all()
         elif init == "data":
             assert all((row == x).all(1).any() for row in start)
         else:
             assert (start.abs() < 2 * 6).all()
-        assert torch.equal(chains.kept(), far)
+        assert torch.equal(chains.kept().x, far)
 
 
 def test_reinit_hits_its_rate_and_restarts_whole_chains():
     n, rate = 20_000, 0.05
     chains = Persistent(n, init="normal", reinit=rate)
     chains.load_state_dict({"buffer": torch.full((n, 3), 1e6)})
-    again = chains.start(torch.zeros(n, 3), seeded()) < 1e5
+    again = chains.start(torch.zeros(n, 3), seeded()).x < 1e5
     assert torch.equal(again.all(1), again.any(1))
     share = again.any(1).double().mean().item()
     assert abs(share - rate) < 5 * math.sqrt(rate * (1 - rate) / n)
@@ -117,43 +119,43 @@ def test_reinit_hits_its_rate_and_restarts_whole_chains():
 def test_a_restarted_chain_replaces_the_old_one():
     chains, generator = marked(reinit=0.5), seeded()
     for _ in range(40):
-        chains.keep(chains.start(batch(), generator).clone() * 0 + 5)
-    assert (chains.kept() == 5).all()
+        chains.keep(Start(chains.start(batch(), generator).x.clone() * 0 + 5))
+    assert (chains.kept().x == 5).all()
 
 
 def test_reinit_zero_never_restarts():
     chains, generator = marked(), seeded()
     for _ in range(20):
-        chains.keep(chains.start(batch(), generator))
-    assert torch.equal(chains.kept()[:, 0], torch.arange(20.0))
+        chains.keep(Start(chains.start(batch(), generator).x))
+    assert torch.equal(chains.kept().x[:, 0], torch.arange(20.0))
 
 
 @pytest.mark.parametrize("shape", [(), (2,), (3, 4), (2, 3, 4)])
 def test_any_event_shape(shape):
     chains = Persistent(9, init="normal", reinit=0.5)
-    start = chains.start(torch.zeros(4, *shape), seeded())
+    start = chains.start(torch.zeros(4, *shape), seeded()).x
     assert start.shape == (4, *shape)
-    chains.keep(start)
-    assert chains.kept().shape == (9, *shape)
+    chains.keep(Start(start))
+    assert chains.kept().x.shape == (9, *shape)
 
 
 def test_a_resumed_state_goes_on_identically():
     chains, generator = Persistent(20, reinit=0.3, data_range=BOUNDS), seeded()
     for _ in range(5):
-        chains.keep(chains.start(batch(), generator) + 1)
-    end = chains.start(batch(), generator) + 1  # saved between start and keep
+        chains.keep(Start(chains.start(batch(), generator).x + 1))
+    end = chains.start(batch(), generator).x + 1  # saved between start and keep
     state = copy.deepcopy(chains.state_dict())
     assert all(isinstance(v, torch.Tensor) or json.dumps(v) for v in state.values())
     resumed, other = Persistent(20, reinit=0.3, data_range=BOUNDS), seeded()
     resumed.load_state_dict(state)
     other.set_state(generator.get_state())
     for one, stream in ((chains, generator), (resumed, other)):
-        one.keep(end)
+        one.keep(Start(end))
         for _ in range(5):
-            one.keep(one.start(batch(), stream) + 1)
-    assert torch.equal(chains.kept(), resumed.kept())
-    resumed.keep(torch.zeros(8, 3))
-    assert not torch.equal(chains.kept(), resumed.kept())
+            one.keep(Start(one.start(batch(), stream).x + 1))
+    assert torch.equal(chains.kept().x, resumed.kept().x)
+    resumed.keep(Start(torch.zeros(8, 3)))
+    assert not torch.equal(chains.kept().x, resumed.kept().x)
 
 
 def test_a_state_before_the_first_start_is_empty():
@@ -167,22 +169,22 @@ def test_a_state_before_the_first_start_is_empty():
 
 def test_chains_follow_the_dtype_of_the_batch():
     chains = marked()
-    assert chains.start(batch(dtype=torch.float64), seeded()).dtype == torch.float64
-    chains.keep(torch.ones(8, 3))
-    assert chains.kept().dtype == torch.float64
+    assert chains.start(batch(dtype=torch.float64), seeded()).x.dtype == torch.float64
+    chains.keep(Start(torch.ones(8, 3)))
+    assert chains.kept().x.dtype == torch.float64
 
 
 def test_what_persistent_chains_refuse():
     with pytest.raises(ValueError, match=r"a batch of 8 .* there are 5: make size at least 8"):
         Persistent(5).start(batch(), None)
     with pytest.raises(ValueError, match="keep was called before start"):
-        Persistent(5).keep(batch())
+        Persistent(5).keep(Start(batch()))
     with pytest.raises(ValueError, match="keep was called before start"):
-        marked().keep(batch())
+        marked().keep(Start(batch()))
     chains = marked()
     chains.start(batch(), None)
     with pytest.raises(ValueError, match=r"last start, shape \(8, 3\); got \(7, 3\)"):
-        chains.keep(batch(7))
+        chains.keep(Start(batch(7)))
     with pytest.raises(ValueError, match=r"events of shape \(3,\); got a batch of \(2,\)"):
         chains.start(torch.zeros(4, 2), None)
     with pytest.raises(ValueError, match="holds 20 chains, but size is 21"):
@@ -215,7 +217,7 @@ def test_ranks_keep_equal_shares_and_restore_them_in_order():
     for rank, chains in enumerate(others):
         chains.share(rank, 2)
         chains.deal(states, rank, 2)
-    assert torch.equal(torch.cat([chains.kept() for chains in others]), whole)
+    assert torch.equal(torch.cat([chains.kept().x for chains in others]), whole)
     with pytest.raises(ValueError, match="divisible by the 5 ranks"):
         Persistent(12).share(0, 5)
     with pytest.raises(ValueError, match=r"hold 12 chains; .* need 10"):

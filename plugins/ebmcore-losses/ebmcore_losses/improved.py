@@ -13,6 +13,7 @@ from ebmcore import (
     PositiveInt,
     Sampler,
     energy_and_score,
+    init_state,
     whole_batch,
 )
 from ebmcore_losses.contrastive import contrastive_divergence
@@ -100,7 +101,9 @@ class ImprovedCD:
                 f"ebmcore.Kernel with init, noise and step; {type(kernel).__name__} has none"
             )
         through = Differentiable(energy)
-        state = kernel.init(through, x_neg.detach())
+        state = init_state(
+            kernel, through, x_neg.detach(), generator=generator, n_steps=self.through
+        )
         for _ in range(self.through):
             state, _ = kernel.step(through, state, kernel.noise(state.x, generator))
         end: Tensor = state.x

@@ -1,12 +1,16 @@
 """One part of each kind, small enough to follow by hand; the core's tests load it as a plugin."""
 
+from typing import NamedTuple
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ebmcore import (
     Chains,
+    Kernel,
     PositiveFloat,
     PositiveInt,
+    Start,
     chains,
     dataset,
     energy,
@@ -50,6 +54,30 @@ def walk(energy, x, generator, *, step_size: PositiveFloat = 0.1):
     return x + step_size * score + (2 * step_size) ** 0.5 * noise
 
 
+class Moving(NamedTuple):
+    x: Tensor
+    momentum: Tensor
+
+
+@sampler
+class drifts(Kernel):  # noqa: N801
+    """Follow a momentum that outlives a training step."""
+
+    carries = ("momentum",)
+
+    def init(self, energy, x, generator, carried):
+        new = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return Moving(x, carried.or_new("momentum", new))
+
+    def noise(self, x, generator):
+        return (torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),)
+
+    def step(self, energy, state, noise):
+        _, score = energy_and_score(energy, state.x)
+        momentum = 0.9 * state.momentum + 0.1 * score + 0.4 * noise[0]
+        return Moving(state.x + 0.1 * momentum, momentum), None
+
+
 @chains
 class kept(Chains):  # noqa: N801
     """Keep the first chains of a buffer."""
@@ -57,6 +85,7 @@ class kept(Chains):  # noqa: N801
     def __init__(self, size: PositiveInt = 40):
         self.size = size
         self.x = None
+        self.carried = {}
 
     def start(self, x, generator):
         if len(x) > self.size:
@@ -64,19 +93,21 @@ class kept(Chains):  # noqa: N801
         if self.x is None:
             shape = (self.size, *x.shape[1:])
             self.x = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-        return self.x[: len(x)].clone()
+        return Start(self.x[: len(x)].clone(), carried=self.carried)
 
-    def keep(self, x_end):
-        self.x = torch.cat([x_end, self.x[len(x_end) :]])
+    def keep(self, end):
+        self.x = torch.cat([end.x, self.x[len(end.x) :]])
+        self.carried = dict(end.carried)
 
     def kept(self):
-        return self.x
+        return None if self.x is None else Start(self.x)
 
     def state_dict(self):
-        return {} if self.x is None else {"x": self.x}
+        return {} if self.x is None else {"x": self.x, **self.carried}
 
     def load_state_dict(self, state):
         self.x = state.get("x")
+        self.carried = {name: value for name, value in state.items() if name != "x"}
 
 
 @loss

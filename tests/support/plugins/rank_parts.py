@@ -57,7 +57,7 @@ def overflows_on(energy, x, step, *, rank: int = 1, at: int = 3):
 @monitor
 def crowd(view):
     """Say how many events there are to be seen, and how many of them differ."""
-    kept = view.draw.__self__.chains.kept()  # what a draw begins at
+    kept = view.draw.__self__.chains.kept().x  # what a draw begins at
     return {
         "x": len(view.x),
         "x_neg": len(view.x_neg),

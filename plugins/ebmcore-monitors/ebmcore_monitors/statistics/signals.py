@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy
+from ebmcore import Energy, init_state
 
 
 class StepLengths(NamedTuple):
@@ -35,11 +35,13 @@ def step_lengths(
 
     The gradient part is the noiseless step, the noise part the difference of the noisy step from
     it. None for samplers without single steps, and for those that accept or reject their steps
-    (watch their acceptance).
+    (watch their acceptance) or carry a momentum or the like from step to step.
     """
     if hasattr(kernel, "sample") or not all(hasattr(kernel, n) for n in ("init", "noise", "step")):
         return None
-    state = kernel.init(energy, x)
+    if getattr(kernel, "carries", ()):
+        return None
+    state = init_state(kernel, energy, x, generator=generator)
     noise = kernel.noise(x, generator)
     still, info = kernel.step(energy, state, tuple(torch.zeros_like(part) for part in noise))
     if hasattr(info, "acceptance"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
+from ebmcore import Carried, init_state
 from ebmcore.sampling import as_kernel
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.suites.suite import Suite
@@ -30,9 +32,18 @@ class SamplerCalls(Suite):
         """Build the sampler: a kernel, or an object with `sample`."""
         return as_kernel(self.build(device=device))
 
-    def begin(self, kernel: Any, energy: nn.Module, x: Tensor) -> Any:
-        """Make a kernel's state at x."""
-        return kernel.init(energy, x)
+    def begin(
+        self,
+        kernel: Any,
+        energy: nn.Module,
+        x: Tensor,
+        generator: Generator | None = None,
+        n_steps: int = 1,
+        carried: Carried | None = None,
+    ) -> Any:
+        """Make a kernel's state at x, with the slots that its `init` names."""
+        generator = generator or seeded(9)
+        return init_state(kernel, energy, x, generator=generator, n_steps=n_steps, carried=carried)
 
     def go(
         self, energy: nn.Module, x: Tensor, n_steps: int, generator: Generator, kernel: Any = None
@@ -42,7 +53,7 @@ class SamplerCalls(Suite):
         if hasattr(kernel, "sample"):
             found = kernel.sample(energy, x, n_steps, generator)
             return Moved(found[0], found[1]) if isinstance(found, tuple) else Moved(found, None)
-        state, info = self.begin(kernel, energy, x), None
+        state, info = self.begin(kernel, energy, x, generator, n_steps), None
         for _ in range(n_steps):
             state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
         return Moved(state.x, info)
@@ -53,14 +64,17 @@ class SamplerCalls(Suite):
         return self.energy(shape).eval(), self.events(n, shape)
 
 
-def chain_axes(kernel: Any, x: Tensor) -> tuple[int | None, ...]:
-    """Find the axis of chains in each tensor of a kernel's noise; None: the chains share it.
-
-    It is the axis that grows when there is one chain more.
-    """
-    more, same = (kernel.noise(chains, seeded(0)) for chains in (x, x[:-1]))
+def chain_axes(parts: Sequence[Any], fewer: Sequence[Any]) -> tuple[int | None, ...]:
+    """Find the axis of chains in each tensor, given the same with a chain less; None: shared."""
     axes: list[int | None] = []
-    for a, b in zip(more, same, strict=True):
-        grown = [i for i, (n, m) in enumerate(zip(a.shape, b.shape, strict=True)) if n != m]
-        axes.append(grown[0] if grown else None)
+    for a, b in zip(parts, fewer, strict=True):
+        there = isinstance(a, Tensor) and isinstance(b, Tensor) and a.ndim == b.ndim
+        sizes = zip(a.shape, b.shape, strict=True) if there else ()
+        axes.append(next((i for i, (n, m) in enumerate(sizes) if n != m), None))
     return tuple(axes)
+
+
+def reordered(parts: Sequence[Any], axes: Sequence[int | None], order: Tensor) -> tuple[Any, ...]:
+    """Return the tensors with their chains in another order; the rest as it is."""
+    pairs = zip(parts, axes, strict=True)
+    return tuple(part if i is None else part.index_select(i, order) for part, i in pairs)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore import Chains
+from ebmcore import Chains, Start, start_chains
 from ebmcore.sampling import as_chains
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.observed import seeded
@@ -35,17 +35,17 @@ class MemoryChecks(Suite):
         """`start` returns and `keep` takes no memory of the data or of the kept chains."""
         x, chains = self.batch(), self.chains()
         data = x.clone()
-        begin = chains.start(x, seeded(1))
-        kept = _copy(chains.kept())
+        begin = start_chains(chains, x, generator=seeded(1)).x
+        kept = events(chains.kept())
         begin += _MARK  # as a sampler that works in place would
-        after = _copy(chains.kept())
+        after = events(chains.kept())
         self._require_apart(torch.equal(x, data), "the batch of data")
         self._require_apart(same(kept, after), "the chains that are kept")
         ends = x + 1
-        chains.keep(ends)
-        kept = _copy(chains.kept())
+        chains.keep(Start(ends))
+        kept = events(chains.kept())
         ends += _MARK
-        self._require_apart(same(kept, _copy(chains.kept())), "the chains that are kept")
+        self._require_apart(same(kept, events(chains.kept())), "the chains that are kept")
 
     def _require_apart(self, apart: bool, what: str) -> None:
         require(
@@ -68,7 +68,7 @@ class MemoryChecks(Suite):
         number = _MARK
         for i in range(_ROUNDS):
             x = self.events(_BATCH, self.shapes()[0], seed=20 + i)
-            begin = chains.start(x, generator)
+            begin = start_chains(chains, x, generator=generator).x
             seen = [float(v) for v in begin.flatten(1)[:, 0] if float(v) >= _MARK]
             twice = len(seen) - len(set(seen))
             stale = len(set(seen) - current)
@@ -82,14 +82,14 @@ class MemoryChecks(Suite):
                 "they were drawn from",
             )
             current -= set(seen)  # these go on: their old ends are no more
-            begun, between = begin.clone(), _copy(chains.kept())
+            begun, between = begin.clone(), events(chains.kept())
             numbers = number + torch.arange(_BATCH, dtype=x.dtype)
-            chains.keep(numbers.view(-1, *(1 for _ in x.shape[1:])).expand_as(x).clone())
+            chains.keep(Start(numbers.view(-1, *(1 for _ in x.shape[1:])).expand_as(x).clone()))
             current |= {float(v) for v in numbers}
             number += _BATCH
             if i == 0:  # chains may all have begun at events of this one batch
                 continue
-            left = _left_behind(begun, between, _copy(chains.kept()))
+            left = _left_behind(begun, between, events(chains.kept()))
             require(
                 left == 0,
                 "no_repeats",
@@ -112,8 +112,9 @@ def _left_behind(begun: Tensor, before: Tensor | None, after: Tensor | None) -> 
     return int(((times == 1) & (still > 0)).sum())
 
 
-def _copy(kept: Tensor | None) -> Tensor | None:
-    return None if kept is None else kept.clone()
+def events(kept: Start | None) -> Tensor | None:
+    """Return a copy of the events of kept chains."""
+    return None if kept is None else kept.x.clone()
 
 
 def same(a: Tensor | None, b: Tensor | None) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ebmcore import Start, start_chains
 from ebmcore_testing.failures import require
-from ebmcore_testing.measures.memory import MemoryChecks, same
+from ebmcore_testing.measures.memory import MemoryChecks, events, same
 from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
 
 
@@ -22,7 +23,7 @@ class ChainsSuite(MemoryChecks):
         for shape in self.shapes():
             for dtype in (torch.float32, torch.float64):
                 x = self.batch(shape, dtype=dtype)
-                begin = self.chains(shape=shape).start(x, seeded(1))
+                begin = start_chains(self.chains(shape=shape), x, generator=seeded(1)).x
                 require(
                     begin.shape == x.shape and begin.dtype == dtype and not begin.requires_grad,
                     "shape",
@@ -43,7 +44,7 @@ class ChainsSuite(MemoryChecks):
     def test_device(self) -> None:
         """Starting points stand where the batch does; tried on the meta device, as by --dry-run."""
         x = self.batch().to("meta")
-        begin = self.chains().start(x, seeded(1))
+        begin = start_chains(self.chains(), x, generator=seeded(1)).x
         require(
             begin.device == x.device,
             "device",
@@ -58,14 +59,14 @@ class ChainsSuite(MemoryChecks):
         x, chains = self.batch(), self.chains()
         check = "inputs_untouched"
         with streams_untouched(check), tensors_untouched(check, {"x": x}):
-            begin = chains.start(x, seeded(1))
-            chains.keep(begin + 1)
+            begin = start_chains(chains, x, generator=seeded(1)).x
+            chains.keep(Start(begin + 1))
 
     def test_state_round_trip(self) -> None:
         """Other chains go on the same from state_dict, which holds tensors and JSON types."""
         x, chains = self.batch(), self.chains()
-        chains.keep(chains.start(x, seeded(3)) + 0.5)
-        chains.keep(chains.start(x, seeded(4)) - 0.5)
+        chains.keep(Start(start_chains(chains, x, generator=seeded(3)).x + 0.5))
+        chains.keep(Start(start_chains(chains, x, generator=seeded(4)).x - 0.5))
         state = chains.state_dict()
         strange = [name for name, value in state.items() if not _is_plain(value)]
         require(
@@ -79,9 +80,9 @@ class ChainsSuite(MemoryChecks):
         other = self.chains(seed=9)
         other.load_state_dict(copy.deepcopy(state))
         for seed in (5, 6):
-            begins = [one.start(x, seeded(seed)) for one in (chains, other)]
+            begins = [start_chains(one, x, generator=seeded(seed)).x for one in (chains, other)]
             require(
-                torch.equal(*begins) and same(chains.kept(), other.kept()),
+                torch.equal(*begins) and same(events(chains.kept()), events(other.kept())),
                 "state_round_trip",
                 expected="the same starting points after load_state_dict(state_dict())",
                 measured=f"a difference of {float((begins[0] - begins[1]).abs().max()):.3g}",
@@ -89,12 +90,12 @@ class ChainsSuite(MemoryChecks):
                 cause="a buffer, or the slots of the last start, that state_dict leaves out",
             )
             for one, begin in zip((chains, other), begins, strict=True):
-                one.keep(begin * 0.9)
+                one.keep(Start(begin * 0.9))
 
     def test_reproducible(self) -> None:
         """The same generator's seed begins at the same places."""
         x = self.batch()
-        begins = [self.chains(seed).start(x, seeded(7)) for seed in (1, 2)]
+        begins = [start_chains(self.chains(seed), x, generator=seeded(7)).x for seed in (1, 2)]
         require(
             torch.equal(*begins),
             "reproducible",

@@ -45,7 +45,7 @@ class MonitorSuite(Suite):
         x, y = data["x"], data.get("y")
         generator = seeded(5)
         size = torch.Size(shape).numel()
-        labels: dict[str, Any] = {"data_y": y, "held_out_y": held_out.get("y"), "y": None if y is None else y[:64]}
+        labels: dict[str, Any] = {"data_y": y, "held_out_y": held_out.get("y")}
         return RunView(
             energy=energy,
             data=x,

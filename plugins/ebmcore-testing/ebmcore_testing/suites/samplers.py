@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ebmcore.sampling import evaluating
 from ebmcore_testing.failures import NotApplicable, require, require_close
-from ebmcore_testing.measures.calls import chain_axes
+from ebmcore_testing.measures.calls import chain_axes, reordered
 from ebmcore_testing.measures.compiled import compiled_step
 from ebmcore_testing.measures.models import Overflowing
 from ebmcore_testing.measures.observed import (
@@ -129,12 +129,14 @@ class SamplerSuite(PurityChecks, StationaryChecks):
             return
         order = torch.tensor([3, 0, 5, 1, 4, 2])
         noise = kernel.noise(x, seeded(4))
-        permuted = tuple(
-            part if axis is None else part.index_select(axis, order)
-            for part, axis in zip(noise, chain_axes(kernel, x), strict=True)
+        state = self.begin(kernel, energy, x)
+        fewer = self.begin(kernel, energy, x[:-1]), kernel.noise(x[:-1], seeded(4))
+        there, permuted = (
+            reordered(parts, chain_axes(parts, one_less), order)
+            for parts, one_less in zip((state, noise), fewer, strict=True)
         )
-        end = kernel.step(energy, self.begin(kernel, energy, x), noise)[0].x[order]
-        moved = kernel.step(energy, self.begin(kernel, energy, x[order]), permuted)[0].x
+        end = kernel.step(energy, state, noise)[0].x[order]
+        moved = kernel.step(energy, type(state)(*there), permuted)[0].x
         expected = "chains and noise in another order end in that order"
         require_close(
             "chains_independent", moved, end, expected=expected, cause=cause, tolerance=1e-12

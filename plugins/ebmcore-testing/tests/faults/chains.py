@@ -3,7 +3,7 @@
 import torch
 from kit_faults.fault import Fault
 
-from ebmcore import Chains
+from ebmcore import Chains, Start
 
 
 class Persistent(Chains):
@@ -24,11 +24,11 @@ class Persistent(Chains):
         self.slots = self.pick(len(x), generator)
         return self.x.to(x.device)[self.slots.to(x.device)]
 
-    def keep(self, x_end):
-        self.x[self.slots] = x_end
+    def keep(self, end):
+        self.x[self.slots] = end.x
 
     def kept(self):
-        return self.x
+        return Start(self.x)
 
     def state_dict(self):
         return {"x": self.x.clone(), "slots": self.slots.clone()}
@@ -51,8 +51,8 @@ class AliasesTheData(Persistent):
 
 
 class WritesToTheFirstSlots(Persistent):
-    def keep(self, x_end):
-        self.x[: len(x_end)] = x_end
+    def keep(self, end):
+        self.x[: len(end.x)] = end.x
 
 
 class PicksAChainTwice(Persistent):

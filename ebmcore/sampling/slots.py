@@ -1,0 +1,99 @@
+"""Calls of `Kernel.init` and `Chains.start` with the slots that their signatures name."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore.contracts import CHAINS_SLOTS, KERNEL_SLOTS, Carried, Chains, Energy, Start
+
+_BESIDE = {"init": 2, "start": 1}  # the leading arguments, which have any name
+
+
+def init_state(
+    kernel: Any,
+    energy: Energy,
+    x: Tensor,
+    *,
+    generator: Generator | None = None,
+    n_steps: int = 1,
+    carried: Carried | None = None,
+) -> Any:
+    """Call `kernel.init` with the slots that it names; without `carried` all chains begin anew."""
+    carried = carried_by(Start(x)) if carried is None else carried
+    slots = {"generator": generator, "n_steps": n_steps, "carried": carried}
+    named = named_slots(type(kernel), "init", KERNEL_SLOTS)
+    return kernel.init(energy, x, **{name: slots[name] for name in named})
+
+
+def start_chains(
+    chains: Chains,
+    x: Tensor,
+    *,
+    generator: Generator | None = None,
+    y: Tensor | None = None,
+    space: Any = None,
+) -> Start:
+    """Call `chains.start` with the slots that it names."""
+    slots = {"generator": generator, "y": y, "space": space}
+    named = named_slots(type(chains), "start", CHAINS_SLOTS)
+    begin = chains.start(x, **{name: slots[name] for name in named})
+    return begin if isinstance(begin, Start) else Start(begin)
+
+
+def carried_by(start: Start) -> Carried:
+    """Return what chains carry from where they begin."""
+    fresh = start.fresh
+    if fresh is None:
+        fresh = torch.full(start.x.shape[:1], not start.carried, device=start.x.device)
+    return Carried(start.carried, fresh)
+
+
+def carried_on(kernel: Any, state: Any) -> dict[str, Tensor]:
+    """Return the fields of a kernel's state that its chains carry on.
+
+    Raises ValueError when one is missing, or isn't a tensor with a row for each chain.
+    """
+    fields: dict[str, Tensor] = {}
+    for name in getattr(kernel, "carries", ()):
+        value = getattr(state, name, None)
+        if not isinstance(value, Tensor) or value.shape[:1] != state.x.shape[:1]:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ValueError(
+                f"the sampler carries {name!r}, so that field of its state should be a tensor "
+                f"with a row for each of the {len(state.x)} chains; got {shape}"
+            )
+        fields[name] = value.detach()
+    return fields
+
+
+def named_slots(kind: type, method: str, slots: tuple[str, ...]) -> tuple[str, ...]:
+    """List the slots that a class's method names."""
+    return _named(kind, method, slots)
+
+
+# torch.compiler.assume_constant_result, without its import of the compiler
+named_slots._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=256)
+def _named(kind: type, method: str, slots: tuple[str, ...]) -> tuple[str, ...]:
+    function = getattr(kind, method, None)
+    parameters = {} if function is None else inspect.signature(function).parameters
+    return tuple(name for name in parameters if name in slots)
+
+
+def refuse_unknown_slots(part: Any, method: str, slots: tuple[str, ...]) -> None:
+    """Raise TypeError when a method needs an argument that is neither leading nor a slot."""
+    parameters = list(inspect.signature(getattr(part, method)).parameters.values())
+    for parameter in parameters[_BESIDE[method] :]:
+        variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.name not in slots and parameter.default is parameter.empty and not variadic:
+            raise TypeError(
+                f"{type(part).__name__}.{method} asks for {parameter.name!r}, which is no slot; "
+                f"slots: {', '.join(slots)}"
+            )
