@@ -25,6 +25,7 @@ from torch import Tensor
 from ebmcore.sampling import evaluating
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.measures.calls import chain_axes, reordered
+from ebmcore_testing.measures.carried import CarriedChecks
 from ebmcore_testing.measures.compiled import compiled_step
 from ebmcore_testing.measures.models import Overflowing
 from ebmcore_testing.measures.observed import (
@@ -39,7 +40,7 @@ from ebmcore_testing.measures.stationary import StationaryChecks
 _WIDE = 1e4  # a scale beside which any step is small
 
 
-class SamplerSuite(PurityChecks, StationaryChecks):
+class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
     """The checks of a sampler."""
 
     def test_shape(self) -> None:

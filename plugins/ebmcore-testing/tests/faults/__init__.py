@@ -1,6 +1,7 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
 from kit_faults import (
+    carried,
     chains,
     datasets,
     discrete,
@@ -21,6 +22,7 @@ FAULTS = (
     *monitors.FAULTS,
     *datasets.FAULTS,
     *purity.FAULTS,
+    *carried.FAULTS,
     *unusual.FAULTS,
     *discrete.FAULTS,
     *given.FAULTS,
