@@ -23,7 +23,12 @@ from torch import Tensor, nn
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.measures.direction import DirectionChecks
 from ebmcore_testing.measures.models import Shifted
-from ebmcore_testing.measures.observed import module_untouched, streams_untouched, tensors_untouched
+from ebmcore_testing.measures.observed import (
+    module_untouched,
+    seeded,
+    streams_untouched,
+    tensors_untouched,
+)
 
 _H = 1e-5
 
@@ -107,7 +112,7 @@ class LossSuite(DirectionChecks):
         value = self.scalar(energy, x, x_neg, loss=loss)
         gradients = torch.autograd.grad(value, parameters, allow_unused=True)
         for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-            v = self.events(1, tuple(parameter.shape), seed=i)[0]
+            v = torch.randn(parameter.shape, generator=seeded(i), dtype=torch.float64)
             moved = []
             for sign in (1, -1):
                 with torch.no_grad():
