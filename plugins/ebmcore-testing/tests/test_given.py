@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from ebmcore.testing import CheckFailed, EnergySuite, LossSuite, NotApplicable
+from ebmcore.testing import CheckFailed, EnergySuite, LossSuite, NotApplicable, SamplerSuite
 
 GUIDE = Path(__file__).parents[3] / "docs" / "plugins.md"
 
@@ -99,19 +99,37 @@ def test_a_wrong_gift_is_named(facts, message):
     assert message in caught.value.measured
 
 
+class Codes:
+    """Whole numbers from 0 to 3."""
+
+    def sizes(self, shape):
+        return (4,) * torch.Size(shape).numel()
+
+    def dtype_in(self, dtype):
+        return torch.int64
+
+    def sample(self, shape, generator=None, device=None, dtype=None):
+        return torch.randint(4, shape, generator=generator)
+
+
+class Uniform:
+    """A sampler that forgets the energy."""
+
+    def sample(self, energy, x, n_steps, generator):
+        return torch.randint(4, x.shape, generator=generator)
+
+
+def test_a_sampler_of_whole_numbers_is_held_to_the_enumerated_law():
+    suite = type("OnCodes", (SamplerSuite,), {"component": Uniform, "check_space": Codes()})
+    for check in ("shape", "chains_independent", "reproducible", "remembers_nothing"):
+        suite().run(check)
+    with pytest.raises(CheckFailed, match=r"the law exp\(-E\) of 16 events"):
+        suite().run("stationary")
+
+
 def test_an_energy_of_whole_numbers_has_no_gradient():
-    class Space:
-        def sizes(self, shape):
-            return (4,) * torch.Size(shape).numel()
-
-        def dtype_in(self, dtype):
-            return torch.int64
-
-        def sample(self, shape, generator=None, device=None, dtype=None):
-            return torch.randint(4, shape, generator=generator)
-
     class Table(nn.Module):
-        check_space = Space()
+        check_space = Codes()
 
         def __init__(self, event_shape):
             super().__init__()

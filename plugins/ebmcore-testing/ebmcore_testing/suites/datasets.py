@@ -35,10 +35,6 @@ class DatasetSuite(Suite):
 
     kind = "dataset"
 
-    def space(self) -> Any:
-        """Return `check_space`, or the space that the dataset declares."""
-        return super().space() or getattr(type(self).target(), "space", None)
-
     def data(self, seed: int = 0, *, dtype: torch.dtype = torch.float64) -> Data:
         """Build the dataset and read it, as a run does."""
         with own_global_stream(seed, _CPU):
@@ -67,7 +63,7 @@ class DatasetSuite(Suite):
             cause="bounds of the data before they were scaled",
         )
 
-        space = self.space()
+        space = self._space_of(data)
         if space is None:
             return
         try:
@@ -151,9 +147,14 @@ class DatasetSuite(Suite):
             cause="an entropy in bits, or of one dimension",
         )
 
+    def _space_of(self, data: Data) -> Any:
+        """Return `check_space`, or the space that the dataset declares, or None."""
+        space = self.space() or getattr(data.source, "space", None)
+        return space if hasattr(space, "sizes") else None
+
     def _grid(self, data: Data) -> tuple[Tensor, float]:
         """Return the events (m, *event) to sum a density over, and the volume of each."""
-        space = self.space()
+        space = self._space_of(data)
         if lattice.sizes(space, data.event_shape) is None:
             return _quadrature(data)
         if not lattice.few(space, data.event_shape):

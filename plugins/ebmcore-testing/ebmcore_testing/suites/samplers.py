@@ -51,9 +51,9 @@ class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
                 end = self.go(self.energy(shape, dtype=dtype).eval(), x, 2, seeded(1)).x
                 found = f"shape {tuple(end.shape)}, {end.dtype}"
                 require(
-                    end.shape == x.shape and end.dtype == dtype and not end.requires_grad,
+                    end.shape == x.shape and end.dtype == x.dtype and not end.requires_grad,
                     "shape",
-                    expected=f"chains of shape {tuple(x.shape)}, {dtype}, without a graph",
+                    expected=f"chains of shape {tuple(x.shape)}, {x.dtype}, without a graph",
                     measured=found + (", with a graph" if end.requires_grad else ""),
                     allowed="nothing else",
                     cause="noise drawn without dtype=x.dtype, or a gradient taken without detach",
@@ -64,6 +64,8 @@ class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
         stated = getattr(self.sampler(), "implied_temperature", None)
         if stated is None:
             raise NotApplicable("it doesn't say its implied_temperature")
+        if self.space() is not None or self.given("check_energy") is not None:
+            raise NotApplicable("it is checked on an energy or in a space of its own")
         variance = self.stationary_variance(_WIDE)
         if variance is None:
             raise NotApplicable("its law on a Gaussian is not known: stationary_variance")

@@ -199,6 +199,7 @@ class Suite:
         return {
             "event_shape": shape,
             "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
+            "space": self.space(),
             "generator": seeded(seed),
             "device": device,
             "training_data": self.events(256, shape, seed=seed, dtype=dtype),
