@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ebmcore.config import loss_slots
 from ebmcore.sampling import Sampler, StartFunction
 from ebmcore_testing.failures import NotApplicable, require
-from ebmcore_testing.measures.models import ExactKernel, Gaussian
+from ebmcore_testing.measures.models import Descent, ExactKernel, Gaussian
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.measures.statistics import LEVEL, T_63, student
 from ebmcore_testing.suites.suite import Suite
@@ -40,6 +40,7 @@ class DirectionChecks(Suite):
         loss = self.build() if loss is None else loss
         networks = self.beside(tuple(x.shape[1:]))
         make = self.declared("check_chains", of=loss)
+        known = self.given("check_energy") is None
         slots = {
             "energy": energy,
             "x": x,
@@ -47,12 +48,14 @@ class DirectionChecks(Suite):
             "y": torch.arange(len(x)) % 2,
             "y_neg": torch.arange(len(x_neg)) % 2,
             "step": 1,
-            "sampler": Sampler(ExactKernel(), 1),
+            "sampler": Sampler(ExactKernel() if known else Descent(), 1),
             "chains": make(x) if make else StartFunction(lambda x, generator: x.clone()),
             "generator": seeded(seed),
             "networks": networks,
             **networks,
         }
+        rows = self.rows(len(x), tuple(x.shape[1:]), seed=1)
+        slots |= {name: value for name, value in rows.items() if name not in ("x", "x_neg")}
         return loss(**{name: slots[name] for name in loss_slots(loss, networks)})
 
     def scalar(self, *arguments: Any, **options: Any) -> Tensor:
@@ -103,6 +106,9 @@ class DirectionChecks(Suite):
             )
 
     def _fitted(self) -> float:
+        for name in ("check_energy", "check_batch"):
+            if self.given(name) is not None:
+                raise NotApplicable(f"it is checked with its own {name}: no best fit is known")
         loss = self.build()
         trains = self.declared("trains", "energy", of=loss)
         if "energy" not in ((trains,) if isinstance(trains, str) else trains):
