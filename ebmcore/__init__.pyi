@@ -41,6 +41,11 @@ from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Sampler as Sampler
 from ebmcore.sampling import energy_and_score as energy_and_score
 from ebmcore.sampling import sample_chain as sample_chain
+from ebmcore.spaces import Binary as Binary
+from ebmcore.spaces import Categorical as Categorical
+from ebmcore.spaces import Mixed as Mixed
+from ebmcore.spaces import Real as Real
+from ebmcore.spaces import Space as Space
 from ebmcore.types import NonNegativeFloat as NonNegativeFloat
 from ebmcore.types import NonNegativeInt as NonNegativeInt
 from ebmcore.types import PositiveFloat as PositiveFloat

@@ -37,6 +37,7 @@ def make_view(
         n_steps=sampler.n_steps if sampler else 0,
         dataset=data.source,
         bounds=data.bounds,
+        space=data.space,
         kernel=sampler and sampler.kernel,
         draw=draw,
         walk=walk,

@@ -21,11 +21,13 @@ from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
+from ebmcore.runner.data_fit import check_monitor, check_parts, check_start
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
+from ebmcore.spaces import Space
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import choose_device
 from ebmcore.train.optim import without_compiler
@@ -54,6 +56,7 @@ class Experiment:
         monitors: Monitors, or pairs of a monitor and its cadence.
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
+        space: The set that events live in; by default the `space` of the data, or else `Real()`.
         name: The run directory's name begins with it.
         seed: Every random stream of the run is derived from it.
         device: `auto` is an accelerator if there is one.
@@ -79,6 +82,7 @@ class Experiment:
         monitors: Sequence[Any] = (),
         n_steps: int = 10,
         holdout: float = 0.1,
+        space: Space | None = None,
         name: str = "experiment",
         seed: int = 0,
         device: str | torch.device = "auto",
@@ -99,7 +103,7 @@ class Experiment:
             parameter = next(energy.parameters(), None)
             dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
-            data = self._load(data, holdout, dtype)
+            data = self._load(data, holdout, dtype, space)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
         self.sampler = None if sampler is None else self._sampler(sampler, n_steps)
@@ -112,7 +116,7 @@ class Experiment:
         self.compile = compile
         self.threads = threads
         self.has_run = False
-        self.warnings: list[str] = []  # what the run is to begin with
+        self.warnings: list[str] = [*data.warnings]  # what the run is to begin with
         self.listener: Listener | None = None
 
     def run(
@@ -274,6 +278,7 @@ class Experiment:
         if train.batch_size > len(data.x):
             message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
             self._refuse("train.batch_size", message)
+        check_parts(parts, train, self._refuse)
         try:
             with torch.no_grad(), evaluating(parts.energy):
                 check_energies(parts.energy(data.x[:2]), data.x[:2])
@@ -295,7 +300,7 @@ class Experiment:
         probe = Streams(self.seed, self.device)("probe")
         try:
             if chains is not None:
-                chains.start(data.x[: train.batch_size // ranks], probe)
+                check_start(data, chains.start(data.x[: train.batch_size // ranks], probe))
                 pack(chains.state_dict(), "state_dict")
         except Exception as error:
             text = str(error)
@@ -308,14 +313,14 @@ class Experiment:
             self._refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
         for entry in parts.monitors:
             try:
-                getattr(entry.function, "check", lambda shape: None)(data.event_shape)
+                check_monitor(entry.function, data)
             except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
 
-    def _load(self, data: Any, holdout: float, dtype: torch.dtype) -> Data:
+    def _load(self, data: Any, holdout: float, dtype: torch.dtype, space: Space | None) -> Data:
         generator = self.streams("split", on_cpu=True)
         try:
-            return load_data(data, holdout=holdout, generator=generator, dtype=dtype)
+            return load_data(data, holdout=holdout, generator=generator, dtype=dtype, space=space)
         except DataError as error:
             self._refuse("data", str(error), error)
 

@@ -14,6 +14,7 @@ from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ModelSamples
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
+from ebmcore.spaces import REAL, Real, Space
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
@@ -27,6 +28,7 @@ class Run:
         energy: nn.Module,
         *,
         bounds: Tensor,
+        space: Space = REAL,
         sampler: Sampler | None = None,
         chains: Chains | None = None,
         seed: int = 0,
@@ -42,6 +44,7 @@ class Run:
         self.mlflow: dict[str, str] = {}  # uri, experiment_id, run_id; empty when tracking is off
         self.energy = energy  # with the averaged weights, when the run keeps an average
         self.bounds = bounds  # (2, *event), the range of the training data
+        self.space = space  # the set that events live in
         self.sampler = sampler
         self.chains = chains
         self.seed = seed
@@ -53,6 +56,7 @@ class Run:
             directory,
             energy,
             bounds=parts.data.bounds,
+            space=parts.data.space,
             sampler=parts.sampler,
             chains=parts.chains,
             seed=seed,
@@ -62,9 +66,9 @@ class Run:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
         Chains that remember go on from where training left them; others begin at their noise, or
-        uniformly over the data's range. n_steps is ten times the training's by default. The same
-        seed draws the same events. Raises EbmError when the run has no sampler, or there is too
-        little memory.
+        uniformly over the data's range, or over a discrete space. n_steps is ten times the
+        training's by default. The same seed draws the same events. Raises EbmError when the run has
+        no sampler, or there is too little memory.
         """
         if self.sampler is None or self.chains is None:
             raise EbmError(
@@ -77,6 +81,8 @@ class Run:
 
         def begin(n: int) -> Tensor:
             low, high = self.bounds.unbind()
+            if not isinstance(self.space, Real):
+                return self.space.sample((n, *low.shape), generator, device, low.dtype)
             noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
             return low + (high - low) * noise
 

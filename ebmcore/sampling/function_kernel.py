@@ -8,6 +8,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Chains, Energy, Kernel
+from ebmcore.spaces import Real
 
 
 class StepFunction:
@@ -19,6 +20,7 @@ class StepFunction:
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
         self.implied_temperature = getattr(step, "implied_temperature", None)
+        self.spaces = getattr(step, "spaces", (Real,))
 
     def sample(
         self, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None
