@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat
+from ebmcore import Energy, PositiveFloat, Real
 
 
 class DenoisingScoreMatching:
@@ -26,6 +27,7 @@ class DenoisingScoreMatching:
     estimating gradients of the data distribution".
     """
 
+    spaces: ClassVar = (Real,)
     order = 2  # it differentiates the score
 
     def __init__(self, sigma: PositiveFloat | list[PositiveFloat] = 0.1) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat, loss
+from ebmcore import Energy, PositiveFloat, Real, loss
 
 
 def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
@@ -28,13 +28,16 @@ def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
     return gradient_penalty_at_both if at_samples else gradient_penalty_at_data
 
 
-@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+gradient_penalty.spaces = (Real,)  # type: ignore[attr-defined] # read before it builds the loss
+
+
+@loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
 def gradient_penalty_at_data(energy: Energy, x: Tensor) -> Tensor:
     """Mean ‖∇E(x)‖²."""
     return squared_gradient(energy, x)
 
 
-@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+@loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
 def gradient_penalty_at_both(energy: Energy, x: Tensor, x_neg: Tensor) -> Tensor:
     """Mean ‖∇E(x)‖² + mean ‖∇E(x⁻)‖²."""
     return squared_gradient(energy, x) + squared_gradient(energy, x_neg)
@@ -47,7 +50,7 @@ def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
     return gradient.flatten(1).square().sum(1).mean()
 
 
-@loss(regulariser=True)  # a fact for ebmcore.testing
+@loss(spaces=(Real,), regulariser=True)  # a fact for ebmcore.testing
 def noise_smoothness(
     energy: Energy, x: Tensor, generator: Generator | None, *, sigma: PositiveFloat = 0.1
 ) -> Tensor:
