@@ -45,7 +45,7 @@ def misfit(kind: str, name: str, part: Any, space: Space, data: str, host: Host 
     own = getattr(part, "func", part)
     there = " and ".join(cls.kind for cls in spaces_of(kind, part))
     default = "" if hasattr(own, "spaces") else "declares no `spaces`, so "
-    text = f"{name!r} {default}{_VERBS[kind]} {there} events, and {data} are {space.kind}."
+    text = f"{name} {default}{_VERBS[kind]} {there} events, and {data} are {space.kind}."
     if host is None:
         return text
     fitting = ", ".join(_fitting(kind, space, host)) or "none"
@@ -73,7 +73,7 @@ def refuse_misfits(nodes: Iterable[Node], space: Space | None, data: Node, host:
     problems = [
         Problem(
             f"{node.path}.type",
-            misfit(node.kind, node.type, node.target, space, f"data {data.name!r}", host),
+            misfit(node.kind, repr(node.type), node.target, space, f"data {data.name!r}", host),
             node.where,
         )
         for node in nodes
@@ -96,10 +96,10 @@ def check_parts(parts: Parts, train: Train, refuse: Callable[[str, str], NoRetur
     space = parts.data.space
     kernel = parts.sampler and parts.sampler.kernel
     built = [
-        ("energy", "energy", parts.energy),
-        *([("sampler", "sampler", kernel)] if kernel is not None else []),
-        *(("loss", term.name, term.function) for term in parts.losses),
-        *(("monitor", entry.name, entry.function) for entry in parts.monitors),
+        ("energy", "the energy", parts.energy),
+        *([("sampler", "the sampler", kernel)] if kernel is not None else []),
+        *(("loss", term.label, term.function) for term in parts.losses),
+        *(("monitor", entry.label, entry.function) for entry in parts.monitors),
     ]
     for kind, name, part in built:
         if not serves(kind, part, space):

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Chains, Energy, Kernel
-from ebmcore.spaces import Real
 
 
 class StepFunction:
@@ -20,7 +19,8 @@ class StepFunction:
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
         self.implied_temperature = getattr(step, "implied_temperature", None)
-        self.spaces = getattr(step, "spaces", (Real,))
+        if hasattr(step, "spaces"):
+            self.spaces = step.spaces
 
     def sample(
         self, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None

@@ -35,6 +35,7 @@ class Gibbs(Kernel):
 
     spaces: ClassVar = (Binary, Categorical)
     implied_temperature = 1.0
+    long_step = True  # compiled, its loop over an event's numbers is unrolled: minutes
 
     def __init__(
         self,
