@@ -48,6 +48,11 @@ from ebmcore.sampling import given as given
 from ebmcore.sampling import init_state as init_state
 from ebmcore.sampling import sample_chain as sample_chain
 from ebmcore.sampling import start_chains as start_chains
+from ebmcore.spaces import Binary as Binary
+from ebmcore.spaces import Categorical as Categorical
+from ebmcore.spaces import Mixed as Mixed
+from ebmcore.spaces import Real as Real
+from ebmcore.spaces import Space as Space
 from ebmcore.types import NonNegativeFloat as NonNegativeFloat
 from ebmcore.types import NonNegativeInt as NonNegativeInt
 from ebmcore.types import PositiveFloat as PositiveFloat

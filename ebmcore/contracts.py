@@ -4,9 +4,11 @@ A component is a class, whose constructor's parameters are its config, or a func
 keyword-only parameters are. A function with positional parameters is the component; a function
 without builds it. The runner passes parameters of these names, which aren't config:
 
-    constructors, factories   event_shape, data_range (2, *event), generator, device; and those of
-                              losses alone: training_data (n, *event), on the CPU
-    losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator
+    constructors, factories   event_shape, data_range (2, *event), space, generator, device,
+                              networks; and those of losses alone: training_data (n, *event), on
+                              the CPU
+    losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator,
+                              networks, and each network by its name
     `Kernel.init`             generator, n_steps, carried; beside energy and x
     `Chains.start`            y, generator, space; beside x
     a sampler's own `sample`  carried; beside energy, x, n_steps and generator
@@ -16,7 +18,9 @@ A sampler, a loss or a monitor that remembers something from one call to the nex
 
 The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y) or a torch
 Dataset. It may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
-nats, and `bounds`, (2, *event), if its range is another than that of its points.
+nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
+default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors
+and energies list in `spaces` the classes of the spaces that they serve.
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from ebmcore.spaces import REAL, Real, Space
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -35,7 +41,9 @@ if TYPE_CHECKING:
 
 Energy = Callable[["Tensor"], "Tensor"]  # (batch, *event) -> (batch,); usually an nn.Module
 
-BUILD_SLOTS = ("event_shape", "data_range", "generator", "device", "training_data", "networks")
+BUILD_SLOTS = (
+    "event_shape", "data_range", "space", "generator", "device", "training_data", "networks",
+)  # fmt: skip
 LOSS_SLOTS = (
     "energy", "x", "x_neg", "y", "y_neg", "step", "sampler", "chains", "generator", "networks",
 )  # fmt: skip
@@ -87,6 +95,7 @@ class Kernel:
     keep beside x. `init` takes them from `carried`, a `Carried`.
     """
 
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real,)  # the event spaces that it moves in
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
     carries: tuple[str, ...] = ()
 
@@ -186,6 +195,7 @@ class RunView:
     n_steps: int = 10  # the sampler's steps per training step
     dataset: Any = None  # the dataset component: may have log_prob(x) and entropy
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
+    space: Space = REAL  # the set that events live in
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
     data_y: Tensor | None = None  # (n, …), the labels of `data`, if it has any

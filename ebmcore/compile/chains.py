@@ -131,4 +131,5 @@ def compiled_kernel(
 
 def compiling_pays(kernel: Any, n_steps: int) -> bool:
     """Whether n_steps save more time than compiling takes."""
-    return n_steps >= _PAYS and not hasattr(kernel, "sample")
+    long = getattr(kernel, "long_step", False)
+    return n_steps >= _PAYS and not long and not hasattr(kernel, "sample")

@@ -45,6 +45,12 @@ def decide_compile(asked: bool | str, parts: Parts, steps: int) -> CompileDecisi
         if any(isinstance(module, nn.RNNBase) for module in parts.energy.modules()):
             why = "recurrent layers take minutes to compile; set compile: true to compile them"
             return CompileDecision(asked, False, why)
+        kernel = parts.sampler and parts.sampler.kernel
+        if getattr(kernel, "long_step", False):
+            why = (
+                "the sampler's long step takes minutes to compile; set compile: true to compile it"
+            )
+            return CompileDecision(asked, False, why)
         if saved < _CLEARLY * spent:
             return CompileDecision(asked, False, sums)
     missing = unavailable(parts.device)

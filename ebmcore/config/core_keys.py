@@ -11,6 +11,7 @@ from annotated_types import Ge, Lt
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.values.models import Check
 from ebmcore.config.values.signature import Parameter, component_parameters
+from ebmcore.spaces import as_space
 from ebmcore.types import PositiveInt
 
 
@@ -23,6 +24,11 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"\w[\w. -]*", text):
         raise ValueError("should be letters, digits, '_', '-', '.' and spaces, as a folder's name")
     return text
+
+
+def _space(given: Any) -> Any:
+    as_space(given)
+    return given
 
 
 _NAME = Parameter(
@@ -41,6 +47,13 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     "dataset": (
         Parameter("holdout", Annotated[float, Ge(0), Lt(1)], 0.1, "Share of the points set aside."),
         Parameter("stratify", bool, False, "Set aside that share of the points of each label."),
+        Parameter(
+            "space",
+            Annotated[str | dict[str, Any], Check(_space)] | None,
+            None,
+            "The set that events live in: real, binary, {type: categorical, k: 5} or {mixed: "
+            "[real, binary]}; by default the dataset's own, or else real.",
+        ),
     ),
     "loss": (
         Parameter("weight", float, 1.0, "Factor of this loss in the sum."),

@@ -14,6 +14,7 @@ from torch.utils.data import IterableDataset, default_collate
 
 from ebmcore.data.precision import name_of, refuse_lost_digits, row_and_column
 from ebmcore.errors import DataError
+from ebmcore.spaces import REAL, Real, Space
 
 
 class Data(NamedTuple):
@@ -22,9 +23,11 @@ class Data(NamedTuple):
     x: Tensor  # (n, *event), to train on
     held_out: Tensor  # (m, *event)
     y: Tensor | None  # (n,), labels of x
-    bounds: Tensor  # (2, *event), lowest and highest value of x
+    bounds: Tensor  # (2, *event), lowest and highest value of x, in the run's dtype
     source: Any = None  # the dataset component, which may have log_prob and entropy
     held_out_y: Tensor | None = None  # (m,), labels of the held-out points
+    space: Space = REAL
+    warnings: tuple[str, ...] = ()
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -35,7 +38,7 @@ class Data(NamedTuple):
         """Return the same points on a device."""
         y, held_out_y = (None if t is None else t.to(device) for t in (self.y, self.held_out_y))
         x, held_out, bounds = (t.to(device) for t in (self.x, self.held_out, self.bounds))
-        return Data(x, held_out, y, bounds, self.source, held_out_y)
+        return self._replace(x=x, held_out=held_out, y=y, bounds=bounds, held_out_y=held_out_y)
 
 
 @contextmanager
@@ -56,12 +59,15 @@ def load_data(
     generator: Generator,
     dtype: torch.dtype,
     stratify: bool = False,
+    space: Space | None = None,
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
 
     The generator draws the held-out points at random, with `stratify` the same share of each label.
-    Raises DataError when there are no points,
-    they hold NaN or inf, the dtype would lose their digits, or the dataset is none of these kinds.
+    The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
+    become real ones with a warning. Raises DataError when there are no points, they hold NaN or inf
+    or lie outside of the space, the dtype would lose their digits, or the dataset is none of these
+    kinds.
     """
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
@@ -74,10 +80,16 @@ def load_data(
         x = x[:, None]
     if x.is_complex():
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
-    given, x = x, x.to(dtype)
+    declared = space or getattr(source, "space", None)
+    space = declared if isinstance(declared, Space) else REAL
+    if not isinstance(space, Real):
+        _refuse_outside(x, space)
+    given, x = x, x.to(space.dtype_in(dtype))
     if given.is_floating_point():
         _refuse_non_finite(x, given)
     refuse_lost_digits(given, dtype, _in_the_data)
+    if isinstance(space, Real):
+        _refuse_outside(x, space)
     if not 0 <= holdout < 1:
         raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
     kept_out = round(len(x) * holdout)
@@ -92,9 +104,11 @@ def load_data(
         x=points,
         held_out=x[held_out],
         y=None if y is None else y[train],
-        bounds=_range(points) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
+        bounds=_range(points).to(dtype) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
         source=source,
         held_out_y=None if y is None else y[held_out],
+        space=space,
+        warnings=() if isinstance(declared, Space) else _whole_numbers(given),
     )
 
 
@@ -175,6 +189,23 @@ def _refuse_non_finite(x: Tensor, given: Tensor) -> None:
             f"row {row} of the data (counted from 0) holds NaN or inf, "
             f"as do {int(bad.sum())} of {len(x)} rows in all; remove or mend them"
         )
+
+
+def _refuse_outside(x: Tensor, space: Space) -> None:
+    try:
+        space.check(x)
+    except ValueError as error:
+        raise DataError(f"the data are declared {space}: {error}") from error
+
+
+def _whole_numbers(given: Tensor) -> tuple[str, ...]:
+    if given.is_floating_point():
+        return ()
+    return (
+        f"the data are whole numbers ({name_of(given.dtype)}) and are taken as real ones, since no "
+        "space is declared: set data.space to real, binary or {type: categorical, k: 10} (in "
+        "Python `space=ebmcore.Binary()`) to say which they are",
+    )
 
 
 def _range(x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ebmcore.errors import DataError
+from ebmcore.spaces import row_and_column
 
 Place = Callable[[tuple[int, ...]], str]
 
@@ -46,14 +47,6 @@ def refuse_lost_digits(x: Tensor, dtype: torch.dtype, place: Place | None = None
             _refuse_rounded(x, dtype, place)
     elif x.dtype != torch.bool and torch.iinfo(x.dtype).max > _most(dtype):
         _refuse_inexact(x, dtype, place)
-
-
-def row_and_column(index: tuple[int, ...]) -> str:
-    """Name the row and column of a number."""
-    row, *rest = index
-    if len(rest) > 1:
-        return f"row {row}, element {rest} (counted from 0)"
-    return f"row {row}" + (f", column {rest[0]}" if rest else "") + " (counted from 0)"
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from ebmcore.contracts import Chains, Start, Trace
 from ebmcore.monitoring.borrowed import borrowed
 from ebmcore.sampling import CONDITIONS, Sampler, Taken, Walk, conditions_of, start_chains
+from ebmcore.spaces import REAL, Space
 
 
 class ConditionError(ValueError):
@@ -30,6 +31,7 @@ class ModelSamples(NamedTuple):
     chains: Chains
     begin: Callable[[int, Tensor | None], Start]
     generator: Generator
+    space: Space = REAL
 
     def sample(self, n: int, n_steps: int | None, *, y: Any = None) -> Tensor:
         """Return n events after n_steps, (n, *event)."""
@@ -71,7 +73,9 @@ class ModelSamples(NamedTuple):
             batch = self.begin(n, wanted)
             labels = (batch.y if wanted is None else wanted) if required else None
             with borrowed(self.chains) as chains:
-                start = start_chains(chains, batch.x, generator=self.generator, y=labels)
+                start = start_chains(
+                    chains, batch.x, generator=self.generator, y=labels, space=self.space
+                )
             start = start._replace(y=labels if start.y is None else start.y)
         start = start if wanted is None else start._replace(y=wanted)
         if required and start.y is None:

@@ -29,7 +29,7 @@ def make_view(
             rows = chosen(data.y, len(data.x), y, n, generator)
             return Start(data.x[rows], None if data.y is None else data.y[rows])
 
-        samples = ModelSamples(energy, sampler, chains, begin, generator)
+        samples = ModelSamples(energy, sampler, chains, begin, generator, data.space)
         draw, walk = samples.sample, samples.trace
     return RunView(
         energy=energy,
@@ -41,6 +41,7 @@ def make_view(
         n_steps=sampler.n_steps if sampler else 0,
         dataset=data.source,
         bounds=data.bounds,
+        space=data.space,
         kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,

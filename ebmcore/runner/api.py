@@ -250,6 +250,7 @@ def load(
         facts.folder,
         energy,
         bounds=facts.bounds,
+        space=facts.space,
         sampler=sampler,
         chains=chains,
         networks=filled,

@@ -16,6 +16,7 @@ from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
+from ebmcore.runner.data_fit import declared_space, refuse_misfits
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.spec import Origin
 from ebmcore.train.components import LossTerm, MonitorEntry
@@ -53,8 +54,15 @@ def compose(
         raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
     dtype = getattr(torch, settings.dtype)
     _, place, streams = placement
+    refuse_misfits(config.nodes, None, config.data, host)
     data = load_dataset(config.data, streams, dtype)
-    slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
+    refuse_misfits(config.nodes, data.space, config.data, host)
+    slots = {
+        "event_shape": data.event_shape,
+        "data_range": data.bounds.to(place),
+        "device": place,
+        "space": data.space,
+    }
 
     builder = Builder(streams, {**slots, "training_data": data.x})
     energy, make = builder.energy(config.energy), builder.part
@@ -160,8 +168,9 @@ def _revision(target: Any) -> str | int | float | None:
 def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
     """Build a dataset and read it; the same streams draw and split the same points."""
     # a dataset that draws from torch's global generator repeats itself, too
+    space = declared_space(node)
     with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
-        dataset = build(node, Slots(streams, "data"))
+        dataset = build(node, Slots(streams, "data", space=space))
         try:
             return load_data(
                 dataset,
@@ -169,6 +178,7 @@ def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
                 stratify=node.options["stratify"],
                 generator=streams("split", on_cpu=True),
                 dtype=dtype,
+                space=space if node.options.get("space") is not None else None,
             )
         except DataError as error:
             raise ConfigError([Problem(node.path, str(error), node.where)]) from error

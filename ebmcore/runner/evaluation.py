@@ -24,6 +24,7 @@ from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.compose import monitor_entry
+from ebmcore.runner.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.reopen import Facts, Recorded
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
@@ -169,9 +170,10 @@ def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[s
 
 def _entry(recorded: Recorded, node: Node, data: Data) -> MonitorEntry:
     """Build a monitor. Raises EbmError when it can't be, or can't take events of this shape."""
+    refuse_misfits([node], data.space, recorded.node("dataset", "data"), recorded.host)
     entry = monitor_entry(node, recorded.part(node))
     try:
-        getattr(entry.function, "check", lambda shape: None)(data.event_shape)
+        check_monitor(entry.function, data)
     except Exception as error:
         raise ConfigError([Problem(node.path, str(error) or repr(error), node.where)]) from error
     return entry

@@ -20,6 +20,7 @@ from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
+from ebmcore.runner.data_fit import check_monitor, check_parts, check_start
 from ebmcore.runner.network_checks import check_networks, check_training, choose_optimizers
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
@@ -35,13 +36,8 @@ from ebmcore.sampling import (
     evaluating,
 )
 from ebmcore.sampling.slots import start_chains
-from ebmcore.train.components import (
-    LossTerm,
-    MonitorEntry,
-    Parts,
-    is_flat,
-    name_of,
-)
+from ebmcore.spaces import Space
+from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
@@ -79,6 +75,7 @@ class Experiment:
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
         stratify: Whether to set aside that share of the points of each label.
+        space: The set that events live in; by default the `space` of the data, or else `Real()`.
         name: The run directory's name begins with it.
         seed: Every random stream of the run is derived from it.
         device: `auto` is an accelerator if there is one.
@@ -107,6 +104,7 @@ class Experiment:
         n_steps: int = 10,
         holdout: float = 0.1,
         stratify: bool = False,
+        space: Space | None = None,
         name: str = "experiment",
         seed: int = 0,
         device: str | torch.device = "auto",
@@ -126,7 +124,7 @@ class Experiment:
             parameter = next(energy.parameters(), None)
             dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
-            data = self._load(data, holdout, dtype, stratify)
+            data = self._load(data, holdout, dtype, stratify, space)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
         self.networks = check_networks(networks or {}, self._refuse)
@@ -143,7 +141,7 @@ class Experiment:
         self.compile = compile
         self.threads = threads
         self.has_run = False
-        self.warnings: list[str] = []  # what the run is to begin with
+        self.warnings: list[str] = [*data.warnings]  # what the run is to begin with
         self.listener: Listener | None = None
 
     def run(
@@ -301,6 +299,7 @@ class Experiment:
             message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
             self._refuse("train.batch_size", message)
         self._refuse_without_conditions(parts)
+        check_parts(parts, train, self._refuse)
         try:
             with torch.no_grad(), evaluating(parts.energy):
                 y = None if data.y is None else data.y[:2]
@@ -325,7 +324,8 @@ class Experiment:
             if chains is not None:
                 n = train.batch_size // ranks
                 y = data.y[:n] if data.y is not None and parts.conditional else None
-                start_chains(chains, data.x[:n], generator=probe, y=y)
+                start = start_chains(chains, data.x[:n], generator=probe, y=y, space=data.space)
+                check_start(data, start.x)
                 pack(chains.state_dict(), "state_dict")
         except Exception as error:
             text = str(error)
@@ -339,7 +339,7 @@ class Experiment:
             self._refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
         for entry in parts.monitors:
             try:
-                getattr(entry.function, "check", lambda shape: None)(data.event_shape)
+                check_monitor(entry.function, data)
             except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
 
@@ -352,15 +352,24 @@ class Experiment:
                 self._refuse("energy", _UNBOUND.format(energy=label, name=name))
             if parts.data.y is None:
                 self._refuse("energy", f"{label} requires labels `y`, and the data have none")
-        for term in parts.losses:
-            if "y" in term.required and parts.data.y is None:
-                self._refuse("loss", f"{term.label} needs labels `y`, and the data have none")
 
-    def _load(self, data: Any, holdout: float, dtype: torch.dtype, stratify: bool) -> Data:
+    def _load(
+        self,
+        data: Any,
+        holdout: float,
+        dtype: torch.dtype,
+        stratify: bool,
+        space: Space | None,
+    ) -> Data:
         generator = self.streams("split", on_cpu=True)
         try:
             return load_data(
-                data, holdout=holdout, generator=generator, dtype=dtype, stratify=stratify
+                data,
+                holdout=holdout,
+                generator=generator,
+                dtype=dtype,
+                stratify=stratify,
+                space=space,
             )
         except DataError as error:
             self._refuse("data", str(error), error)

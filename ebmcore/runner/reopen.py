@@ -22,11 +22,13 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import Builder, load_dataset
+from ebmcore.runner.data_fit import refuse_misfits
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.spaces import Space, as_space
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
@@ -42,6 +44,7 @@ class Facts(NamedTuple):
     device: torch.device
     bounds: Tensor  # (2, *event), on the device
     skipped_checkpoints: list[str]  # newer ones that are damaged, and why
+    space: Space
 
     @classmethod
     def read(
@@ -60,6 +63,7 @@ class Facts(NamedTuple):
             facts["metrics"] = {name: float(value) for name, value in metrics.items()}
             facts["warnings"] = list(facts.get("warnings") or ())
             facts["mlflow"] = dict(facts.get("mlflow") or {})
+            space = as_space(facts.get("space", "real"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EbmError(f"{folder}: no run directory (no readable run.json)") from error
         if is_parent(facts):
@@ -74,7 +78,7 @@ class Facts(NamedTuple):
             bounds = found.tensors("data")["bounds"].to(place)
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        return cls(folder, facts, found, place, bounds, skipped)
+        return cls(folder, facts, found, place, bounds, skipped, space)
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""
@@ -141,6 +145,7 @@ class Recorded:
             {
                 "event_shape": facts.checkpoint.event_shape,
                 "data_range": facts.bounds,
+                "space": facts.space,
                 "device": facts.device,
             },
         )
@@ -166,6 +171,9 @@ class Recorded:
         if not self.source.tree.get("sampler"):
             return None
         node = self.node("sampler")
+        refuse_misfits(
+            (node, *node.children), self.facts.space, self.node("dataset", "data"), self.host
+        )
         return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
 
     def part(self, node: Node) -> Any:

@@ -14,6 +14,7 @@ from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.sampling import Sampler
+from ebmcore.spaces import REAL, Real, Space
 from ebmcore.train.ema import averages_in_place
 from ebmcore.train.loop import Loop
 from ebmcore.train.rng import Streams, derive, own_global_stream
@@ -28,6 +29,7 @@ class Run:
         energy: nn.Module,
         *,
         bounds: Tensor,
+        space: Space = REAL,
         sampler: Sampler | None = None,
         chains: Chains | None = None,
         networks: Mapping[str, nn.Module] | None = None,
@@ -46,6 +48,7 @@ class Run:
         self.networks = dict(networks or {})  # by name; averaged, as the energy is
         self.held_networks = self.networks  # the objects that the sampler and the chains may hold
         self.bounds = bounds  # (2, *event), the range of the training data
+        self.space = space  # the set that events live in
         self.sampler = sampler
         self.chains = chains
         self.seed = seed
@@ -59,6 +62,7 @@ class Run:
             loop.energy,
             networks=loop.networks,
             bounds=parts.data.bounds,
+            space=parts.data.space,
             sampler=parts.sampler,
             chains=parts.chains,
             seed=seed,
@@ -70,10 +74,11 @@ class Run:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
         Chains that remember go on from where training left them; others begin at their noise, or
-        uniformly over the data's range. n_steps is ten times the training's by default. The same
-        seed draws the same events. y gives each its condition, (n, …), or a number all of them;
-        without it, kept chains of a conditional energy have their own. Raises EbmError when the run
-        has no sampler, there is too little memory, or the energy takes no such y.
+        uniformly over the data's range, or over a discrete space. n_steps is ten times the
+        training's by default. The same seed draws the same events. y gives each its condition,
+        (n, …), or a number all of them; without it, kept chains of a conditional energy have their
+        own. Raises EbmError when the run has no sampler, there is too little memory, or the energy
+        takes no such y.
         """
         return self.draw(n, n_steps, seed=seed, y=y).x
 
@@ -90,6 +95,9 @@ class Run:
 
         def begin(n: int, y: Tensor | None) -> Start:
             low, high = self.bounds.unbind()
+            if not isinstance(self.space, Real):
+                x = self.space.sample((n, *low.shape), generator, device, low.dtype)
+                return Start(x, y)
             noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
             return Start(low + (high - low) * noise, y)
 
@@ -98,7 +106,9 @@ class Run:
             own_global_stream(derive(self.seed, f"samples {seed}"), device),
             averages_in_place(self.held_networks, self.networks),
         ):
-            samples = ModelSamples(self.energy, self.sampler, self.chains, begin, generator)
+            samples = ModelSamples(
+                self.energy, self.sampler, self.chains, begin, generator, self.space
+            )
             try:
                 return samples.draw(n, n_steps, y=y)
             except ConditionError as error:

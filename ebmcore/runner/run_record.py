@@ -36,6 +36,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         parent=None if told is None else told._asdict(),
         device=str(spec.device),
         from_config=spec.origin.record is not None,
+        space=spec.parts.data.space.written(),
         components=list(spec.origin.components),
         implied_temperature=spec.parts.sampler
         and getattr(spec.parts.sampler.kernel, "implied_temperature", None),

@@ -13,6 +13,7 @@ from ebmcore.contracts import Energy, Trace
 from ebmcore.sampling.energy_checks import module_of
 from ebmcore.sampling.function_kernel import as_kernel
 from ebmcore.sampling.walk import Walk
+from ebmcore.spaces import Categorical, Real, Space
 
 if TYPE_CHECKING:
     from ebmcore.compile.chains import CompiledKernel
@@ -25,6 +26,7 @@ def sample_chain(
     x: Tensor | None = None,
     *,
     event_shape: Sequence[int] | None = None,
+    space: Space | None = None,
     n_chains: int = 1,
     n_steps: int = 1000,
     burn_in: int = 0,
@@ -42,6 +44,7 @@ def sample_chain(
     x: Tensor | None = None,
     *,
     event_shape: Sequence[int] | None = None,
+    space: Space | None = None,
     n_chains: int = 1,
     n_steps: int = 1000,
     burn_in: int = 0,
@@ -58,6 +61,7 @@ def sample_chain(
     x: Tensor | None = None,
     *,
     event_shape: Sequence[int] | None = None,
+    space: Space | None = None,
     n_chains: int = 1,
     n_steps: int = 1000,
     burn_in: int = 0,
@@ -71,8 +75,10 @@ def sample_chain(
     Args:
         kernel: A `Kernel`, or a function `(energy, x, generator) -> x`.
         energy: Any callable, (chains, *event) -> (chains,).
-        x: Start points of the chains, (chains, *event); by default standard normal noise.
+        x: Start points of the chains, (chains, *event); by default drawn from the space.
         event_shape: The shape of one event; only without x.
+        space: The set that events live in, such as `ebmcore.Binary()`; by default real numbers,
+            from which start points are standard normal noise.
         n_chains: Number of chains; only without x.
         n_steps: Steps after the burn-in.
         burn_in: Steps before the first kept one.
@@ -86,7 +92,8 @@ def sample_chain(
 
     Shapes: -> (chains, *event), on the device of x, or else of the energy's parameters. Without a
     trace the memory does not grow with n_steps. Raises ValueError when a count is out of range, x
-    and event_shape are both missing, or the energy doesn't return one value per chain.
+    and event_shape are both missing, the kernel doesn't serve the space or x isn't in it, or the
+    energy doesn't return one value per chain.
     """
     for name, count, least in (("n_chains", n_chains, 1), ("n_steps", n_steps, 1),
                                ("burn_in", burn_in, 0), ("thin", thin, 1)):  # fmt: skip
@@ -98,9 +105,8 @@ def sample_chain(
     if x is None:
         if event_shape is None:
             raise ValueError("give start points, x, or the shape of one event, event_shape")
-        x = _noise(energy, (n_chains, *event_shape), generator)
-    if not x.is_floating_point():
-        raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
+        x = _noise(energy, (n_chains, *event_shape), space or Real(), generator)
+    _refuse_misfit(kernel, x, space)
     compiled = _compiled(kernel, energy, x, compile, burn_in + n_steps, trace)
     walk = Walk(kernel, energy, x, generator, compiled, n_steps=burn_in + n_steps)
     if burn_in:
@@ -133,9 +139,23 @@ def _compiled(
     return compiled_kernel(kernel, energy, every=trace, device=x.device)
 
 
-def _noise(energy: Energy, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
+def _refuse_misfit(kernel: Any, x: Tensor, space: Space | None) -> None:
+    """Raise ValueError when a kernel doesn't serve the space, or x isn't in it."""
+    spaces = getattr(kernel, "spaces", (Real,))
+    if space is not None and not isinstance(space, spaces):
+        there = " and ".join(cls.kind for cls in spaces)
+        raise ValueError(f"the sampler moves in {there} events, and the space is {space}")
+    if not x.is_floating_point() and not issubclass(Categorical, spaces):
+        raise ValueError(f"x should hold floating-point numbers; got {x.dtype}")
+    if space is not None:
+        space.check(x)
+
+
+def _noise(
+    energy: Energy, shape: tuple[int, ...], space: Space, generator: Generator | None
+) -> Tensor:
     module = module_of(energy)
     parameter = None if module is None else next(module.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     dtype = None if parameter is None else parameter.dtype
-    return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+    return space.sample(shape, generator, device, dtype)

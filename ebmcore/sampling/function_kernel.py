@@ -20,6 +20,8 @@ class StepFunction:
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
         self.implied_temperature = getattr(step, "implied_temperature", None)
+        if hasattr(step, "spaces"):
+            self.spaces = step.spaces
 
     def sample(
         self, energy: Energy, x: Tensor, n_steps: int, generator: Generator | None

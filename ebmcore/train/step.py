@@ -178,7 +178,13 @@ class TrainStep:
         assert self.parts.chains is not None
         y = y if self.parts.conditional else None
         with self.timing(self.parts.label("chains"), step + 1):
-            return start_chains(self.parts.chains, x, generator=self.streams("chains"), y=y)
+            return start_chains(
+                self.parts.chains,
+                x,
+                generator=self.streams("chains"),
+                y=y,
+                space=self.parts.data.space,
+            )
 
     def run_sampler(self, start: Start, step: int) -> Sample:
         """Run the sampler from the chains' start points."""

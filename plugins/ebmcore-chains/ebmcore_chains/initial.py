@@ -5,6 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
+from ebmcore import Real, Space
+
+
+def is_of_space(space: Space | None, kind: str) -> bool:
+    """Tell whether noise of a kind is a uniform draw from the space itself.
+
+    Any noise is on a discrete space, uniform noise is on a real one with bounds.
+    """
+    if space is None or not isinstance(space, Real):
+        return space is not None
+    return kind == "uniform" and space.low is not None and space.high is not None
+
+
+def of_space(x: Tensor, n: int, space: Space, generator: Generator | None) -> Tensor:
+    """Draw n events from the space."""
+    return space.sample((n, *x.shape[1:]), generator, x.device, x.dtype)
+
 
 def uniform(x: Tensor, n: int, data_range: Tensor, generator: Generator | None) -> Tensor:
     """Draw n events, each element uniform between that element of data_range[0] and data_range[1].

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Generator, Tensor
 
-from ebmcore import Chains, PositiveFloat
+from ebmcore import Chains, PositiveFloat, Space
 from ebmcore_chains import initial
 
 
@@ -24,6 +24,8 @@ class Noise(Chains):
             N(0, scale²).
         scale: Standard deviation of normal noise, in units of x; unused by uniform noise.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event).
+        space: (runtime) The set that events live in. On binary or categorical events, and uniformly
+            on real ones with bounds, the noise is a uniform draw from it.
     """
 
     def __init__(
@@ -32,15 +34,19 @@ class Noise(Chains):
         kind: Literal["normal", "uniform"] = "uniform",
         scale: PositiveFloat = 1.0,
         data_range: Tensor | None = None,
+        space: Space | None = None,
     ) -> None:
         if kind not in ("normal", "uniform"):
             raise ValueError(f"kind should be normal or uniform; got {kind!r}")
         self.kind = kind
         self.scale = scale
         self.data_range = data_range
+        self.space = space
 
     def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Draw as many starting points as x has events."""
+        if self.space is not None and initial.is_of_space(self.space, self.kind):
+            return initial.of_space(x, len(x), self.space, generator)
         if self.kind == "normal":
             return initial.normal(x, len(x), self.scale, generator)
         if self.data_range is None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Chains, PositiveFloat, PositiveInt, Probability, Start
+from ebmcore import Chains, PositiveFloat, PositiveInt, Probability, Space, Start
 from ebmcore_chains import initial
 
 _CARRIED = "carried."  # before the name of a field of the sampler's state
@@ -38,6 +38,8 @@ class Persistent(Chains):
         scale: Standard deviation of normal noise, in units of x; unused by the others.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event); without
             it uniform noise is over the range of the first batch.
+        space: (runtime) The set that events live in. On binary or categorical events, and uniformly
+            on real ones with bounds, noise is a uniform draw from it.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Persistent(Chains):
         init: Literal["uniform", "normal", "data"] = "uniform",
         scale: PositiveFloat = 1.0,
         data_range: Tensor | None = None,
+        space: Space | None = None,
     ) -> None:
         if size < 1:
             raise ValueError(f"size should be at least 1; got {size}")
@@ -60,6 +63,7 @@ class Persistent(Chains):
         self.init = init
         self.scale = scale
         self.data_range = data_range
+        self.space = space
         self._buffer: Tensor | None = None  # (size, *event), made by the first start
         self._slots: Tensor | None = None  # (batch,), where the chains of the last start live
         # (size, ...) each: `y`, `carried.NAME`, and `begun`, whether a chain was ever kept
@@ -192,6 +196,8 @@ class Persistent(Chains):
             rows = initial.row_numbers(x, n, generator)
             return x.detach().index_select(0, rows), None if y is None else y.index_select(0, rows)
         its_y = None if y is None else _repeated(y, n)
+        if self.space is not None and initial.is_of_space(self.space, self.init):
+            return initial.of_space(x, n, self.space, generator), its_y
         if self.init == "normal":
             return initial.normal(x, n, self.scale, generator), its_y
         data_range = self.data_range

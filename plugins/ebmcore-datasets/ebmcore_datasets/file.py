@@ -19,8 +19,10 @@ class File:
     """Rows of numbers from a .npy, .npz, .csv, .pt or .pth file; each row is one event.
 
     Called, it returns x (n, *event) in torch's default dtype, or (x, y) with integer labels y (n,)
-    when `y_key` is given. Integers and truth values become numbers as they are: bytes are not
-    scaled. Nothing is unpickled: .npy and .npz are read without pickles, .pt weights-only.
+    when `y_key` is given. Arrays of integers and of truth values keep their type, and a run says
+    which they are by its key `data.space`; without it they are real numbers, with a warning, as
+    they are: bytes are not scaled. Nothing is unpickled: .npy and .npz are read without pickles,
+    .pt weights-only.
 
     All rows are read, or none: raises DataError, which names the file and, where known, the row and
     line, when the file is missing, empty or of another format, or holds NaN, infinity, words, rows
@@ -68,6 +70,7 @@ class File:
             contents, lines = self._reader(path, dtype)(path)
         except OSError as error:
             raise DataError(f"{path} can't be read: {error.strerror or error}") from error
+        _refuse_masks(contents, {self.x_key, self.y_key}, path)
         x = as_points(self._named(contents, self.x_key, "x_key", path), path, dtype, lines)
         x = self._reshaped(x, path)
         if self.y_key is None:
@@ -115,6 +118,16 @@ class File:
                 f"shape {list(shape)} would need {wanted}"
             )
         return x.reshape(len(x), *shape)
+
+
+def _refuse_masks(contents: Contents, named: set[str | None], path: Path) -> None:
+    """Refuse arrays that say which numbers count: without them a run would train on padding."""
+    there = () if isinstance(contents, Tensor) else {"mask", "lengths"} & set(contents)
+    if unread := sorted(set(there) - named):
+        raise DataError(
+            f"{path} holds an array {unread[0]!r} beside the events, which no part of a run reads: "
+            "cut or fill the events so that all their numbers count, and save them without it"
+        )
 
 
 def _refuse_missing(path: Path) -> None:

@@ -68,19 +68,19 @@ def test_numbers_keep_the_precision_of_torchs_default(folder):
 
 
 @pytest.mark.parametrize("kind", ["u1", "i8", "u4", "?", ">f8", ">i2", "f2", "f4"])
-def test_any_real_type_becomes_the_default_one(folder, kind):
+def test_floats_become_the_default_type_and_whole_numbers_stay(folder, kind):
     array = np.array([[0, 1], [1, 0], [1, 1]]).astype(kind)
     np.save("points.npy", array)
     x = File("points.npy")()
-    assert x.dtype == torch.float32
+    assert x.dtype == torch.float32 or (array.dtype.kind != "f" and not x.is_floating_point())
     assert x.tolist() == [[0, 1], [1, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.int64, torch.bool, torch.float64])
-def test_any_real_tensor_becomes_the_default_one(folder, kind):
+def test_tensors_likewise(folder, kind):
     torch.save(torch.tensor([[0, 1], [1, 1]]).to(kind), "points.pt")
     assert File("points.pt")().tolist() == [[0, 1], [1, 1]]
-    assert File("points.pt")().dtype == torch.float32
+    assert File("points.pt")().dtype == (torch.float32 if kind.is_floating_point else kind)
 
 
 def test_columns_order_and_a_parameter_are_read_as_plain_data(folder):
@@ -88,6 +88,13 @@ def test_columns_order_and_a_parameter_are_read_as_plain_data(folder):
     assert torch.equal(File("points.npy")(), POINTS)
     torch.save(torch.nn.Parameter(POINTS), "points.pt")
     assert not File("points.pt")().requires_grad
+
+
+@pytest.mark.parametrize("name", ["mask", "lengths"])
+def test_an_array_that_says_which_numbers_count_is_refused(folder, name):
+    np.savez("padded.npz", x=ROWS, **{name: np.ones(len(ROWS), int)})
+    refused(f"holds an array '{name}' beside the events, which no part of a run", "padded.npz")
+    assert File("padded.npz", y_key=name)()[1].tolist() == [1] * len(ROWS)
 
 
 def test_names_and_labels(folder):

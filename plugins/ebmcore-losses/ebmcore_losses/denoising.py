@@ -6,12 +6,12 @@ At one noise level, at several that the energy doesn't know, and at levels known
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat, conditioned, given, loss
+from ebmcore import Energy, PositiveFloat, Real, conditioned, given, loss
 
 
 class DenoisingScoreMatching:
@@ -30,6 +30,7 @@ class DenoisingScoreMatching:
     estimating gradients of the data distribution".
     """
 
+    spaces: ClassVar = (Real,)
     order = 2  # it differentiates the score
 
     def __init__(self, sigma: PositiveFloat | list[PositiveFloat] = 0.1) -> None:
@@ -68,7 +69,7 @@ def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -
     return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()
 
 
-@loss(order=2)  # it differentiates the score
+@loss(spaces=(Real,), order=2)  # it differentiates the score
 def multilevel_denoising(
     energy: Any, x: Tensor, generator: Generator | None, y: Tensor | None = None
 ) -> Tensor:

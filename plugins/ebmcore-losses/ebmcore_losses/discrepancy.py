@@ -7,14 +7,22 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, conditioned, loss
+from ebmcore import (
+    Energy,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Real,
+    conditioned,
+    loss,
+)
 
 
 def _fitted_scale(scale: float) -> None:
     """Return None: with few samples the fitted Gaussian is not quite the data's, and not known."""
 
 
-@loss(fitted_scale=_fitted_scale)  # a fact for ebmcore.testing
+@loss(spaces=(Real,), fitted_scale=_fitted_scale)  # a fact for ebmcore.testing
 def energy_discrepancy(
     energy: Energy,
     x: Tensor,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ebmcore import Energy, conditioned, loss
+from ebmcore import Energy, Real, conditioned, loss
 from ebmcore_losses.third_derivatives import ThirdDerivatives
 
 
-@loss(order=2, needs_curvature=True)  # it differentiates the score; meaningless where ΔE is 0
+# it differentiates the score; meaningless where ΔE is 0
+@loss(spaces=(Real,), order=2, needs_curvature=True)
 def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
     """Mean of ½‖∇E(x)‖² - ΔE(x): the distance of the scores, up to a constant of the data.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Generator, Tensor
 
@@ -11,6 +11,7 @@ from ebmcore import (
     Energy,
     NonNegativeFloat,
     PositiveInt,
+    Real,
     Sampler,
     conditioned,
     energy_and_score,
@@ -49,6 +50,7 @@ class ImprovedCD:
     with λ = 1 and an entropy of weight 0.3 that leaves out a factor, the number of elements.
     """
 
+    spaces: ClassVar = (Real,)
     order = 2  # it differentiates the score
     expected_failures = {  # noqa: RUF012 (a fact for ebmcore.testing)
         "gradient": "the second term holds parameters constant in Ē, which differences do not"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
-from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, conditioned
+from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, Real, conditioned
 from ebmcore_losses.discrepancy import copies
 from ebmcore_losses.gaussian_noise import GaussianNoise
 
@@ -45,6 +45,7 @@ class NoiseContrastive(nn.Module):
     models, with applications to natural image statistics".
     """
 
+    spaces: ClassVar = (Real,)  # its noise is Gaussian
     shift_invariant = False  # a fact for ebmcore.testing
 
     def __init__(

@@ -7,11 +7,12 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveInt, conditioned, loss
+from ebmcore import Energy, PositiveInt, Real, conditioned, loss
 from ebmcore_losses.exact import along, gradient_at
 
 
-@loss(order=2, needs_curvature=True)  # it differentiates the score; meaningless where ΔE is 0
+# it differentiates the score; meaningless where ΔE is 0
+@loss(spaces=(Real,), order=2, needs_curvature=True)
 def sliced_score_matching(
     energy: Energy,
     x: Tensor,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, PositiveFloat, conditioned, loss
+from ebmcore import Energy, PositiveFloat, Real, conditioned, loss
 
 
 def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
@@ -28,13 +28,16 @@ def gradient_penalty(*, at_samples: bool = False) -> Callable[..., Tensor]:
     return gradient_penalty_at_both if at_samples else gradient_penalty_at_data
 
 
-@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+gradient_penalty.spaces = (Real,)  # type: ignore[attr-defined] # read before it builds the loss
+
+
+@loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
 def gradient_penalty_at_data(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
     """Mean ‖∇E(x)‖²."""
     return squared_gradient(conditioned(energy, y=y), x)
 
 
-@loss(order=2, regulariser=True)  # it differentiates the score; a fact for ebmcore.testing
+@loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
 def gradient_penalty_at_both(
     energy: Energy,
     x: Tensor,
@@ -54,7 +57,7 @@ def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
     return gradient.flatten(1).square().sum(1).mean()
 
 
-@loss(regulariser=True)  # a fact for ebmcore.testing
+@loss(spaces=(Real,), regulariser=True)  # a fact for ebmcore.testing
 def noise_smoothness(
     energy: Energy,
     x: Tensor,

@@ -1,4 +1,4 @@
-"""The exact likelihood, in dimensions low enough to compute Z."""
+"""The exact likelihood, where Z can be computed: few dimensions, or few events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import math
 
 import torch
 
-from ebmcore import PositiveFloat, PositiveInt, RunView
+from ebmcore import PositiveFloat, PositiveInt, Real, RunView, Space
 from ebmcore_monitors.likelihood.density import CachedDensity
+from ebmcore_monitors.likelihood.enumeration import (
+    Enumeration,
+    enumerate_events,
+    sizes_of,
+)
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
 from ebmcore_monitors.likelihood.labels import over_labels
 from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
@@ -22,7 +27,11 @@ OTHER_TEMPERATURE = 1e-6  # share by which T may differ from 1 and still count a
 
 
 class ExactLikelihood(WarnsOnce):
-    """Likelihood and KL divergence of a model in 1 to 3 dimensions, log Z by quadrature; in nats.
+    """Likelihood and KL divergence of a model, log Z by quadrature or enumeration; in nats.
+
+    Real events of 1 to 3 numbers: by quadrature, as follows. Binary and categorical events, when
+    there are at most 2^20 of them: each integral is the sum over all of them, exactly; `points` and
+    `margin` are unused, and there is no `leak`.
 
     - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
       The box is doubled, twice at most, while mass leaks out of it.
@@ -63,9 +72,11 @@ class ExactLikelihood(WarnsOnce):
         self.margin = margin
         self._density = CachedDensity()
 
-    def check(self, event_shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless events have 1 to 3 numbers."""
-        if torch.Size(event_shape).numel() not in POINTS:
+    def check(self, event_shape: tuple[int, ...], space: Space = Real()) -> None:  # noqa: B008 (frozen)
+        """Raise ValueError unless events have 1 to 3 real numbers, or there are few of them."""
+        if not isinstance(space, Real):
+            sizes_of(event_shape, space)
+        elif torch.Size(event_shape).numel() not in POINTS:
             raise ValueError(
                 "exact_likelihood integrates over 1 to 3 dimensions; an event of this run has "
                 f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. Remove the monitor"
@@ -73,8 +84,10 @@ class ExactLikelihood(WarnsOnce):
 
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return the numbers that can be computed; warn of those that can't be trusted."""
-        self.check(view.data.shape[1:])
+        self.check(view.data.shape[1:], view.space)
         self._audit_temperature(view)
+        if not isinstance(view.space, Real):
+            return _of_all_events(view)
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
         # at least 5, so that every second point still makes a grid; odd, so that it has both ends
         points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
@@ -112,6 +125,18 @@ class ExactLikelihood(WarnsOnce):
         )
 
 
+def _of_all_events(view: RunView) -> dict[str, float]:
+    enumeration = enumerate_events(view.energy, view.dataset, view.data, view.space)
+    if not math.isfinite(enumeration.log_z):
+        view.warn("the energy is NaN or infinite at some event, so log Z can't be computed")
+        return {}
+    numbers = {"log_z": enumeration.log_z, **_of_density(view, enumeration)}
+    entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
+    if isinstance(entropy, float):
+        numbers["entropy"] = entropy
+    return numbers | of_held_out(view, enumeration, numbers.get("entropy"))
+
+
 def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
     if quadrature.leak > LEAK:
         view.warn(
@@ -128,18 +153,21 @@ def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
         )
 
 
-def _of_density(view: RunView, quadrature: Quadrature) -> dict[str, float]:
+def _of_density(view: RunView, quadrature: Quadrature | Enumeration) -> dict[str, float]:
     """Return those of mass, entropy and kl that are known and possible."""
     mass = quadrature.mass
     if mass is None or quadrature.log_p is None:
         return {}
     numbers = {"mass": mass}
+    there, or_grid, or_coarse = "all events", "", ""
+    if isinstance(quadrature, Quadrature):
+        there, or_coarse = "the grid", ", or the grid is too coarse"
+        or_grid = ", or the grid is too coarse or too small (raise `points` or `margin`)"
     if not abs(mass - 1) <= MASS:
         wrong = not abs(mass - 1) <= WRONG_MASS
         view.warn(
-            f"the data's density integrates to {mass:.5f} over the grid instead of 1: log_prob is "
-            "not normalised, or the grid is too coarse or too small (raise `points` or `margin`)"
-            + ("; kl and entropy are not recorded" if wrong else "")
+            f"the data's density integrates to {mass:.5f} over {there} instead of 1: log_prob is "
+            f"not normalised{or_grid}" + ("; kl and entropy are not recorded" if wrong else "")
         )
         if wrong:
             return numbers
@@ -148,7 +176,7 @@ def _of_density(view: RunView, quadrature: Quadrature) -> dict[str, float]:
     if kl < -TOLERANCE:
         view.warn(
             f"KL(data‖model) = {kl:.5f} nats is below 0, which is impossible, so it is not "
-            "recorded. Usually log_prob is not normalised on the grid, or the grid is too coarse"
+            f"recorded. Usually log_prob is not normalised over {there}{or_coarse}"
         )
     elif math.isfinite(kl):
         numbers["kl"] = kl

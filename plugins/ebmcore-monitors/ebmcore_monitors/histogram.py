@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ebmcore import PositiveInt, RunView
+from ebmcore import PositiveInt, Real, RunView
 from ebmcore_monitors.figures.plotting import (
     frame_plane,
     new_figure,
@@ -36,6 +36,7 @@ class Histogram2d:
         n_steps: Sampler steps for those samples; ten times those of a training step if null.
     """
 
+    spaces: ClassVar = (Real,)
     every = "end"
 
     def __init__(

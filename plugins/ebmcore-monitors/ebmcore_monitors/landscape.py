@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from ebmcore import PositiveFloat, PositiveInt, RunView
+from ebmcore import PositiveFloat, PositiveInt, Real, RunView
 from ebmcore_monitors.figures.plotting import (
     ON_A_WELL,
     SAMPLES,
@@ -35,6 +35,7 @@ class Landscape:
         clip: Nats above the 99 % quantile of the data's energy at which the colours end.
     """
 
+    spaces: ClassVar = (Real,)
     every = "20 epochs"
 
     def __init__(

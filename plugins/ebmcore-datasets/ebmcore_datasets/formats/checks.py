@@ -14,7 +14,7 @@ from ebmcore import DataError, refuse_lost_digits
 def as_points(
     values: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
 ) -> Tensor:
-    """Return the rows in that dtype.
+    """Return the rows in that dtype; whole numbers stay what they are, once they are checked.
 
     Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
     `lines` holds each row's line number, for a file that has lines.
@@ -32,7 +32,7 @@ def as_points(
             f"of {bad.numel()} numbers {int(bad.sum())} are not finite. Remove or correct the rows"
         )
     refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
-    return x
+    return x if values.is_floating_point() else values.clone()
 
 
 def as_labels(values: Tensor, n: int, source: str) -> Tensor:

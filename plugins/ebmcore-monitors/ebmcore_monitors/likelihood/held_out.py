@@ -10,17 +10,32 @@ in its standard error.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
 from ebmcore import RunView
 from ebmcore_monitors.likelihood.density import log_prob_of
-from ebmcore_monitors.likelihood.quadrature import Quadrature
 from ebmcore_monitors.points.chunks import evaluate, split
 
 TOLERANCE = 1e-3  # nats of quadrature error without a warning
 STANDARD_ERRORS = 4.0  # by which a mean may fall below its lower bound by chance
+
+
+class Normaliser(Protocol):
+    """log Z of a model, by quadrature or enumeration."""
+
+    @property
+    def log_z(self) -> float:
+        """In nats."""
+
+    @property
+    def coarse_log_z(self) -> float:
+        """The same from fewer points; how far it is off bounds the error of log_z."""
+
+    @property
+    def may_miss(self) -> str:
+        """How mass of the model may be missing in log Z, the first of the usual causes."""
 
 
 class Mean(NamedTuple):
@@ -40,18 +55,22 @@ class Mean(NamedTuple):
         return self.value < floor - STANDARD_ERRORS * self.error - tolerance
 
 
-def of_held_out(view: RunView, quadrature: Quadrature, entropy: float | None) -> dict[str, float]:
+def of_held_out(view: RunView, normaliser: Normaliser, entropy: float | None) -> dict[str, float]:
     """Return those of nll, floor_gap, kl_held_out and its error that are known and possible."""
     if len(view.held_out) == 0:
         return {}
     energy = evaluate(view.energy, split(view.held_out))
-    tolerance = TOLERANCE + abs(quadrature.log_z - quadrature.coarse_log_z)
-    numbers = _likelihood(view, Mean.of(energy + quadrature.log_z), entropy, tolerance)
-    return numbers | _divergence(view, energy + quadrature.log_z, tolerance)
+    tolerance = TOLERANCE + abs(normaliser.log_z - normaliser.coarse_log_z)
+    cause = (
+        f"Usually {normaliser.may_miss}the held-out data are not from the data's density, or "
+        "log_prob is not normalised"
+    )
+    numbers = _likelihood(view, Mean.of(energy + normaliser.log_z), entropy, tolerance, cause)
+    return numbers | _divergence(view, energy + normaliser.log_z, tolerance, cause)
 
 
 def _likelihood(
-    view: RunView, nll: Mean, entropy: float | None, tolerance: float
+    view: RunView, nll: Mean, entropy: float | None, tolerance: float, cause: str
 ) -> dict[str, float]:
     if not math.isfinite(nll.value):
         view.warn(f"the held-out nll is {nll.value}: the energy is not finite at held-out data")
@@ -62,14 +81,15 @@ def _likelihood(
         view.warn(
             f"the held-out nll, {nll.value:.4f} nats, is below the data's entropy, {entropy:.4f}, "
             f"by more than {STANDARD_ERRORS:.0f} standard errors ({nll.error:.4f} each), which is "
-            "impossible, so it is not recorded. Usually the grid misses mass of the model, the "
-            "held-out data are not from the data's density, or log_prob is not normalised"
+            f"impossible, so it is not recorded. {cause}"
         )
         return {}
     return {"nll": nll.value, "floor_gap": nll.value - entropy}
 
 
-def _divergence(view: RunView, minus_log_q: Tensor, tolerance: float) -> dict[str, float]:
+def _divergence(
+    view: RunView, minus_log_q: Tensor, tolerance: float, cause: str
+) -> dict[str, float]:
     """Return the paired estimate of KL(data‖model); minus_log_q is (held-out points,), in nats."""
     log_prob = log_prob_of(view.dataset)
     if log_prob is None or not bool(minus_log_q.isfinite().all()):  # nll warned of the latter
@@ -87,8 +107,7 @@ def _divergence(view: RunView, minus_log_q: Tensor, tolerance: float) -> dict[st
         view.warn(
             f"KL(data‖model) from held-out points is {kl.value:.4f} nats, below 0 by more than "
             f"{STANDARD_ERRORS:.0f} standard errors ({kl.error:.4f} each), which is impossible, so "
-            "it is not recorded. Usually the grid misses mass of the model, the held-out data are "
-            "not from the data's density, or log_prob is not normalised"
+            f"it is not recorded. {cause}"
         )
         return {}
     numbers = {"kl_held_out": kl.value}

@@ -50,6 +50,11 @@ class Quadrature(NamedTuple):
         return float((self.log_p + self.log_weight).exp().sum())
 
     @property
+    def may_miss(self) -> str:
+        """How mass of the model may be missing, for a message."""
+        return "the grid misses mass of the model, "
+
+    @property
     def must_widen(self) -> bool:
         """Whether model or data have mass at the ends of the box."""
         log_p = self.log_p

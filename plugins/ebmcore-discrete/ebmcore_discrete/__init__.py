@@ -1,0 +1,29 @@
+"""Energies, samplers and data of discrete events for ebmcore; imported on first use."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ebmcore_discrete.bars import Bars as Bars
+    from ebmcore_discrete.block_gibbs import BlockGibbs as BlockGibbs
+    from ebmcore_discrete.gibbs import Gibbs as Gibbs
+    from ebmcore_discrete.rbm import RBM as RBM
+    from ebmcore_discrete.state import GibbsInfo as GibbsInfo
+    from ebmcore_discrete.state import GibbsState as GibbsState
+
+_HOME = {
+    "Bars": "bars",
+    "BlockGibbs": "block_gibbs",
+    "Gibbs": "gibbs",
+    "GibbsInfo": "state",
+    "GibbsState": "state",
+    "RBM": "rbm",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that discovering the plugin does not import torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,112 @@
+"""Gibbs sampling, the heat bath: xᵢ' ~ P(xᵢ | the others) ∝ exp(-E(x)), one number after another.
+
+Exact: each draw leaves exp(-E) invariant, and so does a step, which is `sites` draws in a row.
+Source: Geman and Geman 1984, "Stochastic relaxation, Gibbs distributions, and the Bayesian
+restoration of images"; Glauber 1963 for the scan at random.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore import Binary, Categorical, Energy, Kernel, Space
+from ebmcore_discrete.state import GibbsInfo, GibbsState, info_of
+
+
+class Gibbs(Kernel):
+    """Gibbs sampling: each number of an event is drawn anew given all the others.
+
+    Samples exp(-E) without a bias, for any energy of binary or categorical events: it is evaluated
+    at each of the k values that the number may take. A step draws as many numbers as an event
+    has, so it costs k evaluations for each of them, n at once on k·n chains. States of infinite
+    energy are never entered; a number all of whose values have infinite energy is drawn uniformly.
+
+    Raises ValueError when the events are categories and the space is not given.
+    Source: Geman and Geman 1984; at random, Glauber 1963.
+
+    Args:
+        scan: systematic draws each number once, in their order; random draws as many, each chosen
+            by chance, so that a step is reversible.
+        space: (runtime) The set that events live in; by default binary.
+    """
+
+    spaces: ClassVar = (Binary, Categorical)
+    implied_temperature = 1.0
+    long_step = True  # compiled, its loop over an event's numbers is unrolled: minutes
+
+    def __init__(
+        self,
+        scan: Literal["systematic", "random"] = "systematic",
+        *,
+        space: Space | None = None,
+    ) -> None:
+        if scan not in ("systematic", "random"):
+            raise ValueError(f"scan should be systematic or random; got {scan!r}")
+        self.scan = scan
+        self.values = space.k if isinstance(space, Categorical) else 2
+        self.is_categorical = isinstance(space, Categorical)
+
+    def init(self, energy: Energy, x: Tensor) -> GibbsState:
+        """Begin at x."""
+        if not x.is_floating_point() and not self.is_categorical:
+            raise ValueError(
+                "gibbs on categories needs to know how many there are: "
+                "Gibbs(space=ebmcore.Categorical(k))"
+            )
+        return GibbsState(x)
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
+        """Draw a uniform number for each draw of a step, (chains, sites), and its site at random.
+
+        float64, so that no category is lost to rounding; (chains, sites), int64.
+        """
+        shape = (len(x), x[0].numel())
+        uniform = torch.rand(shape, generator=generator, device=x.device, dtype=_wide(x))
+        if self.scan == "systematic":
+            return (uniform,)
+        return uniform, torch.randint(
+            shape[1], shape, generator=generator, device=x.device, dtype=torch.int64
+        )
+
+    def step(
+        self, energy: Energy, state: GibbsState, noise: tuple[Tensor, ...]
+    ) -> tuple[GibbsState, GibbsInfo]:
+        """Draw as many numbers as an event has, each given all the others."""
+        x = state.x.flatten(1)
+        uniform, *chosen = noise
+        for draw in range(x.shape[1]):
+            site = chosen[0][:, draw] if chosen else torch.full_like(uniform[:, 0], draw).long()
+            law = self.conditional(energy, x.reshape(state.x.shape), site)
+            value = (uniform[:, draw, None] >= law.cumsum(1)[:, :-1]).sum(1)
+            x = x.scatter(1, site[:, None], value[:, None].to(x.dtype))
+        x = x.reshape(state.x.shape)
+        return GibbsState(x), info_of(state.x, x)
+
+    def conditional(self, energy: Energy, x: Tensor, site: Tensor) -> Tensor:
+        """Return P(xᵢ = value | the others) for each value, i the site of each chain.
+
+        Shapes: x (chains, *event), site (chains,) int64 -> (chains, k).
+        """
+        n, flat = len(x), x.flatten(1)
+        values = torch.arange(self.values, device=x.device).to(x.dtype)
+        place = site.repeat(self.values)[:, None]
+        candidates = flat.repeat(self.values, 1)  # value by value, each for all chains
+        candidates = candidates.scatter(1, place, values.repeat_interleave(n)[:, None])
+        with torch.no_grad():
+            energies = energy(candidates.reshape(-1, *x.shape[1:]))
+        if energies.shape != (self.values * n,):
+            raise ValueError(
+                f"energy must return one value per chain, shape ({self.values * n},); "
+                f"got {tuple(energies.shape)}. Sum over the event's dimensions first."
+            )
+        logits = -energies.reshape(self.values, n).T.to(_wide(x))
+        nowhere = (logits == -torch.inf).all(1, keepdim=True)
+        return torch.where(nowhere, 0.0, logits).softmax(1)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """Return float64, but on devices without it."""
+    return torch.float32 if x.device.type == "mps" else torch.float64

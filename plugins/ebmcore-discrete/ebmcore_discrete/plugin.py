@@ -1,0 +1,24 @@
+"""The hooks of this distribution, which offer its parts to ebmcore."""
+
+from ebmcore import hookimpl
+
+
+@hookimpl
+def ebmcore_energies() -> dict[str, str]:
+    """Offer the restricted Boltzmann machine."""
+    return {"rbm": "ebmcore_discrete.rbm:RBM"}
+
+
+@hookimpl
+def ebmcore_samplers() -> dict[str, str]:
+    """Offer the heat baths."""
+    return {
+        "block_gibbs": "ebmcore_discrete.block_gibbs:BlockGibbs",
+        "gibbs": "ebmcore_discrete.gibbs:Gibbs",
+    }
+
+
+@hookimpl
+def ebmcore_datasets() -> dict[str, str]:
+    """Offer bars and stripes."""
+    return {"bars": "ebmcore_discrete.bars:Bars"}
