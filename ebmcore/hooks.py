@@ -6,7 +6,7 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     langevin = "ebmcore_langevin.plugin"
 
 which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first eight return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+first nine return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
 class or a function) when a config or the command line names it. A component's signature is its
 config:
 
@@ -73,6 +73,12 @@ def ebmcore_datasets() -> Offers:
 @hookspec
 def ebmcore_launchers() -> Offers:
     """Offer launchers: `{"cluster": "my_cluster:Cluster"}`; each a `Launcher` of command lines."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_trackers() -> Offers:
+    """Offer trackers: `{"table": "my_table:Table"}`; each a `Tracker` of run directories."""
     raise NotImplementedError  # pragma: no cover
 
 

@@ -15,7 +15,14 @@ from ebmcore.config.source import (
     parse_config,
     read_config,
 )
-from ebmcore.config.validate import plugin_selection, read_node, read_nodes, read_train, validate
+from ebmcore.config.validate import (
+    plugin_selection,
+    read_node,
+    read_nodes,
+    read_trackers,
+    read_train,
+    validate,
+)
 from ebmcore.config.values.check import check as check_values
 from ebmcore.config.values.names import type_name
 from ebmcore.config.values.signature import (
@@ -52,6 +59,7 @@ __all__ = [
     "read_config",
     "read_node",
     "read_nodes",
+    "read_trackers",
     "read_train",
     "reserved",
     "type_name",

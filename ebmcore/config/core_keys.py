@@ -43,6 +43,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     ),
     "loss": (Parameter("weight", float, 1.0, "Factor of this loss in the sum."), _NAME),
     "monitor": (_EVERY, _NAME),
+    "tracker": (_NAME,),
     "lr_scheduler": (
         Parameter(
             "interval",

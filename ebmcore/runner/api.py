@@ -29,6 +29,7 @@ from ebmcore.runner.run import Listener, Run
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.family import is_parent
 from ebmcore.runs.provenance import changes_since
+from ebmcore.trackers.entry import as_trackers
 
 
 class Prepared(NamedTuple):
@@ -116,7 +117,7 @@ def run(
             experiment = compose(*prepared)
         experiment.warnings.extend(changed)
         _listen(experiment, listener, ranks)
-        train, tracking = prepared.config.train, prepared.config.tracking
+        train, tracking = prepared.config.train, as_trackers(prepared.config.tracking)
         return experiment.run_with(
             train, tracking, runs_dir=runs_dir, progress=progress, profile=profile
         )
@@ -154,7 +155,8 @@ def resume(
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written
             experiment, config = _recomposed(directory, ranks, plugins, versions)
         _listen(experiment, listener, ranks)
-        return experiment.resume_with(run_dir, config.train, config.tracking, progress=progress)
+        tracking = as_trackers(config.tracking)
+        return experiment.resume_with(run_dir, config.train, tracking, progress=progress)
 
 
 def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> None:

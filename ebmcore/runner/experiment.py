@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from ebmcore.checkpoint.serialize import pack
 from ebmcore.checkpoint.snapshot import refuse_unsaveable
-from ebmcore.config import Cadence, Tracking, Train, read_train
+from ebmcore.config import Cadence, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
@@ -22,10 +22,11 @@ from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.runner.run import Listener, Run
-from ebmcore.runner.spec import Origin, RunSpec, as_tracking
+from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
+from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import choose_device
 from ebmcore.train.optim import without_compiler
@@ -118,7 +119,7 @@ class Experiment:
     def run(
         self,
         *,
-        tracking: Tracking | str | bool | None = None,
+        tracking: TrackingArgument = None,
         runs_dir: str | Path | None = None,
         progress: bool = True,
         profile: bool = False,
@@ -127,19 +128,20 @@ class Experiment:
         """Train, and return the run.
 
         Takes the keys of a config's `train` section (epochs or steps, batch_size, clip_grad_norm,
-        ema, data_noise, log_every); `tracking="off"` leaves MLflow out; `profile` writes a torch
-        profiler trace of some steps to the run's profile.json. Raises ConfigError before
-        anything is written, RunError when the run FAILED, RunInterrupted after a signal.
+        ema, data_noise, log_every); `tracking` is a `Tracker`, a list of them, or "off" in
+        place of MLflow; `profile` writes a torch profiler trace of some steps to the run's
+        profile.json. Raises ConfigError before anything is written, RunError when the run FAILED,
+        RunInterrupted after a signal.
         """
         return self.run_with(
-            read_train(train), as_tracking(tracking),
+            read_train(train), as_trackers(tracking),
             runs_dir=runs_dir, progress=progress, profile=profile,
         )  # fmt: skip
 
     def run_with(
         self,
         train: Train,
-        tracking: Tracking | None,
+        tracking: Trackers,
         *,
         runs_dir: str | Path | None = None,
         progress: bool = True,
@@ -156,7 +158,7 @@ class Experiment:
         self,
         run_dir: str | Path,
         *,
-        tracking: Tracking | str | bool | None = None,
+        tracking: TrackingArgument = None,
         progress: bool = True,
         **train: Any,
     ) -> Run:
@@ -168,14 +170,14 @@ class Experiment:
         another process, or its state isn't that of these parts.
         """
         return self.resume_with(
-            run_dir, read_train(train), as_tracking(tracking), progress=progress
+            run_dir, read_train(train), as_trackers(tracking), progress=progress
         )
 
     def resume_with(
         self,
         run_dir: str | Path,
         train: Train,
-        tracking: Tracking | None,
+        tracking: Trackers,
         *,
         progress: bool = True,
     ) -> Run:
@@ -192,7 +194,7 @@ class Experiment:
         path = ranks.broadcast_text("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
-    def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
+    def _spec(self, train: Train, tracking: Trackers, *, profile: bool = False) -> RunSpec:
         """Assemble and check the parts, once. Raises ConfigError when they can't be trained."""
         if self.has_run:
             # its streams, chains and weights stand where that run left them: not what was recorded

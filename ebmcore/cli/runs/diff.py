@@ -46,7 +46,7 @@ def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     from ebmcore.runs.directory import read_recorded
     from ebmcore.runs.facts import read_facts
     from ebmcore.runs.inside import Inside
-    from ebmcore.trackers.mlflow.uploader import flatten
+    from ebmcore.trackers.flatten import flatten
 
     folder = Path(run_dir)
     try:

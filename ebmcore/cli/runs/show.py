@@ -27,7 +27,7 @@ def command(
     """
     from ebmcore.runs.family import by_key, family, read_children
     from ebmcore.runs.status import read_account
-    from ebmcore.trackers.mlflow.files import pictures
+    from ebmcore.trackers.files import pictures
 
     account = read_account(run_dir)
     if account.problem is not None:
