@@ -43,7 +43,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     ),
     "loss": (Parameter("weight", float, 1.0, "Factor of this loss in the sum."), _NAME),
     "monitor": (_EVERY, _NAME),
-    "tracker": (_NAME,),
+    "tracker": (_NAME._replace(description="The name in run.json; by default the type."),),
     "lr_scheduler": (
         Parameter(
             "interval",

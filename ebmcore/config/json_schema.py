@@ -47,8 +47,9 @@ def config_schema(host: Host) -> dict[str, Any]:
     properties["train"] = _section(Train)
     offered = host.components(TRACKER.name)
     tracker = _or_reference(_choice([_branch(c, definitions) for c in offered]))
+    several = {**_array(tracker), "minItems": 1}
     properties["tracking"] = {
-        "anyOf": [_section(Tracking), {"enum": ["off", False]}, tracker, _array(tracker)]
+        "anyOf": [_section(Tracking), {"enum": ["off", False]}, tracker, several]
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -21,6 +21,13 @@ def mlflow_keys(given: Any) -> dict[str, Any] | None:
     return None
 
 
+def mlflow_uris(given: Any) -> set[str]:
+    """Return the dotted places of MLflow's URI in a config."""
+    if not isinstance(given, list):
+        return set() if mlflow_keys(given) is None else {"tracking.uri"}
+    return {f"tracking.{i}.uri" for i, entry in enumerate(given) if mlflow_keys(entry) is not None}
+
+
 def other_trackers(given: Any) -> list[Any]:
     """Return the trackers besides MLflow in what a config says, as they are written."""
     entries = given if isinstance(given, list) else [given]

@@ -10,6 +10,7 @@ from typing import Any
 from ebmcore.masking import mask_all
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.seal import is_sealed, seal
+from ebmcore.runs.status import STATES
 from ebmcore.trackers.entry import MLFLOW, TrackerEntry
 
 OTHERS = "trackers"  # the field of all but MLflow: name -> its state and its own facts
@@ -25,6 +26,14 @@ def recorded(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         others = facts.get(OTHERS)
         found = others.get(name) if isinstance(others, Mapping) else None
     return found if isinstance(found, Mapping) else {}
+
+
+def tracker_states(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return sending, complete or behind for each tracker besides MLflow in a run.json."""
+    others = facts.get(OTHERS)
+    names = [str(name)[:100] for name in others] if isinstance(others, Mapping) else []
+    states = {name: recorded(facts, name).get("state") for name in names}
+    return {name: state for name, state in states.items() if state in STATES}
 
 
 def record(directory: RunDirectory, entry: TrackerEntry, state: str) -> None:

@@ -33,6 +33,7 @@ def command(
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
     from ebmcore.trackers.mlflow.target import recorded_target
+    from ebmcore.trackers.state import tracker_states
 
     facts, target = account.facts, recorded_target(account.facts)
     mlflow = None if target is None else target.record(account.mlflow or "")
@@ -42,6 +43,7 @@ def command(
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
         "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
+        "trackers": tracker_states(facts),
         "pictures": len(pictures(account.path)),
     }
     children = by_key(read_children(account.path))
@@ -61,6 +63,7 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
         *((key, _text(found[key])) for key in _MORE if found[key] not in (None, [], {})),
         ("pictures", str(found["pictures"])),
         ("MLflow", _text(found["mlflow"] or "-")),
+        *found["trackers"].items(),
     ]
     table(("", ""), rows)
     metrics = found["metrics"]

@@ -22,7 +22,7 @@ _VERSION = "brain.Event:2"
 
 def event(**fields: Any) -> Any:
     """Return an `Event`; its `wall_time` is now unless it is given."""
-    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
 
     return Event(**{"wall_time": time.time(), **fields})
 
@@ -40,7 +40,9 @@ class EventFile:
 
     def write(self, events: list[Any]) -> None:
         """Append events."""
-        from tensorboard.summary.writer.record_writer import RecordWriter
+        from tensorboard.summary.writer.record_writer import (  # type: ignore[import-untyped]
+            RecordWriter,
+        )
 
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path} was deleted while the run went on")
