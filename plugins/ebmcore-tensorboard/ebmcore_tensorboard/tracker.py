@@ -26,8 +26,8 @@ class TensorBoard(Tracker):
     the events and the status are texts. A run that is resumed goes on in a new file.
 
     Args:
-        log_dir: The folder in which each run gets a folder of its name, relative to the current one;
-            by default the files are in the run directory, in `tensorboard`.
+        log_dir: The folder in which each run gets a folder of its name; a relative one is below the
+            current folder. By default the files are in the run directory, in `tensorboard`.
     """
 
     def __init__(self, *, log_dir: str | None = None) -> None:
