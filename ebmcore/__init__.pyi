@@ -6,11 +6,14 @@ from ebmcore.contracts import Energy as Energy
 from ebmcore.contracts import Job as Job
 from ebmcore.contracts import Kernel as Kernel
 from ebmcore.contracts import Launcher as Launcher
+from ebmcore.contracts import Point as Point
 from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
 from ebmcore.contracts import Start as Start
 from ebmcore.contracts import Task as Task
 from ebmcore.contracts import Trace as Trace
+from ebmcore.contracts import TrackedRun as TrackedRun
+from ebmcore.contracts import Tracker as Tracker
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
 from ebmcore.decorators import chains as chains
 from ebmcore.decorators import dataset as dataset
@@ -20,6 +23,7 @@ from ebmcore.decorators import loss as loss
 from ebmcore.decorators import monitor as monitor
 from ebmcore.decorators import network as network
 from ebmcore.decorators import sampler as sampler
+from ebmcore.decorators import tracker as tracker
 from ebmcore.distributed.gather_batch import whole_batch as whole_batch
 from ebmcore.errors import ComponentError as ComponentError
 from ebmcore.errors import ConfigError as ConfigError
@@ -28,6 +32,7 @@ from ebmcore.errors import DivergenceError as DivergenceError
 from ebmcore.errors import EbmError as EbmError
 from ebmcore.errors import PluginError as PluginError
 from ebmcore.errors import Problem as Problem
+from ebmcore.errors import RefusedError as RefusedError
 from ebmcore.errors import RunError as RunError
 from ebmcore.errors import RunInterrupted as RunInterrupted
 from ebmcore.hooks import hookimpl as hookimpl

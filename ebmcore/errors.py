@@ -83,6 +83,10 @@ class DirectoryError(EbmError):
         super().__init__(f"{file}: {text}")
 
 
+class RefusedError(EbmError):
+    """A tracker will never accept what it was sent."""
+
+
 class RankError(EbmError):
     """The processes that train a run together can't reach each other, or disagree."""
 

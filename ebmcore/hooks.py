@@ -83,6 +83,12 @@ def ebmcore_launchers() -> Offers:
 
 
 @hookspec
+def ebmcore_trackers() -> Offers:
+    """Offer trackers: `{"table": "my_table:Table"}`; each a `Tracker` of run directories."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
 def ebmcore_commands() -> Offers:
     """Offer commands: `{"report": "my_report:command"}`; each a typer app or a function.
 

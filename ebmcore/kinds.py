@@ -28,5 +28,6 @@ KINDS = {  # the components of a run
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs
-OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER}  # the components
+TRACKER = Kind("tracker", "ebmcore_trackers", "tracking", is_list=True)  # follows runs
+OFFERED = {**KINDS, LAUNCHER.name: LAUNCHER, TRACKER.name: TRACKER}  # the components
 COMMAND = Kind("command", "ebmcore_commands", "")  # of the command line; no config names it

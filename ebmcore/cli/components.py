@@ -14,7 +14,8 @@ def command(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help="energy, sampler, chains, loss, monitor, dataset, launcher."
+            metavar="[KIND]",
+            help="energy, sampler, chains, loss, monitor, dataset, launcher or tracker.",
         ),
     ] = None,
     plugins: PluginOptions = None,

@@ -99,7 +99,7 @@ def command(
 
 def show_run(run: Run) -> None:
     """Print a run's last metrics, and where all else of it is."""
-    from ebmcore.trackers.mlflow.files import pictures
+    from ebmcore.trackers.files import pictures
 
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
     if run.seconds_by_part:

@@ -21,6 +21,7 @@ from ebmcore.config.validate import (
     read_networks,
     read_node,
     read_nodes,
+    read_trackers,
     read_train,
     validate,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "read_networks",
     "read_node",
     "read_nodes",
+    "read_trackers",
     "read_train",
     "required_slots",
     "reserved",

@@ -66,6 +66,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
         ),
     ),
     "monitor": (_EVERY, _NAME),
+    "tracker": (_NAME._replace(description="The name in run.json; by default the type."),),
     "lr_scheduler": (
         Parameter(
             "interval",

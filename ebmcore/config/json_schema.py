@@ -18,7 +18,7 @@ from ebmcore.config.values.signature import (
     parameters,
 )
 from ebmcore.errors import PluginError
-from ebmcore.kinds import KINDS
+from ebmcore.kinds import KINDS, TRACKER
 from ebmcore.plugins import Component, Host
 
 
@@ -48,7 +48,12 @@ def config_schema(host: Host) -> dict[str, Any]:
     for optional in ("sampler", "chains", "lr_scheduler"):
         properties[optional]["anyOf"].append({"type": "null"})
     properties["train"] = _section(Train)
-    properties["tracking"] = {"anyOf": [_section(Tracking), {"enum": ["off", False]}]}
+    offered = host.components(TRACKER.name)
+    tracker = _or_reference(_choice([_branch(c, definitions) for c in offered]))
+    several = {**_array(tracker), "minItems": 1}
+    properties["tracking"] = {
+        "anyOf": [_section(Tracking), {"enum": ["off", False]}, tracker, several]
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "ebmcore config",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ebmcore.config.sections import Settings, Tracking, Train
+from ebmcore.config.sections import Settings, Train
 from ebmcore.plugins import Component
 
 
@@ -48,7 +48,7 @@ class Config:
 
     settings: Settings
     train: Train
-    tracking: Tracking | None
+    tracking: tuple[Node, ...]  # empty: the run is sent nowhere
     data: Node
     energy: Node
     networks: dict[str, Node]  # by name
@@ -65,6 +65,7 @@ class Config:
     def nodes(self) -> tuple[Node, ...]:
         """All components of plugins, nested ones too, each once."""
         single = (self.data, self.energy, *self.networks.values(), self.sampler, self.chains)
-        top = (*(n for n in single if n is not None), *self.losses, *self.monitors)
+        trackers = (node for node in self.tracking if node.type != "mlflow")  # the core's own
+        top = (*(n for n in single if n is not None), *self.losses, *self.monitors, *trackers)
         nodes = (node for outer in top for node in (outer, *outer.children))
         return tuple({node.path: node for node in nodes}.values())

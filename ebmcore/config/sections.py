@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -97,7 +97,7 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """The run's mirror in MLflow; `tracking: off` leaves MLflow out altogether.
+    """The run's mirror in MLflow; `off` leaves it out, and other trackers are named by `type`.
 
     Args:
         experiment: The experiment's name; by default MLFLOW_EXPERIMENT_NAME, else the run's name.
@@ -108,6 +108,11 @@ class Tracking:
     experiment: str | None = None
     uri: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+
+
+def is_section(given: Any) -> bool:
+    """Tell whether `tracking` holds MLflow's keys alone: a mapping without a `type`, or nothing."""
+    return given is None or (isinstance(given, dict) and "type" not in given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
 from ebmcore.config.networks import check_trains, network_nodes, optimizer_nodes
-from ebmcore.config.sections import Plugins, Settings, Tracking, Train
+from ebmcore.config.sections import Plugins, Settings, Tracking, Train, is_section
 from ebmcore.config.source import DEFAULT_OPTIMIZER, Source
 from ebmcore.config.values.check import check
 from ebmcore.config.values.signature import REQUIRED, Parameter, is_part, parameters
@@ -83,16 +83,22 @@ def read_networks(source: Source, host: Host) -> dict[str, Node]:
     return nodes
 
 
+def read_trackers(source: Source, host: Host) -> tuple[Node, ...]:
+    """Check the trackers of a recorded config. Raises ConfigError."""
+    reader = _Reader(source, host)
+    nodes = reader.trackers(source.tree.get("tracking"))
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return nodes
+
+
 class _Reader(NodeReader):
     def read(self, selection: Selection) -> Config:
         tree = self.source.tree
         self.check_keys(tree)
         settings = self.section(Settings, {k: tree[k] for k in _SETTINGS if k in tree}, "")
         train = self.section(Train, tree.get("train", {}), "train")
-        tracking: Tracking | None = None
-        mirror = tree.get("tracking")
-        if mirror != "off" and mirror is not False:
-            tracking = self.section(Tracking, {} if mirror is None else mirror, "tracking")
+        tracking = self.trackers(tree.get("tracking"))
         data = self.node("dataset", tree.get("data"), "data")
         energy = self.node("energy", tree.get("energy"), "energy")
         networks = network_nodes(self, tree.get("networks"))
@@ -131,7 +137,7 @@ class _Reader(NodeReader):
             "lr_scheduler": schedule and schedule.record,
             "train": asdict(train),
             "monitors": [node.record for node in monitors],
-            "tracking": "off" if tracking is None else asdict(tracking),
+            "tracking": _tracking_record(tree.get("tracking"), tracking),
         }
         return Config(
             settings=settings,
@@ -173,6 +179,34 @@ class _Reader(NodeReader):
             if not path or path in self.source.tree:
                 self.fault(path, str(error))
             return None
+
+    def trackers(self, given: Any) -> tuple[Node, ...]:
+        """Read `tracking`: MLflow's keys, one tracker, a list of them, or `off`."""
+        if given == "off" or given is False:
+            return ()
+        if is_section(given):
+            section = self.section(Tracking, given or {}, "tracking")
+            return () if section is None else (self._mlflow(section),)
+        if not isinstance(given, (str, dict, list)):
+            self.fault("tracking", f"should be a mapping; got {given!r}")
+            return ()
+        if given == []:
+            self.fault("tracking", "should be a mapping; got []. `off` sends the run nowhere")
+        return self.nodes("tracker", given, "tracking")
+
+    def _mlflow(self, section: Tracking) -> Node:
+        component = self.host.find("tracker", "ebmcore:mlflow")
+        return Node(
+            path="tracking",
+            kind="tracker",
+            type="mlflow",
+            target=component.load(),
+            component=component,
+            values={key.name: getattr(section, key.name) for key in fields(section)},
+            options={},
+            record={"type": "mlflow", **asdict(section)},
+            where=self.source.where("tracking"),
+        )
 
     def records(self) -> dict[str, Any]:
         """Return the shared nodes as plain values; a reference stays one."""
@@ -227,3 +261,13 @@ class _Reader(NodeReader):
 def _named_records(key: str, nodes: dict[str, Node]) -> dict[str, Any]:
     """Return a section of named nodes as plain values; nothing when there are none."""
     return {key: {name: node.record for name, node in nodes.items()}} if nodes else {}
+
+
+def _tracking_record(given: Any, nodes: tuple[Node, ...]) -> Any:
+    """Return `tracking` as plain values, in the form in which it was written."""
+    records = [node.record for node in nodes]
+    if is_section(given):
+        return {key: value for key, value in records[0].items() if key != "type"}
+    if isinstance(given, list):
+        return records
+    return records[0] if records else "off"

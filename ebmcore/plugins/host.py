@@ -17,6 +17,7 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
+from ebmcore.plugins.builtin import core
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
@@ -67,6 +68,7 @@ class Host:
         self._components: dict[str, list[Component]] = {
             kind: [] for kind in (*OFFERED, COMMAND.name)
         }
+        self._register(core())
         self.plugins = tuple(self._register(plugin) for plugin in plugins)
 
     @classmethod

@@ -29,6 +29,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
     "ebmcore-sweep": {"launcher": "local"},
+    "ebmcore-tensorboard": {"tracker": "tensorboard"},
 }
 KNOWN: dict[tuple[str, str], str] = {
     (kind, name): distribution

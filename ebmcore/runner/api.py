@@ -30,6 +30,7 @@ from ebmcore.runner.run import Listener, Run
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.provenance import changes_since
+from ebmcore.trackers.entry import as_trackers
 
 
 class Prepared(NamedTuple):
@@ -114,7 +115,7 @@ def run(
         with ranks.share_errors():
             prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
             experiment = _composed(prepared, ranks.info, versions, listener)
-        train, tracking = prepared.config.train, prepared.config.tracking
+        train, tracking = prepared.config.train, as_trackers(prepared.config.tracking)
         return experiment.run_with(
             train, tracking, ranks, runs_dir=runs_dir, progress=progress, profile=profile
         )
@@ -159,7 +160,7 @@ def resume(
                 )
             prepared, _ = prepare_again(directory, plugins)
             experiment = _composed(prepared, ranks.info, versions, listener)
-        train, tracking = prepared.config.train, prepared.config.tracking
+        train, tracking = prepared.config.train, as_trackers(prepared.config.tracking)
         return experiment.run_with(train, tracking, ranks, resumed=directory, progress=progress)
 
 

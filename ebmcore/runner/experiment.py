@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from ebmcore.checkpoint.serialize import pack
 from ebmcore.checkpoint.snapshot import refuse_unsaveable
-from ebmcore.config import ENERGY, Cadence, Tracking, Train, read_train
+from ebmcore.config import ENERGY, Cadence, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
@@ -23,7 +23,7 @@ from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_larg
 from ebmcore.runner.data_fit import check_monitor, check_parts, check_start
 from ebmcore.runner.network_checks import check_networks, check_training, choose_optimizers
 from ebmcore.runner.run import Listener, Run
-from ebmcore.runner.spec import Origin, RunSpec, as_tracking
+from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import (
@@ -37,6 +37,7 @@ from ebmcore.sampling import (
 )
 from ebmcore.sampling.slots import start_chains
 from ebmcore.spaces import Space
+from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
 from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
@@ -147,7 +148,7 @@ class Experiment:
     def run(
         self,
         *,
-        tracking: Tracking | str | bool | None = None,
+        tracking: TrackingArgument = None,
         runs_dir: str | Path | None = None,
         progress: bool = True,
         profile: bool = False,
@@ -156,11 +157,12 @@ class Experiment:
         """Train, and return the run.
 
         Takes the keys of a config's `train` section (epochs or steps, batch_size, clip_grad_norm,
-        ema, data_noise, log_every); `tracking="off"` leaves MLflow out; `profile` writes a torch
-        profiler trace of some steps to the run's profile.json. Raises ConfigError before
-        anything is written, RunError when the run FAILED, RunInterrupted after a signal.
+        ema, data_noise, log_every); `tracking` is a `Tracker`, a list of them, or "off" in
+        place of MLflow; `profile` writes a torch profiler trace of some steps to the run's
+        profile.json. Raises ConfigError before anything is written, RunError when the run FAILED,
+        RunInterrupted after a signal.
         """
-        sections = read_train(train), as_tracking(tracking)
+        sections = read_train(train), as_trackers(tracking)
         with joined(self.rank_info) as ranks:
             return self.run_with(
                 *sections, ranks, runs_dir=runs_dir, progress=progress, profile=profile
@@ -169,7 +171,7 @@ class Experiment:
     def run_with(
         self,
         train: Train,
-        tracking: Tracking | None,
+        tracking: Trackers,
         ranks: Ranks,
         *,
         resumed: RunDirectory | None = None,
@@ -188,7 +190,7 @@ class Experiment:
         self,
         run_dir: str | Path,
         *,
-        tracking: Tracking | str | bool | None = None,
+        tracking: TrackingArgument = None,
         progress: bool = True,
         **train: Any,
     ) -> Run:
@@ -199,7 +201,7 @@ class Experiment:
         are those of `run`. Raises EbmError when the directory is no run, is being written by
         another process, or its state isn't that of these parts.
         """
-        sections = read_train(train), as_tracking(tracking)
+        sections = read_train(train), as_trackers(tracking)
         with joined(self.rank_info) as ranks:
             with ranks.share_errors():
                 directory = RunDirectory.open(run_dir)
@@ -211,7 +213,7 @@ class Experiment:
         path = ranks.broadcast_text("" if made is None else str(made.path.absolute()))
         return made or RunDirectory(Path(path))
 
-    def _spec(self, train: Train, tracking: Tracking | None, *, profile: bool = False) -> RunSpec:
+    def _spec(self, train: Train, tracking: Trackers, *, profile: bool = False) -> RunSpec:
         """Assemble and check the parts, once. Raises ConfigError when they can't be trained."""
         if self.has_run:
             # its streams, chains and weights stand where that run left them: not what was recorded

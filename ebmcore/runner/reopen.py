@@ -29,6 +29,7 @@ from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.spaces import Space, as_space
+from ebmcore.trackers.keys import mlflow_uris
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
@@ -216,10 +217,11 @@ def refuse_masked(source: Source, only: str | None = None) -> None:
 
     That of the tracking server may come from the environment, and is asked for when it's needed.
     """
+    later = mlflow_uris(source.tree.get("tracking"))
     problems = [
         source.problem(place, "its password was masked when it was recorded; write it in again")
         for place in masked_places(source.tree)
-        if place != "tracking.uri" and (only is None or place.partition(".")[0] == only)
+        if place not in later and (only is None or place.partition(".")[0] == only)
     ]
     if problems:
         raise ConfigError(problems)

@@ -1,4 +1,4 @@
-"""The record that a run writes before its first step: config, provenance, MLflow run."""
+"""The record that a run writes before its first step: config, provenance, trackers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
-from ebmcore.trackers.mlflow.mirror import Mirror, first_record
-from ebmcore.trackers.mlflow.tags import run_tags
-from ebmcore.trackers.mlflow.target import recorded_target
-from ebmcore.trackers.mlflow.uris import DestinationError
+from ebmcore.trackers.entry import described_trackers
+from ebmcore.trackers.followers import Followers, first_record
+from ebmcore.trackers.tags import tracked_run
 
 
 def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
@@ -46,8 +45,8 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         host=socket.gethostname(),
         **provenance(spec.origin.host),
     )
-    tags = run_tags(directory.path, facts)
-    directory.update(**facts, **first_record(directory, spec.tracking, spec.name, tags))
+    run = tracked_run(directory, facts, config=record)
+    directory.update(**facts, **first_record(directory, spec.tracking, run))
     if told is not None:
         register_child(directory.path, told)
     return record
@@ -78,35 +77,24 @@ def described(spec: RunSpec) -> dict[str, Any]:
             "monitors": [m.name for m in spec.parts.monitors],
         },
         "train": asdict(spec.train),
-        "tracking": "off" if spec.tracking is None else asdict(spec.tracking),
+        "tracking": described_trackers(spec.tracking),
     }
 
 
-def start_mirror(
+def start_trackers(
     directory: RunDirectory,
     spec: RunSpec,
-    params: dict[str, Any],
+    config: dict[str, Any],
     *,
     resumes: bool,
     warn: Callable[[str], None],
-) -> Mirror | None:
-    """Begin to send the run to MLflow, unless tracking is off.
+) -> Followers:
+    """Begin to send the run to its trackers.
 
-    A resumed run names its MLflow server in its own directory, which somebody else may have
-    written: a server that the user didn't name gets no connection, and `warn` is called.
+    A resumed run names its trackers in its own directory, which somebody else may have written: a
+    place that the user neither names nor recorded gets no connection, and `warn` is called.
     """
-    if spec.tracking is None:
-        return None
     facts = directory.read()
     named = not resumes or spec.origin.record is None
-    tags = run_tags(directory.path, facts)
-    try:
-        mirror = Mirror(directory, spec.tracking, spec.name, params, tags, named=named)
-    except DestinationError as error:
-        if (recorded := recorded_target(facts)) is not None:
-            directory.update(mlflow=recorded.record("behind"))
-        sends = f"`ebmcore runs sync {directory.path} --uri` sends it later"
-        warn(f"nothing is sent to MLflow: {error}. {sends}")
-        return None
-    mirror.start()
-    return mirror
+    run = tracked_run(directory, facts, config=config, named=named)
+    return Followers(directory, spec.tracking, run, warn)

@@ -1,4 +1,4 @@
-"""One execution of an experiment: its directory, its mirror, and an orderly end."""
+"""One execution of an experiment: its directory, its trackers, and an orderly end."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ from ebmcore.monitoring.progress import progress_display
 from ebmcore.monitoring.run import MonitorRunner
 from ebmcore.runner.hook_calls import notify
 from ebmcore.runner.run import Run
-from ebmcore.runner.run_record import begin_record, continue_record, start_mirror
+from ebmcore.runner.run_record import begin_record, continue_record, start_trackers
 from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
-from ebmcore.trackers.mlflow.mirror import Mirror
+from ebmcore.trackers.followers import Followers
 from ebmcore.train.divergence import Divergence, is_finite
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
 from ebmcore.train.warnings import slow_average, slow_monitors
 
-_PATIENT = 60.0  # seconds that the mirror has to send the rest, while MLflow answers
+_PATIENT = 60.0  # seconds that the trackers have to send the rest, while they answer
 _HURRIED = 12.0  # the same when another rank is gone: torchrun kills this one 30 s after that
 _AT_ONCE = 0.5  # the same after a second Ctrl-C
 
@@ -121,11 +121,11 @@ class Session:
 
         Raises RunError when the run FAILED, RunInterrupted after a signal.
         """
-        mirror: Mirror | None = None
+        followers: Followers | None = None
         failure: BaseException | None = None
         with protected(), self.interrupts:
             try:
-                mirror = self._begin()
+                followers = self._begin()
                 self._train()
                 done = self.loop.step >= self.loop.steps
                 self.status = "FINISHED" if done else "KILLED"
@@ -142,10 +142,10 @@ class Session:
             except KeyboardInterrupt:  # once more, while a plugin was called at the end
                 self.status = self.status if self.status == "FAILED" else "KILLED"
             try:
-                self._close(mirror, failure)
+                self._close(followers, failure)
             except Exception as error:
                 failure = failure or self._failed(error)
-                self._close_anyway(mirror, failure)
+                self._close_anyway(followers, failure)
             self._reveal()
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
@@ -155,14 +155,14 @@ class Session:
             raise RunInterrupted(number, self.result)
         return self.result
 
-    def _begin(self) -> Mirror | None:
+    def _begin(self) -> Followers | None:
         """Write the record that is known before the first step, and call `ebmcore_run_start`."""
         if self.resumes:
             recorded = continue_record(self.directory, self.loop.step)
         else:
             recorded = begin_record(self.directory, self.spec)
         self.directory.update(steps=self.loop.steps, ranks=self.ranks.size)
-        mirror = start_mirror(
+        followers = start_trackers(
             self.directory, self.spec, recorded, resumes=self.resumes, warn=self.warn
         )  # fmt: skip
         self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
@@ -176,7 +176,7 @@ class Session:
         if not self.resumes:
             for text in slow_average(self.train.ema, self.loop.steps):
                 self.warn(text)
-        return mirror
+        return followers
 
     def _reveal(self) -> None:
         """Let the run say what was recorded, whatever a plugin that was shown it wrote there."""
@@ -336,8 +336,8 @@ class Session:
             f"({self.rollbacks} of at most {self.train.max_rollbacks}), learning rate {rate:g}"
         )
 
-    def _close(self, mirror: Mirror | None, failure: BaseException | None) -> None:
-        """Write how the run ended, here and in MLflow."""
+    def _close(self, followers: Followers | None, failure: BaseException | None) -> None:
+        """Write how the run ended, here and in its trackers."""
         self.monitors.close(wait=not self.at_once)
         self.directory.update(
             status=self.status,
@@ -358,27 +358,25 @@ class Session:
             self.warn(text)
         if self.loop.skips.total:
             self.warn(f"{self.loop.skips.total} steps were skipped: see events.jsonl")
-        if mirror is not None:
+        if followers is not None:
             patience = _HURRIED if isinstance(failure, RankError) else _PATIENT
             patience = _AT_ONCE if self.at_once else patience
-            mirror.finish(self.status, timeout=patience, leaves=self.interrupts.number != 0)
+            leaves = self.interrupts.number != 0
+            for text in followers.finish(self.status, timeout=patience, leaves=leaves):
+                self.warn(text)
             self.result.mlflow = self.directory.read().get("mlflow") or {}
-            for note in mirror.notes:
-                self.warn(note)
-            if mirror.problem:
-                self.warn(f"the MLflow mirror is not complete: {mirror.problem}")
         self.directory.update(warnings=self.warnings)
         self.directory.release()
 
-    def _close_anyway(self, mirror: Mirror | None, failure: BaseException) -> None:
+    def _close_anyway(self, followers: Followers | None, failure: BaseException) -> None:
         """Write at least that it FAILED, where that can still be written: its end raised."""
         with suppress(OSError, EbmError):
             self.directory.update(
                 status=self.status, ended=self.directory.clock(), error=str(failure)
             )
-        if mirror is not None:
+        if followers is not None:
             with suppress(OSError, EbmError):
-                mirror.finish(self.status, timeout=_HURRIED)
+                followers.finish(self.status, timeout=_HURRIED)
 
     def warn(self, text: str) -> None:
         """Record a warning in the run and show it."""

@@ -9,10 +9,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ebmcore.compile.policy import CompileDecision, decide_compile, training_step
-from ebmcore.config import Tracking, Train
+from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.plugins import Host
 from ebmcore.runner.run import Listener
+from ebmcore.trackers.entry import Trackers
 from ebmcore.train.components import Parts
 from ebmcore.train.device import Placement
 from ebmcore.train.loop import Loop
@@ -42,7 +43,7 @@ class RunSpec:
     seed: int
     parts: Parts
     train: Train
-    tracking: Tracking | None  # None: it is sent nowhere
+    tracking: Trackers  # empty: it is sent nowhere
     streams: Streams
     compile: bool | Literal["auto"]
     threads: int | Literal["auto"]
@@ -64,15 +65,6 @@ class Training(NamedTuple):
     interrupts: Interrupts
     threads: Threads
     compile_decision: CompileDecision
-
-
-def as_tracking(tracking: Tracking | str | bool | None) -> Tracking | None:
-    """Return the `tracking` section that an argument means; None for "off" and False."""
-    if tracking in ("off", False):
-        return None
-    if isinstance(tracking, Tracking):
-        return tracking
-    return Tracking(uri=tracking if isinstance(tracking, str) else None)
 
 
 def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -> Training:

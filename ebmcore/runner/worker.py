@@ -17,7 +17,7 @@ from ebmcore.runner.session import Session
 from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.terminal import protected
-from ebmcore.trackers.mlflow.sync import sync
+from ebmcore.trackers.sync_run import sync
 from ebmcore.train.divergence import Divergence
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import own_global_stream

@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from ebmcore.contracts import Point
 from ebmcore.errors import DirectoryError
 from ebmcore.runs.layout import LARGEST_LINE
 from ebmcore.runs.safe_files import SafeFiles
@@ -18,15 +19,6 @@ PIECE = 256 * 1024  # bytes
 _LOG = 64 * 1024  # bytes at the end of a log
 _STEPS = 2**63  # a step must be below this
 _SECONDS = 1e12  # a time must be below this
-
-
-class Point(NamedTuple):
-    """One value of one metric."""
-
-    name: str
-    step: int
-    time: float  # seconds since 1970
-    value: float  # may be nan, inf, -inf
 
 
 def read_piece(file: Path, start: int, size: int = PIECE) -> tuple[list[bytes], int]:

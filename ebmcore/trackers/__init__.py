@@ -3,25 +3,37 @@
 The names below are for plugins that record runs of their own.
 """
 
+from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
+from ebmcore.trackers.files import pictures
+from ebmcore.trackers.followers import Followers, first_record
+from ebmcore.trackers.keys import mlflow_keys, other_trackers, with_mlflow_keys
 from ebmcore.trackers.mlflow.client import fit_name
-from ebmcore.trackers.mlflow.files import pictures
-from ebmcore.trackers.mlflow.mirror import Mirror, first_record
-from ebmcore.trackers.mlflow.tags import run_tags
-from ebmcore.trackers.mlflow.target import recorded_target, tracking_uri
+from ebmcore.trackers.mlflow.target import Target, tracking_uri
+from ebmcore.trackers.mlflow.tracker import MLflow
 from ebmcore.trackers.mlflow.trust import distrust, typed, with_password
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place
+from ebmcore.trackers.sync_run import sync
+from ebmcore.trackers.tags import tracked_run
 
 __all__ = [
     "DestinationError",
-    "Mirror",
+    "Followers",
+    "MLflow",
+    "Target",
+    "Trackers",
+    "TrackingArgument",
+    "as_trackers",
     "distrust",
     "first_record",
     "fit_name",
+    "mlflow_keys",
+    "other_trackers",
     "pictures",
-    "recorded_target",
-    "run_tags",
     "same_place",
+    "sync",
+    "tracked_run",
     "tracking_uri",
     "typed",
+    "with_mlflow_keys",
     "with_password",
 ]

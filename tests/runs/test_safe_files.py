@@ -12,7 +12,7 @@ from ebmcore.errors import DirectoryError
 from ebmcore.runs import folder_handle
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.safe_files import SafeFiles
-from ebmcore.trackers.mlflow.files import opened_path
+from ebmcore.trackers.files import opened_path
 from support import planted
 from support.timeouts import within
 

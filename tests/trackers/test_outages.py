@@ -13,9 +13,7 @@ import pytest
 
 import ebmcore
 from ebmcore import RunInterrupted
-from ebmcore.config import Tracking
-from ebmcore.runs.directory import RunDirectory
-from ebmcore.trackers.mlflow.mirror import Mirror
+from ebmcore.trackers import Followers, MLflow, as_trackers, tracked_run
 from ebmcore.trackers.mlflow.sync import sync
 from support import servers
 
@@ -113,18 +111,13 @@ def client(folder):
     return MlflowClient(f"sqlite:///{folder}/mlflow.db")
 
 
-@pytest.fixture
-def directory(tmp_path):
-    directory = RunDirectory.create("again", tmp_path / "runs")
-    directory.update(status="RUNNING", name="again")
-    yield directory
-    directory.lock.release()
-
-
 def begin(directory):
-    mirror = Mirror(directory, Tracking(), "again", {"a": 1}, {})
-    mirror.start()
-    return mirror
+    run = tracked_run(directory, directory.read(), config={"a": 1})
+    return Followers(directory, as_trackers(None), run, pytest.fail)
+
+
+def run_id_of(followers):
+    return followers.find(MLflow).remote.target.run_id
 
 
 def write(directory, steps):
@@ -136,10 +129,9 @@ def test_a_run_that_goes_on_has_each_point_once(directory, store, tmp_path):
     """Its last lines are cut off and written again, with other times, as `resume` does."""
     first = begin(directory)
     write(directory, range(100))
-    first.finish("KILLED", 30)
+    assert first.finish("KILLED", 30) == []
     directory.update(status="KILLED")
-    run_id = first.remote.target.run_id
-    assert first.problem is None
+    run_id = run_id_of(first)
     kept = directory.metrics_file.read_text().splitlines(keepends=True)[:60]
     directory.metrics_file.write_text("".join(kept))
     time.sleep(0.01)
@@ -147,9 +139,8 @@ def test_a_run_that_goes_on_has_each_point_once(directory, store, tmp_path):
     second = begin(directory)
     servers.wait_until(lambda: store.get_run(run_id).info.status == "RUNNING")
     write(directory, range(80, 1300))
-    second.finish("FINISHED", 60)
-    assert second.problem is None
-    assert second.remote.target.run_id == run_id
+    assert second.finish("FINISHED", 60) == []
+    assert run_id_of(second) == run_id
     values = store.get_metric_history(run_id, "loss")
     assert [value.step for value in values] == list(range(1300))
     assert [value.value for value in values] == [step / 7 for step in range(1300)]
@@ -176,7 +167,7 @@ def test_events_become_tags_and_a_file(directory, store):
     events = [{"step": step, "time": 1.0, "event": "rollback"} for step in (3, 9)]
     directory.events_file.write_text("".join(json.dumps(event) + "\n" for event in events))
     mirror.finish("FINISHED", 30)
-    run_id = mirror.remote.target.run_id
+    run_id = run_id_of(mirror)
     tags = store.get_run(run_id).data.tags
     found = [json.loads(tags[f"ebmcore.event.00{number}"]) for number in (1, 2)]
     assert found == events
@@ -189,16 +180,15 @@ def test_lines_that_are_no_metrics_keep_nothing_back(directory, store):
         file.write('{"step": 3, "epoch": 0, "time": 1.0, "' + "x" * 251 + '": 1.0, "loss": 2.0}\n')
         file.write('not JSON\n[1]\n{"step": "4"}\n{"step": true, "time": 1}\n')
     mirror = begin(directory)
-    mirror.finish("FINISHED", 30)
-    history = store.get_metric_history(mirror.remote.target.run_id, "loss")
+    assert mirror.finish("FINISHED", 30) == []
+    history = store.get_metric_history(run_id_of(mirror), "loss")
     assert sorted(value.step for value in history) == [0, 1, 2, 3]
-    assert mirror.problem is None
 
 
 def test_a_run_that_was_deleted_in_mlflow_is_not_made_again(directory, store):
     first = begin(directory)
     first.finish("KILLED", 30)
-    run_id = first.remote.target.run_id
+    run_id = run_id_of(first)
     store.delete_run(run_id)
     directory.update(status="KILLED")
     directory.lock.release()

@@ -46,7 +46,7 @@ def _read(run_dir: str) -> dict[str, dict[str, Any]]:
     from ebmcore.runs.directory import read_recorded
     from ebmcore.runs.run_json import read_run_json
     from ebmcore.runs.safe_files import SafeFiles
-    from ebmcore.trackers.mlflow.uploader import flatten
+    from ebmcore.trackers.flatten import flatten
 
     folder = Path(run_dir)
     try:

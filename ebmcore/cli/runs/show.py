@@ -27,12 +27,13 @@ def command(
     """
     from ebmcore.runs.parent_child import children_by_key, parent_and_children, read_children
     from ebmcore.runs.status import read_account
-    from ebmcore.trackers.mlflow.files import pictures
+    from ebmcore.trackers.files import pictures
 
     account = read_account(run_dir)
     if account.problem is not None:
         raise EbmError(f"{run_dir}: {account.problem}")
     from ebmcore.trackers.mlflow.target import recorded_target
+    from ebmcore.trackers.state import tracker_states
 
     facts, target = account.facts, recorded_target(account.facts)
     mlflow = None if target is None else target.record(account.mlflow or "")
@@ -42,6 +43,7 @@ def command(
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
         "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
+        "trackers": tracker_states(facts),
         "pictures": len(pictures(account.path)),
     }
     children = children_by_key(read_children(account.path))
@@ -61,6 +63,7 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
         *((key, _text(found[key])) for key in _MORE if found[key] not in (None, [], {})),
         ("pictures", str(found["pictures"])),
         ("MLflow", _text(found["mlflow"] or "-")),
+        *found["trackers"].items(),
     ]
     table(("", ""), rows)
     metrics = found["metrics"]

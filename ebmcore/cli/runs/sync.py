@@ -1,20 +1,29 @@
-"""`ebmcore runs sync`: bring MLflow up to what the run directories hold."""
+"""`ebmcore runs sync`: bring the trackers up to what the run directories hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, RunsDir, answering, out, say
+from ebmcore.cli.output import (
+    RUN_FAILED,
+    Answer,
+    AsJson,
+    PluginOptions,
+    RunsDir,
+    answering,
+    out,
+    say,
+)
 from ebmcore.cli.runs.list import run_dirs
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
-    from ebmcore.trackers.mlflow.sync import Synced
+    from ebmcore.trackers.synced import Synced
 
 
 @answering
@@ -27,32 +36,54 @@ def command(
     uri: Annotated[
         str | None, typer.Option(help="The MLflow to send to; by default the run's own.")
     ] = None,
+    tracker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The tracker to send to, or '{type: NAME, …}'; else the run's own."
+        ),
+    ] = None,
+    plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Send the missing parts of runs to MLflow.
+    """Send the missing parts of runs to their trackers.
 
     Runs whose process is gone become KILLED.
 
     A run that is still going on is left alone; exit code 1 when something could not be sent.
     """
-    from ebmcore.trackers.mlflow.sync import Synced, sync
+    from ebmcore.trackers.sync_run import sync
+    from ebmcore.trackers.synced import Synced
 
+    named = _named(tracker)
     found: list[Synced] = []
     silent: set[str] = set()
     for path in _parents_first(paths or run_dirs(runs_dir)):
         try:
-            synced = sync(path, uri=uri, again=bool(paths), silent=silent)
+            sent = sync(
+                path, uri=uri, tracker=named, plugins=plugins or (), again=bool(paths),
+                silent=silent,
+            )  # fmt: skip
         except EbmError as error:
             if paths:
                 raise
-            synced = Synced(Path(path), "skipped", str(error))
-        found.append(synced)
-        if synced.uri is not None and not synced.answered:
-            silent.add(synced.uri)
-        if not as_json:
-            _tell(synced)
+            sent = [Synced(Path(path), "skipped", str(error))]
+        found += sent
+        for synced in sent:
+            if synced.uri is not None and not synced.answered:
+                silent.add(synced.uri)
+            if not as_json:
+                _tell(synced)
     code = RUN_FAILED if any(synced.outcome == "behind" for synced in found) else 0
     return Answer([synced.document() for synced in found], lambda: _sum_up(found), code, stays=True)
+
+
+def _named(tracker: str | None) -> Any:
+    """Return the tracker that the user types, as a config's `tracking` has it."""
+    if tracker is None:
+        return None
+    from ebmcore.config import parse_config
+
+    return parse_config(f"tracking: {tracker}", "--tracker").tree["tracking"]
 
 
 def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
@@ -64,7 +95,8 @@ def _tell(synced: Synced) -> None:
     """Tell of a run as soon as it is done, since the next may take long."""
     if synced.outcome != "already there":
         note = f": {one_line(synced.note)}" if synced.note else ""
-        say(f"{one_line(str(synced.path))}: {synced.outcome}{note}")
+        to = "" if synced.tracker == "mlflow" else f" to {one_line(synced.tracker)}"
+        say(f"{one_line(str(synced.path))}: {synced.outcome}{to}{note}")
 
 
 def _sum_up(found: list[Synced]) -> None:

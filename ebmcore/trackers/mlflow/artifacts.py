@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ebmcore.errors import EbmError
+from ebmcore.errors import RefusedError
 from ebmcore.trackers.mlflow.trust import typed
 from ebmcore.trackers.mlflow.uris import is_sqlite, is_web, origin, sqlite_file
 
@@ -51,7 +51,7 @@ _CLOUDS = {  # schemes, and the ends of the hosts that a URI may name
 _LOCAL = ("", "file")
 
 
-class MisplacedError(EbmError):
+class MisplacedError(RefusedError):
     """MLflow keeps a run's files at a foreign place; the message names the setting to change."""
 
 

@@ -11,14 +11,15 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from ebmcore.contracts import Point
 from ebmcore.masking import mask
-from ebmcore.runs.jsonl import Point
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
 from ebmcore.trackers.mlflow.redirects import refused
 from ebmcore.trackers.mlflow.store import ready
 from ebmcore.trackers.mlflow.target import RUN_TAG, Target
 from ebmcore.trackers.mlflow.uris import DestinationError, is_sqlite, is_web, sqlite_file
+from ebmcore.trackers.sender import Left
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,10 +48,6 @@ _TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # opens MLflo
 
 class Gone(Exception):  # noqa: N818 (a state of things, told in its message)
     """Somebody deleted the run in MLflow."""
-
-
-class Left(Exception):  # noqa: N818 (likewise)
-    """Nobody waits for this call any more; another process may be about to send the same."""
 
 
 class Remote:

@@ -6,17 +6,17 @@ import time
 from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from ebmcore.config import Tracking
+from ebmcore.contracts import TrackedRun
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.layout import CONFIG
-from ebmcore.runs.lock import is_held
-from ebmcore.runs.status import Account, read_account
-from ebmcore.trackers.mlflow.client import Remote
-from ebmcore.trackers.mlflow.tags import run_tags
+from ebmcore.runs.status import Account
+from ebmcore.trackers.flatten import flatten
+from ebmcore.trackers.keys import mlflow_keys
 from ebmcore.trackers.mlflow.target import (
     Target,
     new_token,
@@ -24,29 +24,14 @@ from ebmcore.trackers.mlflow.target import (
     recorded_target,
     tracking_uri,
 )
+from ebmcore.trackers.mlflow.tracker import MLflow
 from ebmcore.trackers.mlflow.trust import destination, with_password
-from ebmcore.trackers.mlflow.uploader import Sender, first_line, flatten
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, whole_uri
+from ebmcore.trackers.sender import Sender
+from ebmcore.trackers.synced import Synced, ended, send_rest, with_ended_run
+from ebmcore.trackers.tags import run_tags
 
 _PARAMS = 2000  # the most parameters of a run
-
-
-class Synced(NamedTuple):
-    """The outcome of sending one run."""
-
-    path: Path
-    outcome: Literal["sent", "already there", "skipped", "behind"]
-    note: str = ""
-    uri: str | None = None
-    run_id: str | None = None
-    answered: bool = True  # False: MLflow never answered
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON types."""
-        uri = None if self.uri is None else mask(self.uri)
-        found = {**self._asdict(), "path": str(self.path), "uri": uri}
-        del found["answered"]
-        return found
 
 
 def sync(
@@ -67,37 +52,24 @@ def sync(
 
     Raises EbmError when the directory is no run, or it is unclear which file `uri` means.
     """
-    account = read_account(run_dir)
-    path = account.path
     uri = None if uri is None else whole_uri(uri)
-    if account.problem is not None:
-        raise EbmError(f"{path}: {account.problem}")
-    if is_held(path):
-        return Synced(path, "skipped", "its process is still writing it, and sends it itself")
-    directory = RunDirectory(path)
-    try:
-        directory.lock.acquire()
-    except EbmError as error:
-        return Synced(path, "behind", str(error))
-    try:
-        account = read_account(path)._replace(process_gone=account.recorded == "RUNNING")
-        return _synced(directory, account, uri, silent, again=again)
-    finally:
-        directory.lock.release()
+    (found,) = with_ended_run(
+        run_dir,
+        lambda directory, account: [to_mlflow(directory, account, uri, silent, again=again)],
+    )
+    return found
 
 
-def _synced(
+def to_mlflow(
     directory: RunDirectory,
     account: Account,
-    uri: str | None,
-    silent: Collection[str],
+    uri: str | None = None,
+    silent: Collection[str] = (),
     *,
-    again: bool,
+    again: bool = False,
 ) -> Synced:
+    """Send a run that no process writes, and that this one has locked."""
     path = account.path
-    ended = max(account.last_seen or account.started or time.time(), account.started or 0.0)
-    if account.recorded == "RUNNING":
-        directory.update(status="KILLED", ended=ended, error="its process is gone")
     recorded = recorded_target(account.facts)
     try:
         target = recorded or _configured(account, anyway=uri is not None)
@@ -124,10 +96,15 @@ def _synced(
     if is_own:
         target = target.sealed()
         directory.update(mlflow=target.record("behind"))
-    remote = Remote(target, path.name, account.started or ended)
-    sender = Sender(path, remote, _params(path), live=False)
+    tracker = MLflow()
+    run = TrackedRun(
+        dir=path, name=path.name, started=account.started or ended(account),
+        config=_params(path), live=False,
+    )  # fmt: skip
+    tracker.follow(run, target)
+    remote, sender = tracker.remote, Sender(run, tracker)
     began = time.monotonic()
-    problem = _send(sender, account.status, ended)
+    problem = send_rest(sender, account)
     if is_own:
         state = "behind" if problem or sender.kept else "complete"
         directory.update(mlflow=remote.target.record(state))
@@ -136,28 +113,8 @@ def _synced(
     note = f"MLflow refused {len(refused)} of it, such as {refused[0]}" if refused else ""
     told = "; ".join(filter(None, (*remote.notes, problem or sender.kept or note)))
     if problem is not None:
-        return Synced(path, "behind", told, there, run_id, remote.last_answer > began)
+        return Synced(path, "behind", told, there, run_id, sender.last_answer > began)
     return Synced(path, "behind" if sender.kept else "sent", told, there, run_id)
-
-
-def _send(sender: Sender, status: str, ended: float) -> str | None:
-    """Send everything; go on after a failure as long as there is progress in between."""
-    arrived = -1
-    while True:
-        try:
-            while sender.catch_up(ended=True):
-                pass
-            sender.send_last_files()
-            sender.say_status(status, ended)
-        except (Exception, SystemExit) as error:  # the outcome reports anything that MLflow raises
-            sender.call_failed()
-            if sender.sent <= arrived or sender.remote.target.run_id is None:
-                points, pictures = sender.unsent()
-                what = f"{points} points and {pictures} pictures are left"
-                return f"{mask(sender.remote.target.uri)}: {first_line(error)}; {what}"
-            arrived = sender.sent
-        else:
-            return None
 
 
 def _configured(account: Account, *, anyway: bool) -> Target | None:
@@ -167,8 +124,8 @@ def _configured(account: Account, *, anyway: bool) -> Target | None:
     """
     is_told = not anyway and (account.path / CONFIG).exists()
     tree = read_recorded(account.path).tree if is_told else _config(account.path)
-    found = tree.get("tracking", "off")
-    if not isinstance(found, dict):
+    found = mlflow_keys(tree.get("tracking", "off"))
+    if found is None:
         found = {}
         if not anyway:
             return None

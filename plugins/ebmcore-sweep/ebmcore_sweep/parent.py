@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ebmcore import EbmError, RunInterrupted
-from ebmcore.config import Tracking
 from ebmcore.masking import mask
 from ebmcore.runs import (
     FIGURES,
@@ -33,12 +32,15 @@ from ebmcore.runs import (
 )
 from ebmcore.terminal import say
 from ebmcore.trackers import (
-    DestinationError,
-    Mirror,
+    Followers,
+    MLflow,
+    Target,
+    Trackers,
+    TrackingArgument,
+    as_trackers,
     first_record,
     fit_name,
-    recorded_target,
-    run_tags,
+    tracked_run,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from ebmcore import Host
 
-_PATIENT = 60.0  # seconds for the mirror to send the rest, while MLflow answers
+_PATIENT = 60.0  # seconds for the trackers to send the rest, while they answer
 
 
 class Parent:
@@ -58,9 +60,9 @@ class Parent:
     counts, FINISHED unless somebody set it to something else.
     """
 
-    def __init__(self, directory: RunDirectory, mirror: Mirror | None = None) -> None:
+    def __init__(self, directory: RunDirectory, followers: Followers | None = None) -> None:
         self.directory = directory
-        self.mirror = mirror
+        self.followers = followers
         self.status = "FINISHED"  # its status at the end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
@@ -78,19 +80,19 @@ class Parent:
         group: str,
         config: Mapping[str, Any],
         *,
-        tracking: Tracking | None,
+        tracking: TrackingArgument,
         host: Host | None = None,
         runs_dir: str | Path | None = None,
         params: Mapping[str, Any] | None = None,
         **facts: Any,
     ) -> Parent:
-        """Create a parent's run directory, locked by this process, and start to send it to MLflow.
+        """Create a parent's run directory, locked by this process, and start its trackers.
 
         Args:
             group: The kind of group that its children are, such as seeds or sweep.
             config: The resolved config that they have in common, with its `name` and `seed`; local
                 plugin files that it names are copied.
-            tracking: The config's section; None when tracking is off.
+            tracking: A config's trackers or section; None when tracking is off.
             host: The loaded plugins, to be recorded.
             runs_dir: As of any run.
             params: Further parameters of its MLflow run.
@@ -98,6 +100,7 @@ class Parent:
 
         Raises ConfigError when the directory can't be made.
         """
+        trackers = () if tracking is None else as_trackers(tracking)
         directory = RunDirectory.create(str(config["name"]), runs_dir)
         record = dict(config)
         plugins = record.get("plugins")
@@ -121,18 +124,17 @@ class Parent:
             **facts,
             **provenance(host),
         )
-        mlflow = first_record(directory, tracking, str(record["name"]), _tags(directory, first))
-        directory.update(**first, **mlflow)
+        run = tracked_run(directory, first, config=record)
+        directory.update(**first, **first_record(directory, trackers, run))
         if told is not None:
             register_child(directory.path, told)
         parent = cls(directory)
-        if tracking is not None:
-            parent._start_mirror(tracking, named=True)
+        parent._follow(trackers, named=True)
         return parent
 
     @classmethod
     def resume(
-        cls, run_dir: str | Path, tracking: Tracking | None, *, named: bool = False
+        cls, run_dir: str | Path, tracking: TrackingArgument, *, named: bool = False
     ) -> Parent:
         """Resume a parent whose process has ended, with its children as they are.
 
@@ -156,31 +158,32 @@ class Parent:
         parent = cls(directory)
         before = as_number(facts.get("seconds"))
         parent._before = before if before is not None and 0 <= before < math.inf else 0.0
-        if tracking is not None:
-            parent._start_mirror(tracking, named=named)
+        parent._follow(() if tracking is None else as_trackers(tracking), named=named)
         return parent
 
-    def _start_mirror(self, tracking: Tracking, *, named: bool) -> None:
+    def _follow(self, trackers: Trackers, *, named: bool) -> None:
         facts = self.directory.read()
         params = {**self.directory.read_config(), **facts["params"]}
-        tags = _tags(self.directory, facts)
-        try:
-            self.mirror = Mirror(
-                self.directory, tracking, str(facts["name"]), params, tags, named=named, wait=False
-            )
-        except DestinationError as error:
-            self.warn(f"nothing is sent to MLflow: {error}")
-            if (recorded := recorded_target(facts)) is not None:
-                self.directory.update(mlflow=recorded.record("behind"))
-        else:
-            self.mirror.start()
+        run = tracked_run(self.directory, facts, config=params, named=named)
+        self.followers = Followers(self.directory, trackers, run, self.warn, wait=False)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The names of the trackers that it is sent to."""
+        return () if self.followers is None else self.followers.names
+
+    @property
+    def mlflow_target(self) -> Target | None:
+        """Its place in MLflow while it is sent there."""
+        tracker = None if self.followers is None else self.followers.find(MLflow)
+        return None if tracker is None else tracker.remote.target
 
     def environment(self, key: str) -> dict[str, str]:
         """Return the variables that make any run the child of that name."""
         found = {PARENT_VARIABLE: str(self.path.absolute()), KEY_VARIABLE: key}
-        if self.mirror is None:
+        target = self.mlflow_target
+        if target is None:
             return found
-        target = self.mirror.remote.target
         if mask(target.uri) != target.uri:  # the password is in no file and on no command line
             found["MLFLOW_TRACKING_URI"] = target.uri
         return {**found, RUN_VARIABLE: target.token}
@@ -240,7 +243,7 @@ class Parent:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Record the end, here and in MLflow, and release the directory."""
+        """Record the end, here and in its trackers, and release the directory."""
         if isinstance(error, (KeyboardInterrupt, RunInterrupted)):
             self.status = "KILLED"
         elif error is not None:
@@ -261,15 +264,8 @@ class Parent:
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
             error=None if failure is None else str(failure),
         )
-        if self.mirror is not None:
-            self.mirror.finish(self.status, timeout=_PATIENT)
-            for note in self.mirror.notes:
-                self.warn(note)
-            if self.mirror.problem:
-                self.warn(f"the MLflow mirror is not complete: {self.mirror.problem}")
+        if self.followers is not None:
+            for text in self.followers.finish(self.status, timeout=_PATIENT):
+                self.warn(text)
         self.directory.update(warnings=self.warnings)
         self.directory.release()
-
-
-def _tags(directory: RunDirectory, facts: Mapping[str, Any]) -> dict[str, str]:
-    return {**run_tags(directory.path, facts), "ebmcore.group": str(facts["group"])}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ebmcore_sweep.parent import Parent
+from ebmcore_sweep.seeds.api import _children_doubt
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -19,6 +20,7 @@ import ebmcore
 from ebmcore.cli.main import app
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
+from ebmcore.runner import prepare
 from ebmcore.runs.status import read_account
 
 
@@ -115,6 +117,30 @@ def test_a_parent_that_was_killed_is_taken_up_again(config, child, tmp_path):
 
 def lines(run_dir):
     return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_parents_trackers_are_its_childrens(config, tmp_path):
+    """A resumed group begins no child with a tracker that only its directory names."""
+    plugin = tmp_path / "silent.py"
+    plugin.write_text(
+        "import ebmcore\n@ebmcore.tracker\nclass silent(ebmcore.Tracker):\n"
+        "    def open(self):\n        return True\n"
+    )
+    config["plugins"]["files"].append(str(plugin))
+    config["tracking"] = "silent"
+    found = prepare(config).config
+    with Parent.begin("seeds", config, tracking=found.tracking) as parent:
+        assert parent.followed == ("silent",)
+        assert _children_doubt(parent, found) is None
+    facts = json.loads((parent.path / "run.json").read_text())
+    assert facts["trackers"]["silent"]["state"] == "complete"
+    facts["trackers"]["silent"]["seal"] = "somebody else's"
+    (parent.path / "run.json").write_text(json.dumps(facts))
+    with Parent.resume(parent.path, found.tracking) as parent:
+        assert parent.followed == ()
+        assert "only the directory names silent" in _children_doubt(parent, found)
+    (warning,) = parent.warnings
+    assert warning.startswith("nothing is sent to silent: silent is named by the directory alone")
 
 
 @pytest.mark.slow

@@ -321,4 +321,5 @@ def _parent(study: Study, prepared: Prepared, runs_dir: Path, url: str) -> Paren
 
 
 def _token(parent: Parent) -> str | None:
-    return None if parent.mirror is None else parent.mirror.remote.target.token
+    target = parent.mlflow_target
+    return None if target is None else target.token

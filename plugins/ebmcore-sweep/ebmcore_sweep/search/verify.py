@@ -9,6 +9,7 @@ from typing import Any
 from ebmcore import ConfigError, Host, Launcher, Problem
 from ebmcore.config import Node, Source, apply_overrides, build, read_node, validate
 from ebmcore.runner import Prepared, compose, prepare_source
+from ebmcore.trackers import mlflow_keys, with_mlflow_keys
 from ebmcore_sweep.search.definition import Sweep
 from ebmcore_sweep.search.samplers import faults
 
@@ -47,11 +48,10 @@ def overridden(sweep: Sweep, values: dict[str, Any], name: str) -> Source:
     source = apply_overrides(sweep.base, values)
     source.tree["name"] = name
     tracking = source.tree.get("tracking")
-    if tracking not in ("off", False) and (tracking is None or isinstance(tracking, dict)):
-        tracking = tracking or {}
+    if (keys := mlflow_keys(tracking)) is not None:
         own = os.environ.get("MLFLOW_EXPERIMENT_NAME") or sweep.name
-        experiment = tracking.get("experiment") or own
-        source.tree["tracking"] = {**tracking, "experiment": experiment}
+        experiment = keys.get("experiment") or own
+        source.tree["tracking"] = with_mlflow_keys(tracking, {**keys, "experiment": experiment})
     return source
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ebmcore import ConfigError, EbmError, Launcher, Problem
-from ebmcore.config import Tracking
+from ebmcore.config import Config, Tracking
 from ebmcore.distributed import RankInfo
 from ebmcore.runner import Prepared, changes, compose, prepare, prepare_again
 from ebmcore.runs import RunDirectory, is_parent
-from ebmcore.trackers import DestinationError, distrust, same_place, tracking_uri
+from ebmcore.trackers import DestinationError, distrust, mlflow_keys, same_place, tracking_uri
 from ebmcore.train import without_compiler
 from ebmcore_sweep.launchers import (
     as_launcher,
@@ -129,26 +129,30 @@ def resume_seeds(
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
         settings = ["plugins.files=[]"] if files else []
-        if (doubt := _children_doubt(parent, prepared.config.tracking)) is not None:
+        if (doubt := _children_doubt(parent, prepared.config)) is not None:
             parent.warn(f"runs that are begun now send nothing to MLflow: {doubt}")
             settings.append("tracking=off")
         group = GroupRun(parent, asked, progress=progress, settings=settings)
         return group.run(choose_seeds(seeds, 0), starter, many, shared_threads(named, many))
 
 
-def _children_doubt(parent: Parent, tracking: Tracking | None) -> str | None:
-    """Return why new children can't use the recorded `tracking`; None when they can.
+def _children_doubt(parent: Parent, config: Config) -> str | None:
+    """Return why new children can't use the recorded trackers; None when they can.
 
     run.json and config.yaml may name different places, and each may be anybody's word.
     """
-    if tracking is None:
+    names = {node.name for node in config.tracking} - {"mlflow"}
+    if left := names - set(parent.followed):
+        return f"only the directory names {', '.join(sorted(left))}"
+    keys = mlflow_keys(config.record["tracking"])
+    if keys is None:
         return None
     try:
-        there = tracking_uri(tracking)
+        there = tracking_uri(Tracking(uri=keys.get("uri")))
     except DestinationError as error:
         return str(error)
-    mirror = parent.mirror
-    if mirror is not None and same_place(there, mirror.remote.target.uri):
+    target = parent.mlflow_target
+    if target is not None and same_place(there, target.uri):
         return None
     return distrust(there)
 

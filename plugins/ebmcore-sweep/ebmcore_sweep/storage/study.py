@@ -19,7 +19,15 @@ from ebmcore import ConfigError, EbmError
 from ebmcore.config import apply_overrides
 from ebmcore.masking import mask, mask_all, masked_places
 from ebmcore.runs import is_signed, sign
-from ebmcore.trackers import DestinationError, distrust, typed, with_password
+from ebmcore.trackers import (
+    DestinationError,
+    distrust,
+    mlflow_keys,
+    other_trackers,
+    typed,
+    with_mlflow_keys,
+    with_password,
+)
 from ebmcore_sweep.search.definition import Sweep, read_sweep
 from ebmcore_sweep.search.samplers import make_pruner, make_sampler
 from ebmcore_sweep.search.verify import optuna_faults
@@ -256,17 +264,25 @@ def _at(tree: Any, place: str) -> Any:
 
 
 def own_tracking(sweep: Sweep, facts: Facts) -> tuple[Sweep, str]:
-    """Take out of a base the MLflow that this user neither recorded nor names now.
+    """Take out of a base the trackers that this user neither recorded nor names now.
 
     Returns the sweep with the base that trials may be trained with, and what to say.
     """
     tracking = sweep.base.tree.get("tracking")
-    uri = tracking.get("uri") if isinstance(tracking, dict) else None
+    keys = mlflow_keys(tracking)
+    if not facts.own and other_trackers(tracking):
+        alone = "off" if keys is None else keys
+        sweep = replace(
+            sweep, base=sweep.base._replace(tree={**sweep.base.tree, "tracking": alone})
+        )
+        sweep, text = own_tracking(sweep, facts)
+        return sweep, text or "trials are sent to MLflow at most: the database names other trackers"
+    keys = keys or {}
+    uri = keys.get("uri")
     if not isinstance(uri, str):
         return sweep, ""
-    assert isinstance(tracking, dict)
     if distrust(uri) is None:  # then the user's own word for it, which has its password
-        others = {key: value for key, value in tracking.items() if key != "uri"}
+        others = {key: value for key, value in keys.items() if key != "uri"}
         return _with_tracking(sweep, others), ""
     try:
         if not facts.own:
@@ -274,11 +290,12 @@ def own_tracking(sweep: Sweep, facts: Facts) -> tuple[Sweep, str]:
                 f"the database alone names {typed(uri)}; if you trust it, set "
                 f"MLFLOW_TRACKING_URI={typed(uri)}"
             )
-        return _with_tracking(sweep, {**tracking, "uri": with_password(uri)}), ""
+        return _with_tracking(sweep, {**keys, "uri": with_password(uri)}), ""
     except DestinationError as error:
-        return _with_tracking(sweep, "off"), f"no trial is sent to MLflow: {error}"
+        return _with_tracking(sweep, None), f"no trial is sent to MLflow: {error}"
 
 
-def _with_tracking(sweep: Sweep, tracking: Any) -> Sweep:
+def _with_tracking(sweep: Sweep, keys: dict[str, Any] | None) -> Sweep:
+    tracking = with_mlflow_keys(sweep.base.tree.get("tracking"), keys)
     base = sweep.base._replace(tree={**sweep.base.tree, "tracking": tracking})
     return replace(sweep, base=base)

@@ -8,8 +8,9 @@ from pathlib import Path
 import optuna
 import pytest
 from ebmcore_sweep import check_sweep
+from ebmcore_sweep.search.definition import read_sweep
 from ebmcore_sweep.storage.store import open_storage
-from ebmcore_sweep.storage.study import begin_study
+from ebmcore_sweep.storage.study import Facts, begin_study, own_tracking
 
 import ebmcore
 from ebmcore.errors import EbmError
@@ -61,6 +62,19 @@ def deaf_server():
     server = Server()
     yield server
     server.socket.close()
+
+
+def test_no_tracker_that_the_database_alone_names_is_kept(base):
+    table = {"type": "table", "file": "/elsewhere"}
+    for given, alone in (([table, "mlflow"], {}), (table, "off")):
+        base["tracking"] = given
+        sweep = read_sweep(sweeping.write(base))
+        facts = Facts({}, (), "runs", "", None, own=False)
+        kept, said = own_tracking(sweep, facts)
+        assert kept.base.tree["tracking"] == alone
+        assert "names other trackers" in said
+        mine, said = own_tracking(sweep, facts._replace(own=True))
+        assert (mine.base.tree["tracking"], said) == (given, "")
 
 
 def test_this_users_own_sweep_is_sent_to_its_server(base, deaf_server):

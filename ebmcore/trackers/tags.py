@@ -1,11 +1,16 @@
-"""The tags in MLflow that describe a run's origin."""
+"""A run as trackers see it, and the tags that describe a run's origin."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from ebmcore.contracts import TrackedRun
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.jsonl import as_number
 
 
 def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -33,6 +38,28 @@ def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
         tags["mlflow.source.git.commit"] = git.get("commit")
         tags["git.changed"] = str(git.get("changed")).lower()
     return {name: value for name, value in tags.items() if isinstance(value, str)}
+
+
+def tracked_run(
+    directory: RunDirectory,
+    facts: Mapping[str, Any],
+    *,
+    config: Mapping[str, Any],
+    live: bool = True,
+    named: bool = True,
+) -> TrackedRun:
+    """Return a run as its trackers see it, from its run.json; odd fields count as missing."""
+    name, group, started = facts.get("name"), facts.get("group"), as_number(facts.get("started"))
+    tags = run_tags(directory.path, facts)
+    return TrackedRun(
+        dir=directory.path,
+        name=name if isinstance(name, str) and name else "experiment",
+        started=time.time() if started is None else started,
+        config=config,
+        tags={**tags, "ebmcore.group": group} if isinstance(group, str) else tags,
+        live=live,
+        named=named,
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

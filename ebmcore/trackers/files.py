@@ -1,4 +1,4 @@
-"""The files of a run directory that go to MLflow: plain ones inside it, no link out of it."""
+"""The files of a run directory that go to the trackers: plain ones inside it, no link out of it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def last_files(run_dir: Path) -> Iterator[Path]:
 def opened_path(run_dir: Path, file: Path) -> Iterator[Path]:
     """Give a path of that name to a plain file of a run, even if somebody swaps the file meanwhile.
 
-    MLflow sends the file at a path. Raises DirectoryError when the file isn't plain now, and
+    A tracker takes the file at a path. Raises DirectoryError when the file isn't plain now, and
     OSError when it is missing.
     """
     name = file.relative_to(run_dir).as_posix()

@@ -1,0 +1,169 @@
+"""MLflow as a tracker: one run in MLflow for each run directory."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ebmcore.config import Tracking
+from ebmcore.contracts import Point, TrackedRun, Tracker
+from ebmcore.errors import RefusedError
+from ebmcore.runs.parent_child import parent_token
+from ebmcore.trackers.flatten import flatten
+from ebmcore.trackers.mlflow.client import Remote, fit_name, is_refusal
+from ebmcore.trackers.mlflow.target import (
+    Target,
+    new_target,
+    new_token,
+    recorded_target,
+    tracking_uri,
+)
+from ebmcore.trackers.mlflow.trust import destination
+
+_EVENTS = 999  # events that become tags; all of them are in events.jsonl
+_TEXT = 5000  # characters of a tag that every MLflow takes
+_PARENT = 10.0  # seconds between two searches for a parent that isn't in MLflow yet
+_PARAMS = 2000  # the most parameters of an ended run, whose config anybody may have written
+
+
+class MLflow(Tracker):
+    """A run in MLflow, in a database or on a server.
+
+    Args:
+        experiment: The experiment's name; by default MLFLOW_EXPERIMENT_NAME, else the run's name.
+        uri: The server or database; by default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.
+        tags: Further tags of the MLflow run.
+    """
+
+    checks_destination = True
+
+    def __init__(
+        self,
+        *,
+        experiment: str | None = None,
+        uri: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        self.section = Tracking(experiment=experiment, uri=uri, tags=dict(tags or {}))
+
+    def begin(self, run: TrackedRun) -> None:
+        """Choose the place; raises DestinationError when it isn't the user's."""
+        target = recorded_target({"mlflow": run.recorded, "name": run.name})
+        if target is None:
+            target = new_target(self.section, run.name, run.dir.name, run.tags)
+        uri = destination(target, [tracking_uri(self.section)] if run.named else ())
+        token = target.token or new_token(run.dir.name)
+        self.follow(run, target._replace(uri=uri, token=token).sealed())
+
+    def follow(self, run: TrackedRun, target: Target) -> None:
+        """Show the run at this place, which the caller has checked."""
+        self.run = run
+        self.remote = Remote(target, run.dir.name, run.started)
+        self.remote.is_left = run.is_left
+        self._known: set[str] = set()  # parameters that MLflow has
+        self._parent = parent_token(run.dir)  # not yet recorded in MLflow, as far as known
+        self._seek_parent = 0.0  # the time of the next search, by time.monotonic
+
+    def open(self) -> bool:
+        """Find the run or make it; a run that goes on is set to RUNNING."""
+        before = self.remote.target.run_id
+        run = self.remote.open()
+        is_other = run.info.run_id != before
+        if is_other:
+            self._parent = parent_token(self.run.dir)
+        self._known = set(run.data.params)
+        if self.run.live and run.info.status != "RUNNING":
+            self.remote.set_running()
+        return is_other and not run.data.params
+
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        """Send the leaves of the config as parameters."""
+        leaves = dict(islice(flatten(config), None if self.run.live else _PARAMS))
+        missing = {k: v for k, v in leaves.items() if fit_name(k) not in self._known}
+        _refusing(lambda: self.remote.log_params(missing))
+        self._seek_parent = 0.0
+        self._name_parent()
+
+    def steps_of(self, metric: str) -> Iterable[int]:
+        """Return the steps at which MLflow has a value of the metric."""
+        return self.remote.steps_of(fit_name(metric))
+
+    def log_points(self, points: Sequence[Point]) -> None:
+        """Send values, but no infinity: MLflow would store 1.8e308, which nobody measured."""
+        self._name_parent()
+        fit = [p._replace(name=fit_name(p.name)) for p in points if not math.isinf(p.value)]
+        if not fit:
+            return
+        try:
+            _refusing(lambda: self.remote.log_points(fit))
+        except RefusedError:
+            self.remote.open()  # raises Gone when all is refused since the run was deleted
+            raise
+
+    def log_events(self, lines: Mapping[int, str]) -> None:
+        """Make a tag of each event."""
+        tags = {f"ebmcore.event.{n:03d}": v[:_TEXT] for n, v in lines.items() if n <= _EVENTS}
+        _refusing(lambda: self.remote.set_tags(tags))
+
+    def sizes_in(self, folder: str) -> Mapping[str, int]:
+        """Return the files in a folder of artifacts, and their sizes in bytes."""
+        return self.remote.sizes_in(folder)
+
+    def log_file(self, file: Path, folder: str) -> None:
+        """Send a file into a folder of artifacts."""
+        self.remote.upload(file, folder)
+
+    def end(self, status: str, ended: float) -> None:
+        """Set the final status, and the parent, which may have come to MLflow meanwhile."""
+        self._seek_parent = 0.0
+        self._name_parent()
+        self.remote.set_ended(status, ended)
+
+    def record(self) -> Mapping[str, Any]:
+        """Return the server, the names and the ids."""
+        return self.remote.target._asdict()
+
+    @property
+    def patience(self) -> float:  # type: ignore[override]
+        """The seconds that the present call may take."""
+        return self.remote.patience
+
+    @property
+    def answered(self) -> float:  # type: ignore[override]
+        """The time of MLflow's last answer."""
+        return self.remote.last_answer
+
+    @property
+    def place(self) -> str:  # type: ignore[override]
+        """The URI."""
+        return self.remote.target.uri
+
+    @property
+    def notes(self) -> Sequence[str]:  # type: ignore[override]
+        """Notes about the database."""
+        return self.remote.notes
+
+    def _name_parent(self) -> None:
+        """Set the run's parent in MLflow, as soon as that is there."""
+        now = time.monotonic()
+        if self._parent is None or now < self._seek_parent:
+            return
+        self._seek_parent = now + _PARENT
+        found = self.remote.find(self._parent)
+        if found is not None:
+            self.remote.set_tags({"mlflow.parentRunId": found})
+            self._parent = None
+
+
+def _refusing(send: Callable[[], None]) -> None:
+    """Call MLflow; an answer that it will never accept the data becomes a RefusedError."""
+    try:
+        send()
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        raise RefusedError(str(error)) from error
