@@ -10,7 +10,7 @@ from ebmcore.trackers.keys import mlflow_keys, other_trackers, with_mlflow_keys
 from ebmcore.trackers.mlflow.client import fit_name
 from ebmcore.trackers.mlflow.target import Target, tracking_uri
 from ebmcore.trackers.mlflow.tracker import MLflow
-from ebmcore.trackers.mlflow.trust import distrust, typed, with_password
+from ebmcore.trackers.mlflow.trusted_destinations import distrust, typed, with_password
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place
 from ebmcore.trackers.sync_run import sync
 from ebmcore.trackers.tags import tracked_run

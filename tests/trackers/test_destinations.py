@@ -12,7 +12,7 @@ import ebmcore
 from ebmcore.config import Tracking
 from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.target import Target, tracking_uri
-from ebmcore.trackers.mlflow.trust import destination, distrust
+from ebmcore.trackers.mlflow.trusted_destinations import destination, distrust
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, sqlite_file
 from support import servers
 

@@ -14,7 +14,7 @@ from ebmcore.cli.main import app
 from ebmcore.errors import ConfigError, EbmError, Problem
 from ebmcore.masking import is_masked, mask, mask_all, masked_places, without_password
 from ebmcore.trackers.mlflow.sync import sync
-from ebmcore.trackers.mlflow.trust import with_password
+from ebmcore.trackers.mlflow.trusted_destinations import with_password
 from support import servers
 
 SECRET = "s3cr3t"

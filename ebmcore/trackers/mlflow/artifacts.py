@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ebmcore.errors import RefusedError
-from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.trusted_destinations import typed
 from ebmcore.trackers.mlflow.uris import is_sqlite, is_web, origin, sqlite_file
 
 if TYPE_CHECKING:

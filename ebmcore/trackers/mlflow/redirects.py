@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
-from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.trusted_destinations import typed
 from ebmcore.trackers.mlflow.uris import DestinationError, origin
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore.runs.user_signature import give_name
-from ebmcore.trackers.mlflow.trust import typed
+from ebmcore.trackers.mlflow.trusted_destinations import typed
 from ebmcore.trackers.mlflow.uris import DestinationError
 
 _WAIT = 5.0  # seconds that another process may hold the file before it counts as an outage

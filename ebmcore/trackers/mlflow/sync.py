@@ -25,7 +25,7 @@ from ebmcore.trackers.mlflow.target import (
     tracking_uri,
 )
 from ebmcore.trackers.mlflow.tracker import MLflow
-from ebmcore.trackers.mlflow.trust import destination, with_password
+from ebmcore.trackers.mlflow.trusted_destinations import destination, with_password
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, whole_uri
 from ebmcore.trackers.sender import Sender
 from ebmcore.trackers.synced import Synced, ended, send_rest, with_ended_run

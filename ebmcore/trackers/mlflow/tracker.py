@@ -22,7 +22,7 @@ from ebmcore.trackers.mlflow.target import (
     recorded_target,
     tracking_uri,
 )
-from ebmcore.trackers.mlflow.trust import destination
+from ebmcore.trackers.mlflow.trusted_destinations import destination
 
 _EVENTS = 999  # events that become tags; all of them are in events.jsonl
 _TEXT = 5000  # characters of a tag that every MLflow takes
