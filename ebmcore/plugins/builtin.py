@@ -6,7 +6,7 @@ import sys
 
 from ebmcore.hooks import hookimpl
 from ebmcore.plugins.find import Found
-from ebmcore.plugins.status import Loaded
+from ebmcore.plugins.select import Loaded
 from ebmcore.version import __version__
 
 
