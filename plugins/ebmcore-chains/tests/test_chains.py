@@ -4,7 +4,7 @@ import pytest
 import torch
 from ebmcore_chains import Data, Noise, Persistent
 
-from ebmcore import Start, start_chains
+from ebmcore import Binary, Categorical, Real, Start, start_chains
 
 BOUNDS = torch.tensor([[-1.0, 10.0, 5.0], [1.0, 30.0, 5.0]])
 
@@ -135,3 +135,30 @@ def test_uniform_noise_needs_the_right_bounds():
 def test_noise_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="kind should be normal or uniform; got 'data'"):
         Noise(kind="data")
+
+
+@pytest.mark.parametrize("space", [Binary(), Categorical(5)], ids=str)
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_noise_on_a_discrete_space_is_uniform_on_it(space, kind):
+    x = space.sample((400, 3), seeded(9))
+    made = [
+        Noise(kind=kind, space=space, data_range=BOUNDS),
+        Persistent(400, init=kind, space=space, data_range=BOUNDS, reinit=0.5),
+    ]
+    for chains in made:
+        start = chains.start(x, seeded())
+        space.check(start)
+        assert start.dtype == x.dtype
+        counts = torch.bincount(start.flatten().long()) * len(start.unique()) / start.numel()
+        assert ((counts - 1).abs() < 0.2).all()
+        chains.keep(start)
+    assert made[1].kept().dtype == x.dtype
+
+
+def test_uniform_noise_on_real_numbers_with_bounds_is_between_them():
+    for made in (Noise, lambda **known: Persistent(500, **known)):
+        start = made(space=Real(-3, -2), data_range=BOUNDS).start(batch(500), seeded())
+        assert -3 <= start.min() < -2.9
+        assert -2.1 < start.max() <= -2
+        open_ended = made(space=Real(low=-3), data_range=BOUNDS).start(batch(500), seeded())
+        assert torch.equal(open_ended, made(data_range=BOUNDS).start(batch(500), seeded()))

@@ -1,9 +1,12 @@
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from ebmcore_monitors.exact_likelihood import ExactLikelihood
+
+from ebmcore import Binary, Categorical, Mixed, Real
 
 
 def gaussian_energy(precision):
@@ -177,3 +180,62 @@ def test_chains_at_another_temperature_warn_once_a_run(
     assert all(f"exp(-E/{temperature:.4g})" in message for message in found)
     monitor(make_view(truth, truth.draw(500), kernel=kernel, step=5))  # another run
     assert len(warned) == 2 * times
+
+
+@pytest.mark.parametrize(
+    ("space", "shape"), [(Binary(), (2, 3)), (Categorical(3), (4,)), (Mixed((Binary(),) * 3), (3,))]
+)
+def test_discrete_events_are_added_up(make_view, warned, space, shape):
+    field = torch.arange(1.0, 1 + math.prod(shape)).reshape(shape).double() / 3
+
+    def energy(x):  # independent numbers: log Z is a sum
+        return (x * field).flatten(1).sum(1)
+
+    class Fair:
+        def log_prob(self, x):
+            return torch.full((len(x),), -math.log(math.prod(sizes)), dtype=x.dtype)
+
+    sizes = space.sizes(shape)
+    x = space.sample((60, *shape), torch.Generator().manual_seed(0), dtype=torch.float64)
+    view = replace(make_view(energy, x[:40], held_out=x[40:], dataset=Fair()), space=space)
+    found = ExactLikelihood()(view)
+    values = [torch.arange(size).double() for size in sizes]
+    log_z = sum(
+        torch.logsumexp(-f * v, 0).item() for f, v in zip(field.flatten(), values, strict=True)
+    )
+    mean = sum(float(f * v.mean()) for f, v in zip(field.flatten(), values, strict=True))
+    assert found["log_z"] == pytest.approx(log_z, abs=1e-12)
+    assert found["entropy"] == pytest.approx(math.log(math.prod(sizes)), abs=1e-12)
+    assert found["kl"] == pytest.approx(mean + log_z - math.log(math.prod(sizes)), abs=1e-12)
+    assert found["nll"] == pytest.approx(energy(x[40:]).mean().item() + log_z, abs=1e-12)
+    assert found["mass"] == pytest.approx(1, abs=1e-12)
+    assert "leak" not in found
+    assert warned == []
+
+
+def test_warnings_of_discrete_events_advise_no_grid(make_view, warned):
+    class Double:
+        entropy = 3.0
+
+        def log_prob(self, x):
+            return torch.full((len(x),), -math.log(2))
+
+    x = Binary().sample((40, 2), torch.Generator().manual_seed(0))
+    view = replace(make_view(lambda x: x.sum(1), x, held_out=x, dataset=Double()), space=Binary())
+    assert "nll" not in ExactLikelihood()(view)
+    first, *others = warned
+    assert first == (
+        "the data's density integrates to 2.00000 over all events instead of 1: log_prob is not "
+        "normalised; kl and entropy are not recorded"
+    )
+    assert others
+    assert not any(word in text for text in warned for word in ("grid", "margin", "points`"))
+
+
+def test_discrete_events_that_are_too_many_are_refused():
+    monitor = ExactLikelihood()
+    monitor.check((20,), Binary())
+    with pytest.raises(ValueError, match=r"at most 1,048,576 events; there are 2\^784 binary ones"):
+        monitor.check((28, 28), Binary())
+    with pytest.raises(ValueError, match=r"mixed \(real, binary\) events are neither"):
+        monitor.check((2,), Mixed((Real(), Binary())))

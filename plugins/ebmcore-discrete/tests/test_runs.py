@@ -1,0 +1,94 @@
+"""Runs on bits and on categories: chains, samples and likelihoods stay on the lattice."""
+
+import pytest
+import torch
+from ebmcore_discrete import RBM, Bars, BlockGibbs, Gibbs
+from torch import nn
+
+import ebmcore
+from ebmcore import Binary, Categorical, Experiment
+
+CONFIG = {
+    "data": {"type": "bars", "n": 400},
+    "energy": {"type": "rbm", "hidden": 4, "scale": 0.5},
+    "sampler": {"type": "block_gibbs", "hidden": 4, "n_steps": 2},
+    "chains": {"type": "persistent", "size": 100},
+    "loss": "contrastive_divergence",
+    "train": {"steps": 3, "batch_size": 50},
+    "monitors": [{"type": "exact_likelihood", "every": "end"}],
+    "tracking": "off",
+}
+STARTS = {
+    "noise": "noise",
+    "persistent": {"type": "persistent", "size": 100},
+    "normal": {"type": "persistent", "size": 100, "init": "normal"},
+    "data": "data",
+}
+
+
+@pytest.mark.parametrize("chains", STARTS)
+def test_chains_of_every_kind_give_bits_and_the_likelihood_is_exact(chains):
+    run = ebmcore.run({**CONFIG, "chains": STARTS[chains]}, progress=False)
+    assert run.warnings == []
+    Binary().check(run.sample(50))
+    loaded = ebmcore.load(run.dir)
+    assert loaded.space == Binary()
+    x = loaded.sample(50)
+    assert torch.equal(x, run.sample(50))
+    Binary().check(x)
+    if chains != "noise":
+        return
+    found = run.metrics
+    assert found["exact_likelihood/log_z"] == pytest.approx(run.energy.log_z().item(), abs=1e-5)
+    assert found["exact_likelihood/mass"] == pytest.approx(1, abs=1e-9)
+    assert found["exact_likelihood/entropy"] == pytest.approx(Bars().entropy, abs=1e-9)
+    assert not any("leak" in name for name in found)
+    evaluated = ebmcore.evaluate(run.dir)
+    assert evaluated.metrics["exact_likelihood/nll"] == found["exact_likelihood/nll"]
+    assert evaluated.failed == {}
+    with pytest.raises(
+        ebmcore.ConfigError, match="'langevin' moves in real events, and data 'bars'"
+    ):
+        ebmcore.evaluate(run.dir, {"sampler": "langevin"})
+
+
+class Potts(nn.Module):
+    """A field for each number and category."""
+
+    def __init__(self):
+        super().__init__()
+        self.field = nn.Parameter(torch.zeros(2, 3))
+
+    def forward(self, x):
+        return self.field[torch.arange(2), x].sum(1)
+
+
+def test_categories_train_as_whole_numbers_and_resume():
+    from ebmcore_chains import Persistent
+    from ebmcore_losses import contrastive_divergence
+    from ebmcore_monitors.exact_likelihood import ExactLikelihood
+
+    space = Categorical(3)
+    x = torch.tensor([[0, 0], [1, 2], [1, 0], [1, 2]]).repeat(25, 1)
+    run = Experiment(
+        data=x, space=space, energy=Potts(), loss=contrastive_divergence, holdout=0.2,
+        sampler=Gibbs(space=space), n_steps=1, chains=Persistent(60, space=space),
+        monitors=[(ExactLikelihood(), "end")],
+    ).run(steps=4, batch_size=20, tracking="off", progress=False)  # fmt: skip
+    assert run.chains.kept().dtype == torch.int64
+    drawn = run.sample(30)
+    assert drawn.dtype == torch.int64
+    space.check(drawn)
+    exact = (-run.energy.field).logsumexp(1).sum().item()
+    assert run.metrics["ExactLikelihood/log_z"] == pytest.approx(exact, abs=1e-6)
+    loaded = ebmcore.load(run.dir, energy=Potts())
+    assert loaded.space == space
+    assert torch.equal(loaded.energy.field, run.energy.field)
+
+
+def test_bits_off_the_lattice_are_refused_by_name():
+    with pytest.raises(ebmcore.ConfigError, match=r"the data are declared binary: row 0, column 0"):
+        Experiment(
+            data=torch.full((9, 4), 0.5), space=Binary(), energy=RBM(2, event_shape=(4,)),
+            loss=lambda energy, x: energy(x).mean(), sampler=BlockGibbs(2),
+        )  # fmt: skip
