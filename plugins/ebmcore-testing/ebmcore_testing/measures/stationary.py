@@ -14,7 +14,7 @@ from torch import Tensor
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.models import Gaussian, TwoWells
 from ebmcore_testing.measures.observed import seeded
-from ebmcore_testing.measures.own_law import BIAS, CHAINS, OwnLaw
+from ebmcore_testing.measures.sampler.own_law import BIAS, CHAINS, OwnLaw
 from ebmcore_testing.measures.statistics import from_gaussian, two_samples
 
 

@@ -24,8 +24,6 @@ from torch import Tensor
 
 from ebmcore.sampling import evaluating
 from ebmcore_testing.failures import NotApplicable, require, require_close
-from ebmcore_testing.measures.calls import chain_axes, reordered
-from ebmcore_testing.measures.carried import CarriedChecks
 from ebmcore_testing.measures.compiled import compiled_step
 from ebmcore_testing.measures.models import Overflowing
 from ebmcore_testing.measures.observed import (
@@ -34,7 +32,9 @@ from ebmcore_testing.measures.observed import (
     streams_untouched,
     tensors_untouched,
 )
-from ebmcore_testing.measures.purity import PurityChecks
+from ebmcore_testing.measures.sampler.calls import chain_axes, reordered
+from ebmcore_testing.measures.sampler.carried import CarriedChecks
+from ebmcore_testing.measures.sampler.purity import PurityChecks
 from ebmcore_testing.measures.stationary import StationaryChecks
 
 _WIDE = 1e4  # a scale beside which any step is small

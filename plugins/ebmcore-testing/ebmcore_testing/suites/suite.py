@@ -135,12 +135,12 @@ class Suite:
 
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the event shapes to try."""
-        known = self.event_shapes or getattr(type(self).target(), "check_event_shapes", None)
-        if not known and self.given("check_batch") is not None:
-            x = make_batch(self.given("check_batch"), 2, _SHAPE, seeded(0), torch.float64)["x"]
-            return (tuple(x.shape[1:]),)
         if self.event_shapes:
             return event_shapes(self.event_shapes)
+        batch = self.given("check_batch")
+        if batch is not None and not self.given("check_event_shapes"):
+            x = make_batch(batch, 2, _SHAPE, seeded(0), torch.float64)["x"]
+            return (tuple(x.shape[1:]),)
         return check_event_shapes(type(self).target())
 
     def energy(self, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float64) -> nn.Module:

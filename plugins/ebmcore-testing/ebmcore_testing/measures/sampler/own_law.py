@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from ebmcore_testing.failures import NotApplicable, require
-from ebmcore_testing.measures.calls import SamplerCalls
 from ebmcore_testing.measures.enumerated import Coupled, Enumerated, fits
 from ebmcore_testing.measures.lattice import AllEvents, few
 from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.measures.sampler.calls import SamplerCalls
 from ebmcore_testing.measures.statistics import LEVEL, two_samples
 
 BIAS = (

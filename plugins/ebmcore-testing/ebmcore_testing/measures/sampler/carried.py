@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ebmcore import Carried
 from ebmcore_testing.failures import NotApplicable, require
-from ebmcore_testing.measures.calls import SamplerCalls
 from ebmcore_testing.measures.observed import same_bits, seeded
+from ebmcore_testing.measures.sampler.calls import SamplerCalls
 
 _CHAINS = 5
 

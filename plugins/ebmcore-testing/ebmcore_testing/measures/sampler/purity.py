@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ebmcore.errors import raised_at
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
-from ebmcore_testing.measures.calls import SamplerCalls
 from ebmcore_testing.measures.observed import same_bits, seeded, tensors_untouched
+from ebmcore_testing.measures.sampler.calls import SamplerCalls
 
 _CPU, _META = torch.device("cpu"), torch.device("meta")
 
