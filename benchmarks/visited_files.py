@@ -2,8 +2,9 @@
 
     python benchmarks/visited_files.py examples/toys.yaml compile=false
 
-A file counts when one of its functions is called; an import is not enough. The run's directory and
-its MLflow database are in a temporary folder; the process ends at the first step.
+A file counts when one of its functions is called; an import is not enough. Below are the pairs of
+files that call each other, with the calls in each direction. The run's directory and its MLflow
+database are in a temporary folder; the process ends at the first step.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Visits:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.first_call: dict[str, str] = {}
+        self.calls: dict[tuple[str, str], dict[str, None]] = {}  # caller's and callee's file
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """Note a call; end the process at the first step."""
@@ -35,6 +37,13 @@ class Visits:
         if event != "call" or not code.co_filename.startswith(CORE) or _is_importing(frame):
             return
         self.first_call.setdefault(code.co_filename, code.co_qualname)
+        caller = frame.f_back
+        while caller is not None and not caller.f_code.co_filename.startswith(CORE):
+            caller = caller.f_back
+        if caller is not None and caller.f_code.co_filename != code.co_filename:
+            pair = (caller.f_code.co_filename, code.co_filename)
+            call = f"{caller.f_code.co_qualname} -> {code.co_qualname}"
+            self.calls.setdefault(pair, {})[call] = None
         if code.co_filename in STEPS and code.co_name == "compute":
             sys.setprofile(None)
             threading.setprofile(None)
@@ -44,9 +53,14 @@ class Visits:
             os._exit(0)
 
     def show(self) -> None:
-        """Print the files in the order of their first calls."""
+        """Print the files in the order of their first calls, and those that call each other."""
         for number, (file, function) in enumerate(self.first_call.items(), 1):
             print(f"{number:3}  {Path(file).relative_to(ROOT)}  {function}")
+        pairs = [pair for pair in self.calls if pair < pair[::-1] and pair[::-1] in self.calls]
+        for one, other in pairs:
+            print(f"{Path(one).relative_to(ROOT)} and {Path(other).relative_to(ROOT)}")
+            for call in (*self.calls[one, other], *self.calls[other, one]):
+                print(f"     {call}")
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore import terminal
+from ebmcore.distributed.rank import speaks
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 from ebmcore.masking import mask
 from ebmcore.terminal import out, say, table
@@ -31,6 +32,16 @@ INTERRUPTED = 128  # and the signal's number
 ANSWER_LOST = 74  # EX_IOERR of sysexits.h: all is well but standard output
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Checkpoints = Annotated[
+    str, typer.Option("--checkpoint", help="last, best (of train.keep_best), or a step.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=5; values are YAML."),
+]
 PluginOptions = Annotated[
     list[str] | None,
     typer.Option(
@@ -41,19 +52,13 @@ PluginOptions = Annotated[
         show_default=False,
     ),
 ]
-
-
-Checkpoints = Annotated[
-    str, typer.Option("--checkpoint", help="last, best (of train.keep_best), or a step.")
+RunsDir = Annotated[
+    str | None,
+    typer.Option(help="The folder of the runs; else EBMCORE_RUNS_DIR, else ./runs."),
 ]
 Strict = Annotated[
     bool,
     typer.Option("--strict-plugins", help="Refuse to go on when any plugin failed to load."),
-]
-
-
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
 ]
 
 
@@ -99,7 +104,7 @@ def answering(command: Callable[P, Answer | None]) -> Callable[P, None]:
             answer = command(*args, **kwargs)
         if answer is None:
             answer = Answer(None, lambda: None)
-        elif _speaks():
+        elif speaks():
             if as_json:
                 document(answer.document)
             else:
@@ -175,24 +180,11 @@ def output_aside() -> Iterator[None]:
 
 
 def _end(error: BaseException, as_json: bool, found: dict[str, Any], code: int) -> NoReturn:
-    if _speaks() or isinstance(error.__cause__ or error, RankError):
+    if speaks() or isinstance(error.__cause__ or error, RankError):
         say(str(error) or "interrupted")
-    if as_json and _speaks():
+    if as_json and speaks():
         document(found)
     raise typer.Exit(code)
-
-
-def _speaks() -> bool:
-    """Whether this process prints its answer: not when it is a rank besides rank 0 of torchrun's.
-
-    Rank 0 says what any of them has to say, but for that they can't reach it.
-    """
-    if "MASTER_ADDR" not in os.environ:
-        return True
-    rank, ranks = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    if not (rank.isdecimal() and ranks.isdecimal()):
-        return True  # to say that they should be numbers
-    return not 0 < int(rank) < int(ranks)
 
 
 def _plain(value: Any) -> Any:

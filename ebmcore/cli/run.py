@@ -15,7 +15,9 @@ from ebmcore.cli.output import (
     AsJson,
     DryRun,
     OtherVersions,
+    Overrides,
     PluginOptions,
+    RunsDir,
     Strict,
     Versions,
     answering,
@@ -31,15 +33,9 @@ if TYPE_CHECKING:
 @answering
 def command(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file.")],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=5; values are YAML."),
-    ] = None,
+    overrides: Overrides = None,
     plugins: PluginOptions = None,
-    runs_dir: Annotated[
-        str | None,
-        typer.Option(help="Where the run directory goes; else EBMCORE_RUNS_DIR, else ./runs."),
-    ] = None,
+    runs_dir: RunsDir = None,
     strict: Strict = False,
     versions: OtherVersions = Versions.WARN,
     dry_run: DryRun = False,

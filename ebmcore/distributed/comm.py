@@ -31,6 +31,7 @@ class Ranks:
     """The processes that train together, or a single one, which exchanges nothing."""
 
     def __init__(self, rank_info: RankInfo, store: Any = None) -> None:
+        self.info = rank_info
         self.rank, self.size, self.local = rank_info
         self._store = store  # torchrun's; a rank that fails writes its error there
 
@@ -156,13 +157,13 @@ class Ranks:
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(rank_info: RankInfo | None = None) -> Iterator[Ranks]:
     """Join the process group of the ranks, if there are several, and leave it at the end.
 
     A process group that a script has initialised is used and left open. Raises RankError when the
     ranks can't connect, ConfigError when an environment variable is invalid.
     """
-    rank_info = RankInfo.from_environment()
+    rank_info = RankInfo.from_environment() if rank_info is None else rank_info
     if rank_info.size == 1:
         yield Ranks(rank_info)
         return

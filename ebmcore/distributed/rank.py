@@ -1,4 +1,4 @@
-"""The rank of this process, read from the environment variables that `torchrun` sets."""
+"""The rank of this process, read here alone from the environment that `torchrun` sets."""
 
 from __future__ import annotations
 
@@ -42,6 +42,17 @@ class RankInfo(NamedTuple):
             "MASTER_PORT", 1
         )  # ranks can't connect to port 0, as torchrun sets with --master-port=0
         return cls(rank, size, _number("LOCAL_RANK", 0, str(rank)))
+
+
+def speaks() -> bool:
+    """Whether this process prints its answer: not when it is a rank besides rank 0 of torchrun's.
+
+    Rank 0 says what any of them has to say, but for that they can't reach it.
+    """
+    rank, size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if "MASTER_ADDR" not in os.environ or not (rank.isdecimal() and size.isdecimal()):
+        return True  # it is alone, or is to say that they should be numbers
+    return not 0 < int(rank) < int(size)
 
 
 def _number(name: str, least: int, default: str = "") -> int:

@@ -1,9 +1,8 @@
 """Plugins in five passes over data: find, select, import, verify, register."""
 
-from ebmcore.plugins.find import Found, find, find_installed, installed_twice
+from ebmcore.plugins.find import Found, find, find_installed
 from ebmcore.plugins.host import Component, Host
-from ebmcore.plugins.select import Selection, find_selected, select
-from ebmcore.plugins.status import Loaded, Status
+from ebmcore.plugins.select import Loaded, Selection, Status, find_selected, select
 
 __all__ = [
     "Component",
@@ -15,6 +14,5 @@ __all__ = [
     "find",
     "find_installed",
     "find_selected",
-    "installed_twice",
     "select",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from ebmcore.plugins.installed import distributions, read_metadata
 
 API = 1  # the major version of hooks.py
 GROUP = f"ebmcore.v{API}"
@@ -52,25 +52,27 @@ def find_installed() -> tuple[Found, ...]:
     is recognisable as a plugin, and skipped if not.
     """
     found: set[Found] = set()
-    for distribution in importlib.metadata.distributions():
+    for there in distributions():
         try:
-            text = distribution.read_text("entry_points.txt") or ""
+            text = there.read_text("entry_points.txt") or ""
         except Exception:  # unreadable, so its owner is unknown
             continue
         if GROUP.rstrip("0123456789") in text:
-            found.update(_offered_by(distribution, text))
+            found.update(_offered_by(there, text))
     return tuple(sorted(found))
 
 
-def _offered_by(distribution: importlib.metadata.Distribution, text: str) -> list[Found]:
+def _offered_by(there: Any, text: str) -> list[Found]:
     """List one distribution's plugins; if it is on the path twice, those of the first."""
     name, version, fault = "", "", ""
     requires: tuple[str, ...] = ()
     try:
-        name = distribution.name or ""
-        distribution = _first(distribution)
-        version, requires = distribution.version or "", tuple(distribution.requires or ())
-        text = distribution.read_text("entry_points.txt") or ""
+        name = read_metadata(there).name
+        if not name:
+            raise ValueError("A distribution name is required.")
+        there = next(distributions(name), there)  # its folder may have another name
+        _, version, requires = read_metadata(there)
+        text = there.read_text("entry_points.txt") or ""
     except Exception as error:
         fault = f"its distribution's metadata can't be read: {type(error).__name__}: {error}"
     return [
@@ -89,13 +91,6 @@ def _offered_by(distribution: importlib.metadata.Distribution, text: str) -> lis
     ]
 
 
-def _first(distribution: importlib.metadata.Distribution) -> importlib.metadata.Distribution:
-    try:
-        return importlib.metadata.distribution(distribution.name)
-    except importlib.metadata.PackageNotFoundError:  # its folder has another name
-        return distribution
-
-
 def _lines(text: str) -> Iterator[tuple[str, str]]:
     """Yield the group and the text of each line, since importlib stops at a malformed one."""
     group = ""
@@ -106,24 +101,6 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
             yield group, line
 
 
-def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the folders of distributions that are on the path twice; Python uses the first."""
-    wanted = {_normal(name) for name in names}
-    places: dict[str, list[str]] = {}
-    for distribution in importlib.metadata.distributions():
-        try:
-            name = _normal(distribution.name or "")
-        except Exception:  # it has no metadata, so it can't be one of those
-            continue
-        if name in wanted:
-            places.setdefault(name, []).append(str(distribution.locate_file("")))
-    return {name: found for name, found in places.items() if len(set(found)) > 1}
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def find_file(file: str | Path) -> Found:
     """Describe a local file; an unreadable one is listed too, and fails at its import."""
     try:
@@ -131,6 +108,8 @@ def find_file(file: str | Path) -> Found:
     except (OSError, ValueError, RuntimeError) as error:  # a null byte, ~nobody, a circle of links
         fault = f"{str(file)!r} is no path to a file: {error}"
         return Found(name=Path(file).stem, target=str(file), is_file=True, fault=fault)
+    import hashlib  # 3 ms that only a local file needs
+
     try:
         # anything but a file, such as a FIFO, fails at its import
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

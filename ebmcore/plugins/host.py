@@ -20,8 +20,7 @@ from ebmcore.kinds import COMMAND, OFFERED
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
-from ebmcore.plugins.select import Selection, find_selected
-from ebmcore.plugins.status import Loaded, Status
+from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN
 
 
@@ -132,7 +131,8 @@ class Host:
                         f"got {type(offers).__name__}"
                     )
                 for name, target in offers.items():
-                    if not (callable(target) or _is_target(target)):
+                    is_target = isinstance(target, str) and all(target.partition(":"))
+                    if not (callable(target) or is_target):
                         raise PluginError(
                             f"{kind.hook} offers {name!r}: {target!r}; want 'module:attribute'"
                         )
@@ -214,7 +214,3 @@ def _decorated(module: ModuleType) -> Iterable[tuple[str, Any, Any]]:
     for value in marked(module):
         mark = getattr(value, MARK)
         yield mark.kind, mark.name, value
-
-
-def _is_target(target: Any) -> bool:
-    return isinstance(target, str) and all(target.partition(":"))

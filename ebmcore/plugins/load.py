@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,9 +21,10 @@ import pluggy
 from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import raised_at
-from ebmcore.plugins.find import API, GROUP
+from ebmcore.plugins.find import API, GROUP, Found
+from ebmcore.plugins.installed import unmet
+from ebmcore.plugins.select import Loaded, Status
 from ebmcore.plugins.spawn_import import leave_shim
-from ebmcore.plugins.status import Loaded, Status
 
 
 def load(plugin: Loaded) -> Loaded:
@@ -59,30 +58,15 @@ def check_api(plugin: Loaded) -> Loaded:
 
 def check_requirements(plugin: Loaded) -> Loaded:
     """Refuse a plugin if requirements of its distribution aren't installed."""
-    from packaging.requirements import Requirement
-
-    for text in plugin.found.requires:
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            version = None
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            there = f"{version} is installed" if version else "it isn't installed"
-            wanted = f"{requirement.name}{requirement.specifier}"
-            return plugin.failed(
-                Status.UNMET_REQUIREMENT,
-                f"needs {wanted}, but {there}; mend it with: pip install '{wanted}'",
-            )
-    return plugin
+    reason = next(filter(None, map(unmet, plugin.found.requires)), "")
+    return plugin.failed(Status.UNMET_REQUIREMENT, reason) if reason else plugin
 
 
 def import_module(plugin: Loaded) -> Loaded:
     """Import the plugin's module; an exception or an exit during that is the plugin's failure."""
     try:
-        module = _import_file(plugin) if plugin.found.is_file else _import_target(plugin)
+        found = plugin.found
+        module = _import_file(found) if found.is_file else importlib.import_module(found.target)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -91,17 +75,13 @@ def import_module(plugin: Loaded) -> Loaded:
     return plugin._replace(module=module)
 
 
-def _import_target(plugin: Loaded) -> ModuleType:
-    return importlib.import_module(plugin.found.target)
-
-
-def _import_file(plugin: Loaded) -> ModuleType:
-    path = Path(plugin.found.target)
+def _import_file(found: Found) -> ModuleType:
+    path = Path(found.target)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     # the hash separates an edited file from the old one, and from a standard module of its name
     stem = re.sub(r"\W", "_", path.stem)  # a dot would make it a module in a package
-    name = f"ebmcore_local_{stem}_{plugin.found.sha256[:12]}"
+    name = f"ebmcore_local_{stem}_{found.sha256[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -130,7 +110,7 @@ def verify(plugin: Loaded) -> Loaded:
         manager.register(plugin.module, plugin.found.name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        return plugin.failed(Status.INVALID, _explain(error))
+        return plugin.failed(Status.INVALID, " ".join(str(error).split()))
     if not marked(plugin.module) and not manager.get_hookcallers(plugin.module):
         what = "no hook marked with @hookimpl and nothing decorated (@loss, @energy, …)"
         return plugin.failed(Status.INVALID, f"{plugin.module.__file__} has {what}")
@@ -166,26 +146,16 @@ def _home(value: Any) -> Any:
     return _own(value).get("__module__")  # an attribute `__module__` would be its class's
 
 
-@cache
-def _hook_names() -> tuple[str, ...]:
-    return tuple(name for name in vars(hooks) if name.startswith("ebmcore_"))
-
-
 def _unmarked(module: ModuleType, manager: pluggy.PluginManager) -> str:
     """Describe a function with a hook's name and no mark, or with the mark and no hook's name."""
+    hook_names = [name for name in vars(hooks) if name.startswith("ebmcore_")]
     for name, value in vars(module).items():
         if not (name.startswith("ebmcore_") and isinstance(value, Callable)):  # type: ignore[arg-type] # mypy takes no ABC alias
             continue
-        near = difflib.get_close_matches(name, _hook_names(), 1)
-        if name not in _hook_names():
-            hint = (
-                f"; did you mean {near[0]!r}?" if near else f"; hooks: {', '.join(_hook_names())}"
-            )
+        near = difflib.get_close_matches(name, hook_names, 1)
+        if name not in hook_names:
+            hint = f"; did you mean {near[0]!r}?" if near else f"; hooks: {', '.join(hook_names)}"
             return f"{module.__file__}: there is no hook {name!r}{hint}"
         if manager.parse_hookimpl_opts(module, name) is None:
             return f"{module.__file__}: {name} lacks its mark; write @hookimpl above it"
     return ""
-
-
-def _explain(error: pluggy.PluginValidationError) -> str:
-    return " ".join(str(error).split())

@@ -1,13 +1,45 @@
-"""Decide which of the found plugins to load."""
+"""Decide which of the found plugins to load; each gets a status, the reason and how to fix it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from types import ModuleType
 from typing import NamedTuple
 
 from ebmcore.plugins.find import Found, find
-from ebmcore.plugins.status import Loaded, Status
+
+
+class Status(StrEnum):
+    """How the loading of one plugin ended."""
+
+    OK = "ok"
+    BLOCKED = "blocked"
+    NOT_SELECTED = "not_selected"
+    WRONG_API = "wrong_api"
+    UNMET_REQUIREMENT = "unmet_requirement"
+    IMPORT_ERROR = "import_error"
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+
+
+class Loaded(NamedTuple):
+    """A found plugin and its status; `module` is set once it was imported."""
+
+    found: Found
+    status: Status = Status.OK
+    reason: str = ""
+    module: ModuleType | None = None
+
+    def failed(self, status: Status, reason: str) -> Loaded:
+        """Return the same plugin with a failure and its reason."""
+        return self._replace(status=status, reason=reason)
+
+    @property
+    def is_failure(self) -> bool:
+        """Tell whether the plugin failed, rather than being left out on purpose."""
+        return self.status not in (Status.OK, Status.BLOCKED, Status.NOT_SELECTED)
 
 
 class Selection(NamedTuple):
@@ -55,16 +87,11 @@ def select(found: Iterable[Found], selection: Selection) -> tuple[Loaded, ...]:
     found = tuple(found)
     claims: dict[str, list[Found]] = {}
     for plugin in found:
-        if plugin.api == found_api(found, plugin.name):
+        if plugin.api == max(other.api for other in found if other.name == plugin.name):
             claims.setdefault(plugin.name, []).append(plugin)
     return tuple(
         _classify(plugin, claims.get(plugin.name, [plugin]), selection) for plugin in found
     )
-
-
-def found_api(found: Iterable[Found], name: str) -> int:
-    """Return the newest API version for which there is a plugin of this name."""
-    return max(plugin.api for plugin in found if plugin.name == name)
 
 
 def _classify(plugin: Found, claims: list[Found], selection: Selection) -> Loaded:

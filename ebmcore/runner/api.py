@@ -18,7 +18,8 @@ from ebmcore.config import (
     read_config,
     validate,
 )
-from ebmcore.distributed.comm import Ranks, joined
+from ebmcore.distributed.comm import joined
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.compose import compose
@@ -112,13 +113,10 @@ def run(
     with joined() as ranks:
         with ranks.share_errors():
             prepared = prepare(config, overrides, plugins, strict_plugins=strict_plugins)
-            changed = changes(prepared, versions)
-            experiment = compose(*prepared)
-        experiment.warnings.extend(changed)
-        _listen(experiment, listener, ranks)
+            experiment = _composed(prepared, ranks.info, versions, listener)
         train, tracking = prepared.config.train, prepared.config.tracking
         return experiment.run_with(
-            train, tracking, runs_dir=runs_dir, progress=progress, profile=profile
+            train, tracking, ranks, runs_dir=runs_dir, progress=progress, profile=profile
         )
 
 
@@ -152,37 +150,36 @@ def resume(
             # all ranks do what rank 0 read, whatever it writes meanwhile
             if ranks.broadcast_text(str(facts.get("status"))) == "FINISHED":
                 return load(run_dir, plugins=plugins)  # it may be where nothing can be written
-            experiment, config = _recomposed(directory, ranks, plugins, versions)
-        _listen(experiment, listener, ranks)
-        return experiment.resume_with(run_dir, config.train, config.tracking, progress=progress)
+            with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
+                facts = directory.read()
+            if not facts.get("from_config"):
+                raise EbmError(
+                    f"{directory.path}: made of objects; make the same Experiment again and call "
+                    "its resume()"
+                )
+            prepared, _ = prepare_again(directory, plugins)
+            experiment = _composed(prepared, ranks.info, versions, listener)
+        train, tracking = prepared.config.train, prepared.config.tracking
+        return experiment.run_with(train, tracking, ranks, resumed=directory, progress=progress)
 
 
-def _listen(experiment: Experiment, listener: Listener | None, ranks: Ranks) -> None:
-    """Set the listener of a run. Raises EbmError on several ranks, which can't end early."""
-    if listener is not None and ranks.size > 1:
+def _composed(
+    prepared: Prepared, rank_info: RankInfo, versions: str, listener: Listener | None
+) -> Experiment:
+    """Build the experiment of a config, with warnings of versions that differ, and a listener.
+
+    Raises EbmError when a listener is given on several ranks, which can't end early.
+    """
+    changed = changes(prepared, versions)
+    experiment = compose(*prepared, rank_info=rank_info)
+    experiment.warnings.extend(changed)
+    if listener is not None and rank_info.size > 1:
         raise EbmError(
             "a run with a listener, such as a trial of a sweep, trains in one process; "
-            f"here are {ranks.size} ranks"
+            f"here are {rank_info.size} ranks"
         )
     experiment.listener = listener
-
-
-def _recomposed(
-    directory: RunDirectory, ranks: Ranks, plugins: Sequence[str], versions: str
-) -> tuple[Experiment, Config]:
-    """Return the experiment of a run, built again, and the run's config."""
-    with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
-        facts = directory.read()
-    if not facts.get("from_config"):
-        raise EbmError(
-            f"{directory.path}: made of objects; make the same Experiment again and call its "
-            "resume()"
-        )
-    prepared, _ = prepare_again(directory, plugins)
-    changed = changes(prepared, versions)
-    experiment = compose(*prepared)
-    experiment.warnings.extend(changed)
-    return experiment, prepared.config
+    return experiment
 
 
 def prepare_again(

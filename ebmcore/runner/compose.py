@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -19,42 +19,40 @@ from ebmcore.plugins import Host
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.spec import Origin
 from ebmcore.train.components import LossTerm, MonitorEntry
-from ebmcore.train.device import choose_device
+from ebmcore.train.device import Placement
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
 _CPU = torch.device("cpu")
 _SEVERAL = ("loss", "monitor", "network")  # kinds of which a run may have several
 
 
-class Slots(Mapping[str, Any]):
+class Slots(dict[str, Any]):
     """The runtime objects that a constructor may ask for; a stream is made when one does."""
 
     def __init__(self, streams: Streams, purpose: str, **values: Any) -> None:
-        self.streams = streams
-        self.purpose = purpose
-        self.values_ = values
+        super().__init__(values)
+        self.stream = partial(streams, purpose, on_cpu=True)
 
-    def __getitem__(self, name: str) -> Any:
-        if name == "generator":
-            return self.streams(self.purpose, on_cpu=True)
-        return self.values_.get(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("generator", *self.values_))
-
-    def __len__(self) -> int:
-        return 1 + len(self.values_)
+    def __missing__(self, name: str) -> Any:
+        return self.stream() if name == "generator" else None
 
 
-def compose(config: Config, host: Host, source: Source, *, device: str | None = None) -> Experiment:
+def compose(
+    config: Config,
+    host: Host,
+    source: Source,
+    *,
+    device: str | None = None,
+    rank_info: RankInfo | None = None,
+) -> Experiment:
     """Build every part of a config. Raises ConfigError or PluginError; nothing is written."""
     settings = config.settings
     try:
-        place = choose_device(device or settings.device)
+        placement = Placement.choose(device or settings.device, settings.seed, rank_info)
     except ConfigError as error:
         raise ConfigError(source.problem(p.path, p.message) for p in error.problems) from error
     dtype = getattr(torch, settings.dtype)
-    streams = Streams(settings.seed, place, RankInfo.from_environment().rank)
+    _, place, streams = placement
     data = load_dataset(config.data, streams, dtype)
     slots = {"event_shape": data.event_shape, "data_range": data.bounds.to(place), "device": place}
 
@@ -76,7 +74,6 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
         n_steps=config.sampler.options["n_steps"] if config.sampler else 1,
         name=settings.name,
         seed=settings.seed,
-        device=place,
         dtype=dtype,
         compile=settings.compile,
         threads=settings.threads,
@@ -87,7 +84,7 @@ def compose(config: Config, host: Host, source: Source, *, device: str | None = 
             files=config.record["plugins"]["files"],
             components=[_provenance(node) for node in config.nodes],
             where=source.where,
-            streams=streams,
+            placement=placement,
         ),
     )
 

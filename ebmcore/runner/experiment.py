@@ -19,7 +19,6 @@ from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import keep_own_share
-from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
 from ebmcore.runner.network_checks import check_networks, check_training, choose_optimizers
 from ebmcore.runner.run import Listener, Run
@@ -29,11 +28,11 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel, check_energies, evaluating
 from ebmcore.sampling.slots import start_chains
 from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
-from ebmcore.train.device import choose_device
+from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
-from ebmcore.train.targets import groups_of
+from ebmcore.train.targets import find_targets, groups_of
 
 _FLAT = (
     "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
@@ -98,9 +97,8 @@ class Experiment:
         self.origin = origin or Origin()
         self.name = name
         self.seed = seed
-        self.rank_info = RankInfo.from_environment()
-        self.device = choose_device(device)
-        self.streams = self.origin.streams or Streams(seed, self.device, self.rank_info.rank)
+        placement = self.origin.placement or Placement.choose(device, seed)
+        self.rank_info, self.device, self.streams = placement
         if not isinstance(energy, nn.Module):
             self._refuse("energy", f"should be an nn.Module, to be trained; got {energy!r:.80}")
         if dtype is None:
@@ -143,26 +141,29 @@ class Experiment:
         profiler trace of some steps to the run's profile.json. Raises ConfigError before
         anything is written, RunError when the run FAILED, RunInterrupted after a signal.
         """
-        return self.run_with(
-            read_train(train), as_tracking(tracking),
-            runs_dir=runs_dir, progress=progress, profile=profile,
-        )  # fmt: skip
+        sections = read_train(train), as_tracking(tracking)
+        with joined(self.rank_info) as ranks:
+            return self.run_with(
+                *sections, ranks, runs_dir=runs_dir, progress=progress, profile=profile
+            )
 
     def run_with(
         self,
         train: Train,
         tracking: Tracking | None,
+        ranks: Ranks,
         *,
+        resumed: RunDirectory | None = None,
         runs_dir: str | Path | None = None,
         progress: bool = True,
         profile: bool = False,
     ) -> Run:
-        """Train as `run` does, with sections of a config that were validated before."""
-        with without_compiler(), joined() as ranks:
+        """Train as `run`, or `resume`, does, with validated sections, on ranks that have joined."""
+        with without_compiler():
             with ranks.share_errors():
                 spec = self._spec(train, tracking, profile=profile)
-            directory = self._directory(ranks, runs_dir)
-            return execute(spec, directory, ranks, progress=progress)
+            directory = resumed or self._directory(ranks, runs_dir)
+            return execute(spec, directory, ranks, progress=progress, resumes=resumed is not None)
 
     def resume(
         self,
@@ -179,24 +180,11 @@ class Experiment:
         are those of `run`. Raises EbmError when the directory is no run, is being written by
         another process, or its state isn't that of these parts.
         """
-        return self.resume_with(
-            run_dir, read_train(train), as_tracking(tracking), progress=progress
-        )
-
-    def resume_with(
-        self,
-        run_dir: str | Path,
-        train: Train,
-        tracking: Tracking | None,
-        *,
-        progress: bool = True,
-    ) -> Run:
-        """Resume as `resume` does, with sections of a config that were validated before."""
-        with without_compiler(), joined() as ranks:
+        sections = read_train(train), as_tracking(tracking)
+        with joined(self.rank_info) as ranks:
             with ranks.share_errors():
                 directory = RunDirectory.open(run_dir)
-                spec = self._spec(train, tracking)
-            return execute(spec, directory, ranks, progress=progress, resumes=True)
+            return self.run_with(*sections, ranks, resumed=directory, progress=progress)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory on rank 0; on the other ranks, receive its path from rank 0."""
@@ -255,11 +243,20 @@ class Experiment:
 
     def assemble(self) -> Parts:
         """Assemble the parts with an optimiser over all their parameters."""
-        parts = Parts(
+        groups = groups_of(find_targets(self.energy, self.networks, self.losses))
+        if not groups[ENERGY]:
+            self._refuse("energy", "has no parameters to train")
+        optimizer = self._make("optimizer", self.optimizer, groups[ENERGY])
+        of_networks = choose_optimizers(
+            self.optimizer, self.optimizers, self.networks, groups, self._refuse
+        )
+        make = self.lr_scheduler
+        return Parts(
             data=self.data,
             energy=self.energy,
             losses=self.losses,
-            optimizer=None,  # type: ignore[arg-type] # it needs the parts' parameters first
+            optimizer=optimizer,
+            lr_scheduler=None if make is None else self._make("lr_scheduler", make, optimizer),
             device=self.device,
             sampler=self.sampler,
             chains=self.chains,
@@ -267,20 +264,8 @@ class Experiment:
             monitors=self.monitors,
             labels=dict(self.origin.labels),
             networks=self.networks,
+            optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
         )
-        groups = groups_of(parts.targets)
-        if not groups[ENERGY]:
-            self._refuse("energy", "has no parameters to train")
-        parts.optimizer = self._make("optimizer", self.optimizer, groups[ENERGY])
-        parts.optimizers = {
-            name: self._make(path, make, groups[name])
-            for name, path, make in choose_optimizers(
-                self.optimizer, self.optimizers, self.networks, groups, self._refuse
-            )
-        }
-        if self.lr_scheduler is not None:
-            parts.lr_scheduler = self._make("lr_scheduler", self.lr_scheduler, parts.optimizer)
-        return parts
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""

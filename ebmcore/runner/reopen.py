@@ -17,6 +17,7 @@ from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data
+from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
@@ -68,7 +69,7 @@ class Facts(NamedTuple):
             )
         skipped: list[str] = []
         found = _checkpoint(folder / "checkpoints", facts, checkpoint, skipped.append)
-        place = choose_device(device)
+        place = choose_device(device, RankInfo.from_environment())
         try:
             bounds = found.tensors("data")["bounds"].to(place)
         except KeyError as error:

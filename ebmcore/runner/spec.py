@@ -14,6 +14,7 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.plugins import Host
 from ebmcore.runner.run import Listener
 from ebmcore.train.components import Parts
+from ebmcore.train.device import Placement
 from ebmcore.train.loop import Loop
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
@@ -30,7 +31,7 @@ class Origin:
     files: Sequence[str] = ()  # local plugin files
     components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
     where: Callable[[str], str] = lambda path: ""
-    streams: Streams | None = None  # from which the parts were made, and which they may hold
+    placement: Placement | None = None  # of the parts, which may hold its streams
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,33 @@
-"""The device of this rank, from the config's `device`."""
+"""The device and the random streams of this rank, from the config's `device` and `seed`."""
 
 from __future__ import annotations
+
+from typing import NamedTuple, Self
 
 import torch
 
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, Problem
+from ebmcore.train.rng import Streams
 
 
-def choose_device(device: str | torch.device) -> torch.device:
+class Placement(NamedTuple):
+    """The rank, the device and the random streams of one process of a run."""
+
+    rank_info: RankInfo
+    device: torch.device
+    streams: Streams
+
+    @classmethod
+    def choose(cls, device: str | torch.device, seed: int, rank: RankInfo | None = None) -> Self:
+        """Choose the device; read the rank unless it is given. Raises ConfigError as they do."""
+        rank = RankInfo.from_environment() if rank is None else rank
+        chosen = choose_device(device, rank)
+        return cls(rank, chosen, Streams(seed, chosen, rank.rank))
+
+
+def choose_device(device: str | torch.device, rank_info: RankInfo) -> torch.device:
     """Return the device of a name, or of `auto`. Raises ConfigError when it can't be used."""
-    rank_info = RankInfo.from_environment()
     if device == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
         device = found or torch.device("cpu")

@@ -67,11 +67,16 @@ class Offered(TyperCommand):
     """A plugin's command before it is imported; several that share a name, until one is chosen."""
 
     def __init__(self, word: str, components: list[Component]) -> None:
-        from ebmcore.cli.joined.source_help import help_of
-
-        super().__init__(word, callback=None, help=help_of(components[0].target))
+        super().__init__(word, callback=None)
         self.word = word
         self.components = components
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the line for the help; only now is a module's source read."""
+        from ebmcore.cli.joined.source_help import help_of
+
+        self.help = help_of(self.components[0].target)
+        return super().get_short_help_str(limit)
 
     def load(self) -> Any:
         """Import the command. Raises PluginError when it can't be, or isn't one."""

@@ -9,8 +9,7 @@ from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
 from ebmcore.plugins.host import Component, Host
 from ebmcore.plugins.names import CORE_COMMANDS
-from ebmcore.plugins.select import Selection, find_selected
-from ebmcore.plugins.status import Status
+from ebmcore.plugins.select import Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import PathFinder
 from typing import Any
 
 
@@ -49,21 +49,12 @@ def source_of(module: str) -> str:
 
     Raises an exception of any kind when there is none.
     """
-    first, *inner = module.split(".")
-    spec = importlib.util.find_spec(first)
-    name = first
+    name, *inner = module.split(".")
+    spec: Any = importlib.util.find_spec(name)
     for word in inner:
         name = f"{name}.{word}"
-        spec = _below(spec, name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(name)
-    source = spec.loader.get_source(name)  # type: ignore[attr-defined] # checked by the caller
+        spec = PathFinder.find_spec(name, list(spec.submodule_search_locations))
+    source = spec.loader.get_source(name)
     if source is None:
         raise ModuleNotFoundError(name)
     return str(source)
-
-
-def _below(spec: ModuleSpec | None, name: str) -> ModuleSpec | None:
-    if spec is None or spec.submodule_search_locations is None:
-        return None
-    return PathFinder.find_spec(name, spec.submodule_search_locations)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from ebmcore.cli.output import Answer, AsJson, answering, out, say, table
+from ebmcore.cli.output import Answer, AsJson, RunsDir, answering, out, say, table
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
 if TYPE_CHECKING:
     from ebmcore.runs.status import Account
-
-RunsDir = Annotated[
-    str | None,
-    typer.Option(help="The folder of the runs; else EBMCORE_RUNS_DIR, else ./runs."),
-]
 
 
 @answering

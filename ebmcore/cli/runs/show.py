@@ -64,7 +64,7 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
     ]
     table(("", ""), rows)
     metrics = found["metrics"]
-    if _is(metrics):
+    if isinstance(metrics, dict):
         _show_metrics(metrics, n=len(children))
     if children:
         rows = [
@@ -113,7 +113,3 @@ def _text(value: Any) -> str:
         kept = {k: v for k, v in value.items() if not isinstance(v, (dict, list)) and v is not None}
         return ", ".join(f"{k} {v}" for k, v in kept.items())
     return str(value)
-
-
-def _is(value: Any) -> bool:
-    return isinstance(value, dict)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, answering, out, say
-from ebmcore.cli.runs.list import RunsDir, run_dirs
+from ebmcore.cli.output import RUN_FAILED, Answer, AsJson, RunsDir, answering, out, say
+from ebmcore.cli.runs.list import run_dirs
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 

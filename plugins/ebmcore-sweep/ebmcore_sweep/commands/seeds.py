@@ -14,7 +14,9 @@ from ebmcore.cli import (
     AsJson,
     DryRun,
     OtherVersions,
+    Overrides,
     PluginOptions,
+    RunsDir,
     Strict,
     Versions,
     out,
@@ -29,10 +31,7 @@ if TYPE_CHECKING:
 
 def command(
     config: Annotated[str | None, typer.Argument(metavar="[CONFIG]", help="A YAML file.")] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=5; values are YAML."),
-    ] = None,
+    overrides: Overrides = None,
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -50,10 +49,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="Which launcher starts the runs; else local.")
     ] = None,
     plugins: PluginOptions = None,
-    runs_dir: Annotated[
-        str | None,
-        typer.Option(help="Where run directories go; else EBMCORE_RUNS_DIR, else ./runs."),
-    ] = None,
+    runs_dir: RunsDir = None,
     strict: Strict = False,
     versions: OtherVersions = Versions.WARN,
     dry_run: DryRun = False,

@@ -13,6 +13,7 @@ from ebmcore.cli import (
     Answer,
     AsJson,
     PluginOptions,
+    RunsDir,
     Strict,
     out,
     say,
@@ -46,10 +47,7 @@ def command(
     ] = None,
     worker: Annotated[str | None, typer.Option(hidden=True)] = None,
     plugins: PluginOptions = None,
-    runs_dir: Annotated[
-        str | None,
-        typer.Option(help="Where run directories go; else EBMCORE_RUNS_DIR, else ./runs."),
-    ] = None,
+    runs_dir: RunsDir = None,
     strict: Strict = False,
     dry_run: Annotated[
         bool,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,20 +28,38 @@ def command(
 
     The exit code is 1 when something is wrong.
     """
-    from ebmcore.plugins import Selection, find_selected, installed_twice
+    from ebmcore.plugins import Selection, find_selected
 
     chosen = find_selected(Selection.from_options(plugins or ()))
     with ThreadPoolExecutor(2) as pool:
         findings = list(pool.map(lambda plugin: examine(plugin, timeout), chosen))
     twice = installed_twice(p.found.distribution for p in chosen if p.found.distribution)
     for finding in findings:
-        places = twice.get((finding["distribution"] or "").replace("_", "-").lower())
+        places = twice.get(_normal(finding["distribution"] or ""))
         if places:
             finding["problems"].append(
                 f"is installed {len(places)} times on the path; the first is used: {places}"
             )
     wrong = any(finding["problems"] for finding in findings)
     return Answer(findings, lambda: _show(findings), code=1 if wrong else 0)
+
+
+def installed_twice(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the folders of distributions that are on the path twice; Python uses the first."""
+    wanted = {_normal(name) for name in names}
+    places: dict[str, list[str]] = {}
+    for distribution in importlib.metadata.distributions():
+        try:
+            name = _normal(distribution.name or "")
+        except Exception:  # it has no metadata, so it can't be one of those
+            continue
+        if name in wanted:
+            places.setdefault(name, []).append(str(distribution.locate_file("")))
+    return {name: found for name, found in places.items() if len(set(found)) > 1}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def examine(plugin: Loaded, timeout: float) -> dict[str, Any]:
