@@ -4,14 +4,17 @@ A component is a class, whose constructor's parameters are its config, or a func
 keyword-only parameters are. A function with positional parameters is the component; a function
 without builds it. The runner passes parameters of these names, which aren't config:
 
-    constructors, factories   event_shape, data_range (2, *event), space, generator, device,
-                              networks; and those of losses alone: training_data (n, *event), on
-                              the CPU
+    constructors, factories   event_shape, data_range (2, *event), space, generator, device; those
+                              of losses alone: training_data (n, *event), on the CPU; and those of
+                              losses, samplers and chains: networks, by name
     losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator,
-                              networks, and each network by its name
+                              networks, and each network of the config by its own name
     `Kernel.init`             generator, n_steps, carried; beside energy and x
     `Chains.start`            y, generator, space; beside x
     a sampler's own `sample`  carried; beside energy, x, n_steps and generator
+
+A loss trains the energy, or the networks that its attribute `trains` names: "proposer", or
+("energy", "proposer"). No gradient of it reaches anything else.
 
 A sampler, a loss or a monitor that remembers something from one call to the next offers it by
 `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.

@@ -8,15 +8,15 @@ _OFFERS: dict[str, dict[str, str]] = {
         "energy": "ackley double_well funnel gaussian gaussian_mixture rastrigin ring rosenbrock "
         "sum tempered"
     },
-    "ebmcore-chains": {"chains": "noise data persistent"},
+    "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
         "dataset": "checkerboard digits eight_gaussians file gaussian_mixture mnist moons pinwheel "
         "rings sines two_spirals"
     },
     "ebmcore-hmc": {"sampler": "hmc"},
-    "ebmcore-langevin": {"sampler": "langevin mala"},
+    "ebmcore-langevin": {"sampler": "langevin mala underdamped"},
     "ebmcore-losses": {
-        "loss": "contrastive_divergence denoising_score_matching energy_discrepancy "
+        "loss": "contrastive_divergence cooperative denoising_score_matching energy_discrepancy "
         "energy_magnitude gradient_penalty improved_cd l2_parameters noise_contrastive "
         "noise_smoothness score_matching sliced_score_matching"
     },
@@ -24,7 +24,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "monitor": "advice energies energy_histogram exact_likelihood gradients histogram_2d "
         "landscape panels sampler_health samples two_sample"
     },
-    "ebmcore-nets": {"energy": "conv mlp resnet"},
+    "ebmcore-nets": {"energy": "conv mlp resnet", "network": "generator"},
     "ebmcore-ray": {"launcher": "ray"},
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},

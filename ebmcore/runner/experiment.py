@@ -268,7 +268,7 @@ class Experiment:
         if not groups[ENERGY]:
             self._refuse("energy", "has no parameters to train")
         optimizer = self._make("optimizer", self.optimizer, groups[ENERGY])
-        others = choose_optimizers(
+        of_networks = choose_optimizers(
             self.optimizer, self.optimizers, self.networks, groups, self._refuse
         )
         make = self.lr_scheduler
@@ -277,7 +277,6 @@ class Experiment:
             energy=self.energy,
             losses=self.losses,
             optimizer=optimizer,
-            optimizers={name: self._make(path, of, groups[name]) for name, path, of in others},
             lr_scheduler=None if make is None else self._make("lr_scheduler", make, optimizer),
             device=self.device,
             sampler=self.sampler,
@@ -286,6 +285,7 @@ class Experiment:
             monitors=self.monitors,
             labels=dict(self.origin.labels),
             networks=self.networks,
+            optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
         )
 
     def check(self, parts: Parts, train: Train) -> None:

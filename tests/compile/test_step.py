@@ -49,7 +49,7 @@ def test_a_whole_step_is_one_graph(loss, parts):
     assert compiled.plan.graphs.whole.traced == 1
 
 
-def test_networks_are_in_the_graph_and_their_gradients_reach_nothing_else():
+def test_networks_are_in_the_graph_of_a_step():
     def follow(energy, shift, x, generator):
         return energy(shift(x + torch.randn(x.shape, generator=generator))).mean()
 

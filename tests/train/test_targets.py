@@ -145,7 +145,7 @@ def test_a_network_has_an_optimizer_of_its_own():
     assert not torch.equal(parts.energy.weight, weight)
 
 
-def test_a_network_that_no_loss_trains_stays_and_is_warned_about():
+def test_a_network_that_no_loss_trains_stays_as_it_is():
     made = experiment(gap)
     run = made.run(steps=2, batch_size=10, tracking="off", progress=False)
     assert torch.equal(run.networks["proposer"].b, Shift().b)
