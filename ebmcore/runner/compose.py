@@ -16,7 +16,7 @@ from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
-from ebmcore.runner.data_fit import declared_space, refuse_misfits
+from ebmcore.runner.checks.data_fit import declared_space, refuse_misfits
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.spec import Origin
 from ebmcore.train.components import LossTerm, MonitorEntry

@@ -23,8 +23,8 @@ from ebmcore.errors import (
 from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
+from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.reopen import Facts, Recorded
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG

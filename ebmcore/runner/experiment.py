@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,49 +11,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ebmcore.checkpoint.serialize import pack
-from ebmcore.checkpoint.snapshot import refuse_unsaveable
 from ebmcore.config import ENERGY, Cadence, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.distributed.comm import Ranks, joined
-from ebmcore.distributed.init_sync import keep_own_share
-from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
-from ebmcore.runner.data_fit import check_monitor, check_parts, check_start
-from ebmcore.runner.network_checks import check_networks, check_training, choose_optimizers
+from ebmcore.errors import ConfigError, DataError, Problem
+from ebmcore.runner.checks.fit import check_fit
+from ebmcore.runner.checks.networks import check_networks, choose_optimizers
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.sampling import (
-    Sampler,
-    as_chains,
-    as_kernel,
-    check_energies,
-    conditioned,
-    conditions_of,
-    evaluating,
-)
-from ebmcore.sampling.slots import start_chains
+from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.spaces import Space
 from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
-from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
+from ebmcore.train.components import LossTerm, MonitorEntry, Parts, name_of
 from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
 from ebmcore.train.targets import find_targets, groups_of
-
-_FLAT = (
-    "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
-    "0 almost everywhere and {loss} would only flatten it; take a smooth activation, such as silu, "
-    "softplus or tanh"
-)
-
-_UNBOUND = (
-    "{energy} requires `{name}`, which a run doesn't bind: give `{name}` a default, for what "
-    "monitors and samplers see"
-)
 
 
 class Experiment:
@@ -221,7 +197,7 @@ class Experiment:
         if self.device.type == "meta":
             self._refuse("device", "nothing can be trained on the meta device; use --dry-run")
         parts = self.assemble()
-        self.check(parts, train)
+        self._check(parts, train)
         self.has_run = True
         return RunSpec(
             name=self.name,
@@ -244,7 +220,7 @@ class Experiment:
         Raises ConfigError when the parts don't fit.
         """
         parts = self.assemble()
-        self.check(parts, train)
+        self._check(parts, train)
         x = parts.data.x[: train.batch_size]
         y = None if parts.data.y is None else parts.data.y[: train.batch_size]
         try:
@@ -288,72 +264,10 @@ class Experiment:
             optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
         )
 
-    def check(self, parts: Parts, train: Train) -> None:
+    def _check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
-        data, ranks = parts.data, self.rank_info.size
-        if train.batch_size % ranks:
-            message = (
-                f"should be divisible by the {ranks} ranks, since it is the batch of all of them "
-                f"together; got {train.batch_size}"
-            )
-            self._refuse("train.batch_size", message)
-        if train.batch_size > len(data.x):
-            message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
-            self._refuse("train.batch_size", message)
-        self._refuse_without_conditions(parts)
-        check_parts(parts, train, self._refuse)
-        try:
-            with torch.no_grad(), evaluating(parts.energy):
-                y = None if data.y is None else data.y[:2]
-                check_energies(conditioned(parts.energy, y=y)(data.x[:2]), data.x[:2])
-        except Exception as error:
-            label = parts.label("energy")
-            shape = tuple(data.event_shape)
-            self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
-        for term in parts.losses:
-            if term.needs_curvature and is_flat(parts.energy):
-                self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
-        if parts.chains is not None and ranks > 1:
-            try:
-                self.warnings.extend(
-                    keep_own_share(parts.chains, parts.label("chains"), self.rank_info)
-                )
-            except ValueError as error:
-                self._refuse("chains", f"{parts.label('chains')}: {error}", error)
-        chains = copy.deepcopy(parts.chains)
         probe = Streams(self.seed, self.device)("probe")
-        try:
-            if chains is not None:
-                n = train.batch_size // ranks
-                y = data.y[:n] if data.y is not None and parts.conditional else None
-                start = start_chains(chains, data.x[:n], generator=probe, y=y, space=data.space)
-                check_start(data, start.x)
-                pack(chains.state_dict(), "state_dict")
-        except Exception as error:
-            text = str(error)
-            if too_large(error):
-                text = f"needs more than this machine has ({first_line(error)})"
-            self._refuse("chains", f"{parts.label('chains')}: {text}", error)
-        self.warnings.extend(check_training(parts, self._refuse))
-        problem = refuse_unsaveable(parts)
-        if problem is not None:
-            place, why = problem
-            self._refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
-        for entry in parts.monitors:
-            try:
-                check_monitor(entry.function, data)
-            except Exception as error:
-                self._refuse("monitors", f"{entry.label}: {error}", error)
-
-    def _refuse_without_conditions(self, parts: Parts) -> None:
-        """Refuse an energy or a loss that requires labels which the data don't have."""
-        taken = conditions_of(parts.energy)
-        label = parts.label("energy")
-        for name in () if taken is None else taken.required:
-            if name != "y":
-                self._refuse("energy", _UNBOUND.format(energy=label, name=name))
-            if parts.data.y is None:
-                self._refuse("energy", f"{label} requires labels `y`, and the data have none")
+        self.warnings.extend(check_fit(parts, train, self.rank_info, probe, self._refuse))
 
     def _load(
         self,

@@ -21,8 +21,8 @@ from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
+from ebmcore.runner.checks.data_fit import refuse_misfits
 from ebmcore.runner.compose import Builder, load_dataset
-from ebmcore.runner.data_fit import refuse_misfits
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json

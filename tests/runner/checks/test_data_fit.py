@@ -9,8 +9,8 @@ from torch import nn
 import ebmcore
 from ebmcore import Binary, Categorical, ConfigError, Experiment, Kernel, PluginError, Real
 from ebmcore.runner.api import prepare
+from ebmcore.runner.checks.data_fit import check_monitor, serves
 from ebmcore.runner.compose import compose
-from ebmcore.runner.data_fit import check_monitor, serves
 
 BITS = {
     "data": {"type": "bars", "n": 40},
@@ -62,7 +62,7 @@ def refused_objects(text, train=None, **parts):
         made.run(steps=1, batch_size=5, tracking="off", progress=False, **(train or {}))
 
 
-def test_a_sampler_of_another_space_is_refused_with_those_that_fit():
+def test_a_sampler_of_another_space_is_refused_with_others():
     ((path, message),) = refused({"sampler": "langevin"})
     assert path == "sampler.type"
     assert message == (
