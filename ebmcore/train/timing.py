@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
+from functools import wraps
+from types import FunctionType, TracebackType
 from typing import Any
 
 from torch import Tensor, nn
@@ -87,8 +88,10 @@ class Evaluations:
     """Counts the evaluations of a run's energy and of the energy's gradient, in events.
 
     E of one event is one evaluation; one backward pass from one event's energy, to x or to the
-    parameters, is one of the gradient. The calls of the first step of each logging interval are
-    counted and assumed for all of its steps. Those of monitors are not counted.
+    parameters, is one of the gradient. Calls of the energy's other methods count alike, such as
+    `energy.logits(x)`, when their first argument is a batch; calls inside of calls don't. The calls
+    of the first step of each logging interval are counted and assumed for all of its steps. Those
+    of monitors are not counted.
     """
 
     def __init__(self, energy: nn.Module, every: int) -> None:
@@ -104,24 +107,22 @@ class Evaluations:
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Count the calls inside this context as those of one step."""
-        found: Counter[str] = Counter()
-
-        def called(module: nn.Module, args: tuple[Any, ...], values: Any) -> None:
-            if not isinstance(values, Tensor) or values.ndim == 0:
-                return
-            events = len(values)
-            found["energy"] += events
-            if values.requires_grad:
-                values.register_hook(  # type: ignore[no-untyped-call] # torch's own
-                    lambda gradient: found.update(gradient=events)
-                )
-
-        handle = self.energy.register_forward_hook(called)
+        calls = _Calls(self.energy)
+        hooks = (
+            self.energy.register_forward_pre_hook(calls.enter),
+            self.energy.register_forward_hook(calls.leave, always_call=True),
+        )
+        methods = list(_methods(type(self.energy)))
         try:
+            for owner, name, method in methods:
+                setattr(owner, name, calls.counted(method))
             yield
         finally:
-            handle.remove()
-        self.each = found
+            for owner, name, method in methods:
+                setattr(owner, name, method)
+            for hook in hooks:
+                hook.remove()
+        self.each = calls.found
 
     def add_step(self) -> None:
         """Add the evaluations of one step."""
@@ -140,3 +141,56 @@ class Evaluations:
         """Restore the counts that `state_dict` returned."""
         self.totals = {name: int(n) for name, n in state["totals"].items()}
         self.each = Counter({name: int(n) for name, n in state["each"].items()})
+
+
+class _Calls:
+    """The counted calls of one energy."""
+
+    def __init__(self, energy: nn.Module) -> None:
+        self.energy = energy
+        self.found: Counter[str] = Counter()
+        self.depth = 0  # of the call, when one method calls another
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        self.depth += 1
+
+    def leave(self, module: nn.Module, args: tuple[Any, ...], values: Any) -> None:
+        self.depth -= 1
+        if isinstance(values, Tensor) and values.ndim:
+            self.count(values, len(values))
+
+    def count(self, values: Any, events: int) -> None:
+        if self.depth:
+            return
+        self.found["energy"] += events
+        if isinstance(values, Tensor) and values.requires_grad:
+            values.register_hook(  # type: ignore[no-untyped-call] # torch's own
+                lambda gradient: self.found.update(gradient=events)
+            )
+
+    def counted(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a method that counts its calls on this energy with a batch."""
+
+        @wraps(method)
+        def call(energy: nn.Module, *args: Any, **named: Any) -> Any:
+            batch = args[0] if args else None
+            if energy is not self.energy or not isinstance(batch, Tensor) or not batch.ndim:
+                return method(energy, *args, **named)
+            self.depth += 1
+            try:
+                values = method(energy, *args, **named)
+            finally:
+                self.depth -= 1
+            self.count(values, len(batch))
+            return values
+
+        return call
+
+
+def _methods(kind: type[nn.Module]) -> Iterator[tuple[type, str, Callable[..., Any]]]:
+    """Yield the public methods that an energy's own classes define, each with its class."""
+    for owner in kind.__mro__:
+        if issubclass(owner, nn.Module) and not owner.__module__.startswith("torch."):
+            for name, value in vars(owner).items():
+                if isinstance(value, FunctionType) and name != "forward" and name[0] != "_":
+                    yield owner, name, value

@@ -1,15 +1,17 @@
 """Where a run's time goes, and how much work it has done."""
 
+import copy
 import json
 import time
 
 import pytest
 import torch
+from torch import nn
 
 import ebmcore
 from ebmcore.errors import ComponentError
 from ebmcore.train.threads import choose_threads, using
-from ebmcore.train.timing import Timing
+from ebmcore.train.timing import Evaluations, Timing
 
 
 def facts_of(run):
@@ -44,6 +46,45 @@ def test_evaluations_of_the_energy_are_counted_in_events(config):
     counted = [(r["step"], r["train/energy_evaluations"]) for r in rows]
     assert counted == [(step, step * 100) for step in (5, 10, 15, 18)]
     assert run.metrics["train/gradient_evaluations"] == 18 * 100
+
+
+class Classifier(nn.Module):
+    """E(x) = -logsumexp f(x), f(x) of three classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Linear(2, 3)
+
+    def logits(self, x):
+        return self.net(x)
+
+    def forward(self, x):
+        return -torch.logsumexp(self.logits(x), 1)
+
+    def margins(self, x):
+        return self(x), self.logits(x).amax(1)
+
+    def reach(self, scale):
+        return self.net.weight.norm() * scale
+
+
+def test_calls_of_an_energys_other_methods_are_counted():
+    """A call inside of a call is a part of it; a copy of the energy counts for nothing."""
+    energy, x = Classifier(), torch.zeros(5, 2)
+    counts = Evaluations(energy, every=1)
+    with counts.counting():
+        (energy(x).sum() + energy.logits(x).sum()).backward()
+        energy.margins(x)
+        energy.reach(2.0)
+        copy.deepcopy(energy).logits(x)
+        with torch.no_grad():
+            energy.logits(x)
+    assert counts.each == {"energy": 20, "gradient": 10}
+    assert "call" not in Classifier.logits.__code__.co_name
+    with counts.counting(), pytest.raises(RuntimeError):
+        energy.logits(torch.zeros(5, 7))
+    energy(x)
+    assert counts.each == {}
 
 
 def test_a_part_that_raises_is_named():

@@ -11,7 +11,7 @@ import pytest
 
 import ebmcore
 from ebmcore import hooks
-from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.contracts import BUILD_SLOTS, CHAINS_SLOTS, KERNEL_SLOTS, LOSS_SLOTS
 from ebmcore.plugins import Status
 from support import ROOT, environments
 
@@ -61,7 +61,7 @@ def test_the_guide_names_what_there_is():
     text = GUIDE.read_text()
     statuses = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", text, re.MULTILINE)
     assert [s for s in statuses if s in set(Status)] == list(Status)
-    for name in (*BUILD_SLOTS, *LOSS_SLOTS):
+    for name in (*BUILD_SLOTS, *LOSS_SLOTS, *KERNEL_SLOTS, *CHAINS_SLOTS):
         assert f"`{name}`" in text
     for name in re.findall(r"`((?:Positive|NonNegative)\w+|Probability)`", text):
         assert hasattr(ebmcore, name)
