@@ -93,6 +93,8 @@ class HMC(Kernel):
     algorithm 5, with L fixed rather than L ε, and with ε₀ given rather than searched for.
     """
 
+    unbiased = True  # on any energy, but in a warm-up
+
     def __init__(
         self,
         step_size: PositiveFloat = 0.1,

@@ -59,6 +59,8 @@ class MALA(Kernel):
     "Optimal scaling for various Metropolis-Hastings algorithms".
     """
 
+    unbiased = True  # on any energy: ebmcore.testing compares it on more than Gaussians
+
     def __init__(
         self, step_size: PositiveFloat = 0.01, *, temperature: PositiveFloat = 1.0
     ) -> None:

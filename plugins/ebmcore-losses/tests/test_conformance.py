@@ -117,3 +117,13 @@ class TestGradientPenaltyAtSamples(LossSuite):
 class TestNoiseSmoothness(LossSuite):
     component = "noise_smoothness"
     event_shapes: ClassVar = [(2, 2)]
+
+
+class TestCrossEntropy(LossSuite):
+    component = "cross_entropy"
+    params: ClassVar = {"label_smoothing": 0.1}
+
+
+class TestMultilevelDenoising(LossSuite):
+    component = "multilevel_denoising"
+    event_shapes: ClassVar = [(2, 2)]

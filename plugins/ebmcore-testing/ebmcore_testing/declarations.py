@@ -2,6 +2,7 @@
 
     check_params         a mapping, or a list of mappings: keys to check the component with
     check_event_shapes   the event shapes to try
+    check_energy, check_batch, check_space    the energy, the data and the event space to check with
     expected_failures    check -> why it must fail
 
 Nothing heavy is imported here.
@@ -9,6 +10,7 @@ Nothing heavy is imported here.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +47,20 @@ def check_event_shapes(target: Any) -> tuple[tuple[int, ...], ...]:
         return event_shapes(_declared(target, "check_event_shapes"))
     except EbmError as error:
         raise EbmError(f"check_event_shapes: {error}") from error
+
+
+def given(name: str, suite: object, target: Any) -> Any:
+    """Return a declaration of the suite, or else of the component, or None.
+
+    A function in a suite's class takes the suite only if it names `self`, so that a suite may hold
+    a function that was written elsewhere.
+    """
+    own = inspect.getattr_static(suite, name, None)
+    if isinstance(own, (staticmethod, classmethod, property)):
+        return getattr(suite, name)
+    if inspect.isfunction(own) and next(iter(inspect.signature(own).parameters), "") == "self":
+        return getattr(suite, name)
+    return _declared(target, name) if own is None else own
 
 
 def expected_failures(target: Any) -> Mapping[str, str]:

@@ -41,7 +41,22 @@ def require(
 def require_close(
     check: str, measured: Tensor, wanted: Tensor, *, expected: str, cause: str, tolerance: float
 ) -> None:
-    """Raise CheckFailed unless two tensors agree within `tolerance`, of their size or of 1."""
+    """Raise CheckFailed unless two tensors agree within `tolerance`, of their size or of 1.
+
+    Booleans and integers must be equal.
+    """
+    if not (measured.is_floating_point() or measured.is_complex()):
+        same = measured.dtype == wanted.dtype and measured.shape == wanted.shape
+        unequal = int((measured != wanted).sum()) if same else measured.numel()
+        require(
+            same and unequal == 0,
+            check,
+            expected=expected,
+            measured=f"{unequal} of {measured.numel()} values of {measured.dtype} differ",
+            allowed="none",
+            cause=cause,
+        )
+        return
     if not bool(measured.isfinite().all()):
         off = float("nan")
     else:

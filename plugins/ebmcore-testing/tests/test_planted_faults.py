@@ -17,7 +17,8 @@ faults = importlib.util.module_from_spec(_spec)
 sys.modules["kit_faults"] = faults  # where torch.compile looks for its functions
 _spec.loader.exec_module(faults)
 
-RIGHT = {fault.right.__name__: (fault.kind, fault.right) for fault in faults.FAULTS}
+PAIRS = [*((fault.kind, fault.right) for fault in faults.FAULTS), *faults.RIGHT]
+RIGHT = {component.__name__: (kind, component) for kind, component in PAIRS}
 
 
 def suite(kind, component):

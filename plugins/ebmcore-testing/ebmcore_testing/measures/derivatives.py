@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ebmcore.sampling import conditions_of
 from ebmcore_testing.failures import NotApplicable, require, require_close
-from ebmcore_testing.measures.models import AtZero
+from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.suites.suite import Suite
 
 _H = 1e-5  # of a central difference in float64: its error is near 1e-10
+_EVENTS = 8  # the most that are tried at once
 _WRONG_GRADIENT = "a detach, a no_grad or an .item() in forward, or a backward written by hand"
 
 
@@ -22,12 +23,6 @@ class DerivativeChecks(Suite):
 
     kind = "energy"
     piecewise_linear: bool | None = None
-
-    def build(self, **options: Any) -> Any:
-        """Make the energy; one that requires a condition is that of the condition 0."""
-        energy = super().build(**options)
-        taken = conditions_of(energy)
-        return AtZero(energy, taken.required) if taken is not None and taken.required else energy
 
     def energies(
         self, *, seed: int = 0, dtype: torch.dtype = torch.float64
@@ -39,10 +34,28 @@ class DerivativeChecks(Suite):
                 energy = energy.to(dtype).eval()
             yield energy, shape
 
+    def values(self, energy: Any, x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Return E(x), or E(x, y) with the conditions in these rows of `check_batch`."""
+        if self.given("check_batch") is None:
+            plain: Tensor = energy(x)
+            return plain
+        rows = torch.arange(len(x)) if rows is None else rows
+        batch = self.rows(_EVENTS, tuple(x.shape[1:]), seed=1)
+        beside = {name: v[rows].to(x.device) for name, v in batch.items() if name != "x"}
+        beside = {n: v.to(x.dtype) if v.is_floating_point() else v for n, v in beside.items()}
+        values: Tensor = energy(x, **beside)
+        return values
+
+    def _floats(self) -> None:
+        if not self.events(1, self.shapes()[0]).is_floating_point():
+            raise NotApplicable("its events are whole numbers, so E(x) has no derivative")
+
     def test_gradient(self) -> None:
         """∇E from autograd is that of central differences, in float64."""
+        self._floats()
         for energy, shape in self.energies():
-            x, v = self.events(8, shape, seed=1), self.events(8, shape, seed=2)
+            x, v = self.events(_EVENTS, shape, seed=1), _directions(shape)
+            energy = partial(self.values, energy)
             with torch.no_grad():
                 differences = (energy(x + _H * v) - energy(x - _H * v)) / (2 * _H)
             require_close(
@@ -56,10 +69,12 @@ class DerivativeChecks(Suite):
 
     def test_second_derivative(self) -> None:
         """The gradient can be differentiated again, unless `piecewise_linear` is declared."""
+        self._floats()
         for energy, shape in self.energies():
             if self.declared("piecewise_linear", False, of=energy):
                 raise NotApplicable("declared piecewise linear: its Hessian is 0 almost everywhere")
-            x, v = self.events(8, shape, seed=1), self.events(8, shape, seed=2)
+            x, v = self.events(_EVENTS, shape, seed=1), _directions(shape)
+            energy = partial(self.values, energy)
             twice = _hessian_times(energy, x, v)
             ahead, behind = _gradient(energy, x + _H * v), _gradient(energy, x - _H * v)
             require_close(
@@ -81,6 +96,10 @@ class DerivativeChecks(Suite):
                 cause="relu or leaky_relu: score matching learns nothing from such an energy. "
                 "Use silu, softplus or tanh, or declare it",
             )
+
+
+def _directions(shape: tuple[int, ...]) -> Tensor:
+    return torch.randn((_EVENTS, *shape), generator=seeded(2), dtype=torch.float64)
 
 
 def _gradient(energy: Any, x: Tensor) -> Tensor:

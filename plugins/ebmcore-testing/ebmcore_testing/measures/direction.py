@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ebmcore.config import loss_slots
 from ebmcore.sampling import Sampler, StartFunction
 from ebmcore_testing.failures import NotApplicable, require
-from ebmcore_testing.measures.models import ExactKernel, Gaussian
+from ebmcore_testing.measures.models import Descent, ExactKernel, Gaussian
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.measures.statistics import LEVEL, T_63, student
 from ebmcore_testing.suites.suite import Suite
@@ -38,6 +38,7 @@ class DirectionChecks(Suite):
     def value(self, energy: Any, x: Tensor, x_neg: Tensor, seed: int = 0, loss: Any = None) -> Any:
         """Call the loss with the slots that it names."""
         loss = self.build() if loss is None else loss
+        known = self.given("check_energy") is None
         slots = {
             "energy": energy,
             "x": x,
@@ -45,10 +46,12 @@ class DirectionChecks(Suite):
             "y": torch.arange(len(x)) % 2,
             "y_neg": torch.arange(len(x_neg)) % 2,
             "step": 1,
-            "sampler": Sampler(ExactKernel(), 1),
+            "sampler": Sampler(ExactKernel() if known else Descent(), 1),
             "chains": StartFunction(lambda x, generator: x.clone()),
             "generator": seeded(seed),
         }
+        rows = self.rows(len(x), tuple(x.shape[1:]), seed=1)
+        slots |= {name: value for name, value in rows.items() if name not in ("x", "x_neg")}
         return loss(**{name: slots[name] for name in loss_slots(loss)})
 
     def scalar(self, *arguments: Any, **options: Any) -> Tensor:
@@ -99,6 +102,9 @@ class DirectionChecks(Suite):
             )
 
     def _fitted(self) -> float:
+        for name in ("check_energy", "check_batch"):
+            if self.given(name) is not None:
+                raise NotApplicable(f"it is checked with its own {name}: no best fit is known")
         loss = self.build()
         if self.declared("regulariser", False, of=loss):
             raise NotApplicable("declared a regulariser: it leads to no data")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, Kernel, given
+from ebmcore import Energy, Kernel, energy_and_score
 
 
 class Gaussian(nn.Module):
@@ -60,41 +60,57 @@ class TwoWells(nn.Module):
 
 
 class Shifted(nn.Module):
-    """Another energy and a constant."""
+    """Another energy and a constant; its other methods are the other's own."""
 
-    def __init__(self, energy: Gaussian, constant: float) -> None:
+    def __init__(self, energy: nn.Module, constant: float) -> None:
         super().__init__()
         self.energy = energy
         self.constant = constant
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return E(x) + c."""
-        shifted: Tensor = self.energy(x) + self.constant
+    def forward(self, *arguments: Any, **named: Any) -> Tensor:
+        """Return E(x) + c, or E(x, t) + c."""
+        shifted: Tensor = self.energy(*arguments, **named) + self.constant
         return shifted
 
-    def draw(self, n: int, generator: Generator | None) -> Tensor:
-        """Draw from the same density: the constant is no part of it."""
-        return self.energy.draw(n, generator)
+    def __getattr__(self, name: str) -> Any:
+        """Find what this module lacks on the energy."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("energy"), name)
 
 
 class Overflowing(nn.Module):
-    """A bowl that is infinite, with its gradient, where the first number of an event is over 50."""
+    """An energy, by default a bowl, made infinite where an event's first number is over 50."""
+
+    def __init__(self, energy: nn.Module | None = None) -> None:
+        super().__init__()
+        self.energy = energy
+        self.differentiated = False  # whether anyone asked for its gradient
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the energies, (batch, *event) -> (batch,)."""
+        """Return the energies, (batch, *event) -> (batch,); infinite with their gradients."""
+        self.differentiated |= x.requires_grad and torch.is_grad_enabled()
         flat = x.flatten(1)
         infinite = torch.where(flat[:, :1] > 50, float("inf"), 1.0)
-        return 0.5 * (infinite * flat.square()).sum(1)
+        bowl = 0.5 * (infinite * flat.square()).sum(1)
+        return bowl if self.energy is None else bowl + self.energy(x)
+
+    def __getattr__(self, name: str) -> Any:
+        """Find what this module lacks on the energy."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("energy"), name)
 
 
 class ExactSampler:
     """A sampler that draws from one of these energies exactly, whatever the steps."""
 
-    def sample(
-        self, energy: Gaussian | Shifted, x: Tensor, n_steps: int, generator: Generator | None
-    ) -> Tensor:
+    def sample(self, energy: Any, x: Tensor, n_steps: int, generator: Generator | None) -> Tensor:
         """Return as many draws as x has events."""
-        return energy.draw(len(x), generator)
+        draws: Tensor = energy.draw(len(x), generator)
+        return draws
 
 
 class ExactState(NamedTuple):
@@ -128,32 +144,38 @@ class ExactKernel(Kernel):
         return ExactState(x if getattr(energy, "keeps_graph", False) else x.detach()), None
 
 
-class Normal(NamedTuple):
+class Descent(Kernel):
+    """A kernel for energies that aren't known: a small step down the gradient, and noise."""
+
+    def init(self, energy: Energy, x: Tensor) -> ExactState:
+        """Begin at x."""
+        return ExactState(x)
+
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
+        """Draw N(0, I), of x's shape."""
+        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
+
+    def step(
+        self, energy: Energy, state: ExactState, noise: tuple[Tensor, ...]
+    ) -> tuple[ExactState, None]:
+        """Move by 0.01 s(x) + 0.1 N(0, I)."""
+        score = energy_and_score(energy, state.x)[1]
+        return ExactState(state.x + 0.01 * score + 0.1 * noise[0]), None
+
+
+class Normal:
     """A dataset that knows its law: N(0, I)."""
 
-    entropy: float  # in nats
+    def __init__(self, entropy: float, x: Tensor) -> None:
+        self.entropy = entropy  # in nats
+        self.x = x  # (n, *event)
+
+    def __call__(self) -> Tensor:
+        """Return the points."""
+        return self.x.clone()
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), (n, *event) -> (n,)."""
         law = torch.distributions.Normal(0.0, 1.0)
         each: Tensor = law.log_prob(x.flatten(1))  # type: ignore[no-untyped-call] # torch's
         return each.sum(1)
-
-
-class AtZero(nn.Module):
-    """A conditional energy with each condition that it requires at 0."""
-
-    def __init__(self, energy: nn.Module, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.energy = energy
-        self.names = names
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return E(x, 0), (batch, *event) -> (batch,)."""
-        values: Tensor = given(self.energy, **dict.fromkeys(self.names, 0))(x)
-        return values
-
-    @property
-    def piecewise_linear(self) -> bool:
-        """Whether the energy says so."""
-        return bool(getattr(self.energy, "piecewise_linear", False))

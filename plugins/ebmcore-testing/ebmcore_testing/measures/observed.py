@@ -99,8 +99,8 @@ def tensors_untouched(check: str, tensors: Mapping[str, Tensor | None]) -> Itera
     there = {name: value for name, value in tensors.items() if value is not None}
     before = {name: (t.detach().clone(), t.requires_grad) for name, t in there.items()}
     yield
-    written = [n for n, t in there.items() if not torch.equal(t.detach(), before[n][0])]
-    asking = [n for n, t in there.items() if t.requires_grad != before[n][1] or t.grad is not None]
+    written = [n for n, t in there.items() if not same_bits(t.detach(), before[n][0])]
+    asking = [n for n, t in there.items() if t.requires_grad != before[n][1] or _has_gradient(t)]
     if written or asking:
         what = [f"{n} was written to" for n in written]
         what += [f"{n} gathers gradients now" for n in asking]
@@ -112,6 +112,19 @@ def tensors_untouched(check: str, tensors: Mapping[str, Tensor | None]) -> Itera
             cause="an in-place operation (x += …, x.clamp_(), x.requires_grad_()) on a tensor that "
             "was handed over: work on x.clone() or x.detach().requires_grad_()",
         )
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Tell whether two values are the same, NaN for NaN."""
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        return type(a) is type(b) and bool(a == b)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    return torch.equal(a, b) or bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def _has_gradient(tensor: Tensor) -> bool:
+    return tensor.is_leaf and tensor.grad is not None
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -6,66 +6,43 @@ No burn-in and no luck: a kernel that leaves a law invariant does so from the fi
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
-from torch import Generator, Tensor, nn
+import torch
+from torch import Tensor
 
-from ebmcore.sampling import as_kernel, init_state
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.models import Gaussian, TwoWells
 from ebmcore_testing.measures.observed import seeded
+from ebmcore_testing.measures.sampler.own_law import BIAS, CHAINS, OwnLaw
 from ebmcore_testing.measures.statistics import from_gaussian, two_samples
-from ebmcore_testing.suites.suite import Suite
-
-_CHAINS = 20_000
-_BIAS = (
-    "noise of another size than √(2η), a sign, a proposal ratio or a Metropolis test left out; a "
-    "kernel with a known bias declares it by stationary_variance(scale)"
-)
 
 
-class Moved(NamedTuple):
-    """Where chains ended, and the last step's info."""
-
-    x: Tensor
-    info: Any
-
-
-class StationaryChecks(Suite):
+class StationaryChecks(OwnLaw):
     """Checks of a sampler where exact draws are known."""
-
-    kind = "sampler"
-    n_steps: int | None = None
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return the variance of the sampler's own law on a Gaussian of that scale."""
-        known = getattr(self.sampler(), "stationary_variance", None)
-        known = known or getattr(type(self).target(), "stationary_variance", None)
+        known = self._known_variance()
         return known(scale) if known else scale**2
 
-    def sampler(self) -> Any:
-        """Build the sampler: a kernel, or an object with `sample`."""
-        return as_kernel(self.build())
-
-    def go(
-        self, energy: nn.Module, x: Tensor, n_steps: int, generator: Generator, kernel: Any = None
-    ) -> Moved:
-        """Call the sampler with nothing between: the core's own care would hide its faults."""
-        kernel = kernel or self.sampler()
-        if hasattr(kernel, "sample"):
-            found = kernel.sample(energy, x, n_steps, generator)
-            return Moved(found[0], found[1]) if isinstance(found, tuple) else Moved(found, None)
-        state = init_state(kernel, energy, x, generator=generator, n_steps=n_steps)
-        info = None
-        for _ in range(n_steps):
-            state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
-        return Moved(state.x, info)
-
     def test_stationary(self) -> None:
-        """Exact draws of the sampler's law are still draws of it k steps later, on Gaussians.
+        """Exact draws of the sampler's law are still draws of it k steps later.
 
-        Level: each of at most 12 comparisons rejects what is right once in a million times.
+        The law is that of Gaussians; in a space of finitely many events, it is enumerated; of a
+        `check_energy` with `sample(n, generator)`, its draws. Level: each of at most 12 comparisons
+        rejects what is right once in a million times.
         """
+        if self.is_discrete():
+            self.require_enumerated()
+        elif self.given("check_energy") is not None:
+            self.require_own_law()
+        elif self.space() is not None:
+            raise NotApplicable(f"its law in the space {self.space()} isn't known")
+        else:
+            self._require_gaussian()
+
+    def _require_gaussian(self) -> None:
         compared = 0
         for scale in self._scales():
             variance = self.stationary_variance(scale)
@@ -74,18 +51,18 @@ class StationaryChecks(Suite):
             if not 0 < variance < math.inf:
                 continue
             compared += 1
-            x = math.sqrt(variance) * self.events(_CHAINS, (2,), seed=3)
-            end = self.go(Gaussian((2,), scale).double(), x, self._steps(), seeded(4)).x
-            fresh = math.sqrt(variance) * self.events(_CHAINS, (2,), seed=5)
+            x = math.sqrt(variance) * _normal(CHAINS, 3)
+            end = self.go(Gaussian((2,), scale).double(), x, self.law_steps(), seeded(4)).x
+            fresh = math.sqrt(variance) * _normal(CHAINS, 5)
             found = from_gaussian(end.flatten(), fresh.flatten(), variance)
             require(
                 found.share <= 1,
                 "stationary",
                 expected=f"N(0, {variance:.6g}) on a Gaussian energy of scale {scale:.4g}, "
-                f"{self._steps()} steps after exact draws of it",
+                f"{self.law_steps()} steps after exact draws of it",
                 measured=found.text,
                 allowed=found.allowed,
-                cause=_BIAS,
+                cause=BIAS,
             )
         require(
             compared > 0,
@@ -97,31 +74,47 @@ class StationaryChecks(Suite):
         )
 
     def test_stationary_on_two_wells(self) -> None:
-        """The same for a law with two modes of unequal weight, if the sampler has no bias."""
+        """The same for a law with two modes of unequal weight, if the sampler has no bias there.
+
+        A sampler that declares `stationary_variance` promises its law on Gaussians alone, unless
+        it declares `unbiased`, too.
+        """
+        if self.space() is not None or self.given("check_energy") is not None:
+            raise NotApplicable("it is checked on an energy or in a space of its own")
         if self.stationary_variance(1.0) != 1.0:
             raise NotApplicable("declared biased: its law is known on Gaussians alone")
+        if self._declares_variance() and not self.declared("unbiased", False, of=self.sampler()):
+            raise NotApplicable(
+                "its law is declared on Gaussians alone; with no bias on any energy, declare "
+                "unbiased = True"
+            )
         for scale in self._scales():
             energy = TwoWells(scale)
-            x = energy.draw((_CHAINS // 2, 2), seeded(6))
-            end = self.go(energy, x, self._steps(), seeded(7)).x
-            found = two_samples(end.flatten(), energy.draw((_CHAINS,), seeded(8)))
+            x = energy.draw((CHAINS // 2, 2), seeded(6))
+            end = self.go(energy, x, self.law_steps(), seeded(7)).x
+            found = two_samples(end.flatten(), energy.draw((CHAINS,), seeded(8)))
             require(
                 found.share <= 1,
                 "stationary_on_two_wells",
                 expected="the law of two wells, k steps after exact draws of it",
                 measured=found.text,
                 allowed=found.allowed,
-                cause=_BIAS,
+                cause=BIAS,
             )
 
-    def _steps(self) -> int:
-        return int(self.declared("n_steps", 20))
+    def _known_variance(self) -> Any:
+        known = getattr(self.sampler(), "stationary_variance", None)
+        return known or getattr(type(self).target(), "stationary_variance", None)
+
+    def _declares_variance(self) -> bool:
+        overridden = type(self).stationary_variance is not StationaryChecks.stationary_variance
+        return overridden or self._known_variance() is not None
 
     def _scales(self) -> list[float]:
         """Choose scales beside which one step is not small, so that a bias would show."""
         scale = 4.0
         for _ in range(24):
-            x = scale * self.events(500, (2,), seed=9)
+            x = scale * _normal(500, 9)
             end = self.go(Gaussian((2,), scale).double(), x, 1, seeded(10)).x
             if float((end - x).square().mean()) > 0.5 * scale**2:
                 return [scale, scale / 1.5, scale / 3, scale / 8]
@@ -133,3 +126,7 @@ class StationaryChecks(Suite):
             allowed="at least half on one of them",
             cause="a sampler that never moves, or a step size far too small to test",
         )
+
+
+def _normal(n: int, seed: int) -> Tensor:
+    return torch.randn((n, 2), generator=seeded(seed), dtype=torch.float64)

@@ -3,7 +3,8 @@
 What is only known of some is checked where it is there: `log_prob(x)` (in 1 and 2 dimensions, by
 quadrature), `entropy`, `bounds`. Quadrature is the midpoint rule in 4000 cells, or 400 times 400:
 of the `bounds`, if the dataset states them, or else of the data's range and a margin. A density
-that jumps has the right mass there if it states its bounds and jumps between cells alone.
+that jumps has the right mass there if it states its bounds and jumps between cells alone. Of a
+finite event space, its `space` or `check_space`, all events are summed over.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from ebmcore.data import Data, load_data
 from ebmcore.train import own_global_stream
-from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.failures import CheckFailed, NotApplicable, require
+from ebmcore_testing.measures import lattice
 from ebmcore_testing.measures.observed import seeded, streams_untouched
 from ebmcore_testing.measures.statistics import LEVEL, Z
 from ebmcore_testing.suites.suite import Suite
@@ -61,6 +63,20 @@ class DatasetSuite(Suite):
             cause="bounds of the data before they were scaled",
         )
 
+        space = self._space_of(data)
+        if space is None:
+            return
+        try:
+            space.check(data.x)
+        except ValueError as error:
+            raise CheckFailed(
+                "shape",
+                expected=f"events of the space {space}",
+                measured=str(error),
+                allowed="none outside",
+                cause="noise that was added, a scaling, or a missing value written as -1",
+            ) from error
+
     def test_deterministic(self) -> None:
         """The same seed gives the same points, bit for bit."""
         first, second = self.data(3), self.data(3)
@@ -86,7 +102,7 @@ class DatasetSuite(Suite):
     def test_normalised(self) -> None:
         """log_prob integrates to 1 over the bounds, or else the data's range and a margin."""
         data = self.data()
-        grid, cell = _grid(data)
+        grid, cell = self._grid(data)
         mass = float(_log_prob(data)(grid).exp().sum()) * cell
         require(
             abs(mass - 1) <= _MASS,
@@ -104,7 +120,7 @@ class DatasetSuite(Suite):
         """
         data = self.data()
         log_prob = _log_prob(data)
-        grid, cell = _grid(data)
+        grid, cell = self._grid(data)
         log_p = log_prob(grid)
         p = log_p.exp()
         log_p = torch.where(p > 0, log_p, 0.0)  # 0 log 0 = 0
@@ -131,6 +147,20 @@ class DatasetSuite(Suite):
             cause="an entropy in bits, or of one dimension",
         )
 
+    def _space_of(self, data: Data) -> Any:
+        """Return `check_space`, or the space that the dataset declares, or None."""
+        space = self.space() or getattr(data.source, "space", None)
+        return space if hasattr(space, "sizes") else None
+
+    def _grid(self, data: Data) -> tuple[Tensor, float]:
+        """Return the events (m, *event) to sum a density over, and the volume of each."""
+        space = self._space_of(data)
+        if lattice.sizes(space, data.event_shape) is None:
+            return _quadrature(data)
+        if not lattice.few(space, data.event_shape):
+            raise NotApplicable("its event space has too many events to enumerate them")
+        return lattice.AllEvents(space, data.event_shape).x, 1.0
+
 
 def _log_prob(data: Data) -> Callable[[Tensor], Tensor]:
     known: Any = getattr(data.source, "log_prob", None)
@@ -139,7 +169,7 @@ def _log_prob(data: Data) -> Callable[[Tensor], Tensor]:
     return known  # type: ignore[no-any-return] # a stranger's
 
 
-def _grid(data: Data) -> tuple[Tensor, float]:
+def _quadrature(data: Data) -> tuple[Tensor, float]:
     """Return the middles (m, *event) of cells that fill a box, and the volume of each cell."""
     size = data.x[0].numel()
     if size not in _CELLS:

@@ -3,6 +3,8 @@
 What an energy, or its suite, may declare beside what `suite.py` lists:
 
     piecewise_linear   true when its Hessian in x is 0 almost everywhere; set in its constructor
+
+With a `check_batch` that returns (x, y), or {"x": x, "t": t}, it is called as E(x, y=y), E(x, t=t).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class EnergySuite(DerivativeChecks):
         """One energy for each event, for one event and for several, and each finite."""
         for energy, shape in self.energies():
             for n in (1, 5):
-                values = energy(self.events(n, shape))
+                values = self.values(energy, self.events(n, shape))
                 require(
                     tuple(values.shape) == (n,),
                     "shape",
@@ -50,7 +52,7 @@ class EnergySuite(DerivativeChecks):
         """The energy's dtype is that of x and of the weights."""
         for dtype in (torch.float32, torch.float64):
             for energy, shape in self.energies(dtype=dtype):
-                found = energy(self.events(2, shape, dtype=dtype)).dtype
+                found = self.values(energy, self.events(2, shape, dtype=dtype)).dtype
                 require(
                     found == dtype,
                     "dtype",
@@ -67,13 +69,14 @@ class EnergySuite(DerivativeChecks):
             for energy, shape in self.energies():
                 values = []
                 for seed in (1, 2):
-                    x = self.events(6, shape, seed=seed) * seed
+                    x = self.events(6, shape, seed=seed) * (1 if self.is_discrete() else seed)
+                    rows = torch.tensor([0, *range(seed, seed + 5)])
                     x[0] = self.events(1, shape, seed=3)[0]
                     one = copy.deepcopy(energy)  # a module may move its buffers on
                     if isinstance(one, nn.Module):
                         one.train(training)
                     with own_global_stream(0, _CPU):
-                        values.append(one(x).detach()[0])
+                        values.append(self.values(one, x, rows).detach()[0])
                 require_close(
                     "independence",
                     values[0],
@@ -89,9 +92,11 @@ class EnergySuite(DerivativeChecks):
         """An event's energy is the same alone, in a batch, and in any order of it."""
         for energy, shape in self.energies():
             x = self.events(6, shape)
-            together = energy(x).detach()
-            alone = torch.cat([energy(x[i : i + 1]).detach() for i in range(6)])
-            for measured in (alone, energy(x.flip(0)).detach().flip(0)):
+            rows = torch.arange(6)
+            together = self.values(energy, x).detach()
+            alone = [self.values(energy, x[i : i + 1], rows[i : i + 1]).detach() for i in rows]
+            reverse = self.values(energy, x.flip(0), rows.flip(0)).detach().flip(0)
+            for measured in (torch.cat(alone), reverse):
                 require_close(
                     "batch_size",
                     measured,
@@ -105,8 +110,8 @@ class EnergySuite(DerivativeChecks):
         """Built and called on the meta device, as `--dry-run` does it."""
         meta = torch.device("meta")
         for shape in self.shapes():
-            x = torch.zeros(3, *shape, device=meta, dtype=torch.float64)
-            values = self.build(event_shape=shape, device=meta)(x)
+            x = self.events(3, shape).to(meta)
+            values = self.values(self.build(event_shape=shape, device=meta), x)
             require(
                 values.device.type == "meta" and tuple(values.shape) == (3,),
                 "meta_device",
@@ -126,8 +131,8 @@ class EnergySuite(DerivativeChecks):
             other.load_state_dict(copy.deepcopy(energy.state_dict()))
             require_close(
                 "state_dict_round_trip",
-                other(x).detach(),
-                energy(x).detach(),
+                self.values(other, x).detach(),
+                self.values(energy, x).detach(),
                 expected="the same energies after load_state_dict(state_dict())",
                 cause="a tensor that is neither a Parameter nor a registered buffer, and so is "
                 "lost when a run is loaded",
@@ -142,4 +147,4 @@ class EnergySuite(DerivativeChecks):
                 streams_untouched("input_untouched"),
                 tensors_untouched("input_untouched", {"x": x}),
             ):
-                energy(x)
+                self.values(energy, x)

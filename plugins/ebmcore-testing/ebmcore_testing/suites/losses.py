@@ -22,8 +22,13 @@ from torch import Tensor, nn
 
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.measures.direction import DirectionChecks
-from ebmcore_testing.measures.models import Gaussian, Shifted
-from ebmcore_testing.measures.observed import module_untouched, streams_untouched, tensors_untouched
+from ebmcore_testing.measures.models import Shifted
+from ebmcore_testing.measures.observed import (
+    module_untouched,
+    seeded,
+    streams_untouched,
+    tensors_untouched,
+)
 
 _H = 1e-5
 
@@ -33,11 +38,15 @@ class LossSuite(DirectionChecks):
 
     shift_invariant: bool | None = None
 
-    def example(self, n: int = 8) -> tuple[Gaussian, Tensor, Tensor]:
+    def example(self, n: int = 8) -> tuple[nn.Module, Tensor, Tensor]:
         """Return an energy, data and samples that fit each other badly."""
         shape = self.shapes()[0]
-        energy = Gaussian(shape, scale=1.2, mean=0.3).double()
-        return energy, self.events(n, shape, seed=1), 1.5 * self.events(n, shape, seed=2)
+        batch = self.rows(n, shape, seed=1)
+        x_neg = batch.get("x_neg")
+        if x_neg is None:
+            x_neg = self.events(n, shape, seed=2)
+            x_neg = x_neg if self.is_discrete() else 1.5 * x_neg
+        return self.energy(shape), batch["x"], x_neg
 
     def test_scalar(self) -> None:
         """One finite number, in the dtype of the energies, and tensors or numbers to log."""
@@ -65,7 +74,7 @@ class LossSuite(DirectionChecks):
         """Finite, with finite gradients, for a batch of many, of two, and far from the data."""
         for n in (2, 64):
             energy, x, x_neg = self.example(n)
-            for at in (x, 10 * x):
+            for at in (x,) if self.is_discrete() else (x, 10 * x):
                 value = self.scalar(energy, at, x_neg)
                 gradients = torch.autograd.grad(value, list(energy.parameters()), allow_unused=True)
                 numbers = [value, *(g for g in gradients if g is not None)]
@@ -103,7 +112,7 @@ class LossSuite(DirectionChecks):
         value = self.scalar(energy, x, x_neg, loss=loss)
         gradients = torch.autograd.grad(value, parameters, allow_unused=True)
         for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
-            v = self.events(1, tuple(parameter.shape), seed=i)[0]
+            v = torch.randn(parameter.shape, generator=seeded(i), dtype=torch.float64)
             moved = []
             for sign in (1, -1):
                 with torch.no_grad():

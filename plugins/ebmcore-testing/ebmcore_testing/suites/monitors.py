@@ -3,7 +3,8 @@
 They are tried on a Gaussian energy in evaluation mode, with data, held-out data, samples and a
 dataset that knows its law. What a monitor, or its suite, may declare beside what `suite.py` lists:
 
-    check_energy(event_shape)   the energy to look at, for a monitor that looks inside one
+    check_energy   the energy to look at, for a monitor that looks inside one
+    check_batch    the data that it sees: its events, and their labels if it returns (x, y)
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ebmcore import RunView, Trace
 from ebmcore.config import Cadence
@@ -37,37 +38,49 @@ class MonitorSuite(Suite):
 
     def view(self, shape: tuple[int, ...], energy: nn.Module | None = None) -> RunView:
         """Return what a run would show the monitor; override it for one that needs more."""
-        energy = energy or self.energy(shape)
-        model = Gaussian(shape, scale=1.1)
-        data = self.events(400, shape, dtype=torch.float32)
+        energy = energy or self.looked_at(shape)
+        data, held_out = (
+            self.rows(n, shape, seed=seed, dtype=torch.float32) for n, seed in ((400, 0), (100, 1))
+        )
+        x, y = data["x"], data.get("y")
         generator = seeded(5)
         size = torch.Size(shape).numel()
+        labels: dict[str, Any] = {"data_y": y, "held_out_y": held_out.get("y")}
         return RunView(
             energy=energy,
-            data=data,
-            held_out=self.events(100, shape, seed=1, dtype=torch.float32),
+            data=x,
+            held_out=held_out["x"],
             generator=seeded(6),
             step=30,
             epoch=1.0,
-            dataset=Normal(size / 2 * math.log(2 * math.pi * math.e)),
-            bounds=torch.stack([data.amin(0), data.amax(0)]),
-            x=data[:64].clone(),
-            x_neg=model.draw(64, seeded(7)),
+            dataset=Normal(size / 2 * math.log(2 * math.pi * math.e), x),
+            bounds=torch.stack([x.amin(0), x.amax(0)]),
+            x=x[:64].clone(),
+            x_neg=self._draw(64, shape, seeded(7)),
             gradients={name: torch.ones_like(p) for name, p in energy.named_parameters()},
             history={"loss": [(10, 0.3), (20, 0.1), (30, -0.1)]},
             kernel=ExactSampler(),
-            draw=lambda n, n_steps: model.draw(n, generator),
+            draw=lambda n, n_steps: self._draw(n, shape, generator),
             walk=lambda n, n_steps, thin: Trace(
-                torch.stack([model.draw(n, generator) for _ in range(n_steps // thin)]), None
+                torch.stack([self._draw(n, shape, generator) for _ in range(n_steps // thin)]),
+                None,
             ),
             warn=lambda text: None,
+            **{name: labels[name] for name in labels if name in RunView.__dataclass_fields__},
         )
 
-    def energy(self, shape: tuple[int, ...]) -> nn.Module:
-        """Return the energy that the monitor looks at."""
-        own = self.declared("check_energy")
-        energy: nn.Module = Gaussian(shape, scale=1.1) if own is None else own(shape)
-        return energy.eval()
+    def looked_at(self, shape: tuple[int, ...]) -> nn.Module:
+        """Return the energy that the monitor looks at, in evaluation mode."""
+        if self.given("check_energy") is not None:
+            return self.energy(shape, dtype=torch.float32).eval()
+        return Gaussian(shape, scale=1.1).eval()
+
+    def _draw(self, n: int, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Draw samples as the run's chains would: of the event space, if it has one."""
+        if self.space() is None and self.given("check_batch") is None:
+            return Gaussian(shape, scale=1.1).draw(n, generator)
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        return self.events(n, shape, seed=seed, dtype=torch.float32)
 
     def test_results(self) -> None:
         """A mapping from names to finite numbers, figures, or images with values in [0, 1]."""
@@ -97,7 +110,7 @@ class MonitorSuite(Suite):
     def test_model_untouched(self) -> None:
         """No weight, gradient or mode of the energy changes."""
         for shape in self.shapes():
-            energy = self.energy(shape)
+            energy = self.looked_at(shape)
             monitor = self.build(event_shape=shape, dtype=torch.float32)
             view = self.view(shape, energy)
             cause = "energy.train() or eval(), a backward(), or an in-place change of a parameter"

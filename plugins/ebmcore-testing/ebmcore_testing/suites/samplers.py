@@ -5,7 +5,14 @@ What a sampler, or its suite, may declare beside what `suite.py` lists:
     stationary_variance(scale)   the variance of its own law on E(x) = x²/(2 scale²), its bias
                                  included; inf where it has no law (a step too large), None where
                                  its author doesn't know. Without it: scale², that is, no bias.
+    unbiased                     True beside stationary_variance: no bias on any energy, so that it
+                                 is compared on two wells, too
     n_steps                      steps of the exact-invariance test, 20 by default
+    spaces                       where it moves; without Real among them it is tried in the first,
+                                 on a law of finitely many events; or declare check_space
+
+It is tried on Gaussians, and compared with their law; with `check_energy`, on that alone, and
+compared with its `sample(n, generator)`, if it has that.
 """
 
 from __future__ import annotations
@@ -15,22 +22,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.sampling import evaluating, init_state
+from ebmcore.sampling import evaluating
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.measures.compiled import compiled_step
-from ebmcore_testing.measures.models import Gaussian, Overflowing
+from ebmcore_testing.measures.models import Overflowing
 from ebmcore_testing.measures.observed import (
     module_untouched,
     seeded,
     streams_untouched,
     tensors_untouched,
 )
+from ebmcore_testing.measures.sampler.calls import chain_axes, reordered
+from ebmcore_testing.measures.sampler.carried import CarriedChecks
+from ebmcore_testing.measures.sampler.purity import PurityChecks
 from ebmcore_testing.measures.stationary import StationaryChecks
 
 _WIDE = 1e4  # a scale beside which any step is small
 
 
-class SamplerSuite(StationaryChecks):
+class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
     """The checks of a sampler."""
 
     def test_shape(self) -> None:
@@ -38,12 +48,12 @@ class SamplerSuite(StationaryChecks):
         for shape in self.shapes():
             for dtype in (torch.float32, torch.float64):
                 x = self.events(5, shape, dtype=dtype)
-                end = self.go(Gaussian(shape).to(dtype).eval(), x, 2, seeded(1)).x
+                end = self.go(self.energy(shape, dtype=dtype).eval(), x, 2, seeded(1)).x
                 found = f"shape {tuple(end.shape)}, {end.dtype}"
                 require(
-                    end.shape == x.shape and end.dtype == dtype and not end.requires_grad,
+                    end.shape == x.shape and end.dtype == x.dtype and not end.requires_grad,
                     "shape",
-                    expected=f"chains of shape {tuple(x.shape)}, {dtype}, without a graph",
+                    expected=f"chains of shape {tuple(x.shape)}, {x.dtype}, without a graph",
                     measured=found + (", with a graph" if end.requires_grad else ""),
                     allowed="nothing else",
                     cause="noise drawn without dtype=x.dtype, or a gradient taken without detach",
@@ -54,6 +64,8 @@ class SamplerSuite(StationaryChecks):
         stated = getattr(self.sampler(), "implied_temperature", None)
         if stated is None:
             raise NotApplicable("it doesn't say its implied_temperature")
+        if self.space() is not None or self.given("check_energy") is not None:
+            raise NotApplicable("it is checked on an energy or in a space of its own")
         variance = self.stationary_variance(_WIDE)
         if variance is None:
             raise NotApplicable("its law on a Gaussian is not known: stationary_variance")
@@ -69,31 +81,31 @@ class SamplerSuite(StationaryChecks):
 
     def test_energy_untouched(self) -> None:
         """The energy's parameters gather no gradient, and its modes come back."""
-        energy = Gaussian(self.shapes()[0]).double()
-        energy.part.eval()  # a mode of its own
-        x = self.events(5, self.shapes()[0])
+        energy, x = self.moved()
+        if self.given("check_energy") is None:
+            energy.train()
+            next(energy.children()).eval()  # a mode of its own
         cause = "backward() in place of torch.autograd.grad(…, x), or energy.eval() or train()"
         with module_untouched("energy_untouched", energy, cause):
             self.go(energy, x, 3, seeded(1))
 
     def test_input_untouched(self) -> None:
         """The caller's x is never written to."""
-        x = self.events(5, self.shapes()[0])
+        energy, x = self.moved()
         with tensors_untouched("input_untouched", {"x": x}):
-            self.go(Gaussian(self.shapes()[0]).double(), x, 3, seeded(1))
+            self.go(energy, x, 3, seeded(1))
 
     def test_global_stream_untouched(self) -> None:
         """All randomness comes from the generator."""
-        x = self.events(5, self.shapes()[0])
+        energy, x = self.moved()
         kernel = self.sampler()
         with streams_untouched("global_stream_untouched"):
-            self.go(Gaussian(self.shapes()[0]).double(), x, 3, seeded(1), kernel)
+            self.go(energy, x, 3, seeded(1), kernel)
 
     def test_reproducible(self) -> None:
         """The same generator's seed moves the chains to the same places, bit for bit."""
-        shape = self.shapes()[0]
-        x = self.events(5, shape)
-        ends = [self.go(Gaussian(shape).double(), x, 3, seeded(1)).x for _ in range(2)]
+        energy, x = self.moved()
+        ends = [self.go(energy, x, 3, seeded(1)).x for _ in range(2)]
         require(
             torch.equal(*ends),
             "reproducible",
@@ -106,8 +118,9 @@ class SamplerSuite(StationaryChecks):
     def test_chains_independent(self) -> None:
         """Where a chain goes doesn't depend on the others, nor on its place in the batch."""
         shape = self.shapes()[0]
-        energy, kernel = Gaussian(shape).double(), self.sampler()
-        x, other = self.events(6, shape, seed=1), 2 * self.events(6, shape, seed=2)
+        energy, kernel = self.energy(shape).eval(), self.sampler()
+        x, other = (self.events(6, shape, seed=seed) for seed in (1, 2))
+        other = other if self.is_discrete() else 2 * other
         other[0] = x[0]
         first, second = (self.go(energy, at, 3, seeded(3)).x[0] for at in (x, other))
         cause = "a step size, an acceptance or a normalisation that is shared by the batch"
@@ -119,10 +132,14 @@ class SamplerSuite(StationaryChecks):
             return
         order = torch.tensor([3, 0, 5, 1, 4, 2])
         noise = kernel.noise(x, seeded(4))
-        permuted = tuple(part[order] if part.shape[:1] == (6,) else part for part in noise)
-        state = init_state(kernel, energy, x, generator=seeded(5))
+        state = self.begin(kernel, energy, x)
+        fewer = self.begin(kernel, energy, x[:-1]), kernel.noise(x[:-1], seeded(4))
+        there, permuted = (
+            reordered(parts, chain_axes(parts, one_less), order)
+            for parts, one_less in zip((state, noise), fewer, strict=True)
+        )
         end = kernel.step(energy, state, noise)[0].x[order]
-        moved = kernel.step(energy, type(state)(*(part[order] for part in state)), permuted)[0].x
+        moved = kernel.step(energy, type(state)(*there), permuted)[0].x
         expected = "chains and noise in another order end in that order"
         require_close(
             "chains_independent", moved, end, expected=expected, cause=cause, tolerance=1e-12
@@ -130,13 +147,12 @@ class SamplerSuite(StationaryChecks):
 
     def test_compiled(self) -> None:
         """A step that torch.compile takes as one graph ends where the eager one does."""
-        kernel, shape = self.sampler(), self.shapes()[0]
+        kernel = self.sampler()
         if hasattr(kernel, "sample"):
             raise NotApplicable("it offers `sample` whole, so no step of it can be compiled")
-        energy, x = Gaussian(shape).double().eval(), self.events(6, shape)
+        energy, x = self.moved(6)
         with evaluating(energy):
-            state = init_state(kernel, energy, x, generator=seeded(3))
-            noise = kernel.noise(x, seeded(2))
+            state, noise = self.begin(kernel, energy, x), kernel.noise(x, seeded(2))
             eager = kernel.step(energy, state, noise)[0]
             compiled = compiled_step(kernel, energy, state, noise)
         for name, a, b in zip(type(eager)._fields, compiled, eager, strict=True):
@@ -151,10 +167,14 @@ class SamplerSuite(StationaryChecks):
 
     def test_infinite_energy(self) -> None:
         """An infinite energy is an error or is seen; it doesn't spread, and nothing is made up."""
+        if self.is_discrete():
+            raise NotApplicable("no event of its space has an infinite energy")
+        own = self.given("check_energy") is not None
         shape = self.shapes()[0]
-        energy = Overflowing()
+        energy = Overflowing(self.energy(shape) if own else None).eval()
         x = self.events(6, shape)
-        healthy = self.go(energy, x, 1, seeded(1)).x[1:]
+        healthy = self.go(energy, x, 1, seeded(1)).x
+        energy.differentiated = False
         sick = x.clone()
         sick[0] = 100.0
         try:
@@ -162,7 +182,7 @@ class SamplerSuite(StationaryChecks):
         except (ArithmeticError, ValueError) as error:
             self._require_clear(error)
             return
-        finite = end[1:].isfinite().all() and torch.allclose(end[1:], healthy, atol=1e-9)
+        finite = end[1:].isfinite().all() and torch.allclose(end[1:], healthy[1:], atol=1e-9)
         require(
             bool(finite),
             "infinite_energy",
@@ -172,12 +192,15 @@ class SamplerSuite(StationaryChecks):
             cause="a mean or a sum over the batch: inf - inf is NaN for all",
         )
         seen = [end[0], energy(end[:1]), *(part[0] for part in info or () if _is_float(part))]
-        stayed = torch.equal(end[0], sick[0])
+        stayed, renewed = end[0] == sick[0], end[0] == healthy[0]
+        left = not energy.differentiated  # by a proposal or an exact draw, for which ∞ is no NaN
         require(
-            stayed or any(not bool(part.isfinite().all()) for part in seen),
+            left
+            or bool((stayed | renewed).all())
+            or any(not bool(part.isfinite().all()) for part in seen),
             "infinite_energy",
-            expected="a chain at an infinite energy raises, stays (rejected), or can be seen in "
-            "its position, its energy or the info",
+            expected="a chain at an infinite energy raises, stays (rejected), is drawn anew, or "
+            "shows it in its position, its energy or the info",
             measured=f"it moved to {end[0].flatten()[:3].tolist()}, as if it had been well",
             allowed="nothing that hides it",
             cause="nan_to_num, or a clamp that turns NaN into a number: a run then trains on it",

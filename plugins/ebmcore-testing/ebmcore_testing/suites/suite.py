@@ -6,9 +6,16 @@ the suite, or else of the component itself; each suite's file lists its own. For
 
     check_params         a mapping, or a list of mappings: keys to check the component with; one
                          that takes a component may be `{"type": …}`, as in a config
-    check_event_shapes   the event shapes to try, by default [(2,)]
+    check_event_shapes   the event shapes to try, by default those of check_batch, or else [(2,)]
+    check_energy         makes the energy to check with, an nn.Module; it may name event_shape
+    check_batch          makes n rows of data: x, (x, y) or {"x": x, "t": t, …}; it may name n,
+                         event_shape and generator
+    check_space          the event space that events are drawn from, such as Binary()
     expected_failures    check -> why it must fail: on the component for `ebmcore check`, on the
                          suite for pytest
+
+A suite may define each of the three as a method, with `self`, or override `energy`, `rows` or
+`events`, which use them.
 """
 
 from __future__ import annotations
@@ -21,20 +28,24 @@ from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmcore.config import Node, build
 from ebmcore.data import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
 from ebmcore.train import own_global_stream
-from ebmcore_testing.declarations import check_event_shapes, event_shapes
+from ebmcore_testing.declarations import check_event_shapes, event_shapes, given
 from ebmcore_testing.failures import CheckFailed, NotApplicable
+from ebmcore_testing.measures import lattice
+from ebmcore_testing.measures.inputs import make_batch, make_energy
+from ebmcore_testing.measures.models import Gaussian
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.nested_params import checked_values
 
 _CPU = torch.device("cpu")
 _PREFIX = "test_"
+_SHAPE = (2,)  # of events that check_batch is free to ignore
 
 
 class Suite:
@@ -45,6 +56,9 @@ class Suite:
     params: ClassVar[Mapping[str, Any]] = {}  # its config keys
     event_shapes: ClassVar[Sequence[tuple[int, ...]] | None] = None
     expected_failures: ClassVar[Mapping[str, str]] = {}  # check -> why
+    check_energy: Any = None
+    check_batch: Any = None
+    check_space: Any = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Mark the failures that are expected, so that pytest knows them."""
@@ -102,17 +116,63 @@ class Suite:
                 return value
         return default
 
+    def given(self, name: str) -> Any:
+        """Return `check_energy`, `check_batch` or `check_space`, or None, the suite's first."""
+        return given(name, self, type(self).target())
+
+    def space(self) -> Any:
+        """Return the event space to check in: `check_space`, or one that is served; None: all R."""
+        space = self.given("check_space")
+        if space is None:
+            space = lattice.first_space(getattr(type(self).target(), "spaces", None) or ())
+        return lattice.as_instance(space)
+
+    def is_discrete(self) -> bool:
+        """Tell whether the event space holds finitely many events."""
+        return lattice.sizes(self.space(), self.shapes()[0]) is not None
+
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the event shapes to try."""
         if self.event_shapes:
             return event_shapes(self.event_shapes)
+        batch = self.given("check_batch")
+        if batch is not None and not self.given("check_event_shapes"):
+            x = make_batch(batch, 2, _SHAPE, seeded(0), torch.float64)["x"]
+            return (tuple(x.shape[1:]),)
         return check_event_shapes(type(self).target())
+
+    def energy(self, shape: tuple[int, ...], *, dtype: torch.dtype = torch.float64) -> nn.Module:
+        """Make the energy to try the component on: `check_energy`, or else a Gaussian."""
+        own = self.given("check_energy")
+        if own is None:
+            return Gaussian(shape, scale=1.2, mean=0.3).to(dtype)
+        with default_dtype(dtype), own_global_stream(0, _CPU):
+            return make_energy(own, self._slots(shape, 0, dtype, _CPU)).to(dtype)
+
+    def rows(
+        self, n: int, shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float64
+    ) -> dict[str, Any]:
+        """Make n rows of data, by their slots (`x`, `y`, …): of `check_batch`, or else x alone."""
+        own = self.given("check_batch")
+        if own is None:
+            return {"x": self.events(n, shape, seed=seed, dtype=dtype)}
+        found = make_batch(own, n, shape, seeded(seed), dtype)
+        if tuple(found["x"].shape) != (n, *shape):
+            raise EbmError(
+                f"check_batch should return {n} events of shape {shape}; got x of shape "
+                f"{tuple(found['x'].shape)}. It may name n and event_shape; declare "
+                "check_event_shapes where it can't make all shapes."
+            )
+        return found
 
     def events(
         self, n: int, shape: tuple[int, ...], *, seed: int = 0, dtype: torch.dtype = torch.float64
     ) -> Tensor:
-        """Draw events to try the component on, N(0, I); override it for a component of others."""
-        return torch.randn((n, *shape), generator=seeded(seed), dtype=dtype)
+        """Draw events to try the component on: of `check_batch`, of its space, or else N(0, I)."""
+        if self.given("check_batch") is not None:
+            x: Tensor = self.rows(n, shape, seed=seed, dtype=dtype)["x"]
+            return x
+        return lattice.draw(self.space(), (n, *shape), seed, dtype)
 
     def build(
         self,
@@ -126,13 +186,7 @@ class Suite:
         """Make the component, as a run does; `aside` keeps it from the global random streams."""
         target = type(self).target()
         shape = event_shape or self.shapes()[0]
-        slots = {
-            "event_shape": shape,
-            "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
-            "generator": seeded(seed),
-            "device": device,
-            "training_data": self.events(256, shape, seed=seed, dtype=dtype),
-        }
+        slots = self._slots(shape, seed, dtype, device)
         known = type(self).component
         own = getattr(target, "__name__", type(target).__name__)  # an object has none
         name = known if isinstance(known, str) else own
@@ -140,6 +194,18 @@ class Suite:
         stream = own_global_stream(seed, _CPU) if aside else nullcontext()
         with default_dtype(dtype), stream, device if device != _CPU else nullcontext():
             return build(node, slots)
+
+    def _slots(
+        self, shape: tuple[int, ...], seed: int, dtype: torch.dtype, device: torch.device
+    ) -> dict[str, Any]:
+        return {
+            "event_shape": shape,
+            "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
+            "space": self.space(),
+            "generator": seeded(seed),
+            "device": device,
+            "training_data": self.events(256, shape, seed=seed, dtype=dtype),
+        }
 
     def _values(self, target: Callable[..., Any]) -> dict[str, Any]:
         try:

@@ -1,6 +1,18 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
-from kit_faults import chains, datasets, energies, losses, monitors, samplers
+from kit_faults import (
+    carried,
+    chains,
+    datasets,
+    discrete,
+    energies,
+    given,
+    losses,
+    monitors,
+    purity,
+    samplers,
+    unusual,
+)
 
 FAULTS = (
     *energies.FAULTS,
@@ -9,4 +21,10 @@ FAULTS = (
     *chains.FAULTS,
     *monitors.FAULTS,
     *datasets.FAULTS,
+    *purity.FAULTS,
+    *carried.FAULTS,
+    *unusual.FAULTS,
+    *discrete.FAULTS,
+    *given.FAULTS,
 )
+RIGHT = (*unusual.RIGHT, *given.RIGHT)  # no fault stands beside these
