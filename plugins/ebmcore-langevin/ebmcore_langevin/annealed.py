@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from ebmcore import Energy, Kernel, given, init_state
 
@@ -38,6 +38,21 @@ class AtLevel:
         return values
 
 
+class _Levels(nn.Module):
+    """E(x, t) = ½‖x‖²/(1 + t²), for `ebmcore.testing`."""
+
+    sigmas: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("sigmas", torch.tensor([1.0, 0.5, 0.25]))
+
+    def forward(self, x: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return the energies, (batch, *event) -> (batch,)."""
+        variance = 1 + (self.sigmas[-1] if t is None else t).square()
+        return 0.5 * x.square().flatten(1).sum(1) / variance
+
+
 class Annealed(Kernel):
     """A kernel on E(x, t) with noise levels t that fall, within a run, to the smallest.
 
@@ -61,6 +76,8 @@ class Annealed(Kernel):
     """
 
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
+
+    check_energy = _Levels
 
     def __init__(self, kernel: Kernel, *, rescale: bool = True) -> None:
         if getattr(kernel, "carries", ()):

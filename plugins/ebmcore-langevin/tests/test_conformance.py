@@ -62,3 +62,8 @@ class TestMALAWithALargeStepOnImages(SamplerSuite):
 class TestACoolerMALA(SamplerSuite):
     component = "mala"
     params: ClassVar = {"step_size": 0.3, "temperature": 0.5}
+
+
+class TestAnnealed(SamplerSuite):
+    component = "annealed"
+    params: ClassVar = {"kernel": {"type": "langevin", "step_size": 0.05}}

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from ebmcore import Probability, loss
 
 
-@loss(shift_invariant=True)
+class _Logits(nn.Module):
+    """Three classes by linear logits, for `ebmcore.testing`."""
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(math.prod(event_shape), 3)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (batch, 3)."""
+        values: Tensor = self.linear(x.flatten(1))
+        return values
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return E(x), (batch, *event) -> (batch,)."""
+        return -self.logits(x).logsumexp(1)
+
+
+def _batch(n: int, event_shape: tuple[int, ...], generator: Generator) -> dict[str, Tensor]:
+    x = torch.randn((n, *event_shape), generator=generator)
+    return {"x": x, "y": torch.randint(3, (n,), generator=generator)}
+
+
+@loss(check_energy=_Logits, check_batch=_batch)
 def cross_entropy(
     energy: Any, x: Tensor, y: Tensor, *, label_smoothing: Probability = 0.0
 ) -> tuple[Tensor, dict[str, Tensor]]:

@@ -9,7 +9,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from ebmcore import Energy, PositiveFloat, Real, conditioned, given, loss
 
@@ -69,7 +69,21 @@ def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -
     return 0.5 * (sigma * gradient - noise).square().flatten(1).sum(1).mean()
 
 
-@loss(spaces=(Real,), order=2)  # it differentiates the score
+class _Levels(nn.Module):
+    """E(x, t) = ½‖x - μ‖²/(s² + t²), for `ebmcore.testing`."""
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.full(event_shape, 0.3))
+        self.register_buffer("sigmas", torch.tensor([2.0, 0.5, 0.1]))
+
+    def forward(self, x: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return the energies, (batch, *event) -> (batch,)."""
+        variance = 1.0 if t is None else 1.0 + t.square()
+        return 0.5 * (x - self.mean).square().flatten(1).sum(1) / variance
+
+
+@loss(spaces=(Real,), order=2, check_energy=_Levels)  # it differentiates the score
 def multilevel_denoising(
     energy: Any, x: Tensor, generator: Generator | None, y: Tensor | None = None
 ) -> Tensor:

@@ -119,6 +119,16 @@ class TestNoiseSmoothness(LossSuite):
     event_shapes: ClassVar = [(2, 2)]
 
 
+class TestCrossEntropy(LossSuite):
+    component = "cross_entropy"
+    params: ClassVar = {"label_smoothing": 0.1}
+
+
+class TestMultilevelDenoising(LossSuite):
+    component = "multilevel_denoising"
+    event_shapes: ClassVar = [(2, 2)]
+
+
 class TestCooperative(LossSuite):
     component = "cooperative"
     event_shapes: ClassVar = [(2, 2)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Generator, Tensor, nn
 
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
@@ -13,6 +15,28 @@ from ebmcore_monitors.statistics.calibration import Reliability, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class _Logits(nn.Module):
+    """Three classes by linear logits, for `ebmcore.testing`."""
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.linear = nn.Linear(math.prod(event_shape), 3)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (batch, 3)."""
+        values: Tensor = self.linear(x.flatten(1))
+        return values
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return E(x), (batch, *event) -> (batch,)."""
+        return -self.logits(x).logsumexp(1)
+
+
+def _batch(n: int, event_shape: tuple[int, ...], generator: Generator) -> dict[str, Tensor]:
+    x = torch.randn((n, *event_shape), generator=generator)
+    return {"x": x, "y": torch.randint(3, (n,), generator=generator)}
 
 
 class Classification:
@@ -37,6 +61,8 @@ class Classification:
     """
 
     every = "5 epochs"
+    check_energy = _Logits  # ebmcore.testing uses these
+    check_batch = staticmethod(_batch)
 
     def __init__(self, *, bins: PositiveInt = 15) -> None:
         self.bins = bins

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+import torch
+from torch import Generator, Tensor, nn
+
+
+def labelled(n: int, event_shape: tuple[int, ...], generator: Generator) -> dict[str, Tensor]:
+    """Draw normal events with labels of three classes, for `ebmcore.testing`."""
+    x = torch.randn((n, *event_shape), generator=generator)
+    return {"x": x, "y": torch.randint(3, (n,), generator=generator)}
 
 
 class ClassConditional(nn.Module):
@@ -25,6 +32,8 @@ class ClassConditional(nn.Module):
     check_params: ClassVar[dict[str, object]] = {
         "net": {"type": "mlp", "hidden": [16], "activation": "silu", "outputs": 3}
     }
+
+    check_batch = staticmethod(labelled)
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

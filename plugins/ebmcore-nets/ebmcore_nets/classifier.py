@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore_nets.class_conditional import of_class, table
+from ebmcore_nets.class_conditional import labelled, of_class, table
 
 
 class Classifier(nn.Module):
@@ -33,6 +33,8 @@ class Classifier(nn.Module):
     check_params: ClassVar[dict[str, object]] = {
         "net": {"type": "mlp", "hidden": [16], "activation": "silu", "outputs": 3}
     }
+
+    check_batch = staticmethod(labelled)
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

@@ -6,9 +6,14 @@ import math
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from ebmcore import PositiveFloat, PositiveInt
+
+
+def _at_levels(n: int, event_shape: tuple[int, ...], generator: Generator) -> dict[str, Tensor]:
+    x = torch.randn((n, *event_shape), generator=generator)
+    return {"x": x, "t": 0.1 + torch.rand(n, generator=generator)}
 
 
 class NoiseConditional(nn.Module):
@@ -39,6 +44,7 @@ class NoiseConditional(nn.Module):
     check_params: ClassVar[dict[str, object]] = {
         "net": {"type": "mlp", "hidden": [16], "activation": "silu", "outputs": 4}
     }
+    check_batch = staticmethod(_at_levels)
     sigmas: Tensor
 
     def __init__(

@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ebmcore.sampling import conditions_of
 from ebmcore_testing.failures import NotApplicable, require, require_close
-from ebmcore_testing.measures.models import AtZero
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.suites.suite import Suite
 
@@ -25,12 +23,6 @@ class DerivativeChecks(Suite):
 
     kind = "energy"
     piecewise_linear: bool | None = None
-
-    def build(self, **options: Any) -> Any:
-        """Make the energy; one that requires a condition is that of the condition 0."""
-        energy = super().build(**options)
-        taken = conditions_of(energy)
-        return AtZero(energy, taken.required) if taken is not None and taken.required else energy
 
     def energies(
         self, *, seed: int = 0, dtype: torch.dtype = torch.float64

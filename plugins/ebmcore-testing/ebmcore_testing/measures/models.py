@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, Kernel, energy_and_score, given
+from ebmcore import Energy, Kernel, energy_and_score
 
 
 class Gaussian(nn.Module):
@@ -179,22 +179,3 @@ class Normal:
         law = torch.distributions.Normal(0.0, 1.0)
         each: Tensor = law.log_prob(x.flatten(1))  # type: ignore[no-untyped-call] # torch's
         return each.sum(1)
-
-
-class AtZero(nn.Module):
-    """A conditional energy with each condition that it requires at 0."""
-
-    def __init__(self, energy: nn.Module, names: tuple[str, ...]) -> None:
-        super().__init__()
-        self.energy = energy
-        self.names = names
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return E(x, 0), (batch, *event) -> (batch,)."""
-        values: Tensor = given(self.energy, **dict.fromkeys(self.names, 0))(x)
-        return values
-
-    @property
-    def piecewise_linear(self) -> bool:
-        """Whether the energy says so."""
-        return bool(getattr(self.energy, "piecewise_linear", False))
