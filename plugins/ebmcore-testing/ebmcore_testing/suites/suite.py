@@ -22,11 +22,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ebmcore import Real
 from ebmcore.config import Node, build, check_values, component_parameters
 from ebmcore.data import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
-from ebmcore.spaces import REAL
 from ebmcore.train import own_global_stream
 from ebmcore_testing.declarations import check_event_shapes, event_shapes
 from ebmcore_testing.failures import CheckFailed, NotApplicable
@@ -128,7 +128,7 @@ class Suite:
         slots = {
             "event_shape": shape,
             "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
-            "space": REAL,
+            "space": Real(),
             "generator": seeded(seed),
             "device": device,
             "training_data": self.events(256, shape, seed=seed, dtype=dtype),
