@@ -267,7 +267,12 @@ class Mixed(Space):
         return {"type": self.kind, "columns": [column.written() for column in self.columns]}
 
 
-_KEYS = {Real: ("low", "high"), Binary: (), Categorical: ("k",), Mixed: ("columns",)}
+_KEYS: dict[type[Space], tuple[str, ...]] = {
+    Real: ("low", "high"),
+    Binary: (),
+    Categorical: ("k",),
+    Mixed: ("columns",),
+}
 _NAMED: dict[str, type[Space]] = {cls.kind: cls for cls in _KEYS}
 _WAYS = "real, binary, {type: categorical, k: 5} or {mixed: [real, binary]}"
 

@@ -12,9 +12,9 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, default_collate
 
-from ebmcore.data.precision import name_of, refuse_lost_digits, row_and_column
+from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.errors import DataError
-from ebmcore.spaces import REAL, Real, Space
+from ebmcore.spaces import REAL, Real, Space, row_and_column
 
 
 class Data(NamedTuple):

@@ -13,6 +13,11 @@ _OFFERS: dict[str, dict[str, str]] = {
         "dataset": "checkerboard digits eight_gaussians file gaussian_mixture mnist moons pinwheel "
         "rings sines two_spirals"
     },
+    "ebmcore-discrete": {
+        "dataset": "bars",
+        "energy": "rbm",
+        "sampler": "block_gibbs gibbs",
+    },
     "ebmcore-hmc": {"sampler": "hmc"},
     "ebmcore-langevin": {"sampler": "langevin mala underdamped"},
     "ebmcore-losses": {

@@ -56,9 +56,9 @@ def row_numbers(x: Tensor, n: int, generator: Generator | None) -> Tensor:
 
 
 def unit_interval(x: Tensor, shape: tuple[int, ...], generator: Generator | None) -> Tensor:
-    """Draw numbers uniform on [0, 1), on the device and in the dtype of x."""
-    device = device_of(x, generator)
-    return torch.rand(shape, generator=generator, device=device, dtype=x.dtype).to(x.device)
+    """Draw numbers uniform on [0, 1), on the device of x and in its dtype, if that is of floats."""
+    device, dtype = device_of(x, generator), x.dtype if x.is_floating_point() else None
+    return torch.rand(shape, generator=generator, device=device, dtype=dtype).to(x.device)
 
 
 def device_of(x: Tensor, generator: Generator | None) -> torch.device:

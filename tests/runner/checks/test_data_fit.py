@@ -62,7 +62,8 @@ def refused_objects(text, train=None, **parts):
         made.run(steps=1, batch_size=5, tracking="off", progress=False, **(train or {}))
 
 
-def test_a_sampler_of_another_space_is_refused_with_others():
+@pytest.mark.plugins
+def test_a_sampler_of_another_space_is_refused():
     ((path, message),) = refused({"sampler": "langevin"})
     assert path == "sampler.type"
     assert message == (
@@ -71,6 +72,7 @@ def test_a_sampler_of_another_space_is_refused_with_others():
     )
 
 
+@pytest.mark.plugins
 def test_every_misfit_is_named_at_once(monkeypatch):
     module = sys.modules[compose.__module__]
     monkeypatch.setattr(module, "load_dataset", lambda *_: pytest.fail("loaded"))
@@ -79,6 +81,7 @@ def test_every_misfit_is_named_at_once(monkeypatch):
     assert "contrastive_divergence" in problems[0][1]
 
 
+@pytest.mark.plugins
 def test_an_energy_of_bits_is_refused_on_real_data():
     reals = {"data": {"type": "eight_gaussians", "n": 40}, "sampler": None, "loss": "l2_parameters"}
     ((path, message),) = refused(reals)
@@ -86,6 +89,7 @@ def test_an_energy_of_bits_is_refused_on_real_data():
     assert message.startswith("'rbm' takes binary events, and data 'eight_gaussians' are real.")
 
 
+@pytest.mark.plugins
 def test_the_space_of_a_config_is_read_before_the_data_are():
     file = {"type": "file", "path": "absent.npy", "space": {"type": "categorical", "k": 3}}
     ((path, message),) = refused({"data": file, "energy": "mlp", "sampler": "block_gibbs"})

@@ -31,11 +31,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ebmcore import Real
 from ebmcore.config import Node, build
 from ebmcore.data import default_dtype
 from ebmcore.errors import EbmError, raised_at
 from ebmcore.plugins import Host
-from ebmcore.spaces import REAL
 from ebmcore.train import own_global_stream
 from ebmcore_testing.declarations import check_event_shapes, event_shapes, given
 from ebmcore_testing.failures import CheckFailed, NotApplicable
@@ -208,7 +208,7 @@ class Suite:
         return {
             "event_shape": shape,
             "data_range": torch.stack([torch.full(shape, -3.0), torch.full(shape, 3.0)]).to(dtype),
-            "space": self.space() or REAL,
+            "space": self.space() or Real(),
             "generator": seeded(seed),
             "device": device,
             "networks": self.beside(shape),

@@ -1,12 +1,15 @@
 """Runs on bits and on categories: chains, samples and likelihoods stay on the lattice."""
 
+import math
+
 import pytest
 import torch
-from ebmcore_discrete import RBM, Bars, BlockGibbs, Gibbs
 from torch import nn
 
 import ebmcore
 from ebmcore import Binary, Categorical, Experiment
+
+pytestmark = pytest.mark.plugins
 
 CONFIG = {
     "data": {"type": "bars", "n": 400},
@@ -18,6 +21,7 @@ CONFIG = {
     "monitors": [{"type": "exact_likelihood", "every": "end"}],
     "tracking": "off",
 }
+ENTROPY = (5 - 1 / 8) * math.log(2)  # of bars, MacKay 2003: 1/16 each of two, 1/32 of 28
 STARTS = {
     "noise": "noise",
     "persistent": {"type": "persistent", "size": 100},
@@ -27,7 +31,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("chains", STARTS)
-def test_chains_of_every_kind_give_bits_and_the_likelihood_is_exact(chains):
+def test_chains_give_bits_and_their_likelihood_is_exact(chains):
     run = ebmcore.run({**CONFIG, "chains": STARTS[chains]}, progress=False)
     assert run.warnings == []
     Binary().check(run.sample(50))
@@ -41,7 +45,7 @@ def test_chains_of_every_kind_give_bits_and_the_likelihood_is_exact(chains):
     found = run.metrics
     assert found["exact_likelihood/log_z"] == pytest.approx(run.energy.log_z().item(), abs=1e-5)
     assert found["exact_likelihood/mass"] == pytest.approx(1, abs=1e-9)
-    assert found["exact_likelihood/entropy"] == pytest.approx(Bars().entropy, abs=1e-9)
+    assert found["exact_likelihood/entropy"] == pytest.approx(ENTROPY, abs=1e-9)
     assert not any("leak" in name for name in found)
     evaluated = ebmcore.evaluate(run.dir)
     assert evaluated.metrics["exact_likelihood/nll"] == found["exact_likelihood/nll"]
@@ -65,6 +69,7 @@ class Potts(nn.Module):
 
 def test_categories_train_as_whole_numbers_and_resume():
     from ebmcore_chains import Persistent
+    from ebmcore_discrete import Gibbs
     from ebmcore_losses import contrastive_divergence
     from ebmcore_monitors.exact_likelihood import ExactLikelihood
 
@@ -87,6 +92,8 @@ def test_categories_train_as_whole_numbers_and_resume():
 
 
 def test_bits_off_the_lattice_are_refused_by_name():
+    from ebmcore_discrete import RBM, BlockGibbs
+
     with pytest.raises(ebmcore.ConfigError, match=r"the data are declared binary: row 0, column 0"):
         Experiment(
             data=torch.full((9, 4), 0.5), space=Binary(), energy=RBM(2, event_shape=(4,)),
