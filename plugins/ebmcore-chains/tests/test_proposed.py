@@ -49,7 +49,7 @@ def test_they_start_at_the_networks_samples(kind):
 
 
 def test_what_they_refuse():
-    with pytest.raises(ValueError, match="network: no network 'proposer'; there are: a, b"):
+    with pytest.raises(ValueError, match="network: there is no network 'proposer'; there are: a"):
         Proposed({"a": Drawn(), "b": Drawn()})
     with pytest.raises(ValueError, match="there are: none"):
         Proposed({})
