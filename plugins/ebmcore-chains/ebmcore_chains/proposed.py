@@ -2,48 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
-from torch import Generator, Tensor
+from annotated_types import Gt, Le
+from torch import Generator, Tensor, nn
 
-from ebmcore import Chains
+from ebmcore import Chains, Start, start_chains
 
 
 class Proposed(Chains):
-    """Begin at a network's samples each time and keep nothing: the sampler revises proposals.
+    """Begin the first chains of a batch at a network's samples, the others where `rest` has them.
 
     The network has a method `sample(n, generator)`, (n, *event). If it also has `latents(n,
     generator)`, a sample is its `forward` of these, and `latents` of the chains are those of the
     last start, for a loss that trains the network, such as `cooperative`. No gradient reaches
     the network through the chains.
 
-    Training fits the energy to chains of that many steps from these samples: as with `noise`,
-    longer chains of the same energy can end elsewhere while the network is far from the model.
+    Without `rest` the energy is fitted to chains of a few steps from these samples: as with
+    `noise`, longer chains of the same energy can end elsewhere while the network is far from the
+    model. With persistent chains as the rest, the energy learns a density.
 
-    Shapes: x (batch, *event) -> starting points of the same shape, dtype and device.
+    Shapes: x (batch, *event) -> a `Start` with points of the same shape, dtype and device.
     Raises ValueError when there is no such network, or it doesn't sample events of x's shape.
 
     Args:
         network: Name of the network in the config's section `networks`.
+        share: Share of a batch's chains that begin at samples of the network, rounded down, and at
+            least one; 1 without `rest`.
+        rest: The chains that the others belong to, such as `persistent`.
         networks: (runtime) The networks of the run, by name.
     """
 
     check_networks: Any = staticmethod(lambda shape: {"proposer": _Scaled(shape)})  # for the kit
 
-    def __init__(self, networks: Mapping[str, Any], *, network: str = "proposer") -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, Any],
+        *,
+        network: str = "proposer",
+        share: Annotated[float, Gt(0), Le(1)] = 1.0,
+        rest: Chains | None = None,
+    ) -> None:
         if network not in networks:
             there = ", ".join(networks) or "none"
             raise ValueError(f"network: there is no network {network!r}; there are: {there}")
+        if (rest is None) != (share == 1):
+            raise ValueError(
+                f"share: should be 1 without `rest` and below 1 with it; got {share} "
+                f"{'without' if rest is None else 'with'} rest"
+            )
         self.network = networks[network]
         if not callable(getattr(self.network, "sample", None)):
             kind = type(self.network).__name__
             raise ValueError(f"network: {network!r}, {kind}, has no method `sample(n, generator)`")
-        self.latents: Tensor | None = None  # (batch, latent), of the last start
+        self.share_of_batch = share
+        self.rest = rest
+        self._proposed = 0  # of the last start's chains
+        self.latents: Tensor | None = None  # (proposed, latent), of the last start
 
-    def start(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Draw as many samples of the network as x has events."""
+    def start(
+        self, x: Tensor, generator: Generator | None = None, y: Tensor | None = None
+    ) -> Start:
+        """Draw samples of the network, and take the other chains from the rest."""
+        n = max(1, int(self.share_of_batch * len(x)))
+        begin = Start(self._samples(x[:n], generator), None if y is None else y[:n])
+        self._proposed = n
+        if self.rest is None or n == len(x):
+            return begin
+        its_y = None if y is None else y[n:]
+        return _joined(begin, start_chains(self.rest, x[n:], generator=generator, y=its_y))
+
+    def keep(self, end: Start) -> None:
+        """Let the rest remember the ends of its chains."""
+        if self.rest is not None and self._proposed < len(end.x):
+            self.rest.keep(_from(end, self._proposed))
+
+    def kept(self) -> Start | None:
+        """Return the chains that the rest remembers."""
+        return None if self.rest is None else self.rest.kept()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the rest."""
+        return {} if self.rest is None else self.rest.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state of the rest."""
+        if self.rest is not None:
+            self.rest.load_state_dict(state)
+
+    def share(self, rank: int, ranks: int) -> None:
+        """Reduce the rest to one rank's share."""
+        if self.rest is not None:
+            self.rest.share(rank, ranks)
+
+    def deal(self, states: Sequence[Mapping[str, Any]], rank: int, ranks: int) -> None:
+        """Restore one rank's share of the rest."""
+        if self.rest is not None:
+            self.rest.deal(states, rank, ranks)
+
+    def _samples(self, x: Tensor, generator: Generator | None) -> Tensor:
         with torch.no_grad():
             if hasattr(self.network, "latents"):
                 self.latents = self.network.latents(len(x), generator)
@@ -58,13 +117,32 @@ class Proposed(Chains):
         return begin.to(x)
 
 
-class _Scaled(torch.nn.Module):
+def _joined(new: Start, old: Start) -> Start:
+    """Return new chains, which carry nothing, and old ones, in one batch."""
+    n, fresh = len(new.x), old.fresh
+    if fresh is None:
+        fresh = old.x.new_full((len(old.x),), not old.carried, dtype=torch.bool)
+    y = None if new.y is None or old.y is None else torch.cat([new.y, old.y])
+    carried = {
+        name: torch.cat([value.new_zeros((n, *value.shape[1:])), value])
+        for name, value in old.carried.items()
+    }
+    return Start(torch.cat([new.x, old.x]), y, carried, torch.cat([fresh.new_ones(n), fresh]))
+
+
+def _from(end: Start, n: int) -> Start:
+    """Return the chains from number n on."""
+    y, fresh = (None if t is None else t[n:] for t in (end.y, end.fresh))
+    return Start(end.x[n:], y, {name: value[n:] for name, value in end.carried.items()}, fresh)
+
+
+class _Scaled(nn.Module):
     """A network for the conformance kit: twice its latents."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.shape = shape
-        self.scale = torch.nn.Parameter(torch.tensor(2.0))
+        self.scale = nn.Parameter(torch.tensor(2.0))
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the event of each z."""

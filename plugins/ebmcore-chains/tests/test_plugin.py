@@ -19,7 +19,12 @@ def test_the_entry_point_is_installed():
     (point,) = (p for p in entry_points(group="ebmcore.v1") if p.name == "chains")
     assert point.value == MODULE
     assert point.dist.name == "ebmcore-chains"
-    assert point.load().ebmcore_chains().keys() == {"data", "noise", "persistent"}
+    assert point.load().ebmcore_chains().keys() == {
+        "data",
+        "noise",
+        "persistent",
+        "proposed",
+    }
 
 
 @pytest.mark.parametrize(("name", "module", "attribute"), targets())

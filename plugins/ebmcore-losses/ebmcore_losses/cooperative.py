@@ -20,8 +20,9 @@ class Cooperative:
     are somewhat narrower than the model's. The value is no likelihood: near 0 it only shows that
     the sampler's steps move the chains little.
 
-    Shapes: x_neg (batch, *event) -> (), in nats, not negative. x_neg is held constant. Raises
-    ValueError when the chains don't remember latents, as `chains: proposed` do.
+    Shapes: x_neg (batch, *event) -> (), in nats, not negative. x_neg is held constant; the mean is
+    over the chains that g proposed, the first of the batch. Raises ValueError when the chains don't
+    remember latents, as `chains: proposed` do.
     Source: Xie, Lu, Gao, Zhu and Wu 2018, "Cooperative training of descriptor and generator
     networks"; here without Langevin steps that revise z as well.
 
@@ -47,7 +48,8 @@ class Cooperative:
                 "the chains remember no latents; take `chains: {type: proposed}` and a network "
                 "with a method `latents`, such as `generator`"
             )
-        distance: Tensor = networks[self.network](latents) - x_neg.detach()
+        ends = x_neg[: len(latents)]  # the chains that were proposed come first
+        distance: Tensor = networks[self.network](latents) - ends.detach()
         return distance.square().flatten(1).sum(1).mean() / (2 * self.sigma**2)
 
 

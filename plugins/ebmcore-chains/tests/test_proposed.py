@@ -1,0 +1,91 @@
+"""Chains that start at the samples of a network."""
+
+import pytest
+import torch
+from ebmcore_chains import Persistent, Proposed
+from torch import nn
+
+from ebmcore import Start
+
+
+class Drawn(nn.Module):
+    """Samples without latents: draws around a mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.mean = nn.Parameter(torch.tensor([1.0, -1.0]))
+
+    def sample(self, n, generator):
+        return self.mean + torch.randn(n, 2, generator=generator)
+
+
+class Latent(Drawn):
+    """The same by way of latents."""
+
+    def latents(self, n, generator):
+        return torch.randn(n, 2, generator=generator)
+
+    def forward(self, z):
+        return self.mean + z
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("kind", [Drawn, Latent])
+def test_they_start_at_the_networks_samples(kind):
+    network = kind()
+    chains = Proposed({"other": nn.Linear(2, 2), "flow": network}, network="flow")
+    begin = chains.start(torch.zeros(5, 2), seeded()).x
+    assert not begin.requires_grad
+    torch.testing.assert_close(begin, network.sample(5, seeded()).detach())
+    assert chains.kept() is None
+    if kind is Latent:
+        torch.testing.assert_close(network(chains.latents), begin)
+    else:
+        assert chains.latents is None
+    with torch.no_grad():
+        network.mean.add_(2)  # the next start is at the network as it is then
+    torch.testing.assert_close(chains.start(torch.zeros(5, 2), seeded()).x, begin + 2)
+
+
+def test_what_they_refuse():
+    with pytest.raises(ValueError, match="network: there is no network 'proposer'; there are: a"):
+        Proposed({"a": Drawn(), "b": Drawn()})
+    with pytest.raises(ValueError, match="there are: none"):
+        Proposed({})
+    with pytest.raises(ValueError, match=r"'proposer', Linear, has no method `sample\(n, gen"):
+        Proposed({"proposer": nn.Linear(2, 2)})
+    with pytest.raises(ValueError, match=r"samples have shape \(5, 2\); .* has \(5, 3\)"):
+        Proposed({"proposer": Drawn()}).start(torch.zeros(5, 3), seeded())
+
+
+def test_the_others_are_those_of_the_rest_and_go_on():
+    rest = Persistent(8, init="normal")
+    chains = Proposed({"proposer": Latent()}, share=0.4, rest=rest)
+    x, generator = torch.zeros(5, 2), seeded()
+    begin = chains.start(x, generator)
+    assert chains.latents.shape == (2, 2)
+    torch.testing.assert_close(begin.x[:2], chains.network(chains.latents).detach())
+    assert all((row == rest.kept().x).all(1).any() for row in begin.x[2:])
+    p = torch.arange(10.0).reshape(5, 2)
+    chains.keep(Start(begin.x + 1, carried={"momentum": p}))
+    for row in begin.x[2:] + 1:
+        assert (row == chains.kept().x).all(1).any()
+    for _ in range(3):
+        again = chains.start(x, generator)
+        assert again.fresh[:2].all()  # a proposal carries nothing
+        assert not again.carried["momentum"][:2].any()
+        old = ~again.fresh[2:]
+        assert all((row == p[2:]).all(1).any() for row in again.carried["momentum"][2:][old])
+        assert old.any() or (~chains.kept().fresh).sum() == 3
+    other = Proposed({"proposer": Latent()}, share=0.4, rest=Persistent(8))
+    other.load_state_dict(chains.state_dict())
+    torch.testing.assert_close(other.start(x, seeded(3)), chains.start(x, seeded(3)))
+
+
+@pytest.mark.parametrize(("share", "rest"), [(1.0, Persistent(8)), (0.5, None)])
+def test_a_share_and_a_rest_go_together(share, rest):
+    with pytest.raises(ValueError, match="should be 1 without `rest` and below 1 with it"):
+        Proposed({"proposer": Latent()}, share=share, rest=rest)
