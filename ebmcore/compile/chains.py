@@ -16,7 +16,7 @@ from ebmcore.compile.batched_noise import (
 )
 from ebmcore.compile.graph import SAMPLES_DIFFER, Graph, nearly_equal, unavailable
 from ebmcore.errors import GraphError
-from ebmcore.sampling import conditions_bound, energy_alone, given, one_each
+from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
 STEPS_PER_GRAPH = 20  # more take longer to compile and are hardly faster
 _PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s

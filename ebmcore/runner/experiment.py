@@ -21,6 +21,7 @@ from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, first_line, too_large
+from ebmcore.runner.misfits import without_conditions, without_curvature
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec, as_tracking
 from ebmcore.runner.worker import execute
@@ -31,26 +32,14 @@ from ebmcore.sampling import (
     as_kernel,
     check_energies,
     conditioned,
-    conditions_of,
     evaluating,
 )
 from ebmcore.sampling.slots import start_chains
-from ebmcore.train.components import LossTerm, MonitorEntry, Parts, is_flat, name_of
+from ebmcore.train.components import LossTerm, MonitorEntry, Parts, name_of
 from ebmcore.train.device import choose_device
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
-
-_FLAT = (
-    "{energy} is piecewise linear in x, or a trained part of it is, so the trace of its Hessian is "
-    "0 almost everywhere and {loss} would only flatten it; take a smooth activation, such as silu, "
-    "softplus or tanh"
-)
-
-_UNBOUND = (
-    "{energy} requires `{name}`, which a run doesn't bind: give `{name}` a default, for what "
-    "monitors and samplers see"
-)
 
 
 class Experiment:
@@ -290,7 +279,8 @@ class Experiment:
         if train.batch_size > len(data.x):
             message = f"should be at most the {len(data.x)} training points; got {train.batch_size}"
             self._refuse("train.batch_size", message)
-        self._refuse_without_conditions(parts)
+        for path, message in without_conditions(parts):
+            self._refuse(path, message)
         try:
             with torch.no_grad(), evaluating(parts.energy):
                 y = None if data.y is None else data.y[:2]
@@ -299,9 +289,8 @@ class Experiment:
             label = parts.label("energy")
             shape = tuple(data.event_shape)
             self._refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
-        for term in parts.losses:
-            if term.needs_curvature and is_flat(parts.energy):
-                self._refuse("energy", _FLAT.format(energy=parts.label("energy"), loss=term.label))
+        for path, message in without_curvature(parts):
+            self._refuse(path, message)
         if parts.chains is not None and ranks > 1:
             try:
                 self.warnings.extend(
@@ -331,19 +320,6 @@ class Experiment:
                 getattr(entry.function, "check", lambda shape: None)(data.event_shape)
             except Exception as error:
                 self._refuse("monitors", f"{entry.label}: {error}", error)
-
-    def _refuse_without_conditions(self, parts: Parts) -> None:
-        """Refuse an energy or a loss that requires labels which the data don't have."""
-        taken = conditions_of(parts.energy)
-        label = parts.label("energy")
-        for name in () if taken is None else taken.required:
-            if name != "y":
-                self._refuse("energy", _UNBOUND.format(energy=label, name=name))
-            if parts.data.y is None:
-                self._refuse("energy", f"{label} requires labels `y`, and the data have none")
-        for term in parts.losses:
-            if "y" in term.required and parts.data.y is None:
-                self._refuse("loss", f"{term.label} needs labels `y`, and the data have none")
 
     def _load(self, data: Any, holdout: float, dtype: torch.dtype, stratify: bool) -> Data:
         generator = self.streams("split", on_cpu=True)

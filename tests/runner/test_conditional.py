@@ -141,7 +141,7 @@ def test_what_lacks_its_labels_is_refused_in_a_sentence():
     for options, said in (
         ({"data": bare}, "energy requires labels `y`, and the data have none"),
         ({"data": bare, "energy": Optional, "loss": lambda energy, x, y: x.mean()},
-         "loss 'lambda' needs labels `y`, and the data have none"),
+         "loss 'lambda' requires labels `y`, and the data have none"),
         ({"energy": OfLevel}, "energy requires `t`, which a run doesn't bind"),
     ):  # fmt: skip
         options = {"stratify": False, **options}
