@@ -56,7 +56,7 @@ def command(
         )
     arrays = {"x": x, "energy": energies, **({} if labels is None else {"y": labels})}
     try:
-        np.savez(file, **{name: array.cpu().numpy() for name, array in arrays.items()})
+        np.savez(file, **{k: v.cpu().numpy() for k, v in arrays.items()})  # type: ignore[arg-type] # of its other keyword
     except OSError as error:  # a full disk
         raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
     found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}

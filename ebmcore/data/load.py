@@ -117,7 +117,7 @@ def _stratified(y: Tensor | None, order: Tensor, holdout: float) -> tuple[Tensor
     if y is None or y.ndim != 1 or y.is_floating_point() or y.is_complex():
         found = "none" if y is None else f"labels of shape {tuple(y.shape)}, {y.dtype}"
         raise DataError(f"stratify needs one whole number as label of each point; found {found}")
-    rows = [order[y[order] == label] for label in y.unique()]
+    rows = [order[y[order] == label] for label in torch.unique(y)]
     ends = [round(len(row) * holdout) for row in rows]
     held_out = torch.cat([row[:end] for row, end in zip(rows, ends, strict=True)])
     train = torch.cat([row[end:] for row, end in zip(rows, ends, strict=True)])

@@ -99,7 +99,7 @@ def chosen(
     if labels is None or wanted is None or labels.ndim != 1 or wanted.ndim != 1:
         return random_indices(size, n, generator)
     found = torch.empty(n, dtype=torch.int64, device=generator.device)
-    for label in wanted.unique():
+    for label in torch.unique(wanted):
         places = wanted == label
         (same,) = torch.where(labels == label)
         there = same if len(same) else torch.arange(size, device=labels.device)

@@ -197,7 +197,7 @@ class Experiment:
         if self.device.type == "meta":
             self._refuse("device", "nothing can be trained on the meta device; use --dry-run")
         parts = self.assemble()
-        self._check(parts, train)
+        self.check(parts, train)
         self.has_run = True
         return RunSpec(
             name=self.name,
@@ -220,7 +220,7 @@ class Experiment:
         Raises ConfigError when the parts don't fit.
         """
         parts = self.assemble()
-        self._check(parts, train)
+        self.check(parts, train)
         x = parts.data.x[: train.batch_size]
         y = None if parts.data.y is None else parts.data.y[: train.batch_size]
         try:
@@ -264,7 +264,7 @@ class Experiment:
             optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
         )
 
-    def _check(self, parts: Parts, train: Train) -> None:
+    def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
         probe = Streams(self.seed, self.device)("probe")
         self.warnings.extend(check_fit(parts, train, self.rank_info, probe, self._refuse))

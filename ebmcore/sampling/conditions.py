@@ -50,7 +50,7 @@ class Given(EnergyWrapper):
         return getattr(self.energy, name)
 
 
-def given(energy: Energy, **conditions: Any) -> Any:
+def given(energy: Energy, **conditions: Any) -> Energy:
     """Bind conditions to an energy: return x ↦ energy(x, y=y, …), to sample or to evaluate.
 
         x = sample_chain(kernel, given(energy, y=torch.full((100,), 3)), x)
@@ -75,7 +75,7 @@ def given(energy: Energy, **conditions: Any) -> Any:
     return Given(energy, bound)
 
 
-def conditioned(energy: Energy, **conditions: Any) -> Any:
+def conditioned(energy: Energy, **conditions: Any) -> Energy:
     """Bind those of the conditions that the energy requires; the others it does without.
 
     So a loss of `y` and `energy` treats every energy rightly: E(x, y) of a conditional one, and

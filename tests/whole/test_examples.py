@@ -63,7 +63,7 @@ def test_advice_is_silent(file):
 
 
 @pytest.mark.slow
-def test_each_class_of_the_labelled_gaussians_is_sampled_at_its_own():
+def test_each_class_is_sampled_at_its_own_gaussian():
     run = ebmcore.run(
         EXAMPLES / "labelled_gaussians.yaml",
         {"train.epochs": 6, "tracking": "off", "monitors": []},

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebmcore import Energy, Real, conditioned, loss
-from ebmcore_losses.third_derivatives import ThirdDerivatives
+from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives
 
 
 # it differentiates the score; meaningless where ΔE is 0

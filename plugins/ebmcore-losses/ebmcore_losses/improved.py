@@ -19,7 +19,7 @@ from ebmcore import (
     whole_batch,
 )
 from ebmcore_losses.contrastive import contrastive_divergence
-from ebmcore_losses.nearest import nearest_neighbour_entropy
+from ebmcore_losses.numerics.nearest import nearest_neighbour_entropy
 
 
 class ImprovedCD:

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from ebmcore import Energy, NonNegativeFloat, PositiveFloat, PositiveInt, Real, conditioned
 from ebmcore_losses.discrepancy import copies
-from ebmcore_losses.gaussian_noise import GaussianNoise
+from ebmcore_losses.numerics.gaussian_noise import GaussianNoise
 
 
 class NoiseContrastive(nn.Module):

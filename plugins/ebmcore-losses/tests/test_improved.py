@@ -8,7 +8,7 @@ import pytest
 import torch
 from ebmcore_losses import ImprovedCD, contrastive_divergence
 from ebmcore_losses.improved import held_constant
-from ebmcore_losses.nearest import nearest_neighbour_entropy
+from ebmcore_losses.numerics.nearest import nearest_neighbour_entropy
 from torch import Tensor
 
 from ebmcore import Kernel, Sampler, energy_and_score

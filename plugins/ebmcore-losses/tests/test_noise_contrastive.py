@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from ebmcore_losses import NoiseContrastive
-from ebmcore_losses.gaussian_noise import GaussianNoise
+from ebmcore_losses.numerics.gaussian_noise import GaussianNoise
 from torch.nn.functional import logsigmoid
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from ebmcore_losses import score_matching, sliced_score_matching
-from ebmcore_losses.third_derivatives import ThirdDerivatives, layer_norm
+from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives, layer_norm
 from torch import nn
 from torch.nn import functional
 

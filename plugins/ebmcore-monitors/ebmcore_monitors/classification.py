@@ -99,9 +99,9 @@ def _plot(view: RunView, bins: Reliability) -> Figure:
     """Plot accuracy against confidence, with the diagonal of a calibrated classifier."""
     figure = new_figure(view, 4.8, 5.4, "reliability")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    n = len(bins.count)
+    n = len(bins.points)
     edges = torch.linspace(0, 1, n + 1).tolist()
-    filled = bins.count > 0
+    filled = bins.points > 0
     above.bar(
         [edge for edge, there in zip(edges[:-1], filled, strict=True) if there],
         bins.accuracy[filled].numpy(),
@@ -124,9 +124,9 @@ def _plot(view: RunView, bins: Reliability) -> Figure:
     above.set_xlim(0, 1)
     above.set_ylim(0, 1)
     above.set_ylabel("accuracy")
-    above.set_title(f"ECE {bins.ece:.4f} of {int(bins.count.sum()):,} held-out points", fontsize=9)
+    above.set_title(f"ECE {bins.ece:.4f} of {int(bins.points.sum()):,} held-out points", fontsize=9)
     above.legend(loc="upper left", fontsize=8, frameon=False)
-    below.bar(edges[:-1], bins.count.numpy(), width=1 / n, align="edge", color=DATA, alpha=0.6)
+    below.bar(edges[:-1], bins.points.numpy(), width=1 / n, align="edge", color=DATA, alpha=0.6)
     below.set_yscale("symlog", linthresh=1)
     below.set_ylabel("points")
     below.set_xlabel("confidence, max p(y | x)")

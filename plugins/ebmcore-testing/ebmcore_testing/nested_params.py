@@ -16,7 +16,8 @@ def checked_values(target: Callable[..., Any], params: Mapping[str, Any]) -> dic
     A build makes the nested component afresh each time. Raises EbmError at faults.
     """
     known = component_parameters(target)
-    kinds = {p.name: inner.kind for p in known if (inner := nested(p.annotation)) is not None}
+    found = {p.name: nested(p.annotation) for p in known}
+    kinds = {name: one.kind for name, one in found.items() if one is not None}
     inner = {key: value for key, value in params.items() if key in kinds}
     plain = {key: value for key, value in params.items() if key not in kinds}
     checked = check_values([p for p in known if p.name not in kinds], plain)

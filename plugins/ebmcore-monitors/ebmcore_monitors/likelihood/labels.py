@@ -41,12 +41,12 @@ def over_labels(view: RunView, box: Tensor, points: int) -> RunView:
     if not is_conditional(view):
         return view
     y = view.data_y
-    if y is None or y.ndim != 1 or y.is_floating_point() or len(y.unique()) > MOST:
+    if y is None or y.ndim != 1 or y.is_floating_point() or len(torch.unique(y)) > MOST:
         raise ValueError(
             f"the energy requires labels; its marginal sums over at most {MOST} of them, whole "
             "numbers, which these data don't have. Remove the monitor"
         )
-    labels, counts = y.unique(return_counts=True)
+    labels, counts = torch.unique(y, return_counts=True)
     log_shares = (counts.double() / len(y)).log()
     log_z = [
         integrate(given(view.energy, y=label), lambda grid: None, view.data, box, points).log_z

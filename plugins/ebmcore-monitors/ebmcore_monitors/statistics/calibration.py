@@ -16,14 +16,14 @@ from torch import Tensor
 class Reliability(NamedTuple):
     """The predictions in each bin of the confidence, bin b being (b/bins, (b + 1)/bins]."""
 
-    count: Tensor  # (bins,), float64
+    points: Tensor  # (bins,), float64
     confidence: Tensor  # (bins,), float64, their mean confidence; 0 in an empty bin
     accuracy: Tensor  # (bins,), float64, the share that is right; 0 in an empty bin
 
     @property
     def ece(self) -> float:
         """The expected calibration error, from 0 to 1."""
-        share = self.count / self.count.sum()
+        share = self.points / self.points.sum()
         return float((share * (self.accuracy - self.confidence).abs()).sum())
 
 

@@ -88,13 +88,13 @@ class Overflowing(nn.Module):
         self.energy = energy
         self.differentiated = False  # whether anyone asked for its gradient
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, **conditions: Any) -> Tensor:
         """Return the energies, (batch, *event) -> (batch,); infinite with their gradients."""
         self.differentiated |= x.requires_grad and torch.is_grad_enabled()
         flat = x.flatten(1)
         infinite = torch.where(flat[:, :1] > 50, float("inf"), 1.0)
         bowl = 0.5 * (infinite * flat.square()).sum(1)
-        return bowl if self.energy is None else bowl + self.energy(x)
+        return bowl if self.energy is None else bowl + self.energy(x, **conditions)
 
     def __getattr__(self, name: str) -> Any:
         """Find what this module lacks on the energy."""

@@ -44,8 +44,8 @@ def test_a_calibrated_classifier_has_an_ece_of_chance_alone():
     confidence = 0.5 + 0.5 * torch.rand(n, generator=generator, dtype=torch.float64)
     correct = torch.rand(n, generator=generator, dtype=torch.float64) < confidence
     bins = reliability(confidence, correct, 15)
-    error = (bins.count * bins.accuracy * (1 - bins.accuracy)).sqrt().sum() / n  # of |acc - conf|
-    assert bins.count.sum() == n
+    error = (bins.points * bins.accuracy * (1 - bins.accuracy)).sqrt().sum() / n  # of |acc - conf|
+    assert bins.points.sum() == n
     assert bins.ece < 3 * float(error)
     assert reliability(confidence.clamp(max=0.5), correct, 15).ece == pytest.approx(0.25, abs=0.01)
 
