@@ -42,7 +42,7 @@ class Step:
         return x + 0.5 * energy_and_score(energy, x)[1]
 
 
-def test_each_row_has_its_own_condition_and_a_number_is_every_rows():
+def test_each_row_has_its_own_condition_or_all_one_number():
     energy, y = Wells(), torch.tensor([0, 1, 2])
     assert torch.equal(given(energy, y=y)(X), energy(X, y))
     assert torch.equal(given(energy, y=1)(X), energy(X, torch.ones(3, dtype=torch.long)))
