@@ -23,7 +23,8 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-losses": {
         "loss": "contrastive_divergence cooperative cross_entropy denoising_score_matching "
         "energy_discrepancy energy_magnitude gradient_penalty improved_cd l2_parameters "
-        "multilevel_denoising noise_contrastive noise_smoothness score_matching sliced_score_matching"
+        "multilevel_denoising noise_contrastive noise_smoothness score_matching "
+        "sliced_score_matching"
     },
     "ebmcore-monitors": {
         "monitor": "advice classification energies energy_histogram exact_likelihood gradients "
