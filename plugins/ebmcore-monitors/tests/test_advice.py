@@ -9,7 +9,7 @@ import torch
 from ebmcore_monitors.advice import DIAGNOSES, Advice
 from torch import Tensor, nn
 
-from ebmcore import Chains, Experiment, Kernel, energy_and_score
+from ebmcore import Chains, Experiment, Kernel, Start, energy_and_score
 
 
 class Bowl(nn.Module):
@@ -99,11 +99,11 @@ class Kept(Chains):
     def start(self, x, generator):
         return torch.randn(x.shape, generator=generator) if self.x is None else self.x
 
-    def keep(self, x_end):
-        self.x = x_end
+    def keep(self, end):
+        self.x = end.x
 
     def kept(self):
-        return self.x
+        return None if self.x is None else Start(self.x)
 
 
 def far_noise(x, generator):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from torch import Generator, Tensor, nn
 
-from ebmcore.sampling import as_kernel, init_state
+from ebmcore import Start
+from ebmcore.sampling import as_kernel, carried_by, init_state, own_loop
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.models import Gaussian, TwoWells
 from ebmcore_testing.measures.observed import seeded
@@ -53,8 +54,8 @@ class StationaryChecks(Suite):
         """Call the sampler with nothing between: the core's own care would hide its faults."""
         kernel = kernel or self.sampler()
         if hasattr(kernel, "sample"):
-            found = kernel.sample(energy, x, n_steps, generator)
-            return Moved(found[0], found[1]) if isinstance(found, tuple) else Moved(found, None)
+            found = own_loop(kernel, energy, x, n_steps, generator, carried_by(Start(x)))
+            return Moved(found.x, found.info)
         state = init_state(kernel, energy, x, generator=generator, n_steps=n_steps)
         info = None
         for _ in range(n_steps):
