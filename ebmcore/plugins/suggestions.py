@@ -14,7 +14,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "rings sines two_spirals"
     },
     "ebmcore-hmc": {"sampler": "hmc"},
-    "ebmcore-langevin": {"sampler": "langevin mala"},
+    "ebmcore-langevin": {"sampler": "langevin mala underdamped"},
     "ebmcore-losses": {
         "loss": "contrastive_divergence denoising_score_matching energy_discrepancy "
         "energy_magnitude gradient_penalty improved_cd l2_parameters noise_contrastive "

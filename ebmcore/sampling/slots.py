@@ -24,9 +24,10 @@ def init_state(
     carried: Carried | None = None,
 ) -> Any:
     """Call `kernel.init` with the slots that it names; without `carried` all chains begin anew."""
-    carried = carried_by(Start(x)) if carried is None else carried
-    slots = {"generator": generator, "n_steps": n_steps, "carried": carried}
     named = named_slots(type(kernel), "init", KERNEL_SLOTS)
+    if carried is None and "carried" in named:
+        carried = carried_by(Start(x))
+    slots = {"generator": generator, "n_steps": n_steps, "carried": carried}
     return kernel.init(energy, x, **{name: slots[name] for name in named})
 
 
@@ -51,6 +52,12 @@ def carried_by(start: Start) -> Carried:
     if fresh is None:
         fresh = torch.full(start.x.shape[:1], not start.carried, device=start.x.device)
     return Carried(start.carried, fresh)
+
+
+def takes_carried(kernel: Any) -> bool:
+    """Whether a sampler names `carried`."""
+    method = "sample" if hasattr(kernel, "sample") else "init"
+    return bool(named_slots(type(kernel), method, ("carried",)))
 
 
 def carried_on(kernel: Any, state: Any) -> dict[str, Tensor]:

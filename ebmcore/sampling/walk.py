@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from ebmcore.contracts import Carried, Energy, Sample, Start, Trace
 from ebmcore.sampling.conditions import given
 from ebmcore.sampling.energy_checks import evaluating
-from ebmcore.sampling.slots import carried_by, carried_on, init_state, named_slots
+from ebmcore.sampling.slots import carried_by, carried_on, init_state, takes_carried
 
 if TYPE_CHECKING:
     from ebmcore.compile.chains import CompiledKernel
@@ -45,7 +45,7 @@ class Walk:
         self.x = start.x.detach()
         self.compiled = compiled
         self.has_own_loop = hasattr(kernel, "sample")
-        self.carried = carried_by(start)
+        self.carried = carried_by(start) if takes_carried(kernel) else None
         if not self.has_own_loop:
             with evaluating(energy):
                 self.state = init_state(
@@ -83,7 +83,8 @@ class Walk:
         sample = own_loop(
             self.kernel, self.energy, self.x.clone(), n_steps, self.generator, self.carried
         )
-        self.carried = carried_by(Start(self.x, carried=sample.carried))
+        if self.carried is not None:
+            self.carried = carried_by(Start(self.x, carried=sample.carried))
         return sample
 
     def _steps(self, n_steps: int) -> Sample:
@@ -123,7 +124,7 @@ def own_loop(
     carried: Carried | None,
 ) -> Sample:
     """Call a sampler's own `sample`, with `carried` if it names it."""
-    if named_slots(type(kernel), "sample", ("carried",)):
+    if takes_carried(kernel):
         result = kernel.sample(energy, x, n_steps, generator, carried=carried)
     else:
         result = kernel.sample(energy, x, n_steps, generator)

@@ -10,7 +10,7 @@ from torch import Tensor
 import ebmcore
 from ebmcore import Carried, Chains, Kernel, Sampler, Start, init_state, sample_chain, start_chains
 from ebmcore.config import read_train
-from ebmcore.sampling import as_chains, as_kernel
+from ebmcore.sampling import as_chains, as_kernel, replicated
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 
@@ -144,7 +144,8 @@ class Tempering(Kernel):
     @staticmethod
     def energies(energy, all_levels):
         with torch.no_grad():
-            return energy(all_levels.flatten(0, 1)).view(all_levels.shape[:2])
+            every = replicated(energy, all_levels.shape[1])
+            return every(all_levels.flatten(0, 1)).view(all_levels.shape[:2])
 
     def step(self, energy, state, noise):
         at, e = torch.cat([state.x[:, None], state.hot], 1), state.energy
@@ -202,28 +203,55 @@ def share_of_the_right_well():
     return float(density[x > 0].sum() / density.sum())
 
 
-def visits(kernel, n_chains=1500, n_steps=10, rounds=100):
-    """Train with a learning rate of 0; return each chain's share of ends at x > 0."""
+def frozen(kernel, chains, n_chains, n_steps=10, energy=DoubleWell):
+    """Return a training step with a learning rate of 0."""
     experiment = ebmcore.Experiment(
         data=torch.zeros(n_chains, 1),
-        energy=DoubleWell(),
+        energy=energy(),
         loss=lambda energy, x, x_neg: energy.weight * x_neg.mean(),
         sampler=kernel,
-        chains=Rows(n_chains),
+        chains=chains,
         n_steps=n_steps,
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0),
         holdout=0.0,
         device="cpu",
     )
-    parts = experiment.assemble()
-    step = TrainStep(
-        parts, read_train({"steps": 1, "batch_size": n_chains}), experiment.streams, None
-    )
-    seen = [step(parts.data.x, None, i).x_neg.flatten() > 0 for i in range(rounds)]
+    train = read_train({"steps": 1, "batch_size": n_chains})
+    return TrainStep(experiment.assemble(), train, experiment.streams, None)
+
+
+class Conditional(DoubleWell):
+    def forward(self, x, y):
+        return super().forward(x)
+
+
+class Optional(DoubleWell):
+    def forward(self, x, y=None):
+        return super().forward(x)
+
+
+class Labels(Rows):
+    def start(self, x, y):
+        return self.end._replace(y=y)
+
+
+@pytest.mark.parametrize("energy", [DoubleWell, Conditional, Optional])
+def test_chains_get_and_keep_labels_if_the_energy_requires_them(energy):
+    chains, labels = Labels(6), torch.arange(6)
+    frozen(Tempering(), chains, 6, energy=energy)(torch.zeros(6, 1), labels, 0)
+    assert chains.end.carried.keys() == {"hot", "taken"}
+    assert chains.end.y is (labels if energy is Conditional else None)
+
+
+def visits(kernel, n_chains=1500, rounds=100):
+    """Return each chain's share of ends at x > 0, in training steps of 10 steps of the kernel."""
+    step = frozen(kernel, Rows(n_chains), n_chains)
+    x = step.parts.data.x
+    seen = [step(x, None, i).x_neg.flatten() > 0 for i in range(rounds)]
     return torch.stack(seen[rounds // 4 :]).double().mean(0)
 
 
-def test_tempering_is_unbiased_only_when_its_replicas_outlive_a_step():
+def test_tempering_needs_replicas_that_outlive_a_step():
     """Restarted every 10 steps, against quadrature; independent chains, 4 standard errors."""
     right = share_of_the_right_well()
     assert right == pytest.approx(0.2035, abs=2e-3)

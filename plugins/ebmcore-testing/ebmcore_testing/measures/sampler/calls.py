@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Carried, init_state
-from ebmcore.sampling import as_kernel
+from ebmcore import Carried, Start, init_state
+from ebmcore.sampling import as_kernel, carried_by, own_loop
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.suites.suite import Suite
 
@@ -51,8 +51,8 @@ class SamplerCalls(Suite):
         """Move chains by n_steps, with a sampler of its own unless it is given."""
         kernel = kernel or self.sampler()
         if hasattr(kernel, "sample"):
-            found = kernel.sample(energy, x, n_steps, generator)
-            return Moved(found[0], found[1]) if isinstance(found, tuple) else Moved(found, None)
+            found = own_loop(kernel, energy, x, n_steps, generator, carried_by(Start(x)))
+            return Moved(found.x, found.info)
         state, info = self.begin(kernel, energy, x, generator, n_steps), None
         for _ in range(n_steps):
             state, info = kernel.step(energy, state, kernel.noise(state.x, generator))
