@@ -51,6 +51,7 @@ from ebmcore.sampling import conditioned as conditioned
 from ebmcore.sampling import energy_and_score as energy_and_score
 from ebmcore.sampling import given as given
 from ebmcore.sampling import init_state as init_state
+from ebmcore.sampling import replicated as replicated
 from ebmcore.sampling import sample_chain as sample_chain
 from ebmcore.sampling import start_chains as start_chains
 from ebmcore.spaces import Binary as Binary

@@ -10,6 +10,7 @@ from ebmcore.sampling.conditions import conditions_of as conditions_of
 from ebmcore.sampling.conditions import energy_alone as energy_alone
 from ebmcore.sampling.conditions import given as given
 from ebmcore.sampling.conditions import one_each as one_each
+from ebmcore.sampling.conditions import replicated as replicated
 from ebmcore.sampling.energy_checks import Differentiable as Differentiable
 from ebmcore.sampling.energy_checks import check_energies as check_energies
 from ebmcore.sampling.energy_checks import energy_and_score as energy_and_score

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Energy
-from ebmcore.sampling.energy_checks import EnergyWrapper, module_of
+from ebmcore.sampling.energy_checks import Differentiable, EnergyWrapper, module_of
 
 CONDITIONS = ("y", "t", "mask")
 
@@ -84,6 +84,25 @@ def conditioned(energy: Energy, **conditions: Any) -> Energy:
     taken = conditions_of(energy)
     required = () if taken is None else taken.required
     return given(energy, **{name: v for name, v in conditions.items() if name in required})
+
+
+def replicated(energy: Energy, n: int) -> Energy:
+    """Return an energy for n events a chain, such as replicas: each has its chain's condition.
+
+    Shapes: the events are (chains, n, *event), flattened to (chains · n, *event). An energy with
+    nothing bound is returned as it is.
+    """
+    if isinstance(energy, Differentiable):
+        return Differentiable(replicated(energy.energy, n))
+    if not isinstance(energy, Given):
+        return energy
+    return Given(
+        energy.energy,
+        {
+            name: value.repeat_interleave(n, 0) if getattr(value, "ndim", 0) else value
+            for name, value in energy.conditions.items()
+        },
+    )
 
 
 def conditions_of(energy: Any) -> Taken | None:

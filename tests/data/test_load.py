@@ -23,6 +23,26 @@ def test_the_split_is_a_partition():
     assert torch.equal(data.x, again.x)
 
 
+def test_a_stratified_split_holds_out_a_share_of_each_label():
+    y = torch.tensor([0] * 60 + [7] * 10 + [3] * 30)
+    x = torch.arange(100.0)[:, None]
+
+    def split(**options):
+        generator = torch.Generator().manual_seed(1)
+        return load_data((x, y), holdout=0.2, generator=generator, dtype=x.dtype, **options)
+
+    data, plain = split(stratify=True), split()
+    assert [int((data.held_out_y == label).sum()) for label in (0, 7, 3)] == [12, 2, 6]
+    for found in (data, plain):
+        both = torch.cat([found.x, found.held_out]).flatten()
+        assert torch.equal(both.sort().values, x.flatten())
+        labels = torch.cat([found.y, found.held_out_y])
+        assert torch.equal(labels, y[both.long()])
+        assert (len(found.x), len(found.held_out)) == (80, 20)
+    with pytest.raises(DataError, match=r"one whole number as label of each point; found none"):
+        load_data(x, holdout=0.2, generator=torch.Generator(), dtype=x.dtype, stratify=True)
+
+
 def test_all_forms_of_data():
     x = torch.rand(10, 2)
     for source in (x, x.tolist(), x.numpy(), lambda: x, TensorDataset(x), (x,)):

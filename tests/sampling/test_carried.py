@@ -10,7 +10,7 @@ from torch import Tensor
 import ebmcore
 from ebmcore import Carried, Chains, Kernel, Sampler, Start, init_state, sample_chain, start_chains
 from ebmcore.config import read_train
-from ebmcore.sampling import as_chains, as_kernel
+from ebmcore.sampling import as_chains, as_kernel, replicated
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 
@@ -144,7 +144,8 @@ class Tempering(Kernel):
     @staticmethod
     def energies(energy, all_levels):
         with torch.no_grad():
-            return energy(all_levels.flatten(0, 1)).view(all_levels.shape[:2])
+            every = replicated(energy, all_levels.shape[1])
+            return every(all_levels.flatten(0, 1)).view(all_levels.shape[:2])
 
     def step(self, energy, state, noise):
         at, e = torch.cat([state.x[:, None], state.hot], 1), state.energy
@@ -220,6 +221,11 @@ def frozen(kernel, chains, n_chains, n_steps=10, energy=DoubleWell):
 
 
 class Conditional(DoubleWell):
+    def forward(self, x, y):
+        return super().forward(x)
+
+
+class Optional(DoubleWell):
     def forward(self, x, y=None):
         return super().forward(x)
 
@@ -229,8 +235,8 @@ class Labels(Rows):
         return self.end._replace(y=y)
 
 
-@pytest.mark.parametrize("energy", [DoubleWell, Conditional])
-def test_chains_get_and_keep_labels_if_the_energy_takes_them(energy):
+@pytest.mark.parametrize("energy", [DoubleWell, Conditional, Optional])
+def test_chains_get_and_keep_labels_if_the_energy_requires_them(energy):
     chains, labels = Labels(6), torch.arange(6)
     frozen(Tempering(), chains, 6, energy=energy)(torch.zeros(6, 1), labels, 0)
     assert chains.end.carried.keys() == {"hot", "taken"}

@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from ebmcore import Differentiable, conditioned, energy_and_score, given, sample_chain
+from ebmcore import (
+    Differentiable,
+    conditioned,
+    energy_and_score,
+    given,
+    replicated,
+    sample_chain,
+)
 from ebmcore.compile.chains import CompiledKernel
 from ebmcore.sampling import conditions_of, evaluating
 
@@ -59,6 +66,16 @@ def test_only_what_an_energy_requires_is_bound_unasked():
     assert given(energy, y=None) is energy
     with pytest.raises(TypeError, match="energy Plain takes no 'y'"):
         given(Plain(), y=y)
+
+
+def test_replicas_have_their_chains_conditions():
+    energy, y = Wells(), torch.tensor([0, 1, 2])
+    x = torch.randn(3, 4, 2)
+    expected = torch.stack([given(energy, y=y)(x[:, i]) for i in range(4)], 1)
+    for bound in (given(energy, y=y), Differentiable(given(energy, y=y))):
+        torch.testing.assert_close(replicated(bound, 4)(x.flatten(0, 1)).view(3, 4), expected)
+    assert torch.equal(replicated(given(energy, y=1), 4)(X), given(energy, y=1)(X))
+    assert replicated(energy, 4) is energy
 
 
 def test_conditions_are_read_through_wrappers():

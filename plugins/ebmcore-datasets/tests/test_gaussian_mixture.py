@@ -142,3 +142,13 @@ def test_log_prob_refuses_other_events(shape):
     with pytest.raises(ValueError, match=r"takes points \(m, 2\); got") as error:
         GaussianMixture().log_prob(torch.zeros(shape))
     assert str(error.value).endswith(str(shape))
+
+
+def test_labels_are_each_points_gaussian_and_change_no_point():
+    def drawn(**keys):
+        return GaussianMixture(n=500, std=0.1, generator=torch.Generator().manual_seed(3), **keys)()
+
+    x, y = drawn(labels=True)
+    assert torch.equal(x, drawn())
+    centres = GaussianMixture().centers.to(x)
+    assert torch.equal(torch.cdist(x, centres).argmin(1), y)
