@@ -14,17 +14,18 @@ _OFFERS: dict[str, dict[str, str]] = {
         "rings sines two_spirals"
     },
     "ebmcore-hmc": {"sampler": "hmc"},
-    "ebmcore-langevin": {"sampler": "langevin mala underdamped"},
+    "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
     "ebmcore-losses": {
-        "loss": "contrastive_divergence denoising_score_matching energy_discrepancy "
-        "energy_magnitude gradient_penalty improved_cd l2_parameters noise_contrastive "
-        "noise_smoothness score_matching sliced_score_matching"
+        "loss": "contrastive_divergence cross_entropy denoising_score_matching "
+        "energy_discrepancy energy_magnitude gradient_penalty improved_cd l2_parameters "
+        "multilevel_denoising noise_contrastive noise_smoothness score_matching "
+        "sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice energies energy_histogram exact_likelihood gradients histogram_2d "
-        "landscape panels sampler_health samples two_sample"
+        "monitor": "advice classification energies energy_histogram exact_likelihood gradients "
+        "histogram_2d landscape panels sampler_health samples two_sample"
     },
-    "ebmcore-nets": {"energy": "conv mlp resnet"},
+    "ebmcore-nets": {"energy": "class_conditional classifier conv mlp noise_conditional resnet"},
     "ebmcore-ray": {"launcher": "ray"},
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
