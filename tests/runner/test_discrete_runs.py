@@ -80,7 +80,7 @@ def test_categories_train_as_whole_numbers_and_resume():
         sampler=Gibbs(space=space), n_steps=1, chains=Persistent(60, space=space),
         monitors=[(ExactLikelihood(), "end")],
     ).run(steps=4, batch_size=20, tracking="off", progress=False)  # fmt: skip
-    assert run.chains.kept().dtype == torch.int64
+    assert run.chains.kept().x.dtype == torch.int64
     drawn = run.sample(30)
     assert drawn.dtype == torch.int64
     space.check(drawn)

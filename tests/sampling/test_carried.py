@@ -243,7 +243,7 @@ def test_chains_get_and_keep_labels_if_the_energy_requires_them(energy):
     assert chains.end.y is (labels if energy is Conditional else None)
 
 
-def visits(kernel, n_chains=1500, rounds=100):
+def visits(kernel, n_chains=750, rounds=100):
     """Return each chain's share of ends at x > 0, in training steps of 10 steps of the kernel."""
     step = frozen(kernel, Rows(n_chains), n_chains)
     x = step.parts.data.x
@@ -251,6 +251,7 @@ def visits(kernel, n_chains=1500, rounds=100):
     return torch.stack(seen[rounds // 4 :]).double().mean(0)
 
 
+@pytest.mark.slow
 def test_tempering_needs_replicas_that_outlive_a_step():
     """Restarted every 10 steps, against quadrature; independent chains, 4 standard errors."""
     right = share_of_the_right_well()

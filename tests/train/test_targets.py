@@ -199,7 +199,9 @@ def test_averages_are_what_monitors_samples_and_load_use():
     assert torch.equal(loaded.networks["proposer"].b, averaged)
 
 
-@pytest.mark.parametrize("name", [*sorted({*LOSS_SLOTS, *BUILD_SLOTS}), "two words", "1st", "class"])
+@pytest.mark.parametrize(
+    "name", [*sorted({*LOSS_SLOTS, *BUILD_SLOTS}), "two words", "1st", "class"]
+)
 def test_names_that_a_network_cannot_have(name):
     with pytest.raises(ConfigError, match=r"networks\.") as caught:
         experiment(gap, networks={name: Shift()})
