@@ -111,7 +111,7 @@ def test_chains_go_to_the_well_of_their_own_label():
     torch.testing.assert_close(end, energy.centres[1].detach().expand(4, 2))
 
 
-def test_the_conditions_of_a_compiled_kernel_are_inputs_of_its_graph():
+def test_conditions_are_inputs_of_a_compiled_kernels_graph():
     from ebmcore_langevin import Langevin
 
     kernel = Langevin(step_size=0.1)
