@@ -77,7 +77,9 @@ def value(loss, x, x_neg, y, y_neg):
     return (found[0] if isinstance(found, tuple) else found).item()
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: getattr(loss, "__name__", str(loss)))
+@pytest.mark.parametrize(
+    "loss", LOSSES, ids=lambda loss: getattr(loss, "__name__", type(loss).__name__)
+)
 def test_each_event_and_each_sample_keeps_its_own_condition(loss):
     generator = torch.Generator().manual_seed(0)
     x, other = torch.randn(2, 6, 2, generator=generator, dtype=torch.float64)
