@@ -16,13 +16,13 @@ from support.runs import assert_same, go
 
 
 @pytest.mark.slow
-def test_twenty_kills_at_random_moments(config, tmp_path):
+def test_kills_at_random_moments(config, tmp_path):
     """SIGKILL at random moments, real processes, MLflow on: nothing is lost, nothing is twice."""
     from mlflow import MlflowClient
 
-    config["train"] |= {"steps": 2500, "log_every": 25, "checkpoint_every": "40 steps"}
+    config["train"] |= {"steps": 1500, "log_every": 25, "checkpoint_every": "40 steps"}
     config["monitors"][0]["every"] = "300 steps"
-    config["lr_scheduler"]["milestones"] = [900, 1800]
+    config["lr_scheduler"]["milestones"] = [600, 1100]
     config["tracking"] = {"experiment": "killed"}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
@@ -32,7 +32,7 @@ def test_twenty_kills_at_random_moments(config, tmp_path):
     choose = random.Random(7)
     kills: list[int] = []  # the last checkpoint's step at each
     child = _start(context, _begin, tmp_path, config["plugins"]["files"])
-    while len(kills) < 24 and child.is_alive():
+    while len(kills) < 14 and child.is_alive():
         if choose.random() < 0.7:  # in the midst of training, else at any moment of its beginning
             _wait_for_progress(tmp_path, child)
         child.join(choose.uniform(0.0, 0.5))
@@ -44,8 +44,8 @@ def test_twenty_kills_at_random_moments(config, tmp_path):
         child = _start(context, _go_on, tmp_path, config["plugins"]["files"])
     child.join(120)
     assert child.exitcode == 0
-    assert len(kills) >= 20
-    assert len(set(kills)) >= 8, kills  # they were spread over the run
+    assert len(kills) >= 10
+    assert len(set(kills)) >= 5, kills  # they were spread over the run
     (folder,) = tmp_path.glob("runs/killed-*")
     assert_same(whole.dir, folder)
     facts = json.loads((folder / "run.json").read_text())
