@@ -21,7 +21,7 @@ from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
-from ebmcore.runner.checks.data_fit import refuse_misfits
+from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
 from ebmcore.runner.compose import Builder, load_dataset
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
@@ -172,9 +172,9 @@ class Recorded:
         if not self.source.tree.get("sampler"):
             return None
         node = self.node("sampler")
-        refuse_misfits(
-            (node, *node.children), self.facts.space, self.node("dataset", "data"), self.host
-        )
+        parts, space = (node, *node.children), self.facts.space
+        if not all_serve(parts, space):
+            refuse_misfits(parts, space, self.node("dataset", "data"), self.host)
         return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
 
     def part(self, node: Node) -> Any:

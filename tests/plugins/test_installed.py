@@ -36,6 +36,13 @@ def by_importlib(distribution):
     return Metadata(distribution.name or "", distribution.version or "", requires)
 
 
+@pytest.fixture(autouse=True)
+def without_the_backport(monkeypatch):
+    """Leave out the finder that the package importlib_metadata adds when MLflow imports it."""
+    kept = [f for f in sys.meta_path if getattr(f, "__module__", "") != "importlib_metadata"]
+    monkeypatch.setattr(sys, "meta_path", kept)
+
+
 @pytest.fixture
 def in_folders(monkeypatch):
     """Have Python find distributions in folders alone, whatever pytest's plugins added."""

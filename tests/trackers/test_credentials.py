@@ -86,7 +86,7 @@ def test_credentials_go_only_where_the_user_says(run_dir, config, kind, where):
             config["tracking"] = {"uri": uri}
             (run_dir / "config.yaml").write_text(yaml.safe_dump(config))
             with Parent.resume(run_dir, ebmcore.config.Tracking(uri=uri)) as parent:
-                assert parent.mirror is None
+                assert parent.followed == ()
         else:
             told = (uri, {}) if where == "run.json" else (None, {"uri": uri})
             tell(run_dir, *told)

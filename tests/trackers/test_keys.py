@@ -82,7 +82,7 @@ def test_tracking_in_every_form(read, given, names, record):
         ("tabel", r"tracking\.type: no tracker 'tabel'\. Did you mean 'table'\?"),
         ({"type": "table", "fil": "x"}, r"tracking\.fil: .*'file'"),
         ([{"type": "table"}], r"tracking\.0\.file: missing"),
-        (["mlflow", {"uri": "x"}], r"tracking\.1: should be a mapping with a `type`"),
+        (["mlflow", {"uri": "x"}], r"tracking\.1: has no `type`"),
         ([], r"tracking: should be a mapping"),
     ],
 )

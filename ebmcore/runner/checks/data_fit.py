@@ -61,6 +61,11 @@ def _fitting(kind: str, space: Space, host: Host) -> Iterable[str]:
             continue
 
 
+def all_serve(nodes: Iterable[Node], space: Space) -> bool:
+    """Tell whether the components of a config serve the events of a space."""
+    return all(serves(node.kind, node.target, space) for node in nodes if node.kind in _VERBS)
+
+
 def refuse_misfits(nodes: Iterable[Node], space: Space | None, data: Node, host: Host) -> None:
     """Raise ConfigError for each component of a config that can't serve the data's events.
 

@@ -146,19 +146,19 @@ def test_noise_on_a_discrete_space_is_uniform_on_it(space, kind):
         Persistent(400, init=kind, space=space, data_range=BOUNDS, reinit=0.5),
     ]
     for chains in made:
-        start = chains.start(x, seeded())
+        start = start_chains(chains, x, generator=seeded()).x
         space.check(start)
         assert start.dtype == x.dtype
         counts = torch.bincount(start.flatten().long()) * len(start.unique()) / start.numel()
         assert ((counts - 1).abs() < 0.2).all()
-        chains.keep(start)
-    assert made[1].kept().dtype == x.dtype
+        chains.keep(Start(start))
+    assert made[1].kept().x.dtype == x.dtype
 
 
 def test_uniform_noise_on_real_numbers_with_bounds_is_between_them():
     for made in (Noise, lambda **known: Persistent(500, **known)):
-        start = made(space=Real(-3, -2), data_range=BOUNDS).start(batch(500), seeded())
+        start = begin(made(space=Real(-3, -2), data_range=BOUNDS), batch(500), seeded())
         assert -3 <= start.min() < -2.9
         assert -2.1 < start.max() <= -2
-        open_ended = made(space=Real(low=-3), data_range=BOUNDS).start(batch(500), seeded())
-        assert torch.equal(open_ended, made(data_range=BOUNDS).start(batch(500), seeded()))
+        open_ended = begin(made(space=Real(low=-3), data_range=BOUNDS), batch(500), seeded())
+        assert torch.equal(open_ended, begin(made(data_range=BOUNDS), batch(500), seeded()))

@@ -113,7 +113,7 @@ def test_every_suite_has_its_checks_and_is_public():
     for name in ebmcore.testing.__all__:
         assert getattr(ebmcore.testing, name) is not None
     kinds = {suite.kind for suite in SUITES.values()}
-    assert kinds == {"energy", "sampler", "chains", "loss", "monitor", "dataset"}
+    assert kinds == {"energy", "network", "sampler", "chains", "loss", "monitor", "dataset"}
     for suite in SUITES.values():
         assert len(suite.checks()) >= 5
         for check in suite.checks():
@@ -274,7 +274,7 @@ def test_the_command_refuses_what_is_not_there(command, name):
 def test_a_plugin_is_found_by_its_name_and_its_distribution(command):
     for name in ("chains", "ebmcore-chains"):
         document = json.loads(command("check", name, "--json").stdout)
-        assert document["counts"] == {"passed": 21}
+        assert document["counts"] == {"passed": 28}
 
 
 @pytest.mark.slow
