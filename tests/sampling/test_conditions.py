@@ -111,6 +111,7 @@ def test_chains_go_to_the_well_of_their_own_label():
     torch.testing.assert_close(end, energy.centres[1].detach().expand(4, 2))
 
 
+@pytest.mark.plugins
 def test_conditions_are_inputs_of_a_compiled_kernels_graph():
     from ebmcore_langevin import Langevin
 
