@@ -1,4 +1,4 @@
-"""Run directories changed at random, 1,500 times: each command says one thing, and leaves the rest.
+"""Run directories changed at random, 1,000 times: each command says one thing, and leaves the rest.
 
 A killed run's run.json, config.yaml, manifest.json, events.jsonl and metrics.jsonl are changed in
 their bytes or in what they say, by hypothesis with a fixed seed. The command line then opens the
@@ -174,7 +174,7 @@ def test_a_changed_run_directory_is_used_or_refused_in_words(made, watched, tmp_
     ends = {}
 
     @settings(
-        max_examples=1500, derandomize=True, deadline=None, database=None,
+        max_examples=1000, derandomize=True, deadline=None, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @example(("run.json", lambda data: data, ("resume", "RUN")))
