@@ -83,7 +83,7 @@ def named_slots(kind: type, method: str, slots: tuple[str, ...]) -> tuple[str, .
     return _named(kind, method, slots)
 
 
-# torch.compiler.assume_constant_result, without its import of the compiler
+# as torch.compiler.assume_constant_result marks it, which would import the compiler
 named_slots._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 

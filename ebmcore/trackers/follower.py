@@ -106,7 +106,7 @@ class Follower:
         record(self.directory, self.entry, "complete" if whole else "behind")
 
     def leave(self) -> None:
-        """Let the thread make no more calls."""
+        """Stop the thread before its next call."""
         self._left.set()
 
     def _is_hopeless(self, began: float, limit: float) -> bool:

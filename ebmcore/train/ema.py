@@ -52,7 +52,7 @@ class Average(AveragedModel):
 def averages_in_place(
     networks: Mapping[str, nn.Module], averages: Mapping[str, nn.Module]
 ) -> Iterator[None]:
-    """Let networks use their averaged weights for a while, wherever chains or samplers hold them.
+    """Put the averaged weights into the networks that chains and samplers hold; restore them after.
 
     Both modules share their tensors meanwhile.
     """

@@ -128,22 +128,22 @@ class MLflow(Tracker):
         return self.remote.target._asdict()
 
     @property
-    def patience(self) -> float:  # type: ignore[override]
+    def patience(self) -> float:  # type: ignore[override] # read anew each time
         """The seconds that the present call may take."""
         return self.remote.patience
 
     @property
-    def answered(self) -> float:  # type: ignore[override]
+    def answered(self) -> float:  # type: ignore[override] # read anew each time
         """The time of MLflow's last answer."""
         return self.remote.last_answer
 
     @property
-    def place(self) -> str:  # type: ignore[override]
+    def place(self) -> str:  # type: ignore[override] # read anew each time
         """The URI."""
         return self.remote.target.uri
 
     @property
-    def notes(self) -> Sequence[str]:  # type: ignore[override]
+    def notes(self) -> Sequence[str]:  # type: ignore[override] # read anew each time
         """Notes about the database."""
         return self.remote.notes
 

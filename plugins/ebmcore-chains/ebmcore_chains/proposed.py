@@ -75,7 +75,7 @@ class Proposed(Chains):
         return _joined(begin, start_chains(self.rest, x[n:], generator=generator, y=its_y))
 
     def keep(self, end: Start) -> None:
-        """Let the rest remember the ends of its chains."""
+        """Hand the other chains, `rest`, the ends of their own."""
         if self.rest is not None and self._proposed < len(end.x):
             self.rest.keep(_from(end, self._proposed))
 

@@ -1,7 +1,7 @@
 """The suite of networks: modules that can be built anywhere, moved, saved and trained.
 
-What a network maps to what is between it and the losses that name it. A network that can be called
-with one tensor may declare how, and is then called, too:
+The losses that name a network know its inputs and outputs; this suite does not. It calls a network
+that takes one tensor if the network declares its inputs:
 
     check_inputs(n)   n inputs of one call, (n, …); not needed beside `latents(n, generator)`
 """
