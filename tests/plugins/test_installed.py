@@ -3,6 +3,7 @@
 import importlib.metadata
 import sys
 import zipfile
+from importlib.machinery import PathFinder
 
 import pytest
 from packaging.requirements import Requirement
@@ -38,9 +39,13 @@ def by_importlib(distribution):
 
 @pytest.fixture(autouse=True)
 def without_the_backport(monkeypatch):
-    """Leave out the finder that the package importlib_metadata adds when MLflow imports it."""
+    """Undo what the package importlib_metadata, once imported, does to Python's finders."""
     kept = [f for f in sys.meta_path if getattr(f, "__module__", "") != "importlib_metadata"]
     monkeypatch.setattr(sys, "meta_path", kept)
+    if not hasattr(PathFinder, "find_distributions"):
+        finder = importlib.metadata.MetadataPathFinder
+        own = staticmethod(finder.find_distributions)
+        monkeypatch.setattr(PathFinder, "find_distributions", own, raising=False)
 
 
 @pytest.fixture
