@@ -1,5 +1,7 @@
 """The contracts: the methods that the core calls on a component, and nothing more.
 
+Those of launchers and trackers, which serve runs, are in `service_contracts.py`.
+
 A component is a class, whose constructor's parameters are its config, or a function, whose
 keyword-only parameters are. A function with positional parameters is the component; a function
 without builds it. The runner passes parameters of these names, which aren't config:
@@ -29,7 +31,7 @@ and energies list in `spaces` the classes of the spaces that they serve.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
@@ -259,122 +261,3 @@ class RunInfo(Protocol):
 
     def summary(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""
-
-
-class Task(NamedTuple):
-    """A command line for a launcher to start once, on any machine."""
-
-    argv: tuple[str, ...]  # the program and its arguments
-    log: Path  # file for its output and errors, appended; `open_log` opens it
-    env: Mapping[str, str] = {}  # environment variables to add or replace
-
-
-class Job(Protocol):
-    """A task that was started, or waits for its start."""
-
-    def poll(self) -> int | None:
-        """Return its exit code, negative for a signal's; None while it waits or runs.
-
-        The code of a stopped task is never 0, unless it had ended before.
-        """
-
-    def stop(self) -> None:
-        """Ask it to end, as SIGTERM does, and return at once; a second call changes nothing."""
-
-
-class Launcher(Protocol):
-    """Starts tasks, on this machine or on others.
-
-    The caller limits how many run at once. A task's program, its folder (the current one) and its
-    log have the same paths on the machine where it runs. `ebmcore.open_log` opens a log.
-    """
-
-    def start(self, task: Task) -> Job:
-        """Start a task, or queue it, and return at once.
-
-        Raises EbmError when it can't.
-        """
-
-    def close(self) -> None:
-        """Stop running tasks, wait for their end, and release all resources."""
-
-
-class Point(NamedTuple):
-    """One value of one metric."""
-
-    name: str
-    step: int
-    time: float  # seconds since 1970
-    value: float  # may be nan, inf, -inf
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackedRun:
-    """A run directory, as its trackers see it."""
-
-    dir: Path
-    name: str
-    started: float  # seconds since 1970
-    config: Mapping[str, Any] = field(default_factory=dict)  # resolved, nested
-    tags: Mapping[str, str] = field(default_factory=dict)  # its user, command, versions, group
-    live: bool = True  # False: it has ended, and `ebmcore runs sync` sends the rest
-    named: bool = True  # False: only the directory names this tracker, and anybody may have made it
-    recorded: Mapping[str, Any] = field(default_factory=dict)  # what `record` returned before
-    is_left: Callable[[], bool] = lambda: False  # tells that nobody waits: make no more calls
-
-
-class Tracker:
-    """Shows a run elsewhere: a thread reads the run directory and calls these methods in turn.
-
-    The run never waits for them. Any method may raise: ebmcore pauses, calls `open` again, and
-    sends again what may not have arrived. `RefusedError` means that this data will never be
-    accepted; it is left out, and the run ends with a warning.
-    """
-
-    patience: float = 5.0  # seconds that a call may take once the run has ended
-    answered: float = 0.0  # time.monotonic() of the last answer within a call of several requests
-    place: str = ""  # where it shows the run, for messages
-    notes: Sequence[str] = ()  # for the user, though nothing is missing
-    checks_destination: bool = False  # True: `begin` refuses a place that only the directory names
-
-    def begin(self, run: TrackedRun) -> None:
-        """Remember the run; called before its first step, maybe twice, so it calls nothing slow.
-
-        Raises EbmError, which says what to type, when the run must not be shown there.
-        """
-        self.run = run
-
-    def open(self) -> bool:
-        """Find the run there, or make it; return True when it is new and holds nothing yet."""
-        raise NotImplementedError
-
-    def steps_of(self, metric: str) -> Iterable[int]:
-        """Return the steps at which it holds a value of the metric."""
-        raise NotImplementedError
-
-    def log_points(self, points: Sequence[Point]) -> None:
-        """Add values that it doesn't hold, in the order in which they were recorded."""
-        raise NotImplementedError
-
-    def log_config(self, config: Mapping[str, Any]) -> None:
-        """Show the config; called after each `open`."""
-
-    def log_events(self, lines: Mapping[int, str]) -> None:
-        """Show lines of events.jsonl, by their numbers from 1 on; one may come twice."""
-
-    def sizes_in(self, folder: str) -> Mapping[str, int]:
-        """Return name -> bytes of the files that it holds of a folder of the run directory."""
-        return {}
-
-    def log_file(self, file: Path, folder: str) -> None:
-        """Show a file of that folder: a figure, the config, the last weights, the log."""
-
-    def end(self, status: str, ended: float) -> None:
-        """Record the end: FINISHED, FAILED or KILLED, and when, in seconds since 1970."""
-
-    def close(self) -> None:
-        """Release all resources, after the last call or before the next `open`."""
-
-    def record(self) -> Mapping[str, Any]:
-        """Return what run.json keeps, as JSON types, to find the run there again."""
-        return {}

@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ebmcore.contracts import Point
 from ebmcore.errors import DirectoryError
 from ebmcore.runs.layout import LARGEST_LINE
 from ebmcore.runs.safe_files import SafeFiles
+from ebmcore.service_contracts import Point
 
 PIECE = 256 * 1024  # bytes
 _LOG = 64 * 1024  # bytes at the end of a log

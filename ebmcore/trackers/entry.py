@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ebmcore.config import Node, Tracking, build
-from ebmcore.contracts import BUILD_SLOTS, Tracker
+from ebmcore.contracts import BUILD_SLOTS
 from ebmcore.errors import ConfigError, Problem
+from ebmcore.service_contracts import Tracker
 from ebmcore.trackers.mlflow.tracker import MLflow
 
 MLFLOW = "mlflow"

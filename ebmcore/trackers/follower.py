@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from ebmcore.contracts import TrackedRun
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory
+from ebmcore.service_contracts import TrackedRun
 from ebmcore.trackers.entry import TrackerEntry
 from ebmcore.trackers.sender import Sender, first_line
 from ebmcore.trackers.state import is_ours, record, recorded

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ebmcore.contracts import TrackedRun, Tracker
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
+from ebmcore.service_contracts import TrackedRun, Tracker
 from ebmcore.trackers.entry import MLFLOW, TrackerEntry, Trackers
 from ebmcore.trackers.follower import Follower
 from ebmcore.trackers.sender import first_line

@@ -15,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from ebmcore.contracts import Point, TrackedRun, Tracker
 from ebmcore.errors import RefusedError
 from ebmcore.masking import mask
 from ebmcore.runs.jsonl import count_points, is_plain, read_piece, read_points
+from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.files import Pictures, last_files, opened_path
 
 P = ParamSpec("P")

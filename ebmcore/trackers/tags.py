@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ebmcore.contracts import TrackedRun
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.jsonl import as_number
+from ebmcore.service_contracts import TrackedRun
 
 
 def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:

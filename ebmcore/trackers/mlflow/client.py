@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from ebmcore.contracts import Point
 from ebmcore.masking import mask
 from ebmcore.runs.user_signature import is_signed, sign
+from ebmcore.service_contracts import Point
 from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
 from ebmcore.trackers.mlflow.redirects import refused
 from ebmcore.trackers.mlflow.store import ready

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore.config import Tracking
-from ebmcore.contracts import TrackedRun
 from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.layout import CONFIG
 from ebmcore.runs.status import Account
+from ebmcore.service_contracts import TrackedRun
 from ebmcore.trackers.flatten import flatten
 from ebmcore.trackers.keys import mlflow_keys
 from ebmcore.trackers.mlflow.target import (

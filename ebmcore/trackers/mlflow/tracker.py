@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore.config import Tracking
-from ebmcore.contracts import Point, TrackedRun, Tracker
 from ebmcore.errors import RefusedError
 from ebmcore.runs.parent_child import parent_token
+from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.flatten import flatten
 from ebmcore.trackers.mlflow.client import Remote, fit_name, is_refusal
 from ebmcore.trackers.mlflow.target import (
