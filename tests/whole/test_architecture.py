@@ -11,8 +11,8 @@ from support import ROOT
 
 # a room may import from its own row and from the rows above it
 ORDER = (
-    "version types masking terminal errors kinds spaces",
-    "contracts service_contracts hooks decorators",
+    "version types masking terminal errors kinds spaces contracts service_contracts hooks"
+    " decorators",
     "plugins",
     "config",
     "distributed",
