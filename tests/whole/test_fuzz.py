@@ -1,10 +1,10 @@
-"""Run directories changed at random, 1,000 times: each command says one thing, and leaves the rest.
+"""Run directories changed at random, 300 times: each command says one thing, and leaves the rest.
 
 A killed run's run.json, config.yaml, manifest.json, events.jsonl and metrics.jsonl are changed in
 their bytes or in what they say, by hypothesis with a fixed seed. The command line then opens the
 directory, in this process: it may succeed or refuse, but there is no traceback, no wait, nothing
 sent, no code run, and no file written outside. `sweep/test_hostile.py` does so with a sweep's
-storage, 500 times.
+storage, 500 times. EBMCORE_FUZZ=1500 changes more of them.
 """
 
 import json
@@ -26,6 +26,7 @@ from ebmcore.cli.main import app
 from support import PARTS
 from support.timeouts import within
 
+TIMES = int(os.environ.get("EBMCORE_FUZZ", "300"))
 LIMIT = 20  # seconds that one command may take on a busy machine
 SENDING = ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.system", "os.exec",
            "os.posix_spawn", "pickle.find_class", "sqlite3.connect")  # fmt: skip
@@ -174,7 +175,7 @@ def test_a_changed_run_directory_is_used_or_refused_in_words(made, watched, tmp_
     ends = {}
 
     @settings(
-        max_examples=1000, derandomize=True, deadline=None, database=None,
+        max_examples=TIMES, derandomize=True, deadline=None, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @example(("run.json", lambda data: data, ("resume", "RUN")))
@@ -208,4 +209,4 @@ def test_a_changed_run_directory_is_used_or_refused_in_words(made, watched, tmp_
         assert contents(outside) == before
 
     one()
-    assert min(ends[0], ends[2]) > 150, ends  # both ways were tried
+    assert min(ends[0], ends[2]) > TIMES * 0.15, ends  # both ways were tried
