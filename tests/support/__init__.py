@@ -3,9 +3,11 @@
 The option `pythonpath` in pyproject.toml makes this package importable in tests, and nowhere else.
 """
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]  # of the repository
+MORE = bool(os.environ.get("EBMCORE_TEST_MORE"))  # the longest tests take all their cases
 
 # files of parts, to be named as plugins
 _PLUGINS = Path(__file__).parent / "plugins"
