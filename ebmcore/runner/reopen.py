@@ -46,6 +46,7 @@ class Facts(NamedTuple):
     bounds: Tensor  # (2, *event), on the device
     skipped_checkpoints: list[str]  # newer ones that are damaged, and why
     space: Space
+    masks: Tensor | None = None  # some of the data's, if they have any
 
     @classmethod
     def read(
@@ -76,10 +77,11 @@ class Facts(NamedTuple):
         found = _checkpoint(folder / "checkpoints", facts, checkpoint, skipped.append)
         place = choose_device(device, RankInfo.from_environment())
         try:
-            bounds = found.tensors("data")["bounds"].to(place)
+            data = {name: tensor.to(place) for name, tensor in found.tensors("data").items()}
+            bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        return cls(folder, facts, found, place, bounds, skipped, space)
+        return cls(folder, facts, found, place, bounds, skipped, space, data.get("masks"))
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""

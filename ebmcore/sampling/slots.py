@@ -37,13 +37,21 @@ def start_chains(
     *,
     generator: Generator | None = None,
     y: Tensor | None = None,
+    mask: Tensor | None = None,
     space: Any = None,
 ) -> Start:
-    """Call `chains.start` with the slots that it names."""
-    slots = {"generator": generator, "y": y, "space": space}
+    """Call `chains.start` with the slots that it names.
+
+    Chains that have no y or no mask of their own get those of the batch, row by row.
+    """
+    slots = {"generator": generator, "y": y, "mask": mask, "space": space}
     named = named_slots(type(chains), "start", CHAINS_SLOTS)
     begin = chains.start(x, **{name: slots[name] for name in named})
-    return begin if isinstance(begin, Start) else Start(begin)
+    if not isinstance(begin, Start):
+        return Start(begin, y, mask=mask)
+    return begin._replace(
+        y=y if begin.y is None else begin.y, mask=mask if begin.mask is None else begin.mask
+    )
 
 
 def carried_by(start: Start) -> Carried:

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from ebmcore import Sampler
 from ebmcore.compile.rng_replay import RngReplay
 from ebmcore.config import Train
+from ebmcore.contracts import Conditions
 from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.gradient_sync import GradientSync
@@ -160,7 +161,7 @@ def alone(function, bound):
     parts, train, x, x_neg = set_up(function, bound)
     with Recording() as recorded:
         step = TrainStep(parts, train, Streams(0), None)
-        metrics = step.compute_gradients(x, x_neg, Y, 0, Y_NEG)
+        metrics = step.compute_gradients(x, x_neg, Conditions(Y), 0, Conditions(Y_NEG))
     return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
 
 
@@ -172,7 +173,7 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     step.gradient_sync.start_step()
     with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
         own = [share(value, ranks) for value in (x, x_neg, Y, Y_NEG)]
-        step.compute_gradients(own[0], own[1], own[2], 0, own[3])
+        step.compute_gradients(own[0], own[1], Conditions(own[2]), 0, Conditions(own[3]))
     assert handed.used == len(expected.draws)
     own = gradients(parts)
     assert torch.allclose(step.gradient_sync.reduce()["train/grad_norm"], expected.norm, rtol=1e-9)
