@@ -11,7 +11,16 @@ from torch import Generator, Tensor, nn
 from ebmcore.contracts import Chains, Start, Trace
 from ebmcore.data.mask import without_padding
 from ebmcore.monitoring.borrowed import borrowed
-from ebmcore.sampling import CONDITIONS, MASK, Sampler, Taken, Walk, conditions_of, start_chains
+from ebmcore.sampling import (
+    CONDITIONS,
+    MASK,
+    Sampler,
+    Taken,
+    Walk,
+    conditions_of,
+    kept_by,
+    start_chains,
+)
 from ebmcore.spaces import REAL, Space
 
 
@@ -74,7 +83,7 @@ class ModelSamples(NamedTuple):
             raise ConditionError("the energy takes no condition y")
         if mask is not None and MASK not in (*taken.required, *taken.optional):
             raise ConditionError("the energy takes no mask")
-        kept = self.chains.kept()
+        kept = kept_by(self.chains)
         if kept is not None:
             start = rows(kept, chosen(kept.y, len(kept.x), wanted, n, self.generator))
         else:

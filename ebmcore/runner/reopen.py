@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
 from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_networks
@@ -177,7 +177,20 @@ class Recorded:
         parts, space = (node, *node.children), self.facts.space
         if not all_serve(parts, space):
             refuse_misfits(parts, space, self.node("dataset", "data"), self.host)
-        return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
+        kernel = as_kernel(self.part(node))
+        self._fill_sampler(kernel)
+        return Sampler(kernel, node.options["n_steps"])
+
+    def _fill_sampler(self, kernel: Any) -> None:
+        """Restore what the run's own sampler remembered; another one has nothing to remember."""
+        others = any(key.split(".")[0] == "sampler" for key in self.overrides)
+        if others or not hasattr(kernel, "load_state_dict"):
+            return
+        checkpoint = self.facts.checkpoint
+        with fitting(checkpoint, "the sampler"):
+            kept = checkpoint.state().get("parts", {})
+            if "sampler" in kept:
+                kernel.load_state_dict(kept["sampler"])
 
     def part(self, node: Node) -> Any:
         """Build a part; one that refers to the energy or a network gets the trained one."""

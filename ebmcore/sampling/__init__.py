@@ -28,6 +28,8 @@ from ebmcore.sampling.sampler import run_kernel as run_kernel
 from ebmcore.sampling.slots import carried_by as carried_by
 from ebmcore.sampling.slots import carried_on as carried_on
 from ebmcore.sampling.slots import init_state as init_state
+from ebmcore.sampling.slots import keep_ends as keep_ends
+from ebmcore.sampling.slots import kept_by as kept_by
 from ebmcore.sampling.slots import named_slots as named_slots
 from ebmcore.sampling.slots import start_chains as start_chains
 from ebmcore.sampling.walk import Walk as Walk

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from ebmcore.config import Train
 from ebmcore.contracts import Conditions, Sample, Start
 from ebmcore.distributed.gradient_sync import GradientSync, clip
-from ebmcore.sampling import start_chains
+from ebmcore.sampling import keep_ends, start_chains
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
@@ -198,7 +198,7 @@ class TrainStep:
         """Store the chains' ends."""
         assert self.parts.chains is not None
         with self.timing(self.parts.label("chains"), step + 1):
-            self.parts.chains.keep(end)
+            keep_ends(self.parts.chains, end)
 
     def objective(
         self,

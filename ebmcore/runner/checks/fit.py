@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import torch
@@ -14,12 +15,12 @@ from ebmcore.checkpoint.snapshot import refuse_unsaveable
 from ebmcore.config import Train
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
-from ebmcore.errors import first_line, too_large
+from ebmcore.errors import PluginError, first_line, too_large
 from ebmcore.runner.checks.data_fit import check_monitor, check_parts, check_start
 from ebmcore.runner.checks.masks import check_masks
 from ebmcore.runner.checks.networks import check_training
 from ebmcore.sampling import check_energies, conditioned, conditions_of, evaluating
-from ebmcore.sampling.slots import start_chains
+from ebmcore.sampling.slots import keep_ends, kept_by, start_chains
 from ebmcore.train.components import Parts, is_flat
 
 Refuse = Callable[..., NoReturn]  # a place in a config, why, and the error that showed it
@@ -115,7 +116,12 @@ def _check_chains(parts: Parts, n: int, probe: Generator, refuse: Refuse) -> Non
         y = y if parts.conditional else None
         start = start_chains(chains, data.x[:n], generator=probe, y=y, mask=mask, space=data.space)
         check_start(data, start.x)
+        with suppress(AttributeError, KeyError, TypeError, ValueError):  # of what no end has yet
+            keep_ends(chains, start._replace(x=start.x.clone()))
+        kept_by(chains)
         pack(chains.state_dict(), "state_dict")
+    except PluginError as error:
+        raise PluginError(f"{parts.label('chains')}: {error}") from error
     except Exception as error:
         text = str(error)
         if too_large(error):
