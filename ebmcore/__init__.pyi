@@ -8,7 +8,9 @@ from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
 from ebmcore.contracts import Start as Start
 from ebmcore.contracts import Trace as Trace
+from ebmcore.data import as_mask as as_mask
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
+from ebmcore.data import without_padding as without_padding
 from ebmcore.decorators import chains as chains
 from ebmcore.decorators import dataset as dataset
 from ebmcore.decorators import energy as energy

@@ -9,10 +9,10 @@ without builds it. The runner passes parameters of these names, which aren't con
     constructors, factories   event_shape, data_range (2, *event), space, generator, device; those
                               of losses alone: training_data (n, *event), on the CPU; and those of
                               losses, samplers and chains: networks, by name
-    losses, when called       energy, x, x_neg, y, y_neg, step, sampler, chains, generator,
-                              networks, and each network of the config by its own name
+    losses, when called       energy, x, x_neg, y, y_neg, mask, mask_neg, step, sampler, chains,
+                              generator, networks, and each network of the config by its own name
     `Kernel.init`             generator, n_steps, carried; beside energy and x
-    `Chains.start`            y, generator, space; beside x
+    `Chains.start`            y, mask, generator, space; beside x
     a sampler's own `sample`  carried; beside energy, x, n_steps and generator
 
 A loss trains the energy, or the networks that its attribute `trains` names: "proposer", or
@@ -21,11 +21,16 @@ A loss trains the energy, or the networks that its attribute `trains` names: "pr
 A sampler, a loss or a monitor that remembers something from one call to the next offers it by
 `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
 
-The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y) or a torch
-Dataset. It may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
+The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y), a mapping {"x":
+x, "y": y, "mask": mask} of which all but x is optional, or a torch Dataset of these. The mask, (n,
+T) bool for events (T, …), is true where a step counts; "lengths", (n,), in its place says that the
+first ones do. The other steps are padding, which the core sets to 0.
+
+A dataset may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
 nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
 default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors
-and energies list in `spaces` the classes of the spaces that they serve.
+and energies list in `spaces` the classes of the spaces that they serve. A monitor whose numbers
+leave padding out says `takes_mask = True`.
 """
 
 from __future__ import annotations
@@ -50,10 +55,22 @@ BUILD_SLOTS = (
     "event_shape", "data_range", "space", "generator", "device", "training_data", "networks",
 )  # fmt: skip
 LOSS_SLOTS = (
-    "energy", "x", "x_neg", "y", "y_neg", "step", "sampler", "chains", "generator", "networks",
+    "energy", "x", "x_neg", "y", "y_neg", "mask", "mask_neg", "step", "sampler", "chains",
+    "generator", "networks",
 )  # fmt: skip
 KERNEL_SLOTS = ("generator", "n_steps", "carried")
-CHAINS_SLOTS = ("y", "generator", "space")
+CHAINS_SLOTS = ("y", "mask", "generator", "space")
+
+
+class Conditions(NamedTuple):
+    """The conditions of a batch of events, each with a row for each event; None: there are none."""
+
+    y: Tensor | None = None  # (batch, …), labels
+    mask: Tensor | None = None  # (batch, T), bool: the steps that count, the others are padding
+
+    def rows(self, index: Any) -> Conditions:
+        """Return those of some of the events, by their numbers or a slice."""
+        return Conditions(*(None if rows is None else rows[index] for rows in self))
 
 
 class Carried(NamedTuple):
@@ -87,6 +104,12 @@ class Start(NamedTuple):
     carried: Mapping[str, Tensor] = {}  # fields of the sampler's state, (chains, ...) each
     fresh: Tensor | None = None  # (chains,), bool: those that begin anew and carry nothing; None:
     # all of them, or none when there are carried fields
+    mask: Tensor | None = None  # (chains, T), bool: the steps of each chain that count
+
+    @property
+    def conditions(self) -> Conditions:
+        """The chains' conditions."""
+        return Conditions(self.y, self.mask)
 
 
 class Kernel:
@@ -146,8 +169,9 @@ class Chains:
     def start(self, x: Tensor, *args: Any, **slots: Any) -> Tensor | Start:
         """Return starting points of x's shape, dtype and device; x is the batch of data.
 
-        It may name `generator`, `y`, the batch's labels if the energy takes labels, and `space`.
-        A `Start` also gives each chain's condition and what `keep` kept of the sampler's state.
+        It may name `generator`, `y`, the batch's labels if the energy requires labels, `mask`, and
+        `space`. A `Start` also gives each chain's conditions and what `keep` kept of the sampler's
+        state; without a y or a mask of its own, a chain has that of the event at its place.
         """
         raise NotImplementedError
 
@@ -207,6 +231,10 @@ class RunView:
     held_out_y: Tensor | None = None  # (m, …), those of `held_out`
     y: Tensor | None = None  # (batch, …), those of `x`
     y_neg: Tensor | None = None  # (batch, …), those of the chains, if the energy requires labels
+    data_mask: Tensor | None = None  # (n, T), bool: the steps of `data` that count, if not all do
+    held_out_mask: Tensor | None = None  # (m, T), those of `held_out`
+    mask: Tensor | None = None  # (batch, T), those of `x`
+    mask_neg: Tensor | None = None  # (batch, T), those of `x_neg`
     info: Any = None  # of the last sampler step in training: a NamedTuple of tensors, (batch,) each
     networks: Mapping[str, Any] = field(default_factory=dict)  # by name; averaged, as the energy
     gradients: Mapping[str, Tensor] = field(default_factory=dict)  # of the last training step
@@ -222,18 +250,23 @@ class RunView:
         """Tell whether the run has a sampler and chains to draw from the model with."""
         return self.draw is not None
 
-    def sample(self, n: int, n_steps: int | None = None, *, y: Any = None) -> Tensor:
+    def sample(
+        self, n: int, n_steps: int | None = None, *, y: Any = None, mask: Any = None
+    ) -> Tensor:
         """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
 
         Without n_steps, ten times the steps of a training step. y gives each its condition, (n, …),
-        or a number all of them; without it, chains of a conditional energy have their own. Raises
+        or a number all of them, and mask its steps that count, (n, T), or (T,) for all; without
+        them, chains have their own, or as the data have them. Steps that don't count are 0. Raises
         ValueError when the run has no sampler.
         """
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
-        return self.draw(n, n_steps) if y is None else self.draw(n, n_steps, y=y)
+        return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
-    def trace(self, n: int, n_steps: int, thin: int = 1, *, y: Any = None) -> Trace:
+    def trace(
+        self, n: int, n_steps: int, thin: int = 1, *, y: Any = None, mask: Any = None
+    ) -> Trace:
         """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
 
         They start as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
@@ -241,10 +274,14 @@ class RunView:
         """
         if self.walk is None:
             raise ValueError("this run has no sampler, so its monitors can't trace its chains")
-        return self.walk(n, n_steps, thin) if y is None else self.walk(n, n_steps, thin, y=y)
+        return self.walk(n, n_steps, thin, **_given(y=y, mask=mask))
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class RunInfo(Protocol):

@@ -14,6 +14,7 @@ from ebmcore.checkpoint.network_state import network_tensors, restore_networks
 from ebmcore.checkpoint.rank_state import collect, fill_chains, mean_of_waiting, rank_states
 from ebmcore.checkpoint.serialize import pack, unsaveable
 from ebmcore.config import ENERGY
+from ebmcore.data.mask import some_masks
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
 from ebmcore.train.components import Parts
@@ -63,13 +64,18 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
             "ema": {} if averaged is None else averaged.module.state_dict(),
             **network_tensors(loop),
             "chains": {k: v for k, v in chains.items() if isinstance(v, Tensor)},
-            "data": {"bounds": parts.data.bounds},
+            "data": {"bounds": parts.data.bounds, **_masks(parts)},
             "state": tensors,
             **{f"rank-{rank}": state.tensors for rank, state in enumerate(states, 1)},
         },
         state=packed,
         whole=whole,
     )
+
+
+def _masks(parts: Parts) -> dict[str, Tensor]:
+    masks = some_masks(parts.data.mask)
+    return {} if masks is None else {"masks": masks}
 
 
 def own_state(loop: Loop) -> dict[str, Any]:

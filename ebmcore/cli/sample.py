@@ -29,13 +29,14 @@ def command(
 ) -> Answer:
     """Draw events from a trained energy into an .npz file.
 
-    The file holds the arrays x and energy, and y where the events have labels.
+    The file holds the arrays x and energy, y where the events have labels, and mask where some of
+    their steps don't count.
     """
     import numpy as np
     import torch
 
     from ebmcore.runner.api import load
-    from ebmcore.sampling import given
+    from ebmcore.sampling import of_chains
 
     file = Path(output)
     if file.suffix != ".npz":
@@ -45,18 +46,17 @@ def command(
     for text in run.skipped_checkpoints:
         say(f"warning: {text}")
     label = int(y) if y is not None and y.is_integer() else y
-    x, labels, *_ = run.draw(n, steps, seed=seed, y=label)
+    drawn = run.draw(n, steps, seed=seed, y=label)
+    x, given = drawn.x, drawn.conditions
     with torch.no_grad():
-        parts = [(x[i : i + 4096], slice(i, i + 4096)) for i in range(0, n, 4096)]
+        chunks = [slice(i, i + 4096) for i in range(0, n, 4096)]
         energies = torch.cat(
-            [
-                given(run.energy, y=None if labels is None else labels[rows])(part)
-                for part, rows in parts
-            ]
+            [of_chains(run.energy, given.rows(chunk))(x[chunk]) for chunk in chunks]
         )
-    arrays = {"x": x, "energy": energies, **({} if labels is None else {"y": labels})}
+    beside = {name: rows for name, rows in given._asdict().items() if rows is not None}
+    arrays = {"x": x, "energy": energies, **beside}
     try:
-        np.savez(file, **{k: v.cpu().numpy() for k, v in arrays.items()})  # type: ignore[arg-type] # of its other keyword
+        np.savez(file, **{k: v.cpu().numpy() for k, v in arrays.items()})
     except OSError as error:  # a full disk
         raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
     found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}

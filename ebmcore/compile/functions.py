@@ -17,18 +17,18 @@ from ebmcore.compile.batched_noise import Noises
 from ebmcore.compile.graph import Graph
 from ebmcore.compile.rng_replay import PlaceholderGenerator, RngReplay
 from ebmcore.config import Train
-from ebmcore.contracts import KERNEL_SLOTS, Carried, Sample, Start
+from ebmcore.contracts import KERNEL_SLOTS, Carried, Conditions, Sample, Start
 from ebmcore.sampling import (
     carried_by,
     carried_on,
     evaluating,
-    given,
     init_state,
     named_slots,
+    of_chains,
     own_loop,
 )
 from ebmcore.train.components import LossTerm, Parts
-from ebmcore.train.step import evaluate, numbers_of, total
+from ebmcore.train.step import NO_CONDITIONS, condition_slots, evaluate, numbers_of, total
 from ebmcore.train.targets import gradients_of, groups_of, norm_name
 
 _SIZE = 10  # steps in a graph when the number of steps has no divisor of at least _SMALLEST
@@ -50,7 +50,7 @@ class Begin(NamedTuple):
     x: Tensor  # (chains, *event)
     carried: Carried | None = None  # None: the sampler doesn't take it
     state: Any = None  # of a kernel whose `init` draws, which it can't do in a graph
-    y: Tensor | None = None  # (chains, …), the condition of each, of a conditional energy
+    conditions: Conditions = Conditions()  # of the chains
 
 
 class StepGraphs(NamedTuple):
@@ -89,18 +89,18 @@ def begin_from(
     x, carried = start.x.detach(), carried_by(start)
     if "generator" in slots and not whole:
         with evaluating(parts.energy):
-            energy = given(parts.energy, y=start.y)
+            energy = of_chains(parts.energy, start.conditions)
             made = init_state(
                 kernel, energy, x, generator=generator, n_steps=n_steps, carried=carried
             )
-        return Begin(x, state=made, y=start.y)
+        return Begin(x, state=made, conditions=start.conditions)
     if "carried" not in slots:
-        return Begin(x, y=start.y)
+        return Begin(x, conditions=start.conditions)
     held = {
         name: carried.fields.get(name, like.new_zeros((len(x), *like.shape[1:])))
         for name, like in fields.items()
     }
-    return Begin(x, Carried(held, carried.fresh), y=start.y)
+    return Begin(x, Carried(held, carried.fresh), conditions=start.conditions)
 
 
 def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
@@ -111,7 +111,7 @@ def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
     device = parts.device
 
     def run_steps(begin: Begin, randomness: Randomness) -> Sample:
-        energy, state, info = given(network, y=begin.y), begin.state, None
+        energy, state, info = of_chains(network, begin.conditions), begin.state, None
         if state is None:
             state = init_state(
                 kernel, energy, begin.x.detach(), n_steps=sampler.n_steps, carried=begin.carried
@@ -122,7 +122,7 @@ def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
 
     def run_own_loop(begin: Begin, randomness: Randomness) -> Sample:
         generator: Any = PlaceholderGenerator(device)
-        x, energy = begin.x.detach().clone(), given(network, y=begin.y)
+        x, energy = begin.x.detach().clone(), of_chains(network, begin.conditions)
         with RngReplay(randomness.sampler) if randomness.sampler else nullcontext():
             sample = own_loop(kernel, energy, x, sampler.n_steps, generator, begin.carried)
         return Sample(sample.x.detach(), sample.info, sample.carried)
@@ -142,8 +142,8 @@ def sampler_function(parts: Parts) -> Callable[[Begin, Randomness], Sample]:
 
 def losses_function(
     parts: Parts, train: Train
-) -> Callable[[Tensor, Tensor | None, Tensor | None, Tensor | None, Randomness], LossResult]:
-    """Return a function of the losses and their gradient: x, x⁻, y, y⁻, randomness."""
+) -> Callable[[Tensor, Tensor | None, Conditions, Conditions, Randomness], LossResult]:
+    """Return a function of the losses and their gradient: x, x⁻, the conditions of both, draws."""
     energy, terms, sampler, networks = parts.energy, parts.losses, parts.sampler, parts.networks
     targets, bound, device = parts.targets, train.clip_grad_norm, parts.device
     parameters = parts.parameters
@@ -152,16 +152,15 @@ def losses_function(
     def compute(
         x: Tensor,
         x_neg: Tensor | None,
-        y: Tensor | None,
-        y_neg: Tensor | None,
+        conditions: Conditions,
+        of_x_neg: Conditions,
         randomness: Randomness,
     ) -> LossResult:
         slots = {
             "energy": energy,
             "x": x,
             "x_neg": x_neg,
-            "y": y,
-            "y_neg": y_neg,
+            **condition_slots(conditions, of_x_neg),
             "sampler": sampler,
             "networks": networks,
             **networks,
@@ -211,8 +210,8 @@ class RepeatedGraph:
         self.size = divisor if divisor >= _SMALLEST else _SIZE
         kernel, network = self.kernel, parts.energy
 
-        def several_steps(state: Any, noises: Noises, y: Tensor | None) -> tuple[Any, Any]:
-            energy, info = given(network, y=y), None
+        def several_steps(state: Any, noises: Noises, conditions: Conditions) -> tuple[Any, Any]:
+            energy, info = of_chains(network, conditions), None
             for noise in noises:
                 state, info = kernel.step(energy, state, noise)
             return state, info
@@ -232,7 +231,7 @@ class RepeatedGraph:
 
     def __call__(self, begin: Begin, randomness: Randomness) -> Sample:
         """Run the sampler."""
-        energy, state, info = given(self.parts.energy, y=begin.y), begin.state, None
+        energy, state, info = of_chains(self.parts.energy, begin.conditions), begin.state, None
         with evaluating(energy):
             if state is None:
                 state = init_state(
@@ -241,28 +240,28 @@ class RepeatedGraph:
             for at in range(0, len(randomness.noises), self.size):
                 noises = randomness.noises[at : at + self.size]
                 run = self.graph if len(noises) == self.size else self.eager
-                state, info = run(state, noises, begin.y)
+                state, info = run(state, noises, begin.conditions)
         return Sample(state.x.detach(), info, carried_on(self.kernel, state))
 
 
 def step_function(parts: Parts, train: Train) -> Callable[..., tuple[Sample | None, LossResult]]:
-    """Return a function of both: begin, x, y, randomness -> Sample, LossResult."""
+    """Return a function of both: begin, x, its conditions, randomness -> Sample, LossResult."""
     compute_losses = losses_function(parts, train)
     if not parts.needs_samples:
 
         def losses_alone(
-            begin: None, x: Tensor, y: Tensor | None, randomness: Randomness
+            begin: None, x: Tensor, conditions: Conditions, randomness: Randomness
         ) -> tuple[None, LossResult]:
-            return None, compute_losses(x, None, y, None, randomness)
+            return None, compute_losses(x, None, conditions, NO_CONDITIONS, randomness)
 
         return losses_alone
     run_sampler = sampler_function(parts)
 
     def both(
-        begin: Begin, x: Tensor, y: Tensor | None, randomness: Randomness
+        begin: Begin, x: Tensor, conditions: Conditions, randomness: Randomness
     ) -> tuple[Sample, LossResult]:
         sample = run_sampler(begin, randomness)
-        return sample, compute_losses(x, sample.x, y, begin.y, randomness)
+        return sample, compute_losses(x, sample.x, conditions, begin.conditions, randomness)
 
     return both
 

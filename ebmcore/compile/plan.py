@@ -30,9 +30,9 @@ from ebmcore.compile.functions import (
 from ebmcore.compile.graph import LONGEST, Graph
 from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
 from ebmcore.compile.verify import check_losses, check_samples
-from ebmcore.contracts import Sample, Start
+from ebmcore.contracts import Conditions, Sample, Start
 from ebmcore.errors import GraphError
-from ebmcore.train.step import TrainStep, labels_of, stream_of
+from ebmcore.train.step import TrainStep, chains_have, stream_of
 
 COMPILING = "compiling"
 _WHOLE = "the whole step"
@@ -49,7 +49,7 @@ class EagerStep(NamedTuple):
     """The first step, computed eagerly."""
 
     x: Tensor
-    y: Tensor | None
+    conditions: Conditions
     start: Start | None
     sample: Sample | None
     step: int
@@ -78,7 +78,7 @@ def find_plan(
     backend: str,
     noise: BatchedNoise,
     x: Tensor,
-    y: Tensor | None,
+    conditions: Conditions,
     start: Start | None,
     number: int,
 ) -> Plan:
@@ -88,11 +88,11 @@ def find_plan(
         step: The eager step.
         backend: The backend of `Graph`.
         noise: Draws the noise of the step's kernel.
-        x: The batch, (batch, *event), and its labels y, (batch,).
+        x: The batch, (batch, *event), and its conditions.
         start: Where the chains start; None when no loss names `x_neg`.
         number: The number of steps done before.
     """
-    return _PlanSearch(step, backend, noise).plan(x, y, start, number)
+    return _PlanSearch(step, backend, noise).plan(x, conditions, start, number)
 
 
 def prepare(
@@ -132,7 +132,7 @@ class _PlanSearch:
         self.sampler = self.parts.label("sampler")
         self.losses = " and ".join(term.label for term in self.parts.losses)
 
-    def plan(self, x: Tensor, y: Tensor | None, start: Start | None, step: int) -> Plan:
+    def plan(self, x: Tensor, conditions: Conditions, start: Start | None, step: int) -> Plan:
         """Compute the step eagerly, and then as graphs from the same draws."""
         for purpose in ("sampler", *(stream_of(term) for term in self.parts.losses)):
             self.eager_step.streams(purpose)  # make each stream before the state is copied
@@ -143,9 +143,9 @@ class _PlanSearch:
             x_neg = None if sample is None else sample.x
             between = self._current_state()
             with RngRecorder() as losses:
-                self.eager_step.compute_gradients(x, x_neg, y, step, labels_of(start))
+                self.eager_step.compute_gradients(x, x_neg, conditions, step, chains_have(start))
         self.carried = {} if sample is None else sample.carried
-        eager = EagerStep(x, y, start, sample, step, begin, between, self._current_state())
+        eager = EagerStep(x, conditions, start, sample, step, begin, between, self._current_state())
         try:
             with self.eager_step.timing(COMPILING), self.eager_step.derivatives():
                 can_sample = self._can_trace_sampler(eager, sampler)
@@ -206,7 +206,7 @@ class _PlanSearch:
         graph = self._graph(step_function(self.parts, self.eager_step.train))
 
         def compare(begin: Begin | None, randomness: Randomness) -> None:
-            sample, result = graph(begin, eager.x, eager.y, randomness)
+            sample, result = graph(begin, eager.x, eager.conditions, randomness)
             check_samples(sample, eager.sample)
             x_neg = None if sample is None else sample.x
             check_losses(result, self._eager_losses(eager, x_neg, randomness))
@@ -236,7 +236,9 @@ class _PlanSearch:
         graph = self._graph(losses_function(self.parts, self.eager_step.train))
 
         def compare(begin: Begin | None, randomness: Randomness) -> None:
-            result = graph(eager.x, eager.x_neg, eager.y, labels_of(eager.start), randomness)
+            result = graph(
+                eager.x, eager.x_neg, eager.conditions, chains_have(eager.start), randomness
+            )
             check_losses(result, self._eager_losses(eager, eager.x_neg, randomness))
 
         graphs, at = StepGraphs(losses=graph), eager.between
@@ -277,7 +279,7 @@ class _PlanSearch:
         self._restore(eager.between)  # draws from torch's own generators repeat
         with RngReplay(randomness.losses) as replay:
             metrics = self.eager_step.compute_gradients(
-                eager.x, x_neg, eager.y, eager.step, labels_of(eager.start)
+                eager.x, x_neg, eager.conditions, eager.step, chains_have(eager.start)
             )
         if replay.used != len(randomness.losses):
             raise GraphError("the number of its draws changes from call to call")

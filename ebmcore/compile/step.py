@@ -18,11 +18,11 @@ from ebmcore.compile.graph import Graph
 from ebmcore.compile.plan import Plan, find_plan, prepare
 from ebmcore.compile.verify import results_agree
 from ebmcore.config import Train
-from ebmcore.contracts import Start
+from ebmcore.contracts import Conditions, Start
 from ebmcore.errors import GraphError
 from ebmcore.train.components import Parts
 from ebmcore.train.rng import Streams
-from ebmcore.train.step import TrainStep, labels_of
+from ebmcore.train.step import TrainStep, chains_have
 from ebmcore.train.timing import Timing
 from ebmcore.train.types import StepResult
 
@@ -66,32 +66,32 @@ class CompiledStep(TrainStep):
         return "step" if self.plan is None else self.plan.graphs.mode
 
     def compute_from(
-        self, start: Start | None, x: Tensor, y: Tensor | None, step: int
+        self, start: Start | None, x: Tensor, conditions: Conditions, step: int
     ) -> StepResult:
         """Do the work of `compute` from the chains' start points."""
         if self.plan is None:
-            self.plan = find_plan(self, self.backend, self.noise, x, y, start, step)
+            self.plan = find_plan(self, self.backend, self.noise, x, conditions, start, step)
             self._warn_left_out(self.plan.left_out)
         graphs = self.plan.graphs
         if graphs.mode == "eager":
-            return super().compute_from(start, x, y, step)
+            return super().compute_from(start, x, conditions, step)
         begin, randomness = prepare(self, self.plan, self.noise, start, step)
         if graphs.whole is not None:
-            sample, result = self._call_graph(graphs.whole, step, begin, x, y, randomness)
+            sample, result = self._call_graph(graphs.whole, step, begin, x, conditions, randomness)
             x_neg, info, end = self.end_of(start, sample, step)
-            return StepResult(x, x_neg, info, self._store_gradients(result), end, y)
+            return StepResult(x, x_neg, info, self._store_gradients(result), end, conditions)
         sample = None
         if start is not None and graphs.sampler is not None:
             sample = self._call_graph(graphs.sampler, step, begin, randomness)
         elif start is not None:
             sample = self.run_sampler(start, step)
         x_neg, info, end = self.end_of(start, sample, step)
+        of_x_neg = chains_have(start)
         if graphs.losses is None:
-            metrics = self.compute_gradients(x, x_neg, y, step, labels_of(start))
-            return StepResult(x, x_neg, info, metrics, end, y)
-        y_neg = labels_of(start)
-        result = self._call_graph(graphs.losses, step, x, x_neg, y, y_neg, randomness)
-        return StepResult(x, x_neg, info, self._store_gradients(result), end, y)
+            metrics = self.compute_gradients(x, x_neg, conditions, step, of_x_neg)
+            return StepResult(x, x_neg, info, metrics, end, conditions)
+        result = self._call_graph(graphs.losses, step, x, x_neg, conditions, of_x_neg, randomness)
+        return StepResult(x, x_neg, info, self._store_gradients(result), end, conditions)
 
     def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
         """Store the gradient in the parameters' `grad`; return the metrics."""

@@ -1,15 +1,18 @@
 """Data: from a dataset's result to the tensors that a run trains on."""
 
 from ebmcore.data.load import Data, default_dtype, load_data
+from ebmcore.data.mask import as_mask, without_padding
 from ebmcore.data.precision import name_of, refuse_lost_digits, whole_number_lost
 from ebmcore.spaces import row_and_column
 
 __all__ = [
     "Data",
+    "as_mask",
     "default_dtype",
     "load_data",
     "name_of",
     "refuse_lost_digits",
     "row_and_column",
     "whole_number_lost",
+    "without_padding",
 ]

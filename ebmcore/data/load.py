@@ -12,6 +12,8 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, default_collate
 
+from ebmcore.contracts import Conditions
+from ebmcore.data.mask import Mask, as_mask, read_mapping, without_padding
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
@@ -28,6 +30,13 @@ class Data(NamedTuple):
     held_out_y: Tensor | None = None  # (m,), labels of the held-out points
     space: Space = REAL
     warnings: tuple[str, ...] = ()
+    mask: Tensor | None = None  # (n, T), bool: the steps of x that count, if not all do
+    held_out_mask: Tensor | None = None  # (m, T), those of the held-out points
+
+    @property
+    def conditions(self) -> Conditions:
+        """The conditions of x."""
+        return Conditions(self.y, self.mask)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -36,9 +45,11 @@ class Data(NamedTuple):
 
     def to(self, device: torch.device) -> Data:
         """Return the same points on a device."""
-        y, held_out_y = (None if t is None else t.to(device) for t in (self.y, self.held_out_y))
-        x, held_out, bounds = (t.to(device) for t in (self.x, self.held_out, self.bounds))
-        return self._replace(x=x, held_out=held_out, y=y, bounds=bounds, held_out_y=held_out_y)
+        fields = {name: value for name, value in self._asdict().items() if name != "source"}
+        moved: dict[str, Any] = {
+            k: v.to(device) for k, v in fields.items() if isinstance(v, Tensor)
+        }
+        return self._replace(**moved)
 
 
 @contextmanager
@@ -61,8 +72,9 @@ def load_data(
     stratify: bool = False,
     space: Space | None = None,
 ) -> Data:
-    """Read a dataset: a tensor, a pair (x, y), a torch Dataset, or a callable that returns one.
+    """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
 
+    A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
     The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
     become real ones with a warning. Raises DataError when there are no points, they hold NaN or inf
@@ -73,11 +85,13 @@ def load_data(
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
         with default_dtype(dtype):
             found = found()
-    x, y = _tensors(found, dtype)
+    x, y, said = _tensors(found, dtype)
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"the dataset has no points: shape {tuple(x.shape)}")
     if x.ndim == 1:  # numbers, each an event of one value
         x = x[:, None]
+    mask = None if said is None else as_mask(*said, x)
+    x = without_padding(x, mask)
     if x.is_complex():
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
     declared = space or getattr(source, "space", None)
@@ -109,6 +123,8 @@ def load_data(
         held_out_y=None if y is None else y[held_out],
         space=space,
         warnings=() if isinstance(declared, Space) else _whole_numbers(given),
+        mask=None if mask is None else mask[train],
+        held_out_mask=None if mask is None else mask[held_out],
     )
 
 
@@ -124,20 +140,21 @@ def _stratified(y: Tensor | None, order: Tensor, holdout: float) -> tuple[Tensor
     return held_out.sort().values, train.sort().values
 
 
-def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, Mask | None]:
     if isinstance(found, TorchDataset):
         if isinstance(found, IterableDataset):
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
         found = default_collate([found[i] for i in range(len(found))])  # type: ignore[arg-type] # map-style ones have a length
         found = tuple(found) if isinstance(found, list) else found
+    found, mask = read_mapping(found)
     if isinstance(found, tuple) and len(found) == 2:
         x, y = (_tensor(part, dtype) for part in found)
         if x.shape[:1] != y.shape[:1]:
             raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
-        return x, y
+        return x, y, mask
     if isinstance(found, tuple) and len(found) == 1:
         found = found[0]
-    return _tensor(found, dtype), None
+    return _tensor(found, dtype), None, mask
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
@@ -153,8 +170,8 @@ def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
                 "the dataset holds whole numbers of more than 64 bits; subtract an offset or divide"
             ) from error
         raise DataError(
-            "a dataset returns a tensor (n, *event), a pair (x, y) or a torch Dataset; "
-            f"got {type(found).__name__}"
+            "a dataset returns a tensor (n, *event), a pair (x, y), a mapping with x and perhaps "
+            f"y, mask or lengths, or a torch Dataset; got {type(found).__name__}"
         ) from error
     if listed.dtype != torch.float64:
         return listed

@@ -33,8 +33,10 @@ def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
     if chains is None or kept is None:
         return chains
     beside = {name: all_rows(ranks, value) for name, value in kept.carried.items()}
-    y, fresh = (None if t is None else all_rows(ranks, t) for t in (kept.y, kept.fresh))
-    return AllChains(chains, Start(all_rows(ranks, kept.x), y, beside, fresh))
+    y, fresh, mask = (
+        None if t is None else all_rows(ranks, t) for t in (kept.y, kept.fresh, kept.mask)
+    )
+    return AllChains(chains, Start(all_rows(ranks, kept.x), y, beside, fresh, mask))
 
 
 def all_rows(ranks: Ranks, tensor: Tensor) -> Tensor:

@@ -9,8 +9,18 @@ import torch
 from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, Start, Trace
+from ebmcore.data.mask import without_padding
 from ebmcore.monitoring.borrowed import borrowed
-from ebmcore.sampling import CONDITIONS, Sampler, Taken, Walk, conditions_of, start_chains
+from ebmcore.sampling import (
+    CONDITIONS,
+    MASK,
+    Sampler,
+    Taken,
+    Walk,
+    conditions_of,
+    kept_by,
+    start_chains,
+)
 from ebmcore.spaces import REAL, Space
 
 
@@ -32,33 +42,38 @@ class ModelSamples(NamedTuple):
     begin: Callable[[int, Tensor | None], Start]
     generator: Generator
     space: Space = REAL
+    masks: Tensor | None = None  # (k, T), the data's, for chains that have none of their own
 
-    def sample(self, n: int, n_steps: int | None, *, y: Any = None) -> Tensor:
+    def sample(self, n: int, n_steps: int | None, *, y: Any = None, mask: Any = None) -> Tensor:
         """Return n events after n_steps, (n, *event)."""
-        return self.draw(n, n_steps, y=y).x
+        return self.draw(n, n_steps, y=y, mask=mask).x
 
-    def draw(self, n: int, n_steps: int | None, *, y: Any = None) -> Start:
+    def draw(self, n: int, n_steps: int | None, *, y: Any = None, mask: Any = None) -> Start:
         """Return n events after n_steps, and their conditions if they have any.
 
         n_steps is ten times the steps of training by default; y gives each its condition, (n, …),
-        or a number all of them.
+        or a number all of them; mask gives each its steps that count, (n, T), or (T,) all of them.
         """
         steps = 10 * self.sampler.n_steps if n_steps is None else n_steps
         with borrowed(self.sampler.kernel) as kernel:
-            start = self._start(n, steps, y)
+            start = self._start(n, steps, y, mask)
             walk = Walk(kernel, self.energy, start, self.generator, n_steps=steps)
-            return Start(walk.go(steps).x, start.y)
+            x = without_padding(walk.go(steps).x, start.mask)
+            return Start(x, start.y, mask=start.mask)
 
-    def trace(self, n: int, n_steps: int, thin: int, *, y: Any = None) -> Trace:
+    def trace(self, n: int, n_steps: int, thin: int, *, y: Any = None, mask: Any = None) -> Trace:
         """Return every thin-th state of n chains over n_steps."""
         if not 1 <= thin <= n_steps:
             raise ValueError(f"thin should be from 1 to n_steps, {n_steps}; got {thin}")
         with borrowed(self.sampler.kernel) as kernel:
-            start = self._start(n, n_steps, y)
+            start = self._start(n, n_steps, y, mask)
             walk = Walk(kernel, self.energy, start, self.generator, n_steps=n_steps)
-            return walk.trace(n_steps, thin)
+            trace = walk.trace(n_steps, thin)
+            if start.mask is None:
+                return trace
+            return trace._replace(x=torch.stack([without_padding(x, start.mask) for x in trace.x]))
 
-    def _start(self, n: int, steps: int, y: Any) -> Start:
+    def _start(self, n: int, steps: int, y: Any, mask: Any) -> Start:
         if n < 1 or steps < 1:
             raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
         wanted = None if y is None else conditions(y, n, self.generator.device)
@@ -66,21 +81,38 @@ class ModelSamples(NamedTuple):
         required = "y" in taken.required
         if wanted is not None and "y" not in (*taken.required, *taken.optional):
             raise ConditionError("the energy takes no condition y")
-        kept = self.chains.kept()
+        if mask is not None and MASK not in (*taken.required, *taken.optional):
+            raise ConditionError("the energy takes no mask")
+        kept = kept_by(self.chains)
         if kept is not None:
             start = rows(kept, chosen(kept.y, len(kept.x), wanted, n, self.generator))
         else:
             batch = self.begin(n, wanted)
+            if batch.mask is None:
+                batch = batch._replace(mask=self._drawn_masks(n))
             labels = (batch.y if wanted is None else wanted) if required else None
             with borrowed(self.chains) as chains:
                 start = start_chains(
-                    chains, batch.x, generator=self.generator, y=labels, space=self.space
+                    chains,
+                    batch.x,
+                    generator=self.generator,
+                    y=labels,
+                    mask=batch.mask,
+                    space=self.space,
                 )
-            start = start._replace(y=labels if start.y is None else start.y)
         start = start if wanted is None else start._replace(y=wanted)
+        if start.mask is None:
+            start = start._replace(mask=self._drawn_masks(n))
+        if mask is not None:
+            start = start._replace(mask=masks(mask, n, self.generator.device))
         if required and start.y is None:
             raise ConditionError("the energy requires a condition y; say which, with y=…")
         return start
+
+    def _drawn_masks(self, n: int) -> Tensor | None:
+        if self.masks is None:
+            return None
+        return self.masks[random_indices(len(self.masks), n, self.generator)]
 
 
 def conditions(y: Any, n: int, device: torch.device) -> Tensor:
@@ -89,6 +121,17 @@ def conditions(y: Any, n: int, device: torch.device) -> Tensor:
     wanted = wanted.expand(n) if wanted.ndim == 0 else wanted
     if len(wanted) != n:
         raise ConditionError(f"y should be a number, or one row for each of {n}; got {len(wanted)}")
+    return wanted
+
+
+def masks(mask: Any, n: int, device: torch.device) -> Tensor:
+    """Return the masks of n chains: one of (T,) is that of all. Raises ValueError at others."""
+    wanted = torch.as_tensor(mask, device=device).bool()
+    wanted = wanted.expand(n, *wanted.shape) if wanted.ndim == 1 else wanted
+    if wanted.ndim < 2 or len(wanted) != n:
+        raise ConditionError(
+            f"mask should have shape (T,), or one row for each of {n}; got {tuple(wanted.shape)}"
+        )
     return wanted
 
 
@@ -110,8 +153,8 @@ def chosen(
 def rows(start: Start, index: Tensor) -> Start:
     """Return some of the chains, by their numbers."""
     carried = {name: value[index] for name, value in start.carried.items()}
-    y, fresh = (None if t is None else t[index] for t in (start.y, start.fresh))
-    return Start(start.x[index], y, carried, fresh)
+    y, fresh, mask = (None if t is None else t[index] for t in (start.y, start.fresh, start.mask))
+    return Start(start.x[index], y, carried, fresh, mask)
 
 
 def random_indices(size: int, n: int, generator: Generator) -> Tensor:

@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, RunView
+from ebmcore.data.mask import without_padding
 from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.monitoring.borrowed import state_kept
 from ebmcore.monitoring.figure_writer import FigureWriter
@@ -27,6 +28,7 @@ from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.ema import averages_in_place
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams, own_global_stream
+from ebmcore.train.step import condition_slots
 from ebmcore.train.types import StepResult
 
 _CHANGED = "it changed the data, a weight or a requires_grad; a monitor may only read them"
@@ -159,11 +161,13 @@ class MonitorRunner(MonitorSchedule):
         named = parts.energy.named_parameters()
         last_step: dict[str, Any] = {}
         if last is not None:
+            x_neg = last.x_neg
+            if x_neg is not None:
+                x_neg = without_padding(x_neg, last.of_x_neg.mask)
             last_step = {
                 "x": last.x,
-                "x_neg": last.x_neg,
-                "y": last.y,
-                "y_neg": last.y_neg,
+                "x_neg": x_neg,
+                **condition_slots(last.conditions, last.of_x_neg),
                 "info": last.info,
             }
         return make_view(

@@ -27,9 +27,10 @@ def make_view(
 
         def begin(n: int, y: Tensor | None) -> Start:
             rows = chosen(data.y, len(data.x), y, n, generator)
-            return Start(data.x[rows], None if data.y is None else data.y[rows])
+            y, mask = data.conditions.rows(rows)
+            return Start(data.x[rows], y, mask=mask)
 
-        samples = ModelSamples(energy, sampler, chains, begin, generator, data.space)
+        samples = ModelSamples(energy, sampler, chains, begin, generator, data.space, data.mask)
         draw, walk = samples.sample, samples.trace
     return RunView(
         energy=energy,
@@ -37,6 +38,8 @@ def make_view(
         held_out=data.held_out,
         data_y=data.y,
         held_out_y=data.held_out_y,
+        data_mask=data.mask,
+        held_out_mask=data.held_out_mask,
         generator=generator,
         n_steps=sampler.n_steps if sampler else 0,
         dataset=data.source,

@@ -254,6 +254,7 @@ def load(
         space=facts.space,
         sampler=sampler,
         chains=chains,
+        masks=facts.masks,
         networks=filled,
         seed=facts.run["seed"],
     )

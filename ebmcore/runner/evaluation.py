@@ -24,6 +24,7 @@ from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
+from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.reopen import Facts, Recorded
 from ebmcore.runs.directory import RunDirectory
@@ -116,6 +117,7 @@ def evaluate(
     step = facts.checkpoint.step
     epoch = step / max(1, len(data.x) // train.batch_size)
     for entry in entries:
+        warnings.extend(mask_warnings(entry, data))
 
         def warn(text: str, name: str = entry.name) -> None:
             warnings.append(f"{name}: {text}")

@@ -222,9 +222,9 @@ class Experiment:
         parts = self.assemble()
         self.check(parts, train)
         x = parts.data.x[: train.batch_size]
-        y = None if parts.data.y is None else parts.data.y[: train.batch_size]
+        conditions = parts.data.conditions.rows(slice(train.batch_size))
         try:
-            TrainStep(parts, train, self.streams, None)(x, y, 0)
+            TrainStep(parts, train, self.streams, None)(x, conditions, 0)
         except Exception as error:
             message = f"a training step on the {self.device} device failed: {error}"
             raise ConfigError([Problem("", message, self.origin.where(""))]) from error

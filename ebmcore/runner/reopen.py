@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
 from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_networks
@@ -46,6 +46,7 @@ class Facts(NamedTuple):
     bounds: Tensor  # (2, *event), on the device
     skipped_checkpoints: list[str]  # newer ones that are damaged, and why
     space: Space
+    masks: Tensor | None = None  # some of the data's, if they have any
 
     @classmethod
     def read(
@@ -76,10 +77,11 @@ class Facts(NamedTuple):
         found = _checkpoint(folder / "checkpoints", facts, checkpoint, skipped.append)
         place = choose_device(device, RankInfo.from_environment())
         try:
-            bounds = found.tensors("data")["bounds"].to(place)
+            data = {name: tensor.to(place) for name, tensor in found.tensors("data").items()}
+            bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        return cls(folder, facts, found, place, bounds, skipped, space)
+        return cls(folder, facts, found, place, bounds, skipped, space, data.get("masks"))
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""
@@ -175,7 +177,20 @@ class Recorded:
         parts, space = (node, *node.children), self.facts.space
         if not all_serve(parts, space):
             refuse_misfits(parts, space, self.node("dataset", "data"), self.host)
-        return Sampler(as_kernel(self.part(node)), node.options["n_steps"])
+        kernel = as_kernel(self.part(node))
+        self._fill_sampler(kernel)
+        return Sampler(kernel, node.options["n_steps"])
+
+    def _fill_sampler(self, kernel: Any) -> None:
+        """Restore what the run's own sampler remembered; another one has nothing to remember."""
+        others = any(key.split(".")[0] == "sampler" for key in self.overrides)
+        if others or not hasattr(kernel, "load_state_dict"):
+            return
+        checkpoint = self.facts.checkpoint
+        with fitting(checkpoint, "the sampler"):
+            kept = checkpoint.state().get("parts", {})
+            if "sampler" in kept:
+                kernel.load_state_dict(kept["sampler"])
 
     def part(self, node: Node) -> Any:
         """Build a part; one that refers to the energy or a network gets the trained one."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
+from ebmcore.data.mask import some_masks
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
@@ -32,6 +33,7 @@ class Run:
         space: Space = REAL,
         sampler: Sampler | None = None,
         chains: Chains | None = None,
+        masks: Tensor | None = None,
         networks: Mapping[str, nn.Module] | None = None,
         seed: int = 0,
     ) -> None:
@@ -51,6 +53,7 @@ class Run:
         self.space = space  # the set that events live in
         self.sampler = sampler
         self.chains = chains
+        self.masks = masks  # (k, T), some of the data's, which samples have
         self.seed = seed
 
     @classmethod
@@ -65,25 +68,44 @@ class Run:
             space=parts.data.space,
             sampler=parts.sampler,
             chains=parts.chains,
+            masks=some_masks(parts.data.mask),
             seed=seed,
         )
         run.held_networks = parts.networks
         return run
 
-    def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        n_steps: int | None = None,
+        *,
+        seed: int = 0,
+        y: Any = None,
+        mask: Any = None,
+    ) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
         Chains that remember go on from where training left them; others begin at their noise, or
         uniformly over the data's range, or over a discrete space. n_steps is ten times the
         training's by default. The same seed draws the same events. y gives each its condition,
         (n, …), or a number all of them; without it, kept chains of a conditional energy have their
-        own. Raises EbmError when the run has no sampler, there is too little memory, or the energy
-        takes no such y.
+        own. mask gives each its steps that count, (n, T), or (T,) all of them; without it, kept
+        chains have their own, and others draw the data's. Steps that don't count are 0. Raises
+        EbmError when the run has no sampler, there is too little memory, or the energy takes no
+        such y or mask.
         """
-        return self.draw(n, n_steps, seed=seed, y=y).x
+        return self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
 
-    def draw(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Start:
-        """Draw as `sample` does; return the events x and, where they have any, their labels y."""
+    def draw(
+        self,
+        n: int,
+        n_steps: int | None = None,
+        *,
+        seed: int = 0,
+        y: Any = None,
+        mask: Any = None,
+    ) -> Start:
+        """Draw as `sample` does; return the events and, where they have any, their y and mask."""
         if self.sampler is None or self.chains is None:
             raise EbmError(
                 "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "
@@ -107,10 +129,10 @@ class Run:
             averages_in_place(self.held_networks, self.networks),
         ):
             samples = ModelSamples(
-                self.energy, self.sampler, self.chains, begin, generator, self.space
+                self.energy, self.sampler, self.chains, begin, generator, self.space, self.masks
             )
             try:
-                return samples.draw(n, n_steps, y=y)
+                return samples.draw(n, n_steps, y=y, mask=mask)
             except ConditionError as error:
                 raise EbmError(str(error)) from error
             except Exception as error:

@@ -2,6 +2,7 @@
 
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS
+from ebmcore.sampling.conditions import MASK as MASK
 from ebmcore.sampling.conditions import Given as Given
 from ebmcore.sampling.conditions import Taken as Taken
 from ebmcore.sampling.conditions import conditioned as conditioned
@@ -9,8 +10,10 @@ from ebmcore.sampling.conditions import conditions_bound as conditions_bound
 from ebmcore.sampling.conditions import conditions_of as conditions_of
 from ebmcore.sampling.conditions import energy_alone as energy_alone
 from ebmcore.sampling.conditions import given as given
+from ebmcore.sampling.conditions import of_chains as of_chains
 from ebmcore.sampling.conditions import one_each as one_each
 from ebmcore.sampling.conditions import replicated as replicated
+from ebmcore.sampling.conditions import takes_mask as takes_mask
 from ebmcore.sampling.energy_checks import Differentiable as Differentiable
 from ebmcore.sampling.energy_checks import check_energies as check_energies
 from ebmcore.sampling.energy_checks import energy_and_score as energy_and_score
@@ -25,6 +28,8 @@ from ebmcore.sampling.sampler import run_kernel as run_kernel
 from ebmcore.sampling.slots import carried_by as carried_by
 from ebmcore.sampling.slots import carried_on as carried_on
 from ebmcore.sampling.slots import init_state as init_state
+from ebmcore.sampling.slots import keep_ends as keep_ends
+from ebmcore.sampling.slots import kept_by as kept_by
 from ebmcore.sampling.slots import named_slots as named_slots
 from ebmcore.sampling.slots import start_chains as start_chains
 from ebmcore.sampling.walk import Walk as Walk

@@ -1,8 +1,9 @@
 """Conditional energies: which conditions an energy takes, and an energy with its conditions bound.
 
 A condition is a parameter of an energy's `forward` beside x: `y` (a label, an observation, a
-context), `t` (a noise level) or `mask`, each with one row for each event. Without a default the
-energy requires it: it is conditional, and a run binds it wherever it calls the energy.
+context), `t` (a noise level) or `mask` (the steps of a sequence that count), each with one row for
+each event. Without a default the energy requires it: it is conditional, and a run binds it wherever
+it calls the energy. A run binds the data's mask with a default, too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ebmcore.contracts import Energy
+from ebmcore.contracts import Conditions, Energy
 from ebmcore.sampling.energy_checks import Differentiable, EnergyWrapper, module_of
 
-CONDITIONS = ("y", "t", "mask")
+MASK = "mask"
+CONDITIONS = ("y", "t", MASK)
 
 
 class Taken(NamedTuple):
@@ -76,14 +78,28 @@ def given(energy: Energy, **conditions: Any) -> Energy:
 
 
 def conditioned(energy: Energy, **conditions: Any) -> Energy:
-    """Bind those of the conditions that the energy requires; the others it does without.
+    """Bind those of the conditions that the energy requires, and a mask if it takes one.
 
     So a loss of `y` and `energy` treats every energy rightly: E(x, y) of a conditional one, and
     E(x) where y is optional, as in a `classifier`, or no parameter of the energy at all.
     """
     taken = conditions_of(energy)
-    required = () if taken is None else taken.required
-    return given(energy, **{name: v for name, v in conditions.items() if name in required})
+    if taken is None:
+        return energy
+    bound = (*taken.required, *(name for name in taken.optional if name == MASK))
+    return given(energy, **{name: v for name, v in conditions.items() if name in bound})
+
+
+def takes_mask(energy: Any) -> bool:
+    """Tell whether an energy takes a mask."""
+    taken = conditions_of(energy)
+    return taken is not None and MASK in (*taken.required, *taken.optional)
+
+
+def of_chains(energy: Energy, conditions: Conditions) -> Energy:
+    """Bind the conditions that chains have: their y, and their mask if the energy takes one."""
+    mask = conditions.mask if conditions.mask is not None and takes_mask(energy) else None
+    return given(energy, y=conditions.y, mask=mask)
 
 
 def replicated(energy: Energy, n: int) -> Energy:

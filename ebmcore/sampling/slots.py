@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.contracts import CHAINS_SLOTS, KERNEL_SLOTS, Carried, Chains, Energy, Start
+from ebmcore.errors import PluginError
 
 _BESIDE = {"init": 2, "start": 1}  # the leading arguments, which have any name
 
@@ -37,13 +38,45 @@ def start_chains(
     *,
     generator: Generator | None = None,
     y: Tensor | None = None,
+    mask: Tensor | None = None,
     space: Any = None,
 ) -> Start:
-    """Call `chains.start` with the slots that it names."""
-    slots = {"generator": generator, "y": y, "space": space}
+    """Call `chains.start` with the slots that it names.
+
+    Chains that have no y or no mask of their own get those of the batch, row by row.
+    """
+    slots = {"generator": generator, "y": y, "mask": mask, "space": space}
     named = named_slots(type(chains), "start", CHAINS_SLOTS)
     begin = chains.start(x, **{name: slots[name] for name in named})
-    return begin if isinstance(begin, Start) else Start(begin)
+    if not isinstance(begin, Start):
+        return Start(begin, y, mask=mask)
+    return begin._replace(
+        y=y if begin.y is None else begin.y, mask=mask if begin.mask is None else begin.mask
+    )
+
+
+def keep_ends(chains: Chains, end: Start) -> None:
+    """Call `chains.keep`. Raises PluginError when it takes the `Start` for a tensor."""
+    try:
+        chains.keep(end)
+    except (AttributeError, TypeError) as error:
+        if "Start" not in str(error):
+            raise
+        raise PluginError(
+            f"`{type(chains).__name__}.keep` takes a tensor and gets a `Start`; take the ends of "
+            f"the chains from its field `x`: def keep(self, end): … end.x … ({error})"
+        ) from error
+
+
+def kept_by(chains: Chains) -> Start | None:
+    """Call `chains.kept`. Raises PluginError when it returns neither a `Start` nor None."""
+    kept: Any = chains.kept()
+    if kept is None or isinstance(kept, Start):
+        return kept
+    raise PluginError(
+        f"`{type(chains).__name__}.kept` returns a {type(kept).__name__}; return a `Start` of the "
+        "chains, ebmcore.Start(x), or None when there are none"
+    )
 
 
 def carried_by(start: Start) -> Carried:

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Carried, Energy, Sample, Start, Trace
-from ebmcore.sampling.conditions import given
+from ebmcore.sampling.conditions import of_chains
 from ebmcore.sampling.energy_checks import evaluating
 from ebmcore.sampling.slots import carried_by, carried_on, init_state, takes_carried
 
@@ -22,7 +22,7 @@ class Walk:
     Args:
         kernel: A `Kernel`, or an object with its own loop, `sample`.
         energy: Any callable, (chains, *event) -> (chains,).
-        start: Start points, (chains, *event), or a `Start`, whose y is bound to the energy.
+        start: Start points, (chains, *event), or a `Start`, whose conditions are bound.
         generator: The only source of randomness; None: torch's global one.
         compiled: The same kernel on the same energy, compiled.
         n_steps: The steps that will be taken in all.
@@ -40,7 +40,7 @@ class Walk:
     ) -> None:
         self.kernel = kernel
         start = start if isinstance(start, Start) else Start(start)
-        self.energy = energy = given(energy, y=start.y)
+        self.energy = energy = of_chains(energy, start.conditions)
         self.generator = generator
         self.x = start.x.detach()
         self.compiled = compiled

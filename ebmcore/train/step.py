@@ -12,9 +12,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.config import Train
-from ebmcore.contracts import Sample, Start
+from ebmcore.contracts import Conditions, Sample, Start
 from ebmcore.distributed.gradient_sync import GradientSync, clip
-from ebmcore.sampling import start_chains
+from ebmcore.sampling import keep_ends, start_chains
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
@@ -22,6 +22,7 @@ from ebmcore.train.targets import gradients_of, groups_of, norm_name, optimizer_
 from ebmcore.train.timing import Evaluations, Timing
 from ebmcore.train.types import StepResult
 
+NO_CONDITIONS = Conditions()
 GRADIENT = "the gradient of the losses"
 GRADIENT_SYNC = "the average over the ranks, and waiting for it"
 
@@ -72,22 +73,22 @@ class TrainStep:
         # a loss that takes `chains` needs their new state, so they are kept before `apply`
         self.keeps_chains_early = any("chains" in term.slots for term in parts.losses)
 
-    def __call__(self, x: Tensor, y: Tensor | None, step: int) -> StepResult:
+    def __call__(self, x: Tensor, conditions: Conditions, step: int) -> StepResult:
         """Train on one batch; `step` counts the steps done before."""
-        proposal = self.compute(x, y, step)
+        proposal = self.compute(x, conditions, step)
         self.apply(proposal, step)
         return proposal
 
-    def compute(self, x: Tensor, y: Tensor | None, step: int) -> StepResult:
+    def compute(self, x: Tensor, conditions: Conditions, step: int) -> StepResult:
         """Run the sampler and compute the losses and their gradient, in the parameters' `grad`.
 
         Weights, averages and kept chains don't change before `apply`, so a step may be dropped.
         """
         x = self.add_noise(x)
-        start = self.start_chains(x, y, step) if self.parts.needs_samples else None
+        start = self.start_chains(x, conditions, step) if self.parts.needs_samples else None
         if self.gradient_sync is not None:
             self.gradient_sync.start_step()
-        result = self.compute_from(start, x, y, step)
+        result = self.compute_from(start, x, conditions, step)
         self.evaluations.add_step()
         if self.gradient_sync is not None:
             with self.timing(GRADIENT_SYNC):
@@ -95,14 +96,14 @@ class TrainStep:
         return result
 
     def compute_from(
-        self, start: Start | None, x: Tensor, y: Tensor | None, step: int
+        self, start: Start | None, x: Tensor, conditions: Conditions, step: int
     ) -> StepResult:
         """Do the work of `compute` from the chains' start points; here eagerly."""
         with self.evaluations.counting() if self.evaluations.due(step) else nullcontext():
             sample = None if start is None else self.run_sampler(start, step)
             x_neg, info, end = self.end_of(start, sample, step)
-            metrics = self.compute_gradients(x, x_neg, y, step, labels_of(start))
-            return StepResult(x, x_neg, info, metrics, end, y)
+            metrics = self.compute_gradients(x, x_neg, conditions, step, chains_have(start))
+            return StepResult(x, x_neg, info, metrics, end, conditions)
 
     def end_of(
         self, start: Start | None, sample: Sample | None, step: int
@@ -110,7 +111,7 @@ class TrainStep:
         """Return x⁻, the sampler's info and the chains' ends, which are kept if a loss needs it."""
         if start is None or sample is None:
             return None, None, None
-        end = Start(sample.x, start.y, sample.carried)
+        end = Start(sample.x, start.y, sample.carried, mask=start.mask)
         if self.keeps_chains_early:
             self.keep_chains(end, step)
         return sample.x, sample.info, end
@@ -119,14 +120,14 @@ class TrainStep:
         self,
         x: Tensor,
         x_neg: Tensor | None,
-        y: Tensor | None,
+        conditions: Conditions,
         step: int,
-        y_neg: Tensor | None = None,
+        of_x_neg: Conditions = NO_CONDITIONS,
     ) -> dict[str, Tensor]:
         """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
         self.zero_grad()
         with self.derivatives():
-            values, metrics = self.objective(x, x_neg, y, step, y_neg)
+            values, metrics = self.objective(x, x_neg, conditions, step, of_x_neg)
             with self.timing(GRADIENT, step + 1):
                 self.differentiate(values, x)
         metrics.update(self.clip())
@@ -173,16 +174,17 @@ class TrainStep:
         )
         return x + self.train.data_noise * noise
 
-    def start_chains(self, x: Tensor, y: Tensor | None, step: int) -> Start:
+    def start_chains(self, x: Tensor, conditions: Conditions, step: int) -> Start:
         """Return the start points of a batch's chains; they get y if the energy requires it."""
         assert self.parts.chains is not None
-        y = y if self.parts.conditional else None
+        y = conditions.y if self.parts.conditional else None
         with self.timing(self.parts.label("chains"), step + 1):
             return start_chains(
                 self.parts.chains,
                 x,
                 generator=self.streams("chains"),
                 y=y,
+                mask=conditions.mask,
                 space=self.parts.data.space,
             )
 
@@ -196,23 +198,22 @@ class TrainStep:
         """Store the chains' ends."""
         assert self.parts.chains is not None
         with self.timing(self.parts.label("chains"), step + 1):
-            self.parts.chains.keep(end)
+            keep_ends(self.parts.chains, end)
 
     def objective(
         self,
         x: Tensor,
         x_neg: Tensor | None,
-        y: Tensor | None,
+        conditions: Conditions,
         step: int,
-        y_neg: Tensor | None = None,
+        of_x_neg: Conditions = NO_CONDITIONS,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Return the weighted losses, and the metrics: their sum, and each of them unweighted."""
         slots = {
             "energy": self.parts.energy,
             "x": x,
             "x_neg": x_neg,
-            "y": y,
-            "y_neg": y_neg,
+            **condition_slots(conditions, of_x_neg),
             "step": step,
             "sampler": self.parts.sampler,
             "chains": self.parts.chains,
@@ -240,9 +241,15 @@ def total(values: Sequence[Tensor], x: Tensor) -> Tensor:
     return sum(values, start=torch.zeros((), device=x.device, dtype=x.dtype))
 
 
-def labels_of(start: Start | None) -> Tensor | None:
-    """Return the chains' labels y⁻, (chains, …), if they have any."""
-    return None if start is None else start.y
+def chains_have(start: Start | None) -> Conditions:
+    """Return the chains' conditions, as far as they have any."""
+    return NO_CONDITIONS if start is None else start.conditions
+
+
+def condition_slots(conditions: Conditions, of_x_neg: Conditions) -> dict[str, Any]:
+    """Return the slots of a loss for the conditions of x and of x⁻."""
+    negative = {f"{name}_neg": value for name, value in of_x_neg._asdict().items()}
+    return {**conditions._asdict(), **negative}
 
 
 def stream_of(term: LossTerm) -> str:

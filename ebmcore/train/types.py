@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ebmcore.contracts import Chains, Start
+from ebmcore.contracts import Chains, Conditions, Start
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gather import all_chains, all_info, all_rows
 
@@ -19,12 +19,12 @@ class StepResult(NamedTuple):
     info: Any  # of the sampler's last step
     metrics: dict[str, Tensor]  # scalars
     end: Start | None = None  # the ends of the chains, to keep: x⁻ and what goes with it
-    y: Tensor | None = None  # (batch, …), the labels of x
+    conditions: Conditions = Conditions()  # of x
 
     @property
-    def y_neg(self) -> Tensor | None:
-        """The labels of x_neg, (batch, …), where the energy is conditional."""
-        return None if self.end is None else self.end.y
+    def of_x_neg(self) -> Conditions:
+        """The conditions of x_neg; labels where the energy is conditional."""
+        return Conditions() if self.end is None else self.end.conditions
 
 
 def gathered(
@@ -41,9 +41,12 @@ def gathered(
         return last, chains
     x_neg = None if last.x_neg is None else all_rows(ranks, last.x_neg)
     x, info = all_rows(ranks, last.x), all_info(ranks, last.info)
-    y, y_neg = (None if t is None else all_rows(ranks, t) for t in (last.y, last.y_neg))
-    end = None if x_neg is None else Start(x_neg, y_neg)
-    return StepResult(x, x_neg, info, last.metrics, end, y), chains
+    conditions, (y_neg, mask_neg) = (
+        Conditions(*(None if rows is None else all_rows(ranks, rows) for rows in each))
+        for each in (last.conditions, last.of_x_neg)
+    )
+    end = None if x_neg is None else Start(x_neg, y_neg, mask=mask_neg)
+    return StepResult(x, x_neg, info, last.metrics, end, conditions), chains
 
 
 class Silent:

@@ -15,6 +15,7 @@ import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
+from ebmcore.contracts import Conditions
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 from support.compiled_steps import BATCH, SAMPLED, advance, assert_alike, both, step_of
@@ -147,7 +148,7 @@ def test_a_step_can_be_dropped():
     before = [
         t.clone() for t in (*step.parameters, *step.averaged.parameters(), step.parts.chains.x)
     ]
-    step.compute(step.parts.data.x[:BATCH], None, 2)
+    step.compute(step.parts.data.x[:BATCH], Conditions(), 2)
     after = (*step.parameters, *step.averaged.parameters(), step.parts.chains.x)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 

@@ -29,6 +29,38 @@ def config(config):
     return config
 
 
+def two_networks_with_labels(config):
+    """E(x, y), a generator that proposes chains, and labels and momenta that the others keep."""
+    config["data"] = {"type": "gaussian_mixture", "n": 200, "labels": True}
+    net = {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 5}
+    config["energy"] = {"type": "class_conditional", "net": net}
+    config["networks"] = {"proposer": {"type": "generator", "latent": 2, "hidden": [8]}}
+    config["sampler"] = {"type": "underdamped", "step_size": 0.1, "n_steps": 2}
+    rest = {"type": "persistent", "size": 40, "reinit": 0.2, "init": "data"}
+    config["chains"] = {"type": "proposed", "share": 0.25, "rest": rest}
+    config["loss"] = [{"type": "contrastive_divergence"}, {"type": "cooperative"}, {"type": "ends"}]
+
+
+def bits(config):
+    """A Boltzmann machine of pictures in bits, sampled in blocks."""
+    config["data"] = {"type": "bars", "n": 200}
+    config["energy"] = {"type": "rbm", "hidden": 8}
+    config["sampler"] = {"type": "block_gibbs", "hidden": 8, "n_steps": 2}
+    config["chains"] = {"type": "persistent", "size": 40, "reinit": 0.2}
+    config["loss"] = [{"type": "contrastive_divergence"}, {"type": "ends"}]
+    del config["networks"], config["train"]["data_noise"]
+
+
+KINDS = {"labels": two_networks_with_labels, "bits": bits}
+
+
+@pytest.fixture
+def kind(request, config):
+    """Turn the config into one of another kind of events and conditions."""
+    KINDS[request.param](config)
+    return request.param
+
+
 class Ended:
     """How all ranks ended, and the run that they left, if any."""
 

@@ -27,9 +27,10 @@ def heal(folder):
     file.write_text(text)
 
 
+@pytest.mark.plugins
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [10, 25])
-def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, at):
+@pytest.mark.parametrize(("kind", "at"), [("labels", 10), ("bits", 25)], indirect=["kind"])
+def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, kind, at):
     config["loss"][-1] |= {"at": -1}
     whole = run(2, config)
     assert whole.codes == [0, 0], whole.text
@@ -46,23 +47,35 @@ def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, at):
     assert_same(original, resumed.dir)
 
 
+def of_all_ranks(folder, name, step=None):
+    """Return what the chains of all ranks keep under a name, at a step or at the end."""
+    found = tensors(folder, step)
+    places = (f"chains/{name}", f"rank-1/state.chains.{name}")
+    return torch.cat([found[place] for place in places if place in found])
+
+
 @pytest.mark.plugins
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
 def test_with_another_number_of_ranks_the_chains_are_dealt_anew(
     run, on_ranks, config, before, after
 ):
+    config["data"] = {"type": "gaussian_mixture", "n": 200, "labels": True}
+    net = {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 5}
+    config["energy"] = {"type": "class_conditional", "net": net}
     config["chains"] = {"type": "persistent", "size": 60}
+    config["loss"] = [{"type": "contrastive_divergence"}, {"type": "ends"}]
+    del config["networks"]
     config["loss"][-1] |= {"at": 25, "rank": -1, "how": "SIGKILL"}
     killed = run(before, config)
     assert killed.codes == [-9] * before
     heal(killed.dir)
-    at_22 = tensors(killed.dir, 22)
-    names = ("chains/buffer", "rank-1/state.chains.buffer")
-    chains = torch.cat([at_22[name] for name in names if name in at_22])
-    assert len(chains) == 60
+    chains, labels = (of_all_ranks(killed.dir, name, 22) for name in ("buffer", "y"))
+    assert len(chains) == len(labels) == 60
+    assert len(labels.unique()) == 5
     opened = ebmcore.load(killed.dir, plugins=config["plugins"]["files"])
     kept = opened.chains.kept()
     assert torch.equal(kept.x, chains)  # all of them, in one process
+    assert torch.equal(kept.y, labels)
     assert kept.carried["momentum"].shape == chains.shape
     assert kept.carried["momentum"].abs().min() > 0
     assert not kept.fresh.any()  # each of them has gone on by step 22
@@ -71,6 +84,8 @@ def test_with_another_number_of_ranks_the_chains_are_dealt_anew(
     (warning,) = (w for w in json.loads(resumed.out)["warnings"] if "redistributed" in w)
     assert re.search(rf"had {before} ranks? and resumes with {after}:", warning)
     assert resumed.facts["status"] == "FINISHED"
+    assert not torch.equal(of_all_ranks(resumed.dir, "buffer"), chains)
+    assert torch.equal(of_all_ranks(resumed.dir, "y"), labels)  # each chain has kept its own
     assert [line["step"] for line in lines(resumed.dir) if "loss" in line] == [7, 14, 21, 28, 30]
 
 

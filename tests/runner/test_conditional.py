@@ -122,6 +122,18 @@ def test_views_and_samples_have_labels():
         done.sample(5, y=[0, 1])
 
 
+def test_chains_without_labels_have_those_of_the_batch():
+    seen = []
+    run(
+        experiment(
+            chains=lambda: at_labels, monitors=[(lambda view: seen.append(view) or {}, "end")]
+        )
+    )
+    (view,) = seen
+    assert torch.equal(view.y_neg, view.y)
+    assert (view.x_neg - view.energy.centres[view.y_neg]).norm(dim=1).max() < 1
+
+
 def test_an_optional_label_is_bound_only_when_asked_for():
     labels = []
 
@@ -166,7 +178,7 @@ def test_a_compiled_conditional_step_is_the_eager_one(n_steps):
         data = step.parts.data
         for i in range(4):
             rows = slice(24 * i, 24 * i + 24)
-            done = step(data.x[rows], data.y[rows], i)
+            done = step(data.x[rows], data.conditions.rows(rows), i)
         steps.append((step, done))
     (eager, expected), (compiled, found) = steps
     compiled.averaged = eager.averaged = nn.Linear(1, 1)

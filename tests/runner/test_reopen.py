@@ -7,6 +7,7 @@ import torch
 
 import ebmcore
 from ebmcore import ConfigError, EbmError
+from ebmcore.runner.reopen import Facts, Recorded
 
 PARTS = """
 import torch
@@ -31,6 +32,23 @@ class by_the_global_stream(Drift):
         super().__init__(torch.rand(2))
 
 @sampler
+class learns(Drift):
+    # it remembers what it was called with, as one that tunes its step size
+
+    def __init__(self, by: float = 0.5):
+        super().__init__(by)
+
+    def sample(self, energy, x, n_steps, generator):
+        self.by = 0.9 * self.by + 0.01 * float(x.detach().mean())
+        return x + n_steps * self.by
+
+    def state_dict(self):
+        return {"by": self.by}
+
+    def load_state_dict(self, state):
+        self.by = state["by"]
+
+@sampler
 class guided:
     def __init__(self, guide: nn.Module):
         self.guide = guide
@@ -50,13 +68,19 @@ def files(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "sampler", ["by_generator", "by_the_global_stream", {"type": "guided", "guide": "@energy"}]
+    "sampler",
+    ["by_generator", "by_the_global_stream", "learns", {"type": "guided", "guide": "@energy"}],
 )
 def test_its_sampler_is_the_one_that_trained(config, files, sampler):
     config["sampler"] = sampler
     run = ebmcore.run(config, progress=False)
     loaded = ebmcore.load(run.dir, plugins=files)
     assert torch.equal(run.sample(4, 3, seed=1), loaded.sample(4, 3, seed=1))
+    if sampler == "learns":  # another sampler remembers nothing of this one
+        facts = Facts.read(run.dir)
+        own, other = (Recorded(facts, files, o).sampler() for o in ({}, {"sampler.by": 0.25}))
+        assert own.kernel.by == run.sampler.kernel.by != 0.5
+        assert other.kernel.by == 0.25
 
 
 def test_a_sampler_of_the_energy_gets_the_trained_one(config, files):

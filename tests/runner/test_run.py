@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import ebmcore
-from ebmcore import ConfigError, EbmError, RunError
+from ebmcore import ConfigError, EbmError, PluginError, RunError
 from ebmcore.runs.directory import read_metrics
 from support.runs import go, same, weights
 
@@ -171,3 +171,54 @@ def test_parts_that_do_not_fit_are_refused_before_any_write(config, tmp_path, ke
     with pytest.raises(ConfigError, match=message):
         go(config, **{key: value})
     assert not list(tmp_path.iterdir())
+
+
+OLD_CHAINS = """
+import torch
+from ebmcore import Chains, Start, chains
+
+class Old(Chains):
+    def start(self, x):
+        self.x = getattr(self, "x", x + 1.0)
+        return self.x.clone()
+
+@chains
+class takes_x(Old):
+    def keep(self, x_end):
+        self.x = x_end.detach().clone()
+
+@chains
+class writes_x(Old):
+    def keep(self, x_end):
+        self.x[:] = x_end
+
+@chains
+class returns_x(Old):
+    def keep(self, end):
+        self.x = end.x
+
+    def kept(self):
+        return self.x
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            "takes_x",
+            "`takes_x.keep` takes a tensor and gets a `Start`; take the ends of the chains",
+        ),
+        ("writes_x", r"`writes_x.keep` takes a tensor .* def keep\(self, end\): … end\.x …"),
+        ("returns_x", r"`returns_x.kept` returns a Tensor; return a `Start` of the .*Start\(x\)"),
+    ],
+    ids=["takes_x", "writes_x", "returns_x"],
+)
+def test_chains_of_the_old_form_are_refused(config, tmp_path, kind, message):
+    (tmp_path / "old_chains.py").write_text(OLD_CHAINS)
+    config["plugins"]["files"].append(str(tmp_path / "old_chains.py"))
+    with pytest.raises(
+        PluginError, match=rf"chains '.*{kind}' \(plugin .*old_chains.py\): {message}"
+    ):
+        ebmcore.run(config, {"chains": {"type": kind}}, progress=False)
+    assert not list(tmp_path.glob("runs/*"))

@@ -10,6 +10,7 @@ from torch import Tensor
 import ebmcore
 from ebmcore import Carried, Chains, Kernel, Sampler, Start, init_state, sample_chain, start_chains
 from ebmcore.config import read_train
+from ebmcore.contracts import Conditions
 from ebmcore.sampling import as_chains, as_kernel, replicated
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
@@ -98,7 +99,7 @@ def test_what_a_kernel_names_wrongly_is_refused_at_once():
     def begins(self, x, rng):
         return x
 
-    with pytest.raises(TypeError, match="start asks for 'rng', which is no slot; slots: y, gen"):
+    with pytest.raises(TypeError, match="start asks for 'rng', which is no slot; slots: y, mask"):
         as_chains(type("Asks", (Chains,), {"start": begins})())
 
 
@@ -238,7 +239,7 @@ class Labels(Rows):
 @pytest.mark.parametrize("energy", [DoubleWell, Conditional, Optional])
 def test_chains_get_and_keep_labels_if_the_energy_requires_them(energy):
     chains, labels = Labels(6), torch.arange(6)
-    frozen(Tempering(), chains, 6, energy=energy)(torch.zeros(6, 1), labels, 0)
+    frozen(Tempering(), chains, 6, energy=energy)(torch.zeros(6, 1), Conditions(labels), 0)
     assert chains.end.carried.keys() == {"hot", "taken"}
     assert chains.end.y is (labels if energy is Conditional else None)
 
@@ -247,7 +248,7 @@ def visits(kernel, n_chains=750, rounds=100):
     """Return each chain's share of ends at x > 0, in training steps of 10 steps of the kernel."""
     step = frozen(kernel, Rows(n_chains), n_chains)
     x = step.parts.data.x
-    seen = [step(x, None, i).x_neg.flatten() > 0 for i in range(rounds)]
+    seen = [step(x, Conditions(), i).x_neg.flatten() > 0 for i in range(rounds)]
     return torch.stack(seen[rounds // 4 :]).double().mean(0)
 
 

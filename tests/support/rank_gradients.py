@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 
 import ebmcore_losses
 import torch
+from ebmcore_discrete import RBM
 from ebmcore_langevin import Langevin
 from ebmcore_nets import MLP, ClassConditional, Classifier, NoiseConditional
+from ebmcore_sequence import LSTM
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ebmcore import Sampler
 from ebmcore.compile.rng_replay import RngReplay
 from ebmcore.config import Train
+from ebmcore.contracts import Conditions
 from ebmcore.data.load import Data
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.gradient_sync import GradientSync
@@ -29,6 +32,7 @@ BATCH = 12  # no other size in a draw is a multiple of it
 CPU = torch.device("cpu")
 Y = torch.arange(BATCH) % 3
 Y_NEG = (torch.arange(BATCH) // 2) % 3
+MASK, MASK_NEG = (torch.stack([y >= 0, y > 0], 1) for y in (Y, Y_NEG))
 
 
 class Recording(TorchFunctionMode):
@@ -75,6 +79,12 @@ def losses():
         "contrastive_divergence": ebmcore_losses.contrastive_divergence,
         "contrastive_divergence, labels": on(
             of_net(ClassConditional), ebmcore_losses.contrastive_divergence
+        ),
+        "contrastive_divergence, masks": on(
+            lambda: LSTM((2,), hidden=4, head_width=4), ebmcore_losses.contrastive_divergence
+        ),
+        "contrastive_divergence, bits": on(
+            lambda: RBM(5, event_shape=(2,)), ebmcore_losses.contrastive_divergence
         ),
         "cross_entropy": on(of_net(Classifier), ebmcore_losses.cross_entropy),
         "denoising": ebmcore_losses.DenoisingScoreMatching(0.3),
@@ -153,14 +163,18 @@ def set_up(function, bound):
     torch.manual_seed(0)
     energy = getattr(function, "of", plain)().double()
     train = Train(steps=1, batch_size=BATCH, clip_grad_norm=bound)
-    return parts_of(function, energy), train, draws(BATCH, 3), draws(BATCH, 4) + 0.5
+    x, x_neg = draws(BATCH, 3), draws(BATCH, 4) + 0.5
+    if isinstance(energy, RBM):
+        x, x_neg = (x > 0).double(), (x_neg > 0).double()
+    return parts_of(function, energy), train, x, x_neg
 
 
 def alone(function, bound):
     parts, train, x, x_neg = set_up(function, bound)
     with Recording() as recorded:
         step = TrainStep(parts, train, Streams(0), None)
-        metrics = step.compute_gradients(x, x_neg, Y, 0, Y_NEG)
+        given = Conditions(Y, MASK), Conditions(Y_NEG, MASK_NEG)
+        metrics = step.compute_gradients(x, x_neg, given[0], 0, given[1])
     return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
 
 
@@ -171,8 +185,8 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     step.gradient_sync = gradient_sync(ranks, parts, bound, step.norms)
     step.gradient_sync.start_step()
     with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
-        own = [share(value, ranks) for value in (x, x_neg, Y, Y_NEG)]
-        step.compute_gradients(own[0], own[1], own[2], 0, own[3])
+        own = [share(value, ranks) for value in (x, x_neg, Y, MASK, Y_NEG, MASK_NEG)]
+        step.compute_gradients(own[0], own[1], Conditions(*own[2:4]), 0, Conditions(*own[4:]))
     assert handed.used == len(expected.draws)
     own = gradients(parts)
     assert torch.allclose(step.gradient_sync.reduce()["train/grad_norm"], expected.norm, rtol=1e-9)
@@ -194,15 +208,15 @@ def compiled(ranks) -> float:
     ends = []
     for kind in (TrainStep, CompiledStep):
         torch.manual_seed(0)
-        energy = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0))
-        parts = parts_of(ebmcore_losses.contrastive_divergence, energy.double())
+        energy = of_net(ClassConditional)().double()
+        parts = parts_of(ebmcore_losses.contrastive_divergence, energy)
         parts.chains = copy.deepcopy(chains())
         more = {} if kind is TrainStep else {"backend": "eager"}
         train = Train(steps=3, batch_size=BATCH)
         step = kind(parts, train, Streams(0, CPU, ranks.rank), None, **more)
         step.gradient_sync = gradient_sync(ranks, parts, 0.01, step.norms)
         for number in range(3):
-            step(share(draws(BATCH, 10 + number), ranks), None, number)
+            step(share(draws(BATCH, 10 + number), ranks), Conditions(share(Y, ranks)), number)
         assert kind is TrainStep or step.mode == "step", step.left_out
         ends.append(torch.cat([p.detach().flatten() for p in parts.parameters]))
     return float((ends[0] - ends[1]).abs().max())

@@ -7,7 +7,7 @@ from torch import nn
 import ebmcore
 from ebmcore import ConfigError, Experiment, RunError
 from ebmcore.config import read_train
-from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS, Conditions
 from ebmcore.train.rng import Streams
 from ebmcore.train.step import TrainStep
 
@@ -97,7 +97,7 @@ def expected(terms, of):
 def test_a_loss_reaches_only_what_it_trains():
     for loss, trained in ((gap, 0), (cost, 1)):
         step, parts = step_of(experiment(loss))
-        step.compute(X[:10], None, 0)
+        step.compute(X[:10], Conditions(), 0)
         found = grads(parts)
         assert found[1 - trained] is None
         torch.testing.assert_close(
@@ -107,7 +107,7 @@ def test_a_loss_reaches_only_what_it_trains():
 
 def test_each_target_gets_the_sum_of_the_losses_that_train_it():
     step, parts = step_of(experiment([(gap, 2.0), (cost, 0.5), (both, 3.0)]))
-    result = step.compute(X[:10], None, 0)
+    result = step.compute(X[:10], Conditions(), 0)
     of_energy, of_proposer = grads(parts)
     torch.testing.assert_close(of_energy, expected([(gap, 2.0), (both, 3.0)], "energy"))
     torch.testing.assert_close(of_proposer, expected([(cost, 0.5), (both, 3.0)], "proposer"))
@@ -117,7 +117,7 @@ def test_each_target_gets_the_sum_of_the_losses_that_train_it():
 
 def test_each_gradient_is_clipped_by_itself():
     step, parts = step_of(experiment([gap, cost]), clip_grad_norm=1e-3)
-    step.compute(X[:10], None, 0)
+    step.compute(X[:10], Conditions(), 0)
     for gradient in grads(parts):
         torch.testing.assert_close(gradient.norm().item(), 1e-3, rtol=1e-3, atol=0)
 
@@ -126,7 +126,7 @@ def test_the_own_parameters_of_a_loss_train_with_the_energy():
     proposer = Shift()
     made = experiment([gap, Offset(proposer)], networks={"proposer": proposer})
     step, parts = step_of(made)
-    step.compute(X[:10], None, 0)
+    step.compute(X[:10], Conditions(), 0)
     own = made.losses[1].function.c
     assert own.grad.item() != 0
     held = [p for group in parts.optimizer.param_groups for p in group["params"]]
@@ -139,7 +139,7 @@ def test_a_network_has_an_optimizer_of_its_own():
     step, parts = step_of(experiment([gap, cost], optimizers=rate))
     assert type(parts.optimizer) is torch.optim.Adam
     before, weight = parts.networks["proposer"].b.detach().clone(), parts.energy.weight.clone()
-    step(X[:10], None, 0)
+    step(X[:10], Conditions(), 0)
     moved = parts.networks["proposer"].b.detach() - before
     torch.testing.assert_close(moved, -0.5 * expected([(cost, 1.0)], "proposer"))
     assert not torch.equal(parts.energy.weight, weight)

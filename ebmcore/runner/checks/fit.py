@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import torch
@@ -14,11 +15,12 @@ from ebmcore.checkpoint.snapshot import refuse_unsaveable
 from ebmcore.config import Train
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
-from ebmcore.errors import first_line, too_large
+from ebmcore.errors import PluginError, first_line, too_large
 from ebmcore.runner.checks.data_fit import check_monitor, check_parts, check_start
+from ebmcore.runner.checks.masks import check_masks
 from ebmcore.runner.checks.networks import check_training
 from ebmcore.sampling import check_energies, conditioned, conditions_of, evaluating
-from ebmcore.sampling.slots import start_chains
+from ebmcore.sampling.slots import keep_ends, kept_by, start_chains
 from ebmcore.train.components import Parts, is_flat
 
 Refuse = Callable[..., NoReturn]  # a place in a config, why, and the error that showed it
@@ -47,6 +49,7 @@ def check_fit(
     _check_batch(parts, train, rank_info, refuse)
     _check_conditions(parts, refuse)
     check_parts(parts, train, refuse)
+    warnings.extend(check_masks(parts, refuse))
     _check_energy(parts, refuse)
     if parts.chains is not None and rank_info.size > 1:
         try:
@@ -84,9 +87,9 @@ def _check_conditions(parts: Parts, refuse: Refuse) -> None:
     taken = conditions_of(parts.energy)
     label = parts.label("energy")
     for name in () if taken is None else taken.required:
-        if name != "y":
+        if name == "t":
             refuse("energy", _UNBOUND.format(energy=label, name=name))
-        if parts.data.y is None:
+        if name == "y" and parts.data.y is None:
             refuse("energy", f"{label} requires labels `y`, and the data have none")
 
 
@@ -94,8 +97,8 @@ def _check_energy(parts: Parts, refuse: Refuse) -> None:
     data, label = parts.data, parts.label("energy")
     try:
         with torch.no_grad(), evaluating(parts.energy):
-            y = None if data.y is None else data.y[:2]
-            check_energies(conditioned(parts.energy, y=y)(data.x[:2]), data.x[:2])
+            given = data.conditions.rows(slice(2))._asdict()
+            check_energies(conditioned(parts.energy, **given)(data.x[:2]), data.x[:2])
     except Exception as error:
         shape = tuple(data.event_shape)
         refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
@@ -109,10 +112,16 @@ def _check_chains(parts: Parts, n: int, probe: Generator, refuse: Refuse) -> Non
     if chains is None:
         return
     try:
-        y = data.y[:n] if data.y is not None and parts.conditional else None
-        start = start_chains(chains, data.x[:n], generator=probe, y=y, space=data.space)
+        y, mask = data.conditions.rows(slice(n))
+        y = y if parts.conditional else None
+        start = start_chains(chains, data.x[:n], generator=probe, y=y, mask=mask, space=data.space)
         check_start(data, start.x)
+        with suppress(AttributeError, KeyError, TypeError, ValueError):  # of what no end has yet
+            keep_ends(chains, start._replace(x=start.x.clone()))
+        kept_by(chains)
         pack(chains.state_dict(), "state_dict")
+    except PluginError as error:
+        raise PluginError(f"{parts.label('chains')}: {error}") from error
     except Exception as error:
         text = str(error)
         if too_large(error):

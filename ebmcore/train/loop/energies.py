@@ -26,10 +26,10 @@ def energies_of(result: StepResult, parts: Parts, ranks: Ranks) -> Energies:
     It draws from no stream and leaves the modules' modes as they were.
     """
     energy = parts.energy
-    named = {"data": (result.x, result.y), "samples": (result.x_neg, result.y_neg)}
-    batches = {name: (x, y) for name, (x, y) in named.items() if x is not None}
+    named = {"data": (result.x, result.conditions), "samples": (result.x_neg, result.of_x_neg)}
+    batches = {name: (x, given) for name, (x, given) in named.items() if x is not None}
     with torch.no_grad(), own_global_stream(None, parts.device), evaluating(energy):
-        values = [conditioned(energy, y=y)(x) for x, y in batches.values()]
+        values = [conditioned(energy, **given._asdict())(x) for x, given in batches.values()]
         numbers = [[e.mean(), e.abs().max()] for e in values]
         table = torch.stack([torch.stack(pair) for pair in numbers])
     if ranks.size > 1:

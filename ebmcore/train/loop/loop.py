@@ -180,10 +180,9 @@ class Loop:
     def _train_on(self, index: Tensor, recorder: Recorder) -> StepResult | None:
         """Take one step; return None when it was skipped."""
         with self.timing("data"):
-            x, y = self.parts.data.x[index], self.parts.data.y
-            y = None if y is None else y[index]
+            x, conditions = self.parts.data.x[index], self.parts.data.conditions.rows(index)
         self.skips.before_step()
-        proposal = self.train_step.compute(x, y, self.step)
+        proposal = self.train_step.compute(x, conditions, self.step)
         if self.skips.drops(proposal, self.step + 1, recorder):
             return None
         self.train_step.apply(proposal, self.step)

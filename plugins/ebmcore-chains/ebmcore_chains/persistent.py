@@ -21,9 +21,10 @@ class Persistent(Chains):
     probability `reinit` a chain restarts from the initial distribution (`init`); the rest of the
     subset is unchanged. `reinit: 0.05` is the replay buffer of Du & Mordatch 2019.
 
-    A chain also keeps its condition y and the fields that the sampler carries. One that begins, or
-    begins anew, carries nothing and takes its y from the batch: with `init: data` that of the event
-    at which it begins, else that of the batch's event at its place in the subset.
+    A chain also keeps its conditions, y and mask, and the fields that the sampler carries. One that
+    begins, or begins anew, carries nothing and takes its conditions from the batch: with `init:
+    data` those of the event at which it begins, else those of the batch's event at its place in the
+    subset.
 
     Shapes: x (batch, *event) -> a `Start` with points of the same shape, dtype and device, which
     share no memory with the kept chains. `start` raises ValueError when the batch is larger than
@@ -66,11 +67,15 @@ class Persistent(Chains):
         self.space = space
         self._buffer: Tensor | None = None  # (size, *event), made by the first start
         self._slots: Tensor | None = None  # (batch,), where the chains of the last start live
-        # (size, ...) each: `y`, `carried.NAME`, and `begun`, whether a chain was ever kept
+        # (size, ...) each: `y`, `mask`, `carried.NAME`, and `begun`, whether a chain was ever kept
         self._beside: dict[str, Tensor] = {}
 
     def start(
-        self, x: Tensor, generator: Generator | None = None, y: Tensor | None = None
+        self,
+        x: Tensor,
+        generator: Generator | None = None,
+        y: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Start:
         """Return copies of len(x) random chains, some of them restarted."""
         if len(x) > self.size:
@@ -78,20 +83,26 @@ class Persistent(Chains):
                 f"a batch of {len(x)} needs as many chains; there are {self.size}: "
                 f"make size at least {len(x)}"
             )
-        buffer = self._chains_like(x, generator, y)
+        given = {"y": y, "mask": mask}
+        batch = {name: rows for name, rows in given.items() if rows is not None}
+        buffer = self._chains_like(x, generator, batch)
         device = initial.device_of(x, generator)
         order = torch.randperm(self.size, generator=generator, device=device)
         self._slots = order[: len(x)].to(x.device)
-        begin = self._begin(buffer, self._slots, y)
+        begin = self._begin(buffer, self._slots, batch)
         if self.reinit == 0:
             return begin
         again = initial.unit_interval(x, (len(x),), generator) < self.reinit
-        new, its_y = self._fresh(x, len(x), generator, y)
-        return Start(
-            _where(again, new, begin.x),
-            begin.y if begin.y is None or its_y is None else _where(again, its_y, begin.y),
-            begin.carried,
-            None if begin.fresh is None else begin.fresh | again,
+        new, beside = self._fresh(x, len(x), generator, batch)
+        conditions: dict[str, Any] = {
+            name: _where(again, beside[name], rows)
+            for name, rows in begin.conditions._asdict().items()
+            if name in beside and rows is not None
+        }
+        return begin._replace(
+            x=_where(again, new, begin.x),
+            fresh=None if begin.fresh is None else begin.fresh | again,
+            **conditions,
         )
 
     def keep(self, end: Start) -> None:
@@ -106,8 +117,8 @@ class Persistent(Chains):
             )
         self._buffer.index_copy_(0, self._slots, end.x.detach().to(self._buffer))
         beside = {f"{_CARRIED}{name}": value for name, value in end.carried.items()}
-        if end.y is not None:
-            beside["y"] = end.y
+        conditions = end.conditions._asdict()
+        beside |= {name: rows for name, rows in conditions.items() if rows is not None}
         if beside:
             beside["begun"] = torch.ones_like(self._slots, dtype=torch.bool)
         for name, value in beside.items():
@@ -164,22 +175,29 @@ class Persistent(Chains):
         mine = slice(rank * self.size, (rank + 1) * self.size)
         self.load_state_dict({k: torch.cat([state[k] for state in there])[mine] for k in names})
 
-    def _begin(self, buffer: Tensor, slots: Tensor, y: Tensor | None) -> Start:
+    def _begin(self, buffer: Tensor, slots: Tensor, batch: Mapping[str, Tensor]) -> Start:
         """Return the chains of a subset as they were kept."""
         self._beside = {name: tensor.to(slots.device) for name, tensor in self._beside.items()}
         rows = {name: tensor.index_select(0, slots) for name, tensor in self._beside.items()}
         begin = _start(buffer.index_select(0, slots), rows)
-        if y is None or begin.y is None or self.init == "data":
+        if self.init == "data":
             return begin
-        return begin._replace(y=y if begin.fresh is None else _where(begin.fresh, y, begin.y))
+        new: dict[str, Any] = {
+            name: batch[name] if begin.fresh is None else _where(begin.fresh, batch[name], rows)
+            for name, rows in begin.conditions._asdict().items()
+            if name in batch and rows is not None
+        }
+        return begin._replace(**new)
 
-    def _chains_like(self, x: Tensor, generator: Generator | None, y: Tensor | None) -> Tensor:
+    def _chains_like(
+        self, x: Tensor, generator: Generator | None, batch: Mapping[str, Tensor]
+    ) -> Tensor:
         if self._buffer is None:
-            self._buffer, its_y = self._fresh(x, self.size, generator, y)
-            if its_y is not None:
-                self._beside["y"] = its_y
-        elif y is not None and "y" not in self._beside:
-            self._beside["y"] = _repeated(y, self.size)
+            self._buffer, beside = self._fresh(x, self.size, generator, batch)
+            self._beside |= beside
+        for name, rows in batch.items():
+            if name not in self._beside:
+                self._beside[name] = _repeated(rows, self.size)
         if self._buffer.shape[1:] != x.shape[1:]:
             raise ValueError(
                 f"the chains are events of shape {tuple(self._buffer.shape[1:])}; "
@@ -189,28 +207,30 @@ class Persistent(Chains):
         return self._buffer
 
     def _fresh(
-        self, x: Tensor, n: int, generator: Generator | None, y: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
+        self, x: Tensor, n: int, generator: Generator | None, batch: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return n new chains, and their conditions."""
         if self.init == "data":
             rows = initial.row_numbers(x, n, generator)
-            return x.detach().index_select(0, rows), None if y is None else y.index_select(0, rows)
-        its_y = None if y is None else _repeated(y, n)
+            new = {name: values.index_select(0, rows) for name, values in batch.items()}
+            return x.detach().index_select(0, rows), new
+        new = {name: _repeated(values, n) for name, values in batch.items()}
         if self.space is not None and initial.is_of_space(self.space, self.init):
-            return initial.of_space(x, n, self.space, generator), its_y
+            return initial.of_space(x, n, self.space, generator), new
         if self.init == "normal":
-            return initial.normal(x, n, self.scale, generator), its_y
+            return initial.normal(x, n, self.scale, generator), new
         data_range = self.data_range
         if data_range is None:
             data_range = torch.stack([x.detach().amin(0), x.detach().amax(0)])
-        return initial.uniform(x, n, data_range, generator), its_y
+        return initial.uniform(x, n, data_range, generator), new
 
 
 def _start(x: Tensor, beside: Mapping[str, Tensor]) -> Start:
     """Return chains x with the rows kept beside them."""
     fields = [name for name in beside if name.startswith(_CARRIED)]
     carried = {name.removeprefix(_CARRIED): beside[name] for name in fields}
-    return Start(x, beside.get("y"), carried, ~beside["begun"] if "begun" in beside else None)
+    fresh = ~beside["begun"] if "begun" in beside else None
+    return Start(x, beside.get("y"), carried, fresh, beside.get("mask"))
 
 
 def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -218,6 +238,6 @@ def _where(chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
     return torch.where(chosen.reshape(-1, *(1 for _ in one.shape[1:])), one, other)
 
 
-def _repeated(y: Tensor, n: int) -> Tensor:
-    """Return the first n of the rows of y, repeated over and over."""
-    return y.index_select(0, torch.arange(n, device=y.device) % len(y))
+def _repeated(rows: Tensor, n: int) -> Tensor:
+    """Return the first n of some rows, repeated over and over."""
+    return rows.index_select(0, torch.arange(n, device=rows.device) % len(rows))

@@ -9,7 +9,7 @@ import torch
 from annotated_types import Gt, Le
 from torch import Generator, Tensor, nn
 
-from ebmcore import Chains, Start, start_chains
+from ebmcore import Chains, Space, Start, start_chains
 
 
 class Proposed(Chains):
@@ -63,16 +63,23 @@ class Proposed(Chains):
         self.latents: Tensor | None = None  # (proposed, latent), of the last start
 
     def start(
-        self, x: Tensor, generator: Generator | None = None, y: Tensor | None = None
+        self,
+        x: Tensor,
+        generator: Generator | None = None,
+        y: Tensor | None = None,
+        mask: Tensor | None = None,
+        space: Space | None = None,
     ) -> Start:
         """Draw samples of the network, and take the other chains from the rest."""
         n = max(1, int(self.share_of_batch * len(x)))
-        begin = Start(self._samples(x[:n], generator), None if y is None else y[:n])
+        y_here, mask_here = (None if t is None else t[:n] for t in (y, mask))
+        begin = Start(self._samples(x[:n], generator), y_here, mask=mask_here)
         self._proposed = n
         if self.rest is None or n == len(x):
             return begin
-        its_y = None if y is None else y[n:]
-        return _joined(begin, start_chains(self.rest, x[n:], generator=generator, y=its_y))
+        y, mask = (None if t is None else t[n:] for t in (y, mask))
+        rest = start_chains(self.rest, x[n:], generator=generator, y=y, mask=mask, space=space)
+        return _joined(begin, rest)
 
     def keep(self, end: Start) -> None:
         """Hand the other chains, `rest`, the ends of their own."""
@@ -122,18 +129,22 @@ def _joined(new: Start, old: Start) -> Start:
     n, fresh = len(new.x), old.fresh
     if fresh is None:
         fresh = old.x.new_full((len(old.x),), not old.carried, dtype=torch.bool)
-    y = None if new.y is None or old.y is None else torch.cat([new.y, old.y])
+    y, mask = (
+        None if one is None or two is None else torch.cat([one, two])
+        for one, two in zip(new.conditions, old.conditions, strict=True)
+    )
     carried = {
         name: torch.cat([value.new_zeros((n, *value.shape[1:])), value])
         for name, value in old.carried.items()
     }
-    return Start(torch.cat([new.x, old.x]), y, carried, torch.cat([fresh.new_ones(n), fresh]))
+    return Start(torch.cat([new.x, old.x]), y, carried, torch.cat([fresh.new_ones(n), fresh]), mask)
 
 
 def _from(end: Start, n: int) -> Start:
     """Return the chains from number n on."""
-    y, fresh = (None if t is None else t[n:] for t in (end.y, end.fresh))
-    return Start(end.x[n:], y, {name: value[n:] for name, value in end.carried.items()}, fresh)
+    y, fresh, mask = (None if t is None else t[n:] for t in (end.y, end.fresh, end.mask))
+    carried = {name: value[n:] for name, value in end.carried.items()}
+    return Start(end.x[n:], y, carried, fresh, mask)
 
 
 class _Scaled(nn.Module):

@@ -227,6 +227,11 @@ def test_ranks_keep_equal_shares_and_restore_them_in_order():
     assert fresh.kept() is None
 
 
+def bits(y):
+    """Return a mask that tells the label it belongs to."""
+    return y[:, None] >> torch.arange(3) & 1 == 1
+
+
 def go_on(chains, rounds, seed=5, **beside):
     """Go on for some batches; each chain counts its own runs, in two fields."""
     generator = seeded(seed)
@@ -235,7 +240,8 @@ def go_on(chains, rounds, seed=5, **beside):
         new = torch.zeros(8, dtype=torch.int64)
         runs = new if not start.carried else torch.where(start.fresh, new, start.carried["runs"])
         runs = runs + 1
-        chains.keep(Start(start.x + 1, start.y, {"runs": runs, "odd": (runs % 2 == 1)[:, None]}))
+        carried = {"runs": runs, "odd": (runs % 2 == 1)[:, None]}
+        chains.keep(Start(start.x + 1, start.y, carried, mask=start.mask))
     return chains
 
 
@@ -261,11 +267,13 @@ def test_a_chain_that_restarts_carries_nothing():
 
 
 def test_what_chains_carry_is_saved_and_dealt_to_other_ranks():
-    chains = go_on(marked(), 7, y=torch.arange(8))
+    y = torch.arange(8)
+    chains = go_on(marked(), 7, y=y, mask=bits(y))
     other = Persistent(20)
     other.load_state_dict(copy.deepcopy(chains.state_dict()))
     go_on(chains, 5, seed=3)
     go_on(other, 5, seed=3)
+    assert other.state_dict().keys() == chains.state_dict().keys() > {"y", "mask", "begun"}
     assert all(map(torch.equal, chains.state_dict().values(), other.state_dict().values()))
     halves = [Persistent(20), Persistent(20)]
     for rank, half in enumerate(halves):
@@ -274,20 +282,24 @@ def test_what_chains_carry_is_saved_and_dealt_to_other_ranks():
     for name in ("runs", "odd"):
         both = torch.cat([half.kept().carried[name] for half in halves])
         assert torch.equal(both, chains.kept().carried[name])
-    assert torch.equal(torch.cat([half.kept().y for half in halves]), chains.kept().y)
+    for name in ("y", "mask"):
+        both = torch.cat([getattr(half.kept(), name) for half in halves])
+        assert torch.equal(both, getattr(chains.kept(), name))
+    assert torch.equal(chains.kept().mask, bits(chains.kept().y))
 
 
 @pytest.mark.parametrize("init", ["uniform", "normal", "data"])
 @pytest.mark.parametrize("reinit", [0.0, 0.4])
-def test_each_chain_keeps_its_condition(init, reinit):
+def test_each_chain_keeps_its_conditions(init, reinit):
     """Moved along axis 1 alone, a chain of data tells by axis 0 from which event it came."""
     chains, generator = Persistent(30, init=init, reinit=reinit), seeded()
     known = {}
     for step in range(20):
         x = torch.randn(8, 3, generator=generator)
         y = (1000 * x[:, 0]).round().long()  # each event's own label
-        start = chains.start(x, generator, y=y)
+        start = chains.start(x, generator, y=y, mask=bits(y))
         assert start.y.shape == y.shape
+        assert torch.equal(start.mask, bits(start.y))
         if init == "data":
             assert torch.equal(start.y, (1000 * start.x[:, 0]).round().long())
         elif step == 0:
@@ -296,4 +308,5 @@ def test_each_chain_keeps_its_condition(init, reinit):
         for at, label, is_new in zip(start.x[:, 0].tolist(), start.y.tolist(), new, strict=True):
             assert is_new or known[at] == label
             known[at] = label
-        chains.keep(Start(start.x + torch.tensor([0.0, 1.0, 0.0]), start.y))
+        moved = start.x + torch.tensor([0.0, 1.0, 0.0])
+        chains.keep(Start(moved, start.y, mask=start.mask))

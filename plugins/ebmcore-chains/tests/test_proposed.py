@@ -5,7 +5,9 @@ import torch
 from ebmcore_chains import Persistent, Proposed
 from torch import nn
 
-from ebmcore import Start
+from ebmcore import Chains, Real, Start, start_chains
+
+REAL = Real()
 
 
 class Drawn(nn.Module):
@@ -89,3 +91,25 @@ def test_the_others_are_those_of_the_rest_and_go_on():
 def test_a_share_and_a_rest_go_together(share, rest):
     with pytest.raises(ValueError, match="should be 1 without `rest` and below 1 with it"):
         Proposed({"proposer": Latent()}, share=share, rest=rest)
+
+
+class Heard(Chains):
+    """Chains that remember the slots of their last start."""
+
+    def start(self, x, y, mask, space):
+        self.slots = y, mask, space
+        return Start(x, mask=mask)
+
+    def keep(self, end):
+        self.end = end
+
+
+def test_the_rest_gets_the_slots_of_its_own_chains():
+    rest, y, mask = Heard(), torch.arange(5), torch.eye(5, 2).bool()
+    chains = Proposed({"proposer": Drawn()}, share=0.4, rest=rest)
+    begin = start_chains(chains, torch.zeros(5, 2), generator=seeded(), y=y, mask=mask, space=REAL)
+    assert (begin.y.tolist(), begin.mask.tolist()) == (y.tolist(), mask.tolist())
+    assert [each.tolist() for each in rest.slots[:2]] == [y[2:].tolist(), mask[2:].tolist()]
+    assert rest.slots[2] is REAL
+    chains.keep(begin)
+    assert torch.equal(rest.end.mask, mask[2:])

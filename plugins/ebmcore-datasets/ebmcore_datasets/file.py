@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ebmcore import DataError, PositiveInt
 from ebmcore_datasets.formats.arrays import Contents, read_npy, read_npz, read_pt
-from ebmcore_datasets.formats.checks import as_labels, as_points
+from ebmcore_datasets.formats.checks import as_labels, as_points, masked
 from ebmcore_datasets.formats.csv_table import read_csv
 
 
@@ -23,6 +23,10 @@ class File:
     which they are by its key `data.space`; without it they are real numbers, with a warning, as
     they are: bytes are not scaled. Nothing is unpickled: .npy and .npz are read without pickles,
     .pt weights-only.
+
+    An array `mask` (n, T) or `lengths` (n,) beside the events of a .npz or .pt says which of their
+    steps count, and comes with them in a mapping, {"x": x, "mask": mask}. The numbers of the other
+    steps may be anything, also NaN; they become 0.
 
     All rows are read, or none: raises DataError, which names the file and, where known, the row and
     line, when the file is missing, empty or of another format, or holds NaN, infinity, words, rows
@@ -61,8 +65,8 @@ class File:
         self.delimiter = delimiter
         self.shape = shape
 
-    def __call__(self) -> Tensor | tuple[Tensor, Tensor]:
-        """Return x, or (x, y). Raises DataError."""
+    def __call__(self) -> Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]:
+        """Return x, or (x, y), or a mapping of these and a mask. Raises DataError."""
         path = Path(self.path).expanduser()
         dtype = torch.get_default_dtype()
         try:
@@ -70,13 +74,17 @@ class File:
             contents, lines = self._reader(path, dtype)(path)
         except OSError as error:
             raise DataError(f"{path} can't be read: {error.strerror or error}") from error
-        _refuse_masks(contents, {self.x_key, self.y_key}, path)
-        x = as_points(self._named(contents, self.x_key, "x_key", path), path, dtype, lines)
+        masks = _masks(contents, {self.x_key, self.y_key})
+        x = self._named(contents, self.x_key, "x_key", path)
+        if masks and x.ndim and len(x):
+            x = masked(self._reshaped(x, path), masks, path)
+        x = as_points(x, path, dtype, lines)
         x = self._reshaped(x, path)
         if self.y_key is None:
-            return x
+            return {"x": x, **masks} if masks else x
         labels = self._named(contents, self.y_key, "y_key", path)
-        return x, as_labels(labels, len(x), f"{path} [{self.y_key}]")
+        y = as_labels(labels, len(x), f"{path} [{self.y_key}]")
+        return {"x": x, "y": y, **masks} if masks else (x, y)
 
     def _reader(
         self, path: Path, dtype: torch.dtype
@@ -120,14 +128,11 @@ class File:
         return x.reshape(len(x), *shape)
 
 
-def _refuse_masks(contents: Contents, named: set[str | None], path: Path) -> None:
-    """Refuse arrays that say which numbers count: without them a run would train on padding."""
-    there = () if isinstance(contents, Tensor) else {"mask", "lengths"} & set(contents)
-    if unread := sorted(set(there) - named):
-        raise DataError(
-            f"{path} holds an array {unread[0]!r} beside the events, which no part of a run reads: "
-            "cut or fill the events so that all their numbers count, and save them without it"
-        )
+def _masks(contents: Contents, named: set[str | None]) -> dict[str, Tensor]:
+    """Read the array beside the events that says which of their numbers count."""
+    if isinstance(contents, Tensor):
+        return {}
+    return {k: contents[k]() for k in ("mask", "lengths") if k in contents and k not in named}
 
 
 def _refuse_missing(path: Path) -> None:

@@ -90,11 +90,25 @@ def test_columns_order_and_a_parameter_are_read_as_plain_data(folder):
     assert not File("points.pt")().requires_grad
 
 
-@pytest.mark.parametrize("name", ["mask", "lengths"])
-def test_an_array_that_says_which_numbers_count_is_refused(folder, name):
-    np.savez("padded.npz", x=ROWS, **{name: np.ones(len(ROWS), int)})
-    refused(f"holds an array '{name}' beside the events, which no part of a run", "padded.npz")
-    assert File("padded.npz", y_key=name)()[1].tolist() == [1] * len(ROWS)
+def test_numbers_that_do_not_count_may_be_anything(folder):
+    x, lengths = ROWS.copy(), np.array([2, 1, 2])
+    x[1, 1] = np.nan
+    mask = np.arange(2) < lengths[:, None]
+    wanted = torch.where(torch.tensor(mask), POINTS, 0)
+    np.savez("padded.npz", x=x, y=lengths, lengths=lengths)
+    torch.save({"x": torch.tensor(x), "mask": torch.tensor(mask)}, "padded.pt")
+    found = File("padded.npz")(), File("padded.pt")(), File("padded.npz", y_key="y")()
+    assert [sorted(each) for each in found] == [
+        ["lengths", "x"],
+        ["mask", "x"],
+        ["lengths", "x", "y"],
+    ]
+    assert all(torch.equal(each["x"], wanted) for each in found)
+    assert found[2]["y"].tolist() == found[0]["lengths"].tolist() == [2, 1, 2]
+    assert File("padded.npz", x_key="y", y_key="lengths")()[1].tolist() == [2, 1, 2]  # as labels
+    refused("padded.npz: line|padded.npz: row 1", "padded.npz", y_key="lengths")
+    np.savez("short.npz", x=x, lengths=lengths[:2])
+    refused(r"short.npz: lengths should hold one number for each event", "short.npz")
 
 
 def test_names_and_labels(folder):

@@ -13,6 +13,8 @@ def contrastive_divergence(
     x_neg: Tensor,
     y: Tensor | None = None,
     y_neg: Tensor | None = None,
+    mask: Tensor | None = None,
+    mask_neg: Tensor | None = None,
 ) -> Tensor:
     """Mean E(x) - mean E(x⁻): its gradient estimates the likelihood's; its value does not.
 
@@ -22,6 +24,7 @@ def contrastive_divergence(
     a good model and also for a collapsed one.
 
     With an energy that requires labels it is mean E(x, y) - mean E(x⁻, y⁻), y⁻ the chains' labels.
+    An energy that takes a mask gets that of x, and that of each chain.
 
     Shapes: x (batch, *event), x_neg (samples, *event) -> (), in nats, of any sign. x_neg is held
     constant. Raises ValueError when the event shapes differ.
@@ -29,5 +32,6 @@ def contrastive_divergence(
     """
     if x.shape[1:] != x_neg.shape[1:]:
         raise ValueError(f"x has events of {tuple(x.shape[1:])}, x_neg of {tuple(x_neg.shape[1:])}")
-    of_data = conditioned(energy, y=y)(x)
-    return of_data.mean() - conditioned(energy, y=y_neg)(x_neg.detach()).mean()
+    of_data = conditioned(energy, y=y, mask=mask)(x)
+    of_samples = conditioned(energy, y=y_neg, mask=mask_neg)(x_neg.detach())
+    return of_data.mean() - of_samples.mean()

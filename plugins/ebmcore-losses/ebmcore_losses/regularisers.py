@@ -15,6 +15,8 @@ def energy_magnitude(
     x_neg: Tensor,
     y: Tensor | None = None,
     y_neg: Tensor | None = None,
+    mask: Tensor | None = None,
+    mask_neg: Tensor | None = None,
 ) -> Tensor:
     """Mean E(x)² + mean E(x⁻)²: keeps the energies near 0, and damps the swings of PCD.
 
@@ -25,8 +27,8 @@ def energy_magnitude(
     Source: Du and Mordatch 2019, "Implicit generation and modeling with energy-based models"
     (its weight α is `weight` here).
     """
-    of_data = conditioned(energy, y=y)(x)
-    of_samples = conditioned(energy, y=y_neg)(x_neg.detach())
+    of_data = conditioned(energy, y=y, mask=mask)(x)
+    of_samples = conditioned(energy, y=y_neg, mask=mask_neg)(x_neg.detach())
     return of_data.square().mean() + of_samples.square().mean()
 
 

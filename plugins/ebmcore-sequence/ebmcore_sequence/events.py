@@ -22,6 +22,16 @@ def as_sequences(name: str, x: Tensor, event_shape: tuple[int, ...]) -> Tensor:
     return x.unsqueeze(2) if x.ndim == 2 else x
 
 
+def mask_of(name: str, mask: Tensor, sequences: Tensor) -> Tensor:
+    """Return a mask as bool. Raises ValueError unless it has one value for each step."""
+    if mask.shape != sequences.shape[:2]:
+        raise ValueError(
+            f"energy {name} takes a mask of one value for each step, shape "
+            f"{tuple(sequences.shape[:2])}; got {tuple(mask.shape)}"
+        )
+    return mask.bool()
+
+
 def refuse_less_than_one(**sizes: int) -> None:
     """Raise ValueError when a size is not positive."""
     for name, size in sizes.items():

@@ -7,7 +7,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ebmcore import PositiveInt
-from ebmcore_sequence.events import as_sequences, refuse_less_than_one, sequence_shape
+from ebmcore_sequence.different_lengths import final_states
+from ebmcore_sequence.events import as_sequences, mask_of, refuse_less_than_one, sequence_shape
 
 
 class Recurrent(nn.Module):
@@ -38,10 +39,15 @@ class Recurrent(nn.Module):
             nn.Linear(self.directions * hidden, head_width), nn.SiLU(), nn.Linear(head_width, 1)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
-        sequences = as_sequences(type(self).__name__.lower(), x, self.event_shape)
-        states = self.final_states(sequences)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape), mask (batch, T) -> (batch,)."""
+        name = type(self).__name__.lower()
+        sequences = as_sequences(name, x, self.event_shape)
+        if mask is None:
+            states = self.final_states(sequences)
+        else:
+            mask = mask_of(name, mask, sequences)
+            states = final_states(self.recurrent, sequences, mask)
         energies: Tensor = self.head(states)
         return energies.squeeze(1)
 
@@ -66,6 +72,9 @@ class LSTM(Recurrent):
     Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
     event's energy depends on that event alone, and is infinitely often differentiable in x. Calls
     with events of another shape raise ValueError.
+
+    With a mask, (batch, T) bool, E is that of the steps that count, read as a shorter sequence: no
+    number at another step changes it. An event without any step that counts has E = NaN.
 
     |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
     bounds, or add an energy that grows, such as a Gaussian's.
@@ -96,6 +105,9 @@ class GRU(Recurrent):
     Shapes: x (batch, T), which counts as one channel, or (batch, T, C) -> (batch,), nats. Each
     event's energy depends on that event alone, and is infinitely often differentiable in x. Calls
     with events of another shape raise ValueError.
+
+    With a mask, (batch, T) bool, E is that of the steps that count, read as a shorter sequence: no
+    number at another step changes it. An event without any step that counts has E = NaN.
 
     |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
     bounds, or add an energy that grows, such as a Gaussian's.

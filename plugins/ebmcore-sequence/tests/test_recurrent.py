@@ -139,3 +139,28 @@ def test_what_is_refused(build):
         name = build.__name__.lower()
         with pytest.raises(ValueError, match=rf"^energy {name} was built for .* \(6, 2\); got "):
             energy(torch.zeros(shape))
+
+
+@BOTH
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_mask_leaves_the_steps_that_count(build, bidirectional):
+    energy = build((6, 2), hidden=4, head_width=3, bidirectional=bidirectional).double()
+    x = torch.randn(5, 6, 2, dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0],
+                         [0, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 1]]).bool()  # fmt: skip
+    values = energy(x, mask)
+    alone = [by_hand(energy, event[steps][None])[0] for event, steps in zip(x, mask, strict=True)]
+    torch.testing.assert_close(values, torch.stack(alone))
+    (gradient,) = torch.autograd.grad(values.sum(), x)
+    assert (gradient[~mask] == 0).all()
+    assert (gradient[mask] != 0).all()
+    other = torch.where(mask[..., None], x, 1e3 * torch.randn_like(x))
+    assert torch.equal(energy(other, mask), values)
+
+
+@BOTH
+def test_masks_that_fit_no_sequence(build):
+    energy = build((3,), hidden=2, head_width=2)
+    with pytest.raises(ValueError, match=r"one value for each step, shape \(4, 3\); got \(4,\)"):
+        energy(torch.zeros(4, 3), torch.ones(4))
+    assert energy(torch.zeros(1, 3), torch.zeros(1, 3)).isnan().all()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ebmcore import DataError, refuse_lost_digits
+from ebmcore import DataError, as_mask, refuse_lost_digits, without_padding
 
 
 def as_points(
@@ -33,6 +33,19 @@ def as_points(
         )
     refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
     return x if values.is_floating_point() else values.clone()
+
+
+def masked(values: Tensor, masks: Mapping[str, Tensor], path: Path) -> Tensor:
+    """Return the numbers with 0 where a mask, or the lengths, say that they don't count.
+
+    Raises DataError when the mask doesn't fit the numbers.
+    """
+    try:
+        for name, found in masks.items():
+            values = without_padding(values, as_mask(name, found, values))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return values
 
 
 def as_labels(values: Tensor, n: int, source: str) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,24 +17,41 @@ def is_conditional(view: RunView) -> bool:
     return conditioned(view.energy, y=0) is not view.energy
 
 
-def energies_at(view: RunView, x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Return E(x), or E(x, y) of an energy that requires labels, (n,), float64, on the CPU."""
-    if y is None or not is_conditional(view):
+def energies_at(
+    view: RunView, x: Tensor, y: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """Return E(x), or E(x, y) of an energy that requires labels, (n,), float64, on the CPU.
+
+    An energy that takes a mask gets it.
+    """
+    named = {"y": y, "mask": mask}
+    given = {name: rows for name, rows in named.items() if rows is not None}
+    if conditioned(view.energy, **given) is view.energy:
         return evaluate(view.energy, split(x))
-    chunks = list(split(x))
-    labels = torch.split(y, len(chunks[0]))
-    pairs = zip(chunks, labels, strict=True)
-    return torch.cat([evaluate(conditioned(view.energy, y=y), [x]) for x, y in pairs])
+    values, at = [], 0
+    for chunk in split(x):
+        own = {name: rows[at : at + len(chunk)] for name, rows in given.items()}
+        values.append(evaluate(conditioned(view.energy, **own), [chunk]))
+        at += len(chunk)
+    return torch.cat(values)
+
+
+def subset_with_conditions(
+    view: RunView, x: Tensor, *conditions: Tensor | None, n: int
+) -> tuple[Any, ...]:
+    """Return at most n of the points and their conditions, drawn as `subset` draws them."""
+    rows = rows_of(x, n, view.generator)
+    if rows is None:
+        return x, *conditions
+    return x[rows], *(None if values is None else values[rows] for values in conditions)
 
 
 def labelled_subset(
     view: RunView, x: Tensor, y: Tensor | None, n: int
 ) -> tuple[Tensor, Tensor | None]:
     """Return at most n of the points and their labels, drawn as `subset` draws them."""
-    rows = rows_of(x, n, view.generator)
-    if rows is None:
-        return x, y
-    return x[rows], None if y is None else y[rows]
+    points, labels = subset_with_conditions(view, x, y, n=n)
+    return points, labels
 
 
 def labels_for(view: RunView, n: int) -> Tensor | None:
