@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ebmcore import Callback, LiveRun, NonNegativeFloat, PositiveInt
 
@@ -28,6 +28,8 @@ class EarlyStopping(Callback):
         min_delta: The least change that counts as an improvement, in the metric's unit.
         mode: Whether lower or higher values are better.
     """
+
+    check_params: ClassVar = {"metric": "loss"}
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from annotated_types import Gt, Le
@@ -36,6 +36,8 @@ class Notify(Callback):
         when: The ends to tell of.
         timeout: Seconds that the run waits, at most 30.
     """
+
+    check_params: ClassVar = {"command": ["true"]}
 
     def __init__(
         self,
