@@ -1,9 +1,11 @@
 """The public names of ebmcore; `__init__.py` imports each from here when it is first used."""
 
+from ebmcore.contracts import Callback as Callback
 from ebmcore.contracts import Carried as Carried
 from ebmcore.contracts import Chains as Chains
 from ebmcore.contracts import Energy as Energy
 from ebmcore.contracts import Kernel as Kernel
+from ebmcore.contracts import LiveRun as LiveRun
 from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
 from ebmcore.contracts import Start as Start
@@ -11,6 +13,7 @@ from ebmcore.contracts import Trace as Trace
 from ebmcore.data import as_mask as as_mask
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
 from ebmcore.data import without_padding as without_padding
+from ebmcore.decorators import callback as callback
 from ebmcore.decorators import chains as chains
 from ebmcore.decorators import dataset as dataset
 from ebmcore.decorators import energy as energy

@@ -18,8 +18,9 @@ without builds it. The runner passes parameters of these names, which aren't con
 A loss trains the energy, or the networks that its attribute `trains` names: "proposer", or
 ("energy", "proposer"). No gradient of it reaches anything else.
 
-A sampler, a loss or a monitor that remembers something from one call to the next offers it by
-`state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
+A sampler, a loss, a monitor or a callback that remembers something from one call to the next offers
+it by `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores
+it.
 
 The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y), a mapping {"x":
 x, "y": y, "mask": mask} of which all but x is optional, or a torch Dataset of these. The mask, (n,
@@ -285,7 +286,7 @@ def _given(**values: Any) -> dict[str, Any]:
 
 
 class RunInfo(Protocol):
-    """A run, or a group of runs, as hooks and errors show it: `ebmcore.Run`, `ebmcore.Group`."""
+    """A run, or a group of runs, as errors show it: `ebmcore.Run`, `ebmcore_sweep.Group`."""
 
     dir: Path  # its run directory
     status: str  # RUNNING, FINISHED, FAILED or KILLED
@@ -294,7 +295,80 @@ class RunInfo(Protocol):
 
     @property
     def mlflow_run_id(self) -> str | None:
-        """The id of its MLflow run; None when it has none."""
+        """The id of its MLflow run, once MLflow answered; None when it has none."""
 
     def summary(self) -> dict[str, Any]:
         """Return it as `--json` prints it."""
+
+
+class LiveRun(RunInfo, Protocol):
+    """A run while it trains, as hooks and callbacks get it: an `ebmcore.Run` that takes requests.
+
+    Its methods raise EbmError once the run has closed.
+    """
+
+    step: int  # training steps done
+    stopped: str  # why it ended before its last step, because of `stop`; empty otherwise
+    energy: Any  # with the averaged weights, if the run keeps an average
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the user named its callbacks now, or their own installation recorded them.
+
+        A resumed run directory may come from anybody: run no command and call no address that only
+        a stranger's config names.
+        """
+
+    def log_metric(self, name: str, value: float) -> None:
+        """Record a metric at the run's step, in metrics.jsonl and in its trackers.
+
+        A second value of one step is dropped. Raises ValueError when the name is one of the run's
+        own, TypeError when the value isn't a real number.
+        """
+
+    def log_artifact(self, path: str | Path, name: str | None = None) -> Path:
+        """Copy a file to the run's `artifacts`, under its own name or `name`; return that path.
+
+        A file of the same name is replaced; trackers get the files when the run ends. Raises
+        ValueError when the name isn't that of a plain file, EbmError when one can't be copied.
+        """
+
+    def warn(self, text: str) -> None:
+        """Record a warning in the run and show it to the user."""
+
+    def stop(self, reason: str) -> None:
+        """End the run as FINISHED, with its last monitors and checkpoint, after its current step.
+
+        On several ranks it may be the step after, the same on all. run.json holds the first reason.
+        """
+
+
+class Callback:
+    """Acts on a run at its events: stops it early, logs, notifies. Each method is optional.
+
+    Rank 0 calls it. The bits of a run don't depend on it, unless it stops the run: it changes no
+    weight and no mode of a module, and draws from no generator but its own. One that raises is
+    switched off with a warning, and the run continues. If it remembers anything it has
+    `state_dict` and `load_state_dict`, which a checkpoint holds.
+    """
+
+    def on_start(self, run: LiveRun) -> None:
+        """The run directory exists and the first step, or the first after a resume, is next."""
+
+    def on_step(self, run: LiveRun, step: int) -> None:
+        """A training step was done; a run whose callbacks lack this pays nothing for it."""
+
+    def on_metrics(self, run: LiveRun, step: int, metrics: Mapping[str, float]) -> None:
+        """These metrics were recorded at a step: of training, of monitors, or logged ones."""
+
+    def on_checkpoint(self, run: LiveRun, path: Path) -> None:
+        """A checkpoint was written at `path`; it holds the callback's state as it was before."""
+
+    def on_error(self, run: LiveRun, error: BaseException) -> None:
+        """The run is about to end as FAILED because of `error`."""
+
+    def on_end(self, run: LiveRun, status: str) -> None:
+        """The run ended; `status` is FINISHED, FAILED or KILLED. Trackers still take metrics."""
+
+
+EVENTS = tuple(name for name in vars(Callback) if name.startswith("on_"))

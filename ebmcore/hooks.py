@@ -5,8 +5,8 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     [project.entry-points."ebmcore.v1"]
     langevin = "ebmcore_langevin.plugin"
 
-which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first nine return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+which names a light module with some of the functions below, each marked with `@hookimpl`. Those
+that offer return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
 class or a function) when a config or the command line names it. A component's signature is its
 config:
 
@@ -15,6 +15,10 @@ config:
     @hookimpl
     def ebmcore_samplers():
         return {"langevin": "ebmcore_langevin.kernels:Langevin"}
+
+The others are called at the events of a run, each plugin's alone, so that one that raises stops no
+other: plugins with `@hookimpl(tryfirst=True)` first, those with `trylast=True` last, else by name.
+For that reason ebmcore refuses a plugin with a wrapper.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from ebmcore.contracts import RunInfo
+    from ebmcore.contracts import LiveRun
 
 hookspec = pluggy.HookspecMarker("ebmcore")
 hookimpl = pluggy.HookimplMarker("ebmcore")
@@ -71,6 +75,12 @@ def ebmcore_monitors() -> Offers:
 
 
 @hookspec
+def ebmcore_callbacks() -> Offers:
+    """Offer callbacks: `{"pause": "my_callbacks:Pause"}`; each has methods of a `Callback`."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
 def ebmcore_datasets() -> Offers:
     """Offer datasets: `{"rings": "my_data:Rings"}`; called with nothing, returns the data."""
     raise NotImplementedError  # pragma: no cover
@@ -100,24 +110,32 @@ def ebmcore_commands() -> Offers:
 
 @hookspec
 def ebmcore_configure(config: dict[str, Any]) -> None:
-    """See the resolved config before anything is built: raise ValueError to refuse it."""
+    """See the resolved config before anything is built: raise ValueError to refuse it.
+
+    The config is read-only, down to its inner mappings and lists: a write raises TypeError.
+    """
 
 
 @hookspec
-def ebmcore_run_start(run: RunInfo) -> None:
+def ebmcore_run_start(run: LiveRun) -> None:
     """A run directory exists and the first step is next."""
 
 
 @hookspec
-def ebmcore_checkpoint(run: RunInfo, path: Path) -> None:
+def ebmcore_checkpoint(run: LiveRun, path: Path) -> None:
     """A checkpoint was written at `path`."""
 
 
 @hookspec
-def ebmcore_run_error(run: RunInfo, error: BaseException) -> None:
+def ebmcore_run_error(run: LiveRun, error: BaseException) -> None:
     """The run is about to end as FAILED because of `error`."""
 
 
 @hookspec
-def ebmcore_run_end(run: RunInfo, status: str) -> None:
-    """The run ended; `status` is FINISHED, FAILED or KILLED."""
+def ebmcore_run_end(run: LiveRun, status: str) -> None:
+    """The run ended; `status` is FINISHED, FAILED or KILLED. Its trackers still take metrics."""
+
+
+@hookspec
+def ebmcore_run_closed(run: LiveRun) -> None:
+    """The trackers let go of the run, whose ids are known; it takes no more metrics."""

@@ -24,6 +24,7 @@ KINDS = {  # the components of a run
         Kind("chains", "ebmcore_chains", "chains"),
         Kind("loss", "ebmcore_losses", "loss", is_list=True),
         Kind("monitor", "ebmcore_monitors", "monitors", is_list=True),
+        Kind("callback", "ebmcore_callbacks", "callbacks", is_list=True),
         Kind("dataset", "ebmcore_datasets", "data"),
     )
 }

@@ -17,7 +17,7 @@ from ebmcore.config import ENERGY
 from ebmcore.data.mask import some_masks
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
-from ebmcore.train.components import Parts
+from ebmcore.train.components import OF_RANK_0, Parts
 from ebmcore.train.targets import optimizer_label
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _masks(parts: Parts) -> dict[str, Tensor]:
 def own_state(loop: Loop) -> dict[str, Any]:
     """Return the state that each rank has of its own."""
     parts = loop.parts
-    named = [(name, part) for name, part in parts.stateful if not name.startswith("monitor ")]
+    named = [(name, part) for name, part in parts.stateful if not name.startswith(OF_RANK_0)]
     return {
         "chains": {} if parts.chains is None else parts.chains.state_dict(),
         "parts": {name: part.state_dict() for name, part in named},
@@ -111,8 +111,8 @@ def restore(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[st
     same = len(every) == loop.ranks.size
     own = every[loop.ranks.rank if same else 0]
     for name, part in parts.stateful:
-        if loop.ranks.rank and name.startswith("monitor "):
-            continue  # rank 0 alone runs them
+        if loop.ranks.rank and name.startswith(OF_RANK_0):
+            continue
         if name not in own.get("parts", {}):
             warnings.append(f"{checkpoint.path} holds no state of {name}, which starts again")
             continue
@@ -207,7 +207,7 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     every = rank_states(checkpoint, state)
     own = every[loop.ranks.rank if len(every) == loop.ranks.size else 0]
     for name, part in parts.stateful:
-        if not name.startswith("monitor ") and name in own["parts"]:
+        if not name.startswith(OF_RANK_0) and name in own["parts"]:
             with fitting(checkpoint, name):
                 part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)

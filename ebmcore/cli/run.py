@@ -107,6 +107,8 @@ def show_run(run: Run) -> None:
         spent = [(k, f"{v:.2f}", f"{v / whole:.0%}") for k, v in run.seconds_by_part.items()]
         table(("where the time went", "seconds", "share"), spent)
     out(f"run {run.status}: {run.dir}")
+    if run.stopped:
+        out(f"stopped at step {run.step}: {run.stopped}")
     if (run.dir / "profile.json").exists():
         out(f"profile: {run.dir / 'profile.json'} (open it at ui.perfetto.dev)")
     if found := pictures(run.dir):

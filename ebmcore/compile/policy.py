@@ -70,10 +70,13 @@ def training_step(
     return partial(CompiledStep, warn=warn)
 
 
-def compile_record(
-    decision: CompileDecision, mode: str, left_out: dict[str, str]
-) -> dict[str, Any]:
+def compile_record(decision: CompileDecision, step: TrainStep) -> dict[str, Any]:
     """Return the field `compile` of run.json."""
+    from ebmcore.compile.step import CompiledStep
+
+    compiled = step if isinstance(step, CompiledStep) else None
+    mode = "eager" if compiled is None else compiled.mode
+    left_out = {} if compiled is None else compiled.left_out
     return {"asked": decision.asked, "mode": mode, "why": decision.why, "left_out": left_out}
 
 

@@ -66,6 +66,7 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
         ),
     ),
     "monitor": (_EVERY, _NAME),
+    "callback": (_NAME._replace(description="Its name in messages; by default the type."),),
     "tracker": (_NAME._replace(description="The name in run.json; by default the type."),),
     "lr_scheduler": (
         Parameter(

@@ -59,6 +59,7 @@ class Config:
     optimizers: dict[str, Node]  # of networks, by their name
     lr_scheduler: Node | None
     monitors: tuple[Node, ...]
+    callbacks: tuple[Node, ...]
     record: dict[str, Any]
 
     @property
@@ -66,6 +67,7 @@ class Config:
         """All components of plugins, nested ones too, each once."""
         single = (self.data, self.energy, *self.networks.values(), self.sampler, self.chains)
         trackers = (node for node in self.tracking if node.type != "mlflow")  # the core's own
-        top = (*(n for n in single if n is not None), *self.losses, *self.monitors, *trackers)
+        lists = (*self.losses, *self.monitors, *self.callbacks, *trackers)
+        top = (*(n for n in single if n is not None), *lists)
         nodes = (node for outer in top for node in (outer, *outer.children))
         return tuple({node.path: node for node in nodes}.values())

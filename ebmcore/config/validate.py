@@ -21,7 +21,7 @@ from ebmcore.plugins import Host, Selection
 _SETTINGS = tuple(p.name for p in parameters(Settings))
 _NODES = (
     *("data", "energy", "networks", "sampler", "chains", "loss"),
-    *("optimizer", "optimizers", "lr_scheduler", "monitors"),
+    *("optimizer", "optimizers", "lr_scheduler", "monitors", "callbacks"),
 )
 _REQUIRED = ("data", "energy", "loss", "train")
 
@@ -112,6 +112,7 @@ class _Reader(NodeReader):
         optimizers = optimizer_nodes(self, tree.get("optimizers"), tree.get("networks"))
         schedule = self.optional("lr_scheduler", tree.get("lr_scheduler"), "lr_scheduler")
         monitors = self.nodes("monitor", tree.get("monitors"), "monitors")
+        callbacks = self.nodes("callback", tree.get("callbacks"), "callbacks")
         self.check_slots(losses, sampler, chains)
         check_trains(self, losses, tree.get("networks"))
         self.check_parts(tree.get(PARTS))
@@ -137,6 +138,7 @@ class _Reader(NodeReader):
             "lr_scheduler": schedule and schedule.record,
             "train": asdict(train),
             "monitors": [node.record for node in monitors],
+            **({"callbacks": [node.record for node in callbacks]} if callbacks else {}),
             "tracking": _tracking_record(tree.get("tracking"), tracking),
         }
         return Config(
@@ -153,6 +155,7 @@ class _Reader(NodeReader):
             optimizers=optimizers,
             lr_scheduler=schedule,
             monitors=monitors,
+            callbacks=callbacks,
             record=record,
         )
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from ebmcore.distributed.comm import Ranks
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_FLAGS = 4  # SIGINT, SIGTERM, SIGUSR1, and whether rank 0's clock says that a checkpoint is due
+_FLAGS = 4  # SIGINT, SIGTERM, SIGUSR1, and rank 0's word: a sum of the two below
+_LATE, _STOP = 1, 2  # a checkpoint is due by the clock; a callback or a hook stops the run
 
 
 class SignalFlags(Protocol):
@@ -31,6 +32,8 @@ class SignalFlags(Protocol):
     save: bool  # whether a checkpoint was requested, agreed on
     received: int | None  # by this process
     received_save: bool
+    stopping: str  # why this process asks for the end of the run, as FINISHED
+    stopped: str  # the same, agreed on
 
 
 class GradientSync:
@@ -118,8 +121,10 @@ class GradientSync:
 
     def _own_flags(self, gradients: Sequence[Tensor | None]) -> list[float]:
         received = [float(self.interrupts.received == number) for number in _SIGNALS]
-        late = float(self.ranks.rank == 0 and self.checkpoint_is_late())
-        saving = [float(self.interrupts.received_save), late]
+        word = 0
+        if self.ranks.rank == 0:
+            word = _LATE * self.checkpoint_is_late() + _STOP * bool(self.interrupts.stopping)
+        saving = [float(self.interrupts.received_save), float(word)]
         self.interrupts.received_save = False
         return [*received, *saving, *(float(gradient is not None) for gradient in gradients)]
 
@@ -128,7 +133,9 @@ class GradientSync:
             if count:
                 self.interrupts.number = number
         self.interrupts.save = self.interrupts.save or bool(flags[2])
-        self.checkpoint_late = bool(flags[3])
+        self.checkpoint_late = bool(int(flags[3]) & _LATE)
+        if int(flags[3]) & _STOP:
+            self.interrupts.stopped = self.interrupts.stopping or "rank 0 stopped the run"
 
 
 def clip(parameters: Sequence[nn.Parameter], bound: float | None) -> Tensor:

@@ -26,7 +26,7 @@ from ebmcore.monitoring.view import make_view
 from ebmcore.sampling import evaluating
 from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.ema import averages_in_place
-from ebmcore.train.monitor_schedule import MonitorSchedule
+from ebmcore.train.monitor_schedule import MonitorSchedule, is_due
 from ebmcore.train.rng import Streams, own_global_stream
 from ebmcore.train.step import condition_slots
 from ebmcore.train.types import StepResult
@@ -72,10 +72,12 @@ class MonitorRunner(MonitorSchedule):
         end: bool,
         chains: Chains | None,
         networks: Mapping[str, nn.Module] | None = None,
+        *,
+        rest: bool = False,
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
-        due = [entry for entry in self._active if entry.is_due(step, steps_per_epoch, end)]
+        due = [e for e in self._active if is_due(e, step, steps_per_epoch, end=end, rest=rest)]
         for entry in due:
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
@@ -102,6 +104,12 @@ class MonitorRunner(MonitorSchedule):
                 raise ComponentError(entry.label, step, RuntimeError(_CHANGED))
             self.seconds[entry.name] += time.perf_counter() - began
         return metrics
+
+    def seconds_by_label(self) -> dict[str, float]:
+        """Return the seconds that each monitor took, and those of drawing their figures."""
+        found = {entry.label: self.seconds[entry.name] for entry in self.parts.monitors}
+        drawn = self.figures.seconds
+        return {**found, **({"figures, drawn beside the training": drawn} if drawn else {})}
 
     def close(self, *, wait: bool) -> None:
         """Wait for pending figures, or drop them."""

@@ -111,7 +111,16 @@ def verify(plugin: Loaded) -> Loaded:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         return plugin.failed(Status.INVALID, " ".join(str(error).split()))
-    if not marked(plugin.module) and not manager.get_hookcallers(plugin.module):
+    calls = manager.get_hookcallers(plugin.module) or ()
+    for call in (found for caller in calls for found in caller.get_hookimpls()):
+        if call.wrapper or call.hookwrapper:
+            reason = (
+                f"{plugin.module.__file__}: {call.function.__name__} is marked as a wrapper, which "
+                "ebmcore doesn't call, since each hook runs alone; write two plain hooks, such as "
+                "ebmcore_run_start and ebmcore_run_closed, or use tryfirst and trylast"
+            )
+            return plugin.failed(Status.INVALID, reason)
+    if not marked(plugin.module) and not calls:
         what = "no hook marked with @hookimpl and nothing decorated (@loss, @energy, …)"
         return plugin.failed(Status.INVALID, f"{plugin.module.__file__} has {what}")
     return plugin

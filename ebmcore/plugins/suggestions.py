@@ -8,6 +8,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "energy": "ackley double_well funnel gaussian gaussian_mixture rastrigin ring rosenbrock "
         "sum tempered"
     },
+    "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
         "dataset": "checkerboard digits eight_gaussians file gaussian_mixture mnist moons pinwheel "

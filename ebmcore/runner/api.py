@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,6 +21,7 @@ from ebmcore.distributed.comm import joined
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
 from ebmcore.plugins import Host, Selection
+from ebmcore.plugins.read_only import read_only
 from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.hook_calls import calls
@@ -68,8 +68,8 @@ def prepare_source(
     host = Host.discover(selection)
     host.check(selection, strict=strict_plugins)
     validated = validate(source, host, selection)
+    seen = read_only(validated.record)
     for call in calls(host, "ebmcore_configure"):
-        seen = copy.deepcopy(validated.record)  # a hook looks; what it writes is its own
         try:
             call.function(**dict.fromkeys(call.argnames, seen))
         except ValueError as error:
@@ -262,6 +262,7 @@ def load(
     run.step = facts.checkpoint.step
     run.metrics = facts.run["metrics"]
     run.warnings = facts.run["warnings"]
+    run.stopped = str(facts.run.get("stopped") or "")
     run.skipped_checkpoints = facts.skipped_checkpoints
     run.mlflow = facts.run["mlflow"]
     return run

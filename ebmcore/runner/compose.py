@@ -19,12 +19,12 @@ from ebmcore.plugins import Host
 from ebmcore.runner.checks.data_fit import declared_space, refuse_misfits
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.spec import Origin
-from ebmcore.train.components import LossTerm, MonitorEntry
+from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry
 from ebmcore.train.device import Placement
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
 _CPU = torch.device("cpu")
-_SEVERAL = ("loss", "monitor", "network")  # kinds of which a run may have several
+_SEVERAL = ("loss", "monitor", "callback", "network")  # kinds of which a run may have several
 
 
 class Slots(dict[str, Any]):
@@ -79,6 +79,7 @@ def compose(
         lr_scheduler=_schedule(config.lr_scheduler),
         lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
         monitors=[monitor_entry(node, make(node)) for node in config.monitors],
+        callbacks=[_callback_entry(node, make(node)) for node in config.callbacks],
         n_steps=config.sampler.options["n_steps"] if config.sampler else 1,
         name=settings.name,
         seed=settings.seed,
@@ -202,6 +203,13 @@ def _term(node: Node, loss: Any, networks: Mapping[str, nn.Module]) -> LossTerm:
 def monitor_entry(node: Node, monitor: Any) -> MonitorEntry:
     """Return a built monitor with its name and its cadence."""
     return MonitorEntry(node.name, monitor, Cadence.parse(node.options["every"]), node.label)
+
+
+def _callback_entry(node: Node, callback: Any) -> CallbackEntry:
+    try:
+        return CallbackEntry.of(node.name, callback, node.label)
+    except TypeError as error:
+        raise ConfigError([Problem(node.path, f"{node.type} {error}", node.where)]) from error
 
 
 def _schedule(node: Node | None) -> Any:

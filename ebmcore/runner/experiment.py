@@ -25,7 +25,7 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.sampling import Sampler, as_chains, as_kernel
 from ebmcore.spaces import Space
 from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
-from ebmcore.train.components import LossTerm, MonitorEntry, Parts, name_of
+from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry, Parts, name_of
 from ebmcore.train.device import Placement
 from ebmcore.train.optim import without_compiler
 from ebmcore.train.rng import Streams
@@ -49,6 +49,7 @@ class Experiment:
         lr_scheduler: A function that makes a schedule of the energy's optimiser.
         lr_interval: What one step of the schedule is, `epoch` or `step`.
         monitors: Monitors, or pairs of a monitor and its cadence.
+        callbacks: Objects with methods of a `Callback`.
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
         stratify: Whether to set aside that share of the points of each label.
@@ -78,6 +79,7 @@ class Experiment:
         lr_scheduler: Callable[..., Any] | None = None,
         lr_interval: str = "epoch",
         monitors: Sequence[Any] = (),
+        callbacks: Sequence[Any] = (),
         n_steps: int = 10,
         holdout: float = 0.1,
         stratify: bool = False,
@@ -111,6 +113,7 @@ class Experiment:
         self.chains = None if chains is None else self._chains(chains)
         self.losses = self._losses(loss, dtype)
         self.monitors = self._monitors(monitors)
+        self.callbacks = self._callbacks(callbacks)
         self.optimizer = optimizer or partial(torch.optim.Adam, lr=1e-3)
         self.optimizers = dict(optimizers or {})
         self.lr_scheduler = lr_scheduler
@@ -259,6 +262,7 @@ class Experiment:
             chains=self.chains,
             lr_interval=self.lr_interval,
             monitors=self.monitors,
+            callbacks=self.callbacks,
             labels=dict(self.origin.labels),
             networks=self.networks,
             optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
@@ -343,6 +347,19 @@ class Experiment:
             except (ValueError, TypeError) as error:
                 self._refuse("monitors", f"{name}: {error}", error)
             entries.append(MonitorEntry(name, function, cadence, f"monitor {name!r}"))
+        return tuple(entries)
+
+    def _callbacks(self, callbacks: Sequence[Any]) -> tuple[CallbackEntry, ...]:
+        entries: list[CallbackEntry] = []
+        for callback in callbacks:
+            if isinstance(callback, CallbackEntry):
+                entries.append(callback)
+                continue
+            name = name_of(callback, [entry.name for entry in entries])
+            try:
+                entries.append(CallbackEntry.of(name, callback, f"callback {name!r}"))
+            except TypeError as error:
+                self._refuse("callbacks", f"{name} {error}", error)
         return tuple(entries)
 
     def _make(self, path: str, factory: Any, of: Any) -> Any:

@@ -14,6 +14,7 @@ LIFE_CYCLE = (
     "ebmcore_checkpoint",
     "ebmcore_run_error",
     "ebmcore_run_end",
+    "ebmcore_run_closed",
 )
 
 
@@ -24,13 +25,16 @@ def listeners(host: Host) -> dict[str, list[str]]:
 
 
 def calls(host: Host, hook: str) -> list[Any]:
-    """List the plugins' implementations of a hook in the order in which they are called."""
+    """List the plugins' implementations of a hook in the order in which they are called.
+
+    Those marked tryfirst come first and those marked trylast last, else they are sorted by name.
+    """
     found = getattr(host.hooks.hook, hook).get_hookimpls()
-    return sorted(found, key=lambda call: call.plugin_name)
+    return sorted(found, key=lambda c: (c.trylast - c.tryfirst, c.plugin_name))
 
 
 def notify(host: Host, hook: str, **arguments: Any) -> Iterator[str]:
-    """Call a hook of every plugin, sorted by name; yield a message for each one that raised."""
+    """Call a hook of every plugin, in order; yield a message for each one that raised."""
     for call in calls(host, hook):
         try:
             call.function(**{name: arguments[name] for name in call.argnames})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from ebmcore.data.mask import some_masks
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
+from ebmcore.runner.requests import Requests
 from ebmcore.sampling import Sampler
 from ebmcore.spaces import REAL, Real, Space
 from ebmcore.train.ema import averages_in_place
@@ -39,6 +40,7 @@ class Run:
     ) -> None:
         self.dir = directory
         self.status = "RUNNING"
+        self.stopped = ""  # why a FINISHED run ended early: a callback or a hook stopped it
         self.ended_early = ""  # why a KILLED run ended that no signal ended: it was pruned
         self.step = 0
         self.metrics: dict[str, float] = {}  # the last value of each
@@ -55,6 +57,9 @@ class Run:
         self.chains = chains
         self.masks = masks  # (k, T), some of the data's, which samples have
         self.seed = seed
+        self.is_own = False  # see `LiveRun`
+        self.requests: Requests | None = None  # while it trains in this process
+        self.find_mlflow: Callable[[], Mapping[str, Any]] = dict  # MLflow's record, while it trains
 
     @classmethod
     def of(cls, directory: Path, loop: Loop, seed: int) -> Run:
@@ -142,8 +147,31 @@ class Run:
 
     @property
     def mlflow_run_id(self) -> str | None:
-        """The id of the MLflow run, None when there is none."""
-        return self.mlflow.get("run_id")
+        """The id of the MLflow run, once MLflow answered; None when there is none."""
+        return self.mlflow.get("run_id") or self.find_mlflow().get("run_id")
+
+    def log_metric(self, name: str, value: float) -> None:
+        """Record a metric at the run's step; see `LiveRun`."""
+        self._open("log_metric").log_metric(name, value)
+
+    def log_artifact(self, path: str | Path, name: str | None = None) -> Path:
+        """Copy a file to the run's `artifacts`; see `LiveRun`."""
+        return self._open("log_artifact").log_artifact(path, name)
+
+    def warn(self, text: str) -> None:
+        """Record a warning and show it; see `LiveRun`."""
+        self._open("warn").warn(text)
+
+    def stop(self, reason: str) -> None:
+        """End the run as FINISHED after its step; see `LiveRun`."""
+        self._open("stop").stop(reason)
+
+    def _open(self, method: str) -> Requests:
+        if self.requests is None:
+            raise EbmError(
+                f"run.{method}: {self.dir} isn't training in this process, or it has closed"
+            )
+        return self.requests
 
     def summary(self) -> dict[str, Any]:
         """Return what `ebmcore run --json` prints."""
@@ -153,6 +181,7 @@ class Run:
             "mlflow_run_id": self.mlflow_run_id,
             "metrics": self.metrics,
             "warnings": self.warnings,
+            "stopped": self.stopped or None,
         }
 
     def __repr__(self) -> str:

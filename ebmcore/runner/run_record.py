@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,9 +15,12 @@ from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
+from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.followers import Followers, first_record
 from ebmcore.trackers.tags import tracked_run
+
+_SEAL = "callbacks_seal"  # in run.json: this user's signature of the keys of its callbacks
 
 
 def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
@@ -43,6 +47,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         started=directory.clock(),
         pid=os.getpid(),
         host=socket.gethostname(),
+        **({_SEAL: sign(*_callback_words(record))} if record.get("callbacks") else {}),
         **provenance(spec.origin.host),
     )
     run = tracked_run(directory, facts, config=record)
@@ -50,6 +55,19 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     if told is not None:
         register_child(directory.path, told)
     return record
+
+
+def is_own(directory: RunDirectory, spec: RunSpec, *, resumes: bool) -> bool:
+    """Tell whether the user named the run's callbacks now, or recorded them before."""
+    if not resumes or spec.origin.record is None:
+        return True
+    return is_signed(directory.read().get(_SEAL), *_callback_words(spec.origin.record))
+
+
+def _callback_words(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a seal of the callbacks covers: all values of their keys."""
+    values = mask_all({"callbacks": record.get("callbacks")})
+    return "callbacks", json.dumps(values, sort_keys=True, default=str)
 
 
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
@@ -66,6 +84,7 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
 
 def described(spec: RunSpec) -> dict[str, Any]:
     """Describe an experiment that was made of objects: for a reader, it can't be run again."""
+    called = [entry.name for entry in spec.parts.callbacks]
     return {
         "name": spec.name,
         "seed": spec.seed,
@@ -75,6 +94,7 @@ def described(spec: RunSpec) -> dict[str, Any]:
             "chains": repr(spec.parts.chains),
             "loss": [{"name": t.name, "weight": t.weight} for t in spec.parts.losses],
             "monitors": [m.name for m in spec.parts.monitors],
+            **({"callbacks": called} if called else {}),
         },
         "train": asdict(spec.train),
         "tracking": described_trackers(spec.tracking),

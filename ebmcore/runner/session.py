@@ -19,9 +19,9 @@ from ebmcore.checkpoint.files import (
     prune,
     write_checkpoint,
 )
-from ebmcore.checkpoint.snapshot import restore, roll_back, take_snapshot
+from ebmcore.checkpoint.rollback import Rollback
+from ebmcore.checkpoint.snapshot import restore, take_snapshot
 from ebmcore.compile.policy import compile_record
-from ebmcore.compile.step import CompiledStep
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
     CheckpointError,
@@ -35,13 +35,20 @@ from ebmcore.errors import (
 from ebmcore.masking import mask
 from ebmcore.monitoring.progress import progress_display
 from ebmcore.monitoring.run import MonitorRunner
-from ebmcore.runner.hook_calls import notify
+from ebmcore.runner.events import Events
+from ebmcore.runner.requests import Requests
 from ebmcore.runner.run import Run
-from ebmcore.runner.run_record import begin_record, continue_record, start_trackers
+from ebmcore.runner.run_record import (
+    begin_record,
+    continue_record,
+    is_own,
+    start_trackers,
+)
 from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
+from ebmcore.trackers.entry import MLFLOW
 from ebmcore.trackers.followers import Followers
 from ebmcore.train.divergence import Divergence, is_finite
 from ebmcore.train.rng import own_global_stream
@@ -76,7 +83,6 @@ class Session:
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
         self.best = Best(train.keep_best)
-        self.rollbacks = 0
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
         self.first_warnings = list(spec.warnings)
@@ -88,6 +94,9 @@ class Session:
             parts, spec.streams, self._write_figure, self.warn, self.directory.log
         )
         self.result = Run.of(self.directory.path, self.loop, spec.seed)
+        self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
+        self.rollback = Rollback(self.loop, directory, self.event, self.warn)
+        self.requests = Requests(directory, self.loop, self._log, self.warn)
         if resumes:
             self._take_up()
 
@@ -105,15 +114,18 @@ class Session:
             with fitting(checkpoint, "the run's record"):
                 self.warnings = list(record["warnings"])
                 self.best.load(record["best"])
-                self.rollbacks = int(record["rollbacks"])
+                self.rollback.number = int(record["rollbacks"])
                 self.seconds = float(record["seconds"])
                 self.loop.timing.seconds.update(record.get("seconds_by_part", {}))
                 self.monitors.load_state_dict(record["monitors"])
+                self.events.load_state(record)
+                self.interrupts.resume_stopped(record.get("stopped", ""))
         else:
             self.ranks.broadcast_text("")
         for step, metrics in self.directory.rewind_metrics(self.loop.step):
             self.metrics |= metrics
             self.monitors.remember(step, metrics)
+            self.requests.remember(step, metrics)
         drop_after(folder, self.loop.step)
 
     def run(self) -> Run:
@@ -127,8 +139,7 @@ class Session:
             try:
                 followers = self._begin()
                 self._train()
-                done = self.loop.step >= self.loop.steps
-                self.status = "FINISHED" if done else "KILLED"
+                self.status = "FINISHED" if self.loop.done else "KILLED"
             except KeyboardInterrupt:  # a second Ctrl-C: what was saved before stands
                 self.status, self.at_once = "KILLED", True
             except Exception as error:
@@ -138,7 +149,7 @@ class Session:
                     self._save_failed(failure)
                 self.loop.eval()
                 self._reveal()
-                self.call_hook("ebmcore_run_end", run=self.result, status=self.status)
+                self.events.end(self.status)
             except KeyboardInterrupt:  # once more, while a plugin was called at the end
                 self.status = self.status if self.status == "FAILED" else "KILLED"
             try:
@@ -147,6 +158,7 @@ class Session:
                 failure = failure or self._failed(error)
                 self._close_anyway(followers, failure)
             self._reveal()
+            self._closed()
         if failure is not None:
             message = f"run {self.directory.path} FAILED: {failure}"
             raise RunError(message, self.result) from failure
@@ -156,7 +168,9 @@ class Session:
         return self.result
 
     def _begin(self) -> Followers | None:
-        """Write the record that is known before the first step, and call `ebmcore_run_start`."""
+        """Write the record that is known before the first step, and say that the run starts."""
+        self.result.requests = self.requests
+        self.result.is_own = is_own(self.directory, self.spec, resumes=self.resumes)
         if self.resumes:
             recorded = continue_record(self.directory, self.loop.step)
         else:
@@ -165,8 +179,10 @@ class Session:
         followers = start_trackers(
             self.directory, self.spec, recorded, resumes=self.resumes, warn=self.warn
         )  # fmt: skip
-        self.directory.update(compile=self._compiling(), threads=self.threads._asdict())
-        self.call_hook("ebmcore_run_start", run=self.result)
+        compiled = compile_record(self.compile_decision, self.loop.train_step)
+        self.directory.update(compile=compiled, threads=self.threads._asdict())
+        self.result.find_mlflow = partial(followers.recorded, MLFLOW)
+        self.events.start()
         if self.spec.listener is not None:
             self.spec.listener.run_started(self.result)
         for text in self.first_warnings:
@@ -188,6 +204,7 @@ class Session:
         self.result.networks = self.loop.networks
         self.result.chains = self.loop.chains
         self.result.ended_early = self.interrupts.early
+        self.result.stopped = self._stopped()
 
     def _train(self) -> None:
         # what draws from torch's global generators, such as dropout, gets a stream of its own
@@ -195,24 +212,53 @@ class Session:
         threads, profiled = using(self.threads.number), self._profiler()
         with self.progress, threads, profiled, own_global_stream(seed, self.parts.device):
             self.spec.streams.restore_global()
+            self.loop.after_step = self.events.after_step(self.loop.after_step)
             self.loop.run(self.monitors, self)
+        if why := self._stopped():
+            self.directory.append_event(self.loop.step, "stopped", why=why)
+            self.directory.log("INFO", f"step {self.loop.step}: stopped: {why}")
         if self.train.keep_best and self.best.step is None:
             self.warn(f"train.keep_best: {self.best.why_none(self.monitors.history)}")
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Record the metrics of a step, and report them to the listener."""
-        self.result.step = step
-        self.metrics |= metrics
-        self.result.metrics = dict(self.metrics)
-        self.monitors.remember(step, metrics)
-        with self.loop.timing("tracking"):
-            self.directory.append_metrics(step, self.loop.epoch, metrics)
+        """Record the metrics of a step; report them to the listener and the callbacks."""
+        self._write_down(step, metrics)
         listener = self.spec.listener
         why = "" if listener is None else listener.metrics_recorded(step, metrics)
         if why and self.loop.step < self.loop.steps:
             self.interrupts.end(why)
         if self.best.update(step, metrics):
             self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
+        self.events.metrics(step, metrics)
+
+    def _log(self, step: int, metrics: dict[str, float]) -> None:
+        """Record metrics that a hook or a callback logged; train.keep_best follows the latter's."""
+        if self.events.shows_metrics:
+            return self.write(step, metrics)
+        self._write_down(step, metrics)
+        return self.events.metrics(step, metrics)
+
+    def _write_down(self, step: int, metrics: dict[str, float]) -> None:
+        self.result.step = step
+        self.metrics |= metrics
+        self.result.metrics = dict(self.metrics)
+        self.monitors.remember(step, metrics)
+        with self.loop.timing("tracking"):
+            self.directory.append_metrics(step, self.loop.epoch, metrics)
+
+    def _stopped(self) -> str:
+        """Return why a callback or a hook ended the run early, as all ranks know."""
+        return self.interrupts.stopped if self.loop.step < self.loop.steps else ""
+
+    def _closed(self) -> None:
+        """Take no more requests, and say that the trackers let go of the run."""
+        before = len(self.warnings)
+        self.result.requests, self.result.find_mlflow = None, dict
+        self.events.hook("ebmcore_run_closed", run=self.result)
+        self._reveal()
+        if len(self.warnings) > before:
+            with suppress(OSError, EbmError):
+                self.directory.update(warnings=self.warnings)
 
     def _write_figure(self, name: str, png: bytes) -> None:
         self.directory.write(f"{FIGURES}/{name}", png)
@@ -230,7 +276,7 @@ class Session:
         self.directory.log("ERROR", traceback.format_exc())
         if isinstance(error, RankError):
             error = self.ranks.explain(error, self.directory.log)
-        self.call_hook("ebmcore_run_error", run=self.result, error=error)
+        self.events.error(error)
         return error
 
     def save(self, why: str) -> None:
@@ -245,7 +291,7 @@ class Session:
             step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
             best=self.best.state(),
         )  # fmt: skip
-        self.call_hook("ebmcore_checkpoint", run=self.result, path=path)
+        self.events.checkpoint(path)
 
     def _save_failed(self, failure: BaseException) -> None:
         """Save the weights that a failed run had, if they are numbers and the disk takes them.
@@ -265,26 +311,20 @@ class Session:
         except Exception as error:
             self.directory.log("ERROR", f"the weights could not be saved: {error}")
             return
-        self.call_hook("ebmcore_checkpoint", run=self.result, path=path)
+        self.events.checkpoint(path)
 
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
         return {
             "warnings": list(self.warnings),
             "best": self.best.state(),
-            "rollbacks": self.rollbacks,
+            "rollbacks": self.rollback.number,
             "seconds": self._seconds(),
             "seconds_by_part": dict(self.loop.timing.seconds),
             "monitors": self.monitors.state_dict(),
+            **self.events.state(),
+            **({"stopped": why} if (why := self._stopped()) else {}),
         }
-
-    def _compiling(self) -> dict[str, Any]:
-        step = self.loop.train_step
-        compiled = step if isinstance(step, CompiledStep) else None
-        mode = "eager" if compiled is None else compiled.mode
-        return compile_record(
-            self.compile_decision, mode, {} if compiled is None else compiled.left_out
-        )
 
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:
@@ -298,11 +338,7 @@ class Session:
 
     def _seconds_by_part(self) -> dict[str, float]:
         """Return the table of where the time went, monitors included."""
-        labels = {entry.name: entry.label for entry in self.parts.monitors}
-        monitors = {labels[name]: spent for name, spent in self.monitors.seconds.items()}
-        drawn = self.monitors.figures.seconds
-        beside = {"figures, drawn beside the training": drawn} if drawn else {}
-        self.result.seconds_by_part = self.loop.timing.table({**monitors, **beside})
+        self.result.seconds_by_part = self.loop.timing.table(self.monitors.seconds_by_label())
         return self.result.seconds_by_part
 
     def _seconds(self) -> float:
@@ -310,31 +346,7 @@ class Session:
 
     def diverged(self, divergence: Divergence) -> None:
         """Roll back to the last good checkpoint, or raise DivergenceError that names it."""
-        folder = self.directory.checkpoints
-        good = newest(folder)
-        rolls = self.train.on_divergence == "rollback"
-        if good is None or not rolls or self.rollbacks >= self.train.max_rollbacks:
-            tried = f" after {self.rollbacks} rollbacks (train.max_rollbacks)" if rolls else ""
-            last = "no checkpoint was written before" if good is None else f"last good: {good}"
-            self.ranks.broadcast_text("")
-            raise DivergenceError(f"{divergence.error()}{tried}; {last}")
-        self.rollbacks += 1
-        checkpoint = Checkpoint.last(folder, whole=True, warn=self.warn)
-        why = f"rollback {self.rollbacks} at {divergence.step}"
-        self.ranks.broadcast_text(f"{checkpoint.path.name} {why}")
-        roll_back(checkpoint, self.loop, self.train.rollback_lr, why)
-        rate = float(self.parts.optimizer.param_groups[0]["lr"])
-        facts = {
-            "why": divergence.text,
-            "to": checkpoint.step,
-            "lr": rate,
-            "number": self.rollbacks,
-        }
-        self.event(self.loop.step, "rollback", **facts)
-        self.warn(
-            f"step {divergence.step}: {divergence.text}; rolled back to step {checkpoint.step} "
-            f"({self.rollbacks} of at most {self.train.max_rollbacks}), learning rate {rate:g}"
-        )
+        self.rollback(divergence)
 
     def _close(self, followers: Followers | None, failure: BaseException | None) -> None:
         """Write how the run ended, here and in its trackers."""
@@ -346,13 +358,14 @@ class Session:
             seconds=self._seconds(),
             seconds_by_monitor={k: round(v, 3) for k, v in self.monitors.seconds.items()},
             seconds_by_part=self._seconds_by_part(),
-            compile=self._compiling(),
+            compile=compile_record(self.compile_decision, self.loop.train_step),
             metrics={k: v if math.isfinite(v) else str(v) for k, v in self.metrics.items()},
-            rollbacks=self.rollbacks,
+            rollbacks=self.rollback.number,
             skipped=self.loop.skips.total,
             best=self.best.state(),
             error=None if failure is None else str(failure),
             ended_early=self.interrupts.early or None,
+            stopped=self._stopped() or None,
         )
         for text in slow_monitors(self.monitors.seconds, self._seconds()):
             self.warn(text)
@@ -384,9 +397,3 @@ class Session:
         self.warnings.append(text)
         self.directory.log("WARNING", text)
         self.progress.say(f"warning: {text}")
-
-    def call_hook(self, hook: str, **arguments: Any) -> None:
-        """Call a life-cycle hook; a plugin that raises in it is reported, and that is all."""
-        host = self.spec.origin.host
-        for problem in notify(host, hook, **arguments) if host else ():
-            self.warn(problem)

@@ -48,7 +48,8 @@ class Worker:
         if resumes:
             name = ranks.broadcast_text("")
             if name:
-                restore(self._checkpoint(name), self.loop)
+                record, _ = restore(self._checkpoint(name), self.loop)
+                self.interrupts.resume_stopped(record.get("stopped", ""))
 
     def run(self) -> Run:
         """Train to the end, a signal or a failure, as rank 0 does.
@@ -59,7 +60,7 @@ class Worker:
         with protected(), self.interrupts:
             try:
                 self._train()
-                status = "FINISHED" if self.loop.step >= self.loop.steps else "KILLED"
+                status = "FINISHED" if self.loop.done else "KILLED"
             except KeyboardInterrupt:
                 pass
             except Exception as error:

@@ -12,6 +12,7 @@ RESERVE = ".reserve"
 CHECKPOINTS = "checkpoints"
 FIGURES = "figures"
 PLUGINS = "plugins"
+ARTIFACTS = "artifacts"  # files that callbacks and hooks logged
 EVALUATION = "evaluation"
 EVALUATION_PART = f".{EVALUATION}.part"
 CHILDREN = "children"
@@ -22,7 +23,7 @@ BEST = "best.yaml"  # of a sweep
 
 WRITTEN = (RUN_JSON, CONFIG, METRICS, EVENTS, LOG)  # files that any run may have
 FILES = (*WRITTEN, RESERVE, PROFILE, SUMMARY, BEST)
-FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
+FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, ARTIFACTS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
 
 # bytes of a file that is read whole; far more than ebmcore writes
 LARGEST_RUN_JSON = 16 * 1024**2

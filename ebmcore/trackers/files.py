@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ebmcore.runs.jsonl import is_plain
-from ebmcore.runs.layout import CHECKPOINTS, FIGURES, LOG, PLUGINS
+from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, FIGURES, LOG, PLUGINS
 from ebmcore.runs.safe_files import SafeFiles, for_libraries
 
 _CHECKPOINT = re.compile(r"step-\d+")
@@ -48,9 +48,9 @@ def pictures(run_dir: Path) -> list[Path]:
 
 
 def last_files(run_dir: Path) -> Iterator[Path]:
-    """Yield the files to send after a run has ended: last weights, local plugin files, the log."""
+    """Yield the files to send after a run has ended: weights, plugin files, artifacts, log."""
     checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
-    for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS)]:
+    for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS), *_folders(run_dir, ARTIFACTS)]:
         yield from _plain_files(folder)
         for inner in _folders(folder):
             yield from _plain_files(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -72,6 +72,11 @@ class Followers:
         """Return the tracker of this class that follows the run."""
         trackers = (follower.tracker for follower in self._followers)
         return next((tracker for tracker in trackers if isinstance(tracker, kind)), None)
+
+    def recorded(self, name: str) -> Mapping[str, Any]:
+        """Return what run.json keeps of a tracker, as far as it is known; empty without one."""
+        found = (f.tracker.record() for f in self._followers if f.entry.name == name)
+        return next(found, {})
 
     def finish(self, status: str, timeout: float = 60.0, *, leaves: bool = True) -> list[str]:
         """Send the rest and the status; return warnings about unsent data, and notes.

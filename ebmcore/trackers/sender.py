@@ -129,7 +129,7 @@ class Sender:
         self._call(self.tracker.end, status, ended)
 
     def send_last_files(self) -> None:
-        """Send the files of an ended run: its last weights, its log, its plugin files."""
+        """Send the files of an ended run: its last weights, artifacts, plugin files, its log."""
         self.open()
         for file in last_files(self.run_dir):
             self._upload(file)

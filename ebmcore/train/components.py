@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +22,13 @@ from ebmcore.config import (
     required_slots,
     trains_fault,
 )
-from ebmcore.contracts import Chains, Monitor
+from ebmcore.contracts import EVENTS, Callback, Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
 from ebmcore.sampling import Sampler, conditions_of
 from ebmcore.train.targets import Target, find_targets
+
+OF_RANK_0 = ("monitor ", "callback ")  # begin the names of parts that rank 0 alone calls
 
 
 class LossTerm(NamedTuple):
@@ -80,6 +84,41 @@ class MonitorEntry(NamedTuple):
         return end or self.every.is_due(step, steps_per_epoch)
 
 
+class CallbackEntry(NamedTuple):
+    """A callback and the events that it is called at."""
+
+    name: str
+    callback: Any
+    label: str
+    events: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, callback: Any, label: str) -> CallbackEntry:
+        """Find its events. Raises TypeError when it has none, or a method that can't be called."""
+        known = ", ".join(EVENTS)
+        if inspect.isclass(callback):
+            raise TypeError(f"should be a built callback; got {callback!r}")
+        methods = [m for m in dir(callback) if m.startswith("on_") and callable(_of(callback, m))]
+        if strange := [m for m in methods if m not in EVENTS]:
+            near = difflib.get_close_matches(strange[0], EVENTS, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"has a method {strange[0]!r}, but {hint}The events are: {known}")
+        own = [m for m in methods if _of(type(callback), m) is not _of(Callback, m)]
+        if not own:
+            raise TypeError(f"should have a method of: {known}; got {callback!r:.80}")
+        for event in own:
+            expected = list(inspect.signature(getattr(Callback, event)).parameters)[1:]
+            try:
+                inspect.signature(getattr(callback, event)).bind(*expected)
+            except TypeError as error:
+                raise TypeError(f"{event} takes ({', '.join(expected)}): {error}") from error
+        return cls(name, callback, label, tuple(own))
+
+
+def _of(part: Any, name: str) -> Any:
+    return getattr(part, name, None)
+
+
 @dataclass(kw_only=True)
 class Parts:
     """The objects that a training step and its monitors use, on one device."""
@@ -94,6 +133,7 @@ class Parts:
     lr_scheduler: LRScheduler | None = None
     lr_interval: str = "epoch"
     monitors: tuple[MonitorEntry, ...] = ()
+    callbacks: tuple[CallbackEntry, ...] = ()
     networks: dict[str, nn.Module] = field(default_factory=dict)
     optimizers: dict[str, Optimizer] = field(default_factory=dict)  # of the trained networks
     labels: dict[str, str] = field(default_factory=dict)  # kind -> the part, for messages
@@ -142,6 +182,7 @@ class Parts:
             ("sampler", self.sampler and self.sampler.kernel),
             *((f"loss {term.name}", term.function) for term in self.losses),
             *((f"monitor {entry.name}", entry.function) for entry in self.monitors),
+            *((f"callback {entry.name}", entry.callback) for entry in self.callbacks),
         ]
         methods = ("state_dict", "load_state_dict")
         return [(name, part) for name, part in found if all(hasattr(part, m) for m in methods)]

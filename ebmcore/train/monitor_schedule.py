@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from ebmcore.contracts import Chains
-from ebmcore.train.components import Parts
+from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.types import StepResult
 
 
@@ -17,9 +17,15 @@ class MonitorSchedule:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    def due(self, step: int, steps_per_epoch: int, end: bool) -> bool:
-        """Whether a monitor is due after `step` training steps, switched off or not."""
-        return any(entry.is_due(step, steps_per_epoch, end) for entry in self.parts.monitors)
+    def due(self, step: int, steps_per_epoch: int, end: bool, *, rest: bool = False) -> bool:
+        """Whether a monitor is due after `step` training steps, switched off or not.
+
+        With `rest`, whether one is due that isn't, unless the run ends here.
+        """
+        return any(
+            is_due(entry, step, steps_per_epoch, end=end, rest=rest)
+            for entry in self.parts.monitors
+        )
 
     def __call__(
         self,
@@ -30,6 +36,14 @@ class MonitorSchedule:
         end: bool,
         chains: Chains | None,
         networks: Mapping[str, nn.Module] | None = None,
+        *,
+        rest: bool = False,
     ) -> dict[str, float]:
         """Run no monitor."""
         return {}
+
+
+def is_due(entry: MonitorEntry, step: int, steps_per_epoch: int, *, end: bool, rest: bool) -> bool:
+    """Whether a monitor is due; with `rest`, whether it is only because the run ends here."""
+    before = rest and entry.is_due(step, steps_per_epoch, False)
+    return entry.is_due(step, steps_per_epoch, end) and not before

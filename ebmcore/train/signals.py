@@ -43,6 +43,8 @@ class Interrupts:
         self.agreed = agreed
         self.number: int | None = None  # 0 when the run ends without a signal
         self.early = ""  # why the run itself ends before its last step
+        self.stopping = ""  # why a callback or a hook asks this process to end the run as FINISHED
+        self.stopped = ""  # the same, once all ranks know
         self.save = False  # whether a checkpoint was requested
         self.received: int | None = None  # by this process
         self.received_save = False
@@ -64,6 +66,14 @@ class Interrupts:
         """End the run after its step, as a signal does, for the reason given."""
         if self.number is None:
             self.number, self.early = 0, why
+
+    def stop(self, why: str) -> None:
+        """End the run as FINISHED after its step; the first reason counts."""
+        self.stopping = self.stopping or why
+
+    def resume_stopped(self, why: str) -> None:
+        """Restore that the run had been stopped, when it was; an empty text changes nothing."""
+        self.stopping = self.stopped = why
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

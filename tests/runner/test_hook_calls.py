@@ -32,14 +32,29 @@ def told(config, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "code", ["config['train']['batch_size'] = 1", "config.clear()", "config['mine'] = object()"]
+    "code",
+    [
+        "config['train']['batch_size'] = 1",
+        "config.clear()",
+        "config['mine'] = object()",
+        "config['loss'].append('more')",
+        "config['loss'][0] |= {'weight': 2}",
+        "config['train'].update(steps=1)",
+        "del config['plugins']['files'][0]",
+    ],
 )
-def test_what_a_hook_writes_to_the_config_is_its_own(told, code):
-    run, facts = told("ebmcore_configure", "config", code)
-    assert facts["status"] == "FINISHED"
-    recorded = (run.dir / "config.yaml").read_text()
-    assert "batch_size: 20" in recorded
-    assert "mine" not in recorded
+def test_a_hook_that_writes_to_the_config_is_refused(told, code):
+    with pytest.raises(PluginError, match=r"ebmcore_configure: TypeError.*config is read-only"):
+        told("ebmcore_configure", "config", code)
+
+
+def test_a_hook_may_change_a_copy_of_the_config(told):
+    code = (
+        "import copy, json; own = copy.deepcopy(config); own['loss'].clear(); "
+        "own['train'].clear(); assert json.loads(json.dumps(config)) == config; "
+        "assert config['loss']; assert config['train']['batch_size'] == 20"
+    )
+    assert told("ebmcore_configure", "config", code)[0].status == "FINISHED"
 
 
 @pytest.mark.parametrize("hook", ["ebmcore_run_start", "ebmcore_run_end"])
@@ -88,15 +103,26 @@ def test_text_that_is_no_text_is_logged_all_the_same(told):
 
 
 def test_hooks_are_called_in_the_order_that_is_recorded(config, tmp_path):
-    for name in ("bbb", "aaa"):
+    marks = {"ddd": "(tryfirst=True)", "bbb": "", "aaa": "(trylast=True)", "ccc": ""}
+    for name, mark in marks.items():
         code = f"with open('order.txt', 'a') as f: f.write('{name} ')"
         text = HOOK.format(hook="ebmcore_configure", argument="config", code=code)
-        (tmp_path / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}.py").write_text(text.replace("@hookimpl", f"@hookimpl{mark}"))
         config["plugins"]["files"].append(str(tmp_path / f"{name}.py"))
     run = ebmcore.run(config, progress=False)
     facts = json.loads((run.dir / "run.json").read_text())
-    assert facts["hooks"]["ebmcore_configure"] == ["aaa", "bbb"]
-    assert (tmp_path / "order.txt").read_text().split() == ["aaa", "bbb"]
+    expected = ["ddd", "bbb", "ccc", "aaa"]
+    assert facts["hooks"]["ebmcore_configure"] == expected
+    assert (tmp_path / "order.txt").read_text().split() == expected
+
+
+@pytest.mark.parametrize("mark", ["wrapper", "hookwrapper"])
+def test_a_wrapper_is_refused_by_name(config, tmp_path, mark):
+    text = HOOK.format(hook="ebmcore_run_end", argument="run", code="yield")
+    (tmp_path / "wraps.py").write_text(text.replace("@hookimpl", f"@hookimpl({mark}=True)"))
+    config["plugins"]["files"].append(str(tmp_path / "wraps.py"))
+    with pytest.raises(PluginError, match=r"'wraps' .* invalid: .*ebmcore_run_end is marked as a"):
+        ebmcore.run(config, progress=False)
 
 
 def test_a_hook_may_refuse(told):

@@ -13,7 +13,18 @@ from ebmcore.errors import EbmError
 if TYPE_CHECKING:
     from ebmcore.runs.status import Account
 
-_MORE = ("seed", "device", "components", "versions", "warnings", "error", "host", "pid", "git")
+_MORE = (
+    "stopped",
+    "seed",
+    "device",
+    "components",
+    "versions",
+    "warnings",
+    "error",
+    "host",
+    "pid",
+    "git",
+)
 
 
 @answering

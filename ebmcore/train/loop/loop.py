@@ -85,6 +85,7 @@ class Loop:
         )
         self.after_step: Callable[[], None] | None = None  # a profiler's callback
         self.infinite_buffers = infinite_buffers(parts.energy)
+        self._records = False  # whether this step's metrics are recorded, the same on every rank
         self.save_reason = ""  # why a checkpoint is requested before it is due
 
     @property
@@ -120,31 +121,39 @@ class Loop:
         """Passes over the data done."""
         return self.step / self.steps_per_epoch
 
+    @property
+    def done(self) -> bool:
+        """Whether the last step is done, or all ranks know that a callback stopped the run."""
+        return self.step >= self.steps or bool(self.interrupts.stopped)
+
     def run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         """Train to the last step or a signal, and save the last checkpoint."""
         self.rate.start()
         self.checkpoints.restart_clock()
         if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
             recorder.save("to roll back to")
-        while self.step < self.steps and self.interrupts.number is None:
+        while not self.done and self.interrupts.number is None:
             for index in self.batches.rest_of_epoch(self.step):
                 last = self._train_on(index, recorder)
                 self.step += 1
                 self._step_lr_scheduler()
                 if self.after_step is not None:
                     self.after_step()
-                end = self.step >= self.steps
+                end = self._takes_up_stop() or self.step >= self.steps
                 if end or self.step - self.pending.fetched == self.train.log_every:
                     last = self._fetch_metrics(last, recorder)
                 self._run_monitors(monitors, last, recorder, end=end)
+                if not end and self._takes_up_stop(recorded=True):  # a metric was the reason
+                    end = True
+                    if self.pending.fetched != self.step:
+                        last = self._fetch_metrics(last, recorder)
+                    self._run_monitors(monitors, last, recorder, end=True, rest=True)
                 if end or self.interrupts.number is not None:
                     break
                 self._save_if_due(recorder)
         if self.step > self.resumed_at or self.step == 0:
             self._check_finite(recorder)
-            recorder.save(
-                "the end" if self.step >= self.steps else self.interrupts.early or "a signal"
-            )
+            recorder.save("the end" if self.done else self.interrupts.early or "a signal")
         _, self.chains = gathered(self.ranks, None, self.parts.chains)
 
     def state_dict(self) -> dict[str, Any]:
@@ -241,6 +250,19 @@ class Loop:
             metrics["train/skipped"] = float(self.skips.total)
         return metrics
 
+    def _takes_up_stop(self, *, recorded: bool = False) -> bool:
+        """Return whether a callback or a hook stopped the run, the same on every rank.
+
+        `recorded` is whether callbacks were just called with metrics; else several ranks agree in
+        the message of the next step.
+        """
+        interrupts = self.interrupts
+        if self.ranks.size == 1:
+            interrupts.stopped = interrupts.stopping
+        elif recorded and self.parts.callbacks and self._records:
+            interrupts.stopped = self.ranks.broadcast_text(interrupts.stopping)
+        return bool(interrupts.stopped)
+
     def _run_monitors(
         self,
         monitors: MonitorSchedule,
@@ -248,17 +270,21 @@ class Loop:
         recorder: Recorder,
         *,
         end: bool,
+        rest: bool = False,
     ) -> None:
         began = time.perf_counter()
-        chains, due = self.parts.chains, monitors.due(self.step, self.steps_per_epoch, end)
+        chains = self.parts.chains
+        due = monitors.due(self.step, self.steps_per_epoch, end, rest=rest)
         if due:  # rank 0 runs the monitors, on the step and the chains of all ranks
             last, chains = gathered(self.ranks, last, chains)
         metrics = monitors(
-            self.energy, last, self.step, self.steps_per_epoch, end, chains, self.networks
-        )
+            self.energy, last, self.step, self.steps_per_epoch, end, chains, self.networks,
+            rest=rest,
+        )  # fmt: skip
         if metrics:
             recorder.write(self.step, metrics)
-        if self.train.keep_best and (due or self.pending.fetched == self.step):
+        self._records = due or self.pending.fetched == self.step
+        if self.train.keep_best and self._records:
             self.save_reason = self.ranks.broadcast_text(self.save_reason)
         self.rate.exclude(time.perf_counter() - began)
 

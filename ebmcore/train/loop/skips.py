@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
-from ebmcore.train.components import Parts
+from ebmcore.train.components import OF_RANK_0, Parts
 from ebmcore.train.divergence import Divergence, beyond_bound, first_non_finite
 from ebmcore.train.loop.energies import energies_of
 from ebmcore.train.loop.pending_metrics import PendingMetrics
@@ -85,7 +85,7 @@ class Skips:
         parts: list[Any] = [
             part
             for name, part in self.parts.stateful
-            if not (name.startswith("monitor ") or isinstance(part, nn.Module))
+            if not (name.startswith(OF_RANK_0) or isinstance(part, nn.Module))
         ]
         if self.with_chains and self.parts.chains is not None:
             parts.append(self.parts.chains)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.failures import CheckFailed, NotApplicable
     from ebmcore_testing.measures.statistics import from_law
     from ebmcore_testing.report import Outcome, check_plugin
+    from ebmcore_testing.suites.callbacks import CallbackSuite
     from ebmcore_testing.suites.chains import ChainsSuite
     from ebmcore_testing.suites.datasets import DatasetSuite
     from ebmcore_testing.suites.energies import EnergySuite
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.suites.suite import Suite
 
 __all__ = [
+    "CallbackSuite",
     "ChainsSuite",
     "CheckFailed",
     "DatasetSuite",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "CallbackSuite": "suites.callbacks",
     "ChainsSuite": "suites.chains",
     "CheckFailed": "failures",
     "DatasetSuite": "suites.datasets",

@@ -14,6 +14,7 @@ from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.plugins import Component, Host
 from ebmcore_testing.declarations import check_params, expected_failures, unusable_keys
 from ebmcore_testing.failures import CheckFailed, NotApplicable
+from ebmcore_testing.suites.callbacks import CallbackSuite
 from ebmcore_testing.suites.chains import ChainsSuite
 from ebmcore_testing.suites.datasets import DatasetSuite
 from ebmcore_testing.suites.energies import EnergySuite
@@ -32,6 +33,7 @@ SUITES: dict[str, type[Suite]] = {
         ChainsSuite,
         LossSuite,
         MonitorSuite,
+        CallbackSuite,
         DatasetSuite,
     )
 }

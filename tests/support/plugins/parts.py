@@ -11,6 +11,7 @@ from ebmcore import (
     PositiveFloat,
     PositiveInt,
     Start,
+    callback,
     chains,
     dataset,
     energy,
@@ -194,6 +195,34 @@ def warns(view):
     """Say something."""
     view.warn("look here")
     return {}
+
+
+@callback
+class totals:  # noqa: N801
+    """Add up the losses, log the sum, and stop the run after some records.
+
+    Args:
+        stop_after: How many records; -1 never stops.
+    """
+
+    def __init__(self, *, stop_after: int = -1):
+        self.stop_after = stop_after
+        self.total, self.records = 0.0, 0
+
+    def on_metrics(self, run, step, metrics):
+        torch.randn(7)
+        if "loss" not in metrics:
+            return
+        self.total, self.records = self.total + metrics["loss"], self.records + 1
+        run.log_metric("total", self.total)
+        if self.records == self.stop_after:
+            run.stop(f"{self.records} records are enough")
+
+    def state_dict(self):
+        return {"total": self.total, "records": self.records}
+
+    def load_state_dict(self, state):
+        self.total, self.records = state["total"], state["records"]
 
 
 @dataset

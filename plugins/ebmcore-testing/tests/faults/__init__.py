@@ -1,6 +1,7 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
 from kit_faults import (
+    callbacks,
     carried,
     chains,
     datasets,
@@ -22,6 +23,7 @@ FAULTS = (
     *losses.FAULTS,
     *chains.FAULTS,
     *monitors.FAULTS,
+    *callbacks.FAULTS,
     *datasets.FAULTS,
     *purity.FAULTS,
     *carried.FAULTS,
