@@ -6,7 +6,7 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     langevin = "ebmcore_langevin.plugin"
 
 which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first nine return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+first eleven return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
 class or a function) when a config or the command line names it. A component's signature is its
 config:
 
@@ -73,6 +73,18 @@ def ebmcore_monitors() -> Offers:
 @hookspec
 def ebmcore_datasets() -> Offers:
     """Offer datasets: `{"rings": "my_data:Rings"}`; called with nothing, returns the data."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_optimizers() -> Offers:
+    """Offer optimizers: `{"Lion": "my_optim:Lion"}`; each made of the parameters to train."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_lr_schedulers() -> Offers:
+    """Offer learning-rate schedules: `{"warmup": "my_optim:Warmup"}`; each made of an optimizer."""
     raise NotImplementedError  # pragma: no cover
 
 

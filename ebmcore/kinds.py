@@ -25,6 +25,8 @@ KINDS = {  # the components of a run
         Kind("loss", "ebmcore_losses", "loss", is_list=True),
         Kind("monitor", "ebmcore_monitors", "monitors", is_list=True),
         Kind("dataset", "ebmcore_datasets", "data"),
+        Kind("optimizer", "ebmcore_optimizers", "optimizer"),
+        Kind("lr_scheduler", "ebmcore_lr_schedulers", "lr_scheduler"),
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs

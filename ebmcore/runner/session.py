@@ -198,6 +198,8 @@ class Session:
             self.loop.run(self.monitors, self)
         if self.train.keep_best and self.best.step is None:
             self.warn(f"train.keep_best: {self.best.why_none(self.monitors.history)}")
+        if self.parts.lr_metric is not None and self.parts.lr_metric not in self.metrics:
+            self.warn(f"lr_scheduler: no metric {self.parts.lr_metric!r} was recorded to follow")
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Record the metrics of a step, and report them to the listener."""
