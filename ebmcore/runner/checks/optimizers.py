@@ -18,6 +18,7 @@ from torch.optim import SGD, Optimizer
 from ebmcore.checkpoint.serialize import pack, unpack
 from ebmcore.config import needs_argument
 from ebmcore.train.components import Parts
+from ebmcore.train.optim import load_state
 from ebmcore.train.rng import own_global_stream
 
 Refuse = Callable[..., NoReturn]  # a place in a config, why, and the cause
@@ -137,6 +138,9 @@ class _Optimization:
             for mine, its in zip(self.parameters, other.parameters, strict=True):
                 mine.copy_(its)
 
+    def load(self, state: Any) -> None:
+        load_state(self.holder, state)
+
 
 class _Schedule:
     """A schedule of a plain optimizer, which takes steps on metrics of its own."""
@@ -163,6 +167,9 @@ class _Schedule:
     def take_over(self, other: _Schedule) -> None:
         self.optimizer.load_state_dict(other.optimizer.state_dict())
 
+    def load(self, state: Any) -> None:
+        self.holder.load_state_dict(state)
+
 
 def _tried(make: Callable[[], Any], path: str, kind: type[Any], refuse: Refuse) -> Iterator[str]:
     """Yield a warning if the state that another one gets doesn't lead to the same next steps."""
@@ -181,7 +188,7 @@ def _tried(make: Callable[[], Any], path: str, kind: type[Any], refuse: Refuse) 
         copies = {name: tensor.clone() for name, tensor in tensors.items()}
         second.take_over(first)
         try:
-            second.holder.load_state_dict(unpack(packed, copies))
+            second.load(unpack(packed, copies))
             for number in range(_STEPS, 2 * _STEPS):
                 first.step(number)
                 second.step(number)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ebmcore.config import REQUIRED, component_parameters
+from ebmcore.config import REQUIRED, keys_of
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.plugins import Component, Host
 from ebmcore_testing.declarations import check_params, expected_failures, unusable_keys
@@ -18,8 +18,10 @@ from ebmcore_testing.suites.chains import ChainsSuite
 from ebmcore_testing.suites.datasets import DatasetSuite
 from ebmcore_testing.suites.energies import EnergySuite
 from ebmcore_testing.suites.losses import LossSuite
+from ebmcore_testing.suites.lr_schedulers import LRSchedulerSuite
 from ebmcore_testing.suites.monitors import MonitorSuite
 from ebmcore_testing.suites.networks import NetworkSuite
+from ebmcore_testing.suites.optimizers import OptimizerSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
 
@@ -33,6 +35,8 @@ SUITES: dict[str, type[Suite]] = {
         LossSuite,
         MonitorSuite,
         DatasetSuite,
+        OptimizerSuite,
+        LRSchedulerSuite,
     )
 }
 
@@ -97,7 +101,7 @@ def check_component(component: Component) -> Iterable[Outcome]:
             yield Outcome(*about, "", Result.NOT_CHECKED, reason)
             return
         for params in check_params(target):
-            needed = _needed(target, params)
+            needed = _needed(component.kind, target, params)
             if needed:
                 reason = f"needs params: {', '.join(needed)} has no default; offer `check_params`"
                 yield Outcome(*about, "", Result.NOT_CHECKED, reason, params)
@@ -168,6 +172,6 @@ def _passed(
     return Outcome(*about, Result.FAILED, "", params, failure)
 
 
-def _needed(target: Any, params: Mapping[str, Any]) -> list[str]:
-    keys = component_parameters(target)
+def _needed(kind: str, target: Any, params: Mapping[str, Any]) -> list[str]:
+    keys = keys_of(kind, target)
     return [key.name for key in keys if key.default is REQUIRED and key.name not in params]
