@@ -7,6 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]  # of the repository
 
+# the kinds of plugin that `ebmcore plugins new` writes
+_SCAFFOLD = ROOT / "plugins" / "ebmcore-testing" / "ebmcore_testing" / "scaffold"
+NEW_KINDS = sorted({p.name for p in _SCAFFOLD.iterdir() if p.is_dir()} - {"common"})
+
 # files of parts, to be named as plugins
 _PLUGINS = Path(__file__).parent / "plugins"
 COMPOSED = _PLUGINS / "composed_parts.py"

@@ -5,13 +5,15 @@ Facts about a part come from its own attributes, its keys from its defaults or i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from ebmcore.cli.plugin_commands.group import PluginCommand
 from ebmcore.config import REQUIRED, keys_of
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
-from ebmcore.plugins import Component, Host
+from ebmcore.kinds import COMMAND, OFFERED
+from ebmcore.plugins import Component, Found, Host
 from ebmcore_testing.declarations import check_params, expected_failures, unusable_keys
 from ebmcore_testing.failures import CheckFailed, NotApplicable
 from ebmcore_testing.suites.chains import ChainsSuite
@@ -71,9 +73,9 @@ class Outcome(NamedTuple):
 
 
 def check_plugin(host: Host, name: str) -> list[Outcome]:
-    """Check every component of one plugin, by the plugin's name or its distribution's.
+    """Check everything that one plugin offers, by the plugin's name or its distribution's.
 
-    Raises PluginError when it isn't there, didn't load or offers no component.
+    Raises PluginError when it isn't there or didn't load.
     """
     found = {p.found for p in host.plugins if name in (p.found.name, p.found.distribution)}
     if not found:
@@ -82,10 +84,21 @@ def check_plugin(host: Host, name: str) -> list[Outcome]:
     for plugin in host.plugins:
         if plugin.found in found and plugin.status != "ok":
             raise PluginError(f"plugin {name!r} is {plugin.status}: {plugin.reason}")
-    components = [c for c in host.components() if c.plugin in found]
-    if not components:
-        raise PluginError(f"plugin {name!r} offers no component, so there is nothing to check")
-    return [outcome for component in components for outcome in check_component(component)]
+    offered = (*host.components(), *host.components(COMMAND.name))
+    components = [component for component in offered if component.plugin in found]
+    checked = [outcome for component in components for outcome in check_component(component)]
+    return [*checked, *_hooks(host, found)]
+
+
+def _hooks(host: Host, found: Collection[Found]) -> Iterable[Outcome]:
+    """Report the life-cycle hooks of a plugin, whose arguments the host compared as it loaded."""
+    offers = {kind.hook for kind in (*OFFERED.values(), COMMAND)}
+    for plugin in host.plugins:
+        if plugin.found in found and plugin.module is not None:
+            for caller in host.hooks.get_hookcallers(plugin.module) or ():
+                if caller.name not in offers:
+                    about = ("hooks", plugin.found.name, caller.name)
+                    yield Outcome(*about, Result.PASSED, "takes arguments that ebmcore passes")
 
 
 def check_component(component: Component) -> Iterable[Outcome]:
@@ -93,6 +106,10 @@ def check_component(component: Component) -> Iterable[Outcome]:
     about = (component.kind, component.full_name)
     try:
         target = component.load()
+        if component.kind == COMMAND.name:
+            PluginCommand(component.name, [component]).load()
+            yield Outcome(*about, "load", Result.PASSED)
+            return
         unusable = unusable_keys(component.kind, target)
         if unusable:
             raise EbmError(f"{component.full_name}: {unusable}")
