@@ -19,8 +19,10 @@ from ebmcore.decorators import dataset as dataset
 from ebmcore.decorators import energy as energy
 from ebmcore.decorators import launcher as launcher
 from ebmcore.decorators import loss as loss
+from ebmcore.decorators import lr_scheduler as lr_scheduler
 from ebmcore.decorators import monitor as monitor
 from ebmcore.decorators import network as network
+from ebmcore.decorators import optimizer as optimizer
 from ebmcore.decorators import sampler as sampler
 from ebmcore.decorators import tracker as tracker
 from ebmcore.distributed.gather_batch import whole_batch as whole_batch

@@ -87,6 +87,18 @@ def ebmcore_datasets() -> Offers:
 
 
 @hookspec
+def ebmcore_optimizers() -> Offers:
+    """Offer optimizers: `{"Lion": "my_optim:Lion"}`; each made of the parameters to train."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_lr_schedulers() -> Offers:
+    """Offer learning-rate schedules: `{"warmup": "my_optim:Warmup"}`; each made of an optimizer."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
 def ebmcore_launchers() -> Offers:
     """Offer launchers: `{"cluster": "my_cluster:Cluster"}`; each a `Launcher` of command lines."""
     raise NotImplementedError  # pragma: no cover

@@ -26,6 +26,8 @@ KINDS = {  # the components of a run
         Kind("monitor", "ebmcore_monitors", "monitors", is_list=True),
         Kind("callback", "ebmcore_callbacks", "callbacks", is_list=True),
         Kind("dataset", "ebmcore_datasets", "data"),
+        Kind("optimizer", "ebmcore_optimizers", "optimizer"),
+        Kind("lr_scheduler", "ebmcore_lr_schedulers", "lr_scheduler"),
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torch.optim import Optimizer
 
 from ebmcore.checkpoint.files import Checkpoint, Contents, fitting
 from ebmcore.checkpoint.network_state import network_tensors, restore_networks
@@ -18,6 +17,7 @@ from ebmcore.data.mask import some_masks
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import EbmError
 from ebmcore.train.components import OF_RANK_0, Parts
+from ebmcore.train.optim import load_state
 from ebmcore.train.targets import optimizer_label
 
 if TYPE_CHECKING:
@@ -156,8 +156,7 @@ def restore_parts(checkpoint: Checkpoint, loop: Loop, state: dict[str, Any]) -> 
     saved = {ENERGY: state["optimizer"], **state.get("optimizers", {})}
     for name, optimizer in parts.every_optimizer.items():
         with fitting(checkpoint, optimizer_label(name, optimizer)):
-            optimizer.load_state_dict(saved[name])
-            _keep_types(optimizer, saved[name])
+            load_state(optimizer, saved[name])
     if parts.chains is not None:
         rank_info = RankInfo(loop.ranks.rank, loop.ranks.size)
         fill_chains(parts.chains, checkpoint, state, parts.device, parts.label("chains"), rank_info)
@@ -212,17 +211,6 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
                 part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)
     loop.discard_pending()
-
-
-def _keep_types(optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Restore the dtypes of an optimiser's state, which torch casts to the weights' dtype."""
-    weights = (p for group in optimizer.param_groups for p in group["params"])
-    numbers = (number for group in saved["param_groups"] for number in group["params"])
-    for weight, number in zip(weights, numbers, strict=True):
-        held = optimizer.state.get(weight, {})
-        for name, value in saved["state"].get(number, {}).items():
-            if isinstance(value, Tensor) and value.dtype != held[name].dtype:
-                held[name] = value.to(held[name].device)
 
 
 def _typed(scheduler: Any, state: Any) -> dict[str, Any]:

@@ -6,16 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ebmcore.config import catalog, component_parameters, describe, nested, reserved, type_name
+from ebmcore.config import describe, description, keys_of, nested, of_torch, reserved, type_name
 from ebmcore.config.values.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
 from ebmcore.kinds import OFFERED
 from ebmcore.plugins import Component, Host, Selection
-
-_TORCH = {
-    "optimizer": (catalog.find_optimizer, "torch.optim"),
-    "lr_scheduler": (catalog.find_lr_scheduler, "torch.optim.lr_scheduler"),
-}
 
 
 def open_host(plugins: Sequence[str] | None) -> Host:
@@ -49,22 +44,17 @@ def summary(component: Component) -> str:
 
 def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
     """Return what `show` shows. Raises EbmError when there is no such kind or component."""
-    if kind in _TORCH:
-        find, origin = _TORCH[kind]
-        target, full_name = find(name), name
-        keys = catalog.torch_parameters(target)
-        text = describe(target).summary
-    else:
-        (kind,) = kinds(kind)
-        component = host.find(kind, name)
-        target, full_name, origin = component.load(), component.full_name, component.plugin.origin
-        keys, text = component_parameters(target), describe(target).text
+    (kind,) = kinds(kind)
+    component = host.find(kind, name)
+    target, full_name, origin = component.load(), component.full_name, component.plugin.origin
+    if of_torch(component):
+        full_name, origin = component.name, component.target.partition(":")[0]
     return {
         "kind": kind,
         "name": name,
         "full_name": full_name,
         "plugin": origin,
-        "doc": text,
+        "doc": description(component, target),
         "keys": [
             {
                 "name": key.name,
@@ -73,7 +63,7 @@ def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
                 "default": None if key.default is REQUIRED else _text(key.default),
                 "description": key.description,
             }
-            for key in (*keys, *reserved(kind, target))
+            for key in (*keys_of(kind, target), *reserved(kind, target))
         ],
     }
 

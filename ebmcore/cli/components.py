@@ -15,7 +15,8 @@ def command(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="energy, sampler, chains, loss, monitor, dataset, launcher or tracker.",
+            help="energy, network, sampler, chains, loss, monitor, dataset, optimizer, "
+            "lr_scheduler, launcher or tracker; torch's own are listed with their kind alone.",
         ),
     ] = None,
     plugins: PluginOptions = None,
@@ -23,6 +24,7 @@ def command(
 ) -> Answer:
     """List the components of one kind, or of all kinds."""
     from ebmcore.cli.catalog import kinds, open_host, summary
+    from ebmcore.config import of_torch
 
     host = open_host(plugins)
     found = [
@@ -35,6 +37,7 @@ def command(
         }
         for name in kinds(kind)
         for component in host.components(name)
+        if kind is not None or not of_torch(component)
     ]
     rows = [(c["kind"], c["name"], c["plugin"], c["summary"]) for c in found]
     return Answer(found, lambda: table(("kind", "name", "plugin", "what it is"), rows))

@@ -14,8 +14,8 @@ def command(
     kind: Annotated[
         str,
         typer.Argument(
-            help="energy, sampler, chains, loss, monitor, dataset, launcher, tracker, optimizer "
-            "or lr_scheduler."
+            help="energy, network, sampler, chains, loss, monitor, dataset, optimizer, "
+            "lr_scheduler, launcher or tracker."
         ),
     ],
     name: Annotated[str, typer.Argument(help="Its name in a config.")],

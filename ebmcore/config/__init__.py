@@ -1,6 +1,5 @@
 """A config: YAML and overrides -> a validated tree -> objects."""
 
-from ebmcore.config import torch_optim as catalog
 from ebmcore.config.build import build, loss_slots, required_slots
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.core_keys import clashes, reserved
@@ -8,6 +7,7 @@ from ebmcore.config.json_schema import config_schema
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
 from ebmcore.config.networks import ENERGY, as_targets, choices, name_fault, trains_fault
+from ebmcore.config.optimizers import description, keys_of, maker, needs_argument, of_torch
 from ebmcore.config.sections import Tracking, Train
 from ebmcore.config.source import (
     Source,
@@ -48,16 +48,20 @@ __all__ = [
     "apply_overrides",
     "as_targets",
     "build",
-    "catalog",
     "check_values",
     "choices",
     "clashes",
     "component_parameters",
     "config_schema",
     "describe",
+    "description",
+    "keys_of",
     "loss_slots",
+    "maker",
     "name_fault",
+    "needs_argument",
     "nested",
+    "of_torch",
     "parameters",
     "parse_assignments",
     "parse_config",

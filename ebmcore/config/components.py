@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ebmcore.config.core_keys import clashes, reserved, wrong_options
 from ebmcore.config.model import Node
 from ebmcore.config.nested import Nested, nested
+from ebmcore.config.optimizers import keys_of, needs_argument, refusal
 from ebmcore.config.source import Source
-from ebmcore.config.torch_optim import find_lr_scheduler, find_optimizer, torch_parameters
 from ebmcore.config.values.check import check
-from ebmcore.config.values.signature import REQUIRED, Parameter, component_parameters
+from ebmcore.config.values.signature import REQUIRED, Parameter
 from ebmcore.errors import PluginError, Problem
 from ebmcore.plugins import Component, Host
 
@@ -22,7 +22,7 @@ _MAIN = {"data": "dataset", "energy": "energy", "sampler": "sampler", "chains": 
 class Found(NamedTuple):
     """The component that a name in a config refers to."""
 
-    component: Component | None
+    component: Component
     target: Any
     keys: tuple[Parameter, ...]
 
@@ -139,6 +139,9 @@ class NodeReader:
         if clash := sorted(clashes(kind, target, inner=own is not None)):
             self.fault(path, f"{name} has a parameter {clash[0]!r}, which is the core's own key")
             return None
+        if own is not None and kind == "lr_scheduler" and needs_argument(target):
+            self.fault(path, f"{name} follows a metric, so it can't be one of several schedules")
+            return None
         own = reserved(kind, target) if own is None else own
         inner = {p.name: found for p in keys if (found := nested(p.annotation)) is not None}
         plain = {k: v for k, v in given.items() if k != "type" and k not in inner}
@@ -185,16 +188,12 @@ class NodeReader:
 
     def find(self, kind: str, name: str) -> Found:
         """Return the component, its class or function, and its keys. Raises PluginError."""
-        finders: dict[str, Callable[[str], Any]] = {
-            "optimizer": find_optimizer,
-            "lr_scheduler": find_lr_scheduler,
-        }
-        if kind in finders:
-            target = finders[kind](name)
-            return Found(None, target, torch_parameters(target))
-        component = self.host.find(kind, name)
+        try:
+            component = self.host.find(kind, name)
+        except PluginError as error:
+            raise PluginError(refusal(kind, name) or str(error)) from error
         target = component.load()
-        return Found(component, target, component_parameters(target))
+        return Found(component, target, keys_of(kind, target))
 
 
 def is_reference(given: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -9,8 +10,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Lt
 
 from ebmcore.config.cadence import Cadence
+from ebmcore.config.optimizers import keys_of, needs_argument
 from ebmcore.config.values.models import Check
-from ebmcore.config.values.signature import Parameter, component_parameters
+from ebmcore.config.values.signature import REQUIRED, Parameter
 from ebmcore.spaces import as_space
 from ebmcore.types import PositiveInt
 
@@ -68,24 +70,36 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
     "monitor": (_EVERY, _NAME),
     "callback": (_NAME._replace(description="Its name in messages; by default the type."),),
     "tracker": (_NAME._replace(description="The name in run.json; by default the type."),),
-    "lr_scheduler": (
-        Parameter(
-            "interval",
-            Literal["epoch", "step"],
-            "epoch",
-            "What one step of the schedule is: an epoch or a training step.",
-        ),
-    ),
 }
+_INTERVAL = Parameter(
+    "interval",
+    Literal["epoch", "step"],
+    "epoch",
+    "What one step of the schedule is: an epoch or a training step.",
+)
+_METRIC = Parameter(
+    "metric",
+    str,
+    REQUIRED,
+    "The metric that the schedule follows; it takes a step whenever the metric is recorded.",
+)
 
 
 def reserved(kind: str, target: Any = None) -> tuple[Parameter, ...]:
     """List the core's own keys of a node; a monitor may set the default of its `every`."""
+    if kind == "lr_scheduler":
+        return _schedule_keys(target)
     keys = _RESERVED.get(kind, ())
     return tuple(
         key._replace(default=getattr(target, "every", key.default)) if key is _EVERY else key
         for key in keys
     )
+
+
+def _schedule_keys(target: Any) -> tuple[Parameter, ...]:
+    if inspect.isclass(target):
+        return (_METRIC,) if needs_argument(target) else (_INTERVAL,)
+    return (_INTERVAL, _METRIC._replace(annotation=str | None, default=None))
 
 
 def clashes(kind: str, target: Any, *, inner: bool = False) -> set[str]:
@@ -94,7 +108,7 @@ def clashes(kind: str, target: Any, *, inner: bool = False) -> set[str]:
     A component inside another one has only the core's key `type`.
     """
     own = () if inner else reserved(kind, target)
-    return {"type", *(p.name for p in own)} & {p.name for p in component_parameters(target)}
+    return {"type", *(p.name for p in own)} & {p.name for p in keys_of(kind, target)}
 
 
 def wrong_options(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ebmcore.config import torch_optim as catalog
 from ebmcore.config.components import PARTS
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.nested import Nested, nested
+from ebmcore.config.optimizers import description, keys_of, needs_argument
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.values.names import json_schema
 from ebmcore.config.values.signature import (
     REQUIRED,
     Parameter,
-    component_parameters,
     describe,
     parameters,
 )
@@ -40,11 +39,7 @@ def config_schema(host: Host) -> dict[str, Any]:
         "description": 'Nodes that others refer to as "@NAME"; each is built once.',
         "additionalProperties": {"type": ["object", "string"]},
     }
-    optimizers = [(name, catalog.find_optimizer(name)) for name in catalog.optimizer_names()]
-    schedules = [(name, catalog.find_lr_scheduler(name)) for name in catalog.lr_scheduler_names()]
-    properties["optimizer"] = _choice([_torch("optimizer", *found) for found in optimizers])
-    properties["lr_scheduler"] = _choice([_torch("lr_scheduler", *found) for found in schedules])
-    properties["optimizers"] = _named(_choice([_torch("optimizer", *one) for one in optimizers]))
+    properties["optimizers"] = _named(properties["optimizer"])
     for optional in ("sampler", "chains", "lr_scheduler"):
         properties[optional]["anyOf"].append({"type": "null"})
     properties["train"] = _section(Train)
@@ -74,15 +69,17 @@ def _branch(
 ) -> dict[str, Any] | None:
     try:
         target = component.load()
-        parameters_ = component_parameters(target)
+        parameters_ = keys_of(component.kind, target)
     except PluginError:
         return None
     if clashes(component.kind, target, inner=inner):
         return None
+    if inner and component.kind == "lr_scheduler" and needs_argument(target):
+        return None  # as the reader of configs refuses it
     nodes = {p.name: found for p in parameters_ if (found := nested(p.annotation)) is not None}
     plain = tuple(p for p in parameters_ if p.name not in nodes)
     own = () if inner else reserved(component.kind, target)
-    schema = json_schema((*plain, *own), component.name, describe(target).text)
+    schema = json_schema((*plain, *own), component.name, description(component, target))
     schema = _lifted(schema, definitions, f"{component.kind}.{component.full_name}.")
     for parameter in parameters_:
         if parameter.name in nodes:
@@ -134,11 +131,6 @@ def _add_node(schema: dict[str, Any], parameter: Parameter, kind: Nested) -> Non
 
 def _or_reference(node: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*node["anyOf"], {"type": "string", "pattern": "^@"}]}
-
-
-def _torch(kind: str, name: str, target: type[Any]) -> dict[str, Any]:
-    keys: tuple[Parameter, ...] = (*catalog.torch_parameters(target), *reserved(kind))
-    return _typed([name], json_schema(keys, name, describe(target).summary))
 
 
 def _typed(names: list[str], schema: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ebmcore.config.sections import Settings, Train
 from ebmcore.plugins import Component
+from ebmcore.plugins.builtin import CORE
 
 
 class Node(NamedTuple):
@@ -16,7 +17,7 @@ class Node(NamedTuple):
     kind: str
     type: str  # as it was written
     target: Any  # the class or function
-    component: Component | None  # None for torch's own classes
+    component: Component | None  # None in the kit alone, for a class that no plugin offers
     values: dict[str, Any]
     options: dict[str, Any]  # the core's own keys: n_steps, weight, every, …
     record: dict[str, Any]  # all keys as plain values, every default filled in
@@ -65,9 +66,10 @@ class Config:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All components of plugins, nested ones too, each once."""
-        single = (self.data, self.energy, *self.networks.values(), self.sampler, self.chains)
-        trackers = (node for node in self.tracking if node.type != "mlflow")  # the core's own
-        lists = (*self.losses, *self.monitors, *self.callbacks, *trackers)
-        top = (*(n for n in single if n is not None), *lists)
-        nodes = (node for outer in top for node in (outer, *outer.children))
-        return tuple({node.path: node for node in nodes}.values())
+        parts = (self.data, self.energy, *self.networks.values(), self.sampler, self.chains)
+        steps = (self.optimizer, *self.optimizers.values(), self.lr_scheduler)
+        lists = (*self.losses, *self.monitors, *self.callbacks, *self.tracking)
+        there = (outer for outer in (*parts, *lists, *steps) if outer is not None)
+        nodes = (node for outer in there for node in (outer, *outer.children))
+        offered = (n for n in nodes if n.component is None or n.component.plugin != CORE)
+        return tuple({node.path: node for node in offered}.values())

@@ -16,6 +16,11 @@ from typing import Any, NamedTuple
 
 from ebmcore.contracts import Chains, Kernel
 
+_BASES = {  # base classes, by name, so that torch isn't imported
+    "torch.nn.modules.module.Module": "energy",
+    "torch.optim.lr_scheduler.LRScheduler": "lr_scheduler",
+}
+
 
 class Nested(NamedTuple):
     """The kind of component that a parameter takes, and whether it takes a list of them."""
@@ -25,7 +30,7 @@ class Nested(NamedTuple):
 
 
 def nested(annotation: Any) -> Nested | None:
-    """Return the kind that a type means: Energy, nn.Module, Kernel, Chains, or lists of them."""
+    """Return the kind that a type means: an energy, a sampler, chains, a schedule, or a list."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return nested(arguments[0])
@@ -44,8 +49,9 @@ def nested(annotation: Any) -> Nested | None:
         return Nested("sampler")
     if issubclass(annotation, Chains):
         return Nested("chains")
-    names = {f"{base.__module__}.{base.__name__}" for base in annotation.__mro__}
-    return Nested("energy") if "torch.nn.modules.module.Module" in names else None
+    names = (f"{base.__module__}.{base.__name__}" for base in annotation.__mro__)
+    kind = next((_BASES[name] for name in names if name in _BASES), None)
+    return None if kind is None else Nested(kind)
 
 
 def _flat(arguments: tuple[Any, ...]) -> list[Any]:

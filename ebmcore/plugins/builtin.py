@@ -16,6 +16,27 @@ def ebmcore_trackers() -> dict[str, str]:
     return {"mlflow": "ebmcore.trackers.mlflow.tracker:MLflow"}
 
 
+@hookimpl
+def ebmcore_optimizers() -> dict[str, str]:
+    """Offer torch's optimizers, all but LBFGS; a test compares the list with torch."""
+    names = (
+        "ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax Muon NAdam RAdam RMSprop Rprop SGD "
+        "SparseAdam"
+    )
+    return {name: f"torch.optim:{name}" for name in names.split()}
+
+
+@hookimpl
+def ebmcore_lr_schedulers() -> dict[str, str]:
+    """Offer torch's schedules, all but those of functions; a test compares the list with torch."""
+    names = (
+        "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR "
+        "ExponentialLR LinearLR MultiStepLR OneCycleLR PolynomialLR ReduceLROnPlateau SequentialLR "
+        "StepLR"
+    )
+    return {name: f"torch.optim.lr_scheduler:{name}" for name in names.split()}
+
+
 CORE = Found("ebmcore", __name__, "ebmcore", __version__)
 
 

@@ -17,7 +17,7 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
-from ebmcore.plugins.builtin import core
+from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked
 from ebmcore.plugins.names import check_name
@@ -152,9 +152,11 @@ class Host:
     def find(self, kind: str, name: str) -> Component:
         """Return the component of this name, short or `plugin:name`.
 
+        A short name that the core offers is the core's; a plugin's own is `plugin:name`.
         Raises PluginError with near misses, plugins that failed, and the package to install.
         """
         fits = [c for c in self._components[kind] if name in (c.name, c.full_name)]
+        fits = [c for c in fits if c.plugin == CORE] or fits  # a config means the same everywhere
         if len(fits) == 1:
             return fits[0]
         if fits:
@@ -170,6 +172,7 @@ class Host:
         parts = [f"no {kind} {name!r}."]
         distribution = KNOWN.get((kind, short))
         near = difflib.get_close_matches(short, names, 2)
+        near = near or [name for name in names if name.lower() == short.lower()]
         if distribution is None and near:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
         parts.append(f"Installed: {', '.join(names) or 'none'}.")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ebmcore.config import Cadence, Config, Node, Source, build
+from ebmcore.config import Cadence, Config, Node, Source, build, maker
 from ebmcore.config.build import too_much
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.distributed.rank import RankInfo
@@ -64,6 +64,7 @@ def compose(
         "space": data.space,
     }
 
+    schedule = {} if config.lr_scheduler is None else config.lr_scheduler.options
     builder = Builder(streams, {**slots, "training_data": data.x})
     energy, make = builder.energy(config.energy), builder.part
     networks = {name: builder.network(name, node) for name, node in config.networks.items()}
@@ -74,10 +75,11 @@ def compose(
         loss=[_term(node, make(node), networks) for node in config.losses],
         sampler=make(config.sampler),
         chains=make(config.chains),
-        optimizer=partial(config.optimizer.target, **config.optimizer.values),
-        optimizers={k: partial(n.target, **n.values) for k, n in config.optimizers.items()},
-        lr_scheduler=_schedule(config.lr_scheduler),
-        lr_interval=config.lr_scheduler.options["interval"] if config.lr_scheduler else "epoch",
+        optimizer=maker(config.optimizer),
+        optimizers={name: maker(node) for name, node in config.optimizers.items()},
+        lr_scheduler=config.lr_scheduler and maker(config.lr_scheduler),
+        lr_interval=schedule.get("interval", "epoch"),
+        lr_metric=schedule.get("metric"),
         monitors=[monitor_entry(node, make(node)) for node in config.monitors],
         callbacks=[_callback_entry(node, make(node)) for node in config.callbacks],
         n_steps=config.sampler.options["n_steps"] if config.sampler else 1,
@@ -210,7 +212,3 @@ def _callback_entry(node: Node, callback: Any) -> CallbackEntry:
         return CallbackEntry.of(node.name, callback, node.label)
     except TypeError as error:
         raise ConfigError([Problem(node.path, f"{node.type} {error}", node.where)]) from error
-
-
-def _schedule(node: Node | None) -> Any:
-    return node and partial(node.target, **node.values)

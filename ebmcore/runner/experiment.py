@@ -18,6 +18,7 @@ from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.runner.checks.fit import check_fit
 from ebmcore.runner.checks.networks import check_networks, choose_optimizers
+from ebmcore.runner.checks.optimizers import check_state, make_optimizer, make_schedule
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
@@ -46,8 +47,10 @@ class Experiment:
         chains: A `Chains`, or a function `(x, generator) -> x`; for losses of samples.
         optimizer: An optimiser, or a function that makes one of parameters; by default Adam.
         optimizers: The same for networks, by name; by default each gets what `optimizer` makes.
-        lr_scheduler: A function that makes a schedule of the energy's optimiser.
+        lr_scheduler: A schedule of the energy's optimiser, or a function that makes one of it.
         lr_interval: What one step of the schedule is, `epoch` or `step`.
+        lr_metric: The metric that a schedule such as ReduceLROnPlateau follows; it takes a step
+            whenever the metric is recorded.
         monitors: Monitors, or pairs of a monitor and its cadence.
         callbacks: Objects with methods of a `Callback`.
         n_steps: The sampler's steps in a training step.
@@ -76,8 +79,9 @@ class Experiment:
         chains: Chains | Callable[..., Tensor] | None = None,
         optimizer: Callable[..., Optimizer] | Optimizer | None = None,
         optimizers: Mapping[str, Callable[..., Optimizer] | Optimizer] | None = None,
-        lr_scheduler: Callable[..., Any] | None = None,
+        lr_scheduler: Any = None,
         lr_interval: str = "epoch",
+        lr_metric: str | None = None,
         monitors: Sequence[Any] = (),
         callbacks: Sequence[Any] = (),
         n_steps: int = 10,
@@ -118,6 +122,7 @@ class Experiment:
         self.optimizers = dict(optimizers or {})
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
+        self.lr_metric = lr_metric
         self.compile = compile
         self.threads = threads
         self.has_run = False
@@ -246,32 +251,41 @@ class Experiment:
         groups = groups_of(find_targets(self.energy, self.networks, self.losses))
         if not groups[ENERGY]:
             self._refuse("energy", "has no parameters to train")
-        optimizer = self._make("optimizer", self.optimizer, groups[ENERGY])
+        optimizer = make_optimizer(self.optimizer, groups[ENERGY], "optimizer", self._refuse)
         of_networks = choose_optimizers(
             self.optimizer, self.optimizers, self.networks, groups, self._refuse
         )
-        make = self.lr_scheduler
+        schedule = make_schedule(
+            self.lr_scheduler, optimizer, self.lr_interval, self.lr_metric, self._refuse
+        )
         return Parts(
             data=self.data,
             energy=self.energy,
             losses=self.losses,
             optimizer=optimizer,
-            lr_scheduler=None if make is None else self._make("lr_scheduler", make, optimizer),
+            lr_scheduler=schedule,
             device=self.device,
             sampler=self.sampler,
             chains=self.chains,
             lr_interval=self.lr_interval,
+            lr_metric=self.lr_metric,
             monitors=self.monitors,
             callbacks=self.callbacks,
             labels=dict(self.origin.labels),
             networks=self.networks,
-            optimizers={n: self._make(path, one, groups[n]) for n, path, one in of_networks},
+            optimizers={
+                name: make_optimizer(one, groups[name], path, self._refuse)
+                for name, path, one in of_networks
+            },
         )
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
         probe = Streams(self.seed, self.device)("probe")
         self.warnings.extend(check_fit(parts, train, self.rank_info, probe, self._refuse))
+        self.warnings.extend(
+            check_state(self.optimizer, self.optimizers, self.lr_scheduler, parts, self._refuse)
+        )
 
     def _load(
         self,
@@ -361,18 +375,6 @@ class Experiment:
             except TypeError as error:
                 self._refuse("callbacks", f"{name} {error}", error)
         return tuple(entries)
-
-    def _make(self, path: str, factory: Any, of: Any) -> Any:
-        if isinstance(factory, Optimizer):
-            known = {id(p) for group in factory.param_groups for p in group["params"]}
-            rest = [p for p in of if id(p) not in known]
-            if rest:
-                factory.add_param_group({"params": rest})
-            return factory
-        try:
-            return factory(of)
-        except (ValueError, TypeError) as error:
-            self._refuse(path, str(error), error)
 
     def _refuse(self, path: str, message: str, cause: Exception | None = None) -> NoReturn:
         raise ConfigError([Problem(path, message, self.origin.where(path))]) from cause

@@ -219,6 +219,8 @@ class Session:
             self.directory.log("INFO", f"step {self.loop.step}: stopped: {why}")
         if self.train.keep_best and self.best.step is None:
             self.warn(f"train.keep_best: {self.best.why_none(self.monitors.history)}")
+        if self.parts.lr_metric is not None and self.parts.lr_metric not in self.metrics:
+            self.warn(f"lr_scheduler: no metric {self.parts.lr_metric!r} was recorded to follow")
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Record the metrics of a step; report them to the listener and the callbacks."""

@@ -132,6 +132,7 @@ class Parts:
     chains: Chains | None = None
     lr_scheduler: LRScheduler | None = None
     lr_interval: str = "epoch"
+    lr_metric: str | None = None  # that the schedule follows, in place of an interval
     monitors: tuple[MonitorEntry, ...] = ()
     callbacks: tuple[CallbackEntry, ...] = ()
     networks: dict[str, nn.Module] = field(default_factory=dict)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 from torch.utils import flop_counter
 
@@ -78,6 +79,18 @@ def unwrapped_step(optimizer: Optimizer) -> Callable[[], Any]:
         optimizer._opt_called = True  # type: ignore[attr-defined] # torch's schedulers check it
 
     return step
+
+
+def load_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
+    """Restore an optimiser's state in the dtypes that it had; torch casts it to the weights'."""
+    optimizer.load_state_dict(dict(saved))
+    weights = (p for group in optimizer.param_groups for p in group["params"])
+    numbers = (number for group in saved["param_groups"] for number in group["params"])
+    for weight, number in zip(weights, numbers, strict=True):
+        held = optimizer.state.get(weight, {})
+        for name, value in saved["state"].get(number, {}).items():
+            if isinstance(value, Tensor) and value.dtype != held[name].dtype:
+                held[name] = value.to(held[name].device)
 
 
 @contextmanager

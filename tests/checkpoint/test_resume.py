@@ -8,7 +8,10 @@ import torch
 
 import ebmcore
 from ebmcore import EbmError, RunError, RunInterrupted
-from support.runs import assert_same, cut, go, resume
+from support import OPTIM
+from support.runs import assert_same, cut, go, lines, resume
+
+WARM = {"type": "LinearLR", "start_factor": 0.1, "total_iters": 3}
 
 
 @pytest.fixture
@@ -49,13 +52,25 @@ def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(config, interrupt, 
         {"type": "CosineAnnealingLR", "T_max": 130, "interval": "step"},
         {"type": "OneCycleLR", "max_lr": 0.1, "total_steps": 131, "interval": "step"},
         {"type": "CyclicLR", "base_lr": 0.01, "max_lr": 0.1, "interval": "step"},
+        {"type": "ReduceLROnPlateau", "metric": "loss", "factor": 0.5, "patience": 0},
+        {"type": "ReduceLROnPlateau", "metric": "looks/mean", "mode": "max", "patience": 0},
+        {
+            "type": "SequentialLR",
+            "milestones": [3],
+            "schedulers": [WARM, "Halves"],
+            "interval": "step",
+        },
     ],
-    ids=lambda schedule: schedule["type"],
+    ids=lambda schedule: f"{schedule['type']}-{schedule.get('metric', '').partition('/')[0]}",
 )
 def test_schedules_go_on(config, schedule):
-    config["optimizer"] = {"type": "SGD", "lr": 0.02, "momentum": 0.9}
+    """The optimizer is one of a user's own, with a state."""
+    config["plugins"]["files"].append(str(OPTIM))
+    config["optimizer"] = {"type": "Heavy", "lr": 0.02, "momentum": 0.8}
     config["train"]["steps"] = 40
+    config["monitors"][0]["every"] = "5 steps"
     whole = go(config, lr_scheduler=schedule)
+    assert len({line["train/lr"] for line in lines(whole.dir) if "train/lr" in line}) > 1
     part = cut(whole, 22)
     assert_same(whole.dir, resume(part, config).dir)
 

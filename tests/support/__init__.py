@@ -9,11 +9,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]  # of the repository
 MORE = bool(os.environ.get("EBMCORE_TEST_MORE"))  # the longest tests take all their cases
 
+# the kinds of plugin that `ebmcore plugins new` writes
+_SCAFFOLD = ROOT / "plugins" / "ebmcore-testing" / "ebmcore_testing" / "scaffold"
+NEW_KINDS = sorted({p.name for p in _SCAFFOLD.iterdir() if p.is_dir()} - {"common"})
+
 # files of parts, to be named as plugins
 _PLUGINS = Path(__file__).parent / "plugins"
 COMPOSED = _PLUGINS / "composed_parts.py"
 FORKING = _PLUGINS / "forking.py"
 HARD = _PLUGINS / "hard_parts.py"
+OPTIM = _PLUGINS / "optim_parts.py"
 PARTS = _PLUGINS / "parts.py"
 RANKED = _PLUGINS / "rank_parts.py"
 SKIPS = _PLUGINS / "skip_parts.py"

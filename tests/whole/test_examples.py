@@ -49,6 +49,20 @@ def test_the_main_job_is_what_it_says():
     assert (config["sampler"]["n_steps"], config["sampler"]["step_size"]) == (10, 0.01)
 
 
+def test_the_local_optimizer_by_hand():
+    files = [str(EXAMPLES / "my_optimizer.py")]
+    lion = prepare(EXAMPLES / "five_gaussians.yaml", plugins=files).host.find("optimizer", "Lion")
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = lion.load()([weight], lr=0.1, beta1=0.9, beta2=0.5, weight_decay=0.5)
+    weight.grad = torch.tensor([2.0, -4.0])
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.95 - 0.1, -1.9 + 0.1]))
+    weight.grad = torch.tensor([-20.0, 8.0])  # 0.9 * 1 - 0.1 * 20 < 0; -0.9 * 2 + 0.8 < 0
+    optimizer.step()
+    expected = torch.tensor([0.85 * 0.95 + 0.1, -1.8 * 0.95 + 0.1])
+    torch.testing.assert_close(weight.detach(), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_advice_is_silent(file):
@@ -94,20 +108,26 @@ def test_the_main_job_repeats_and_monitors_change_nothing():
 
 
 @pytest.mark.slow
-def test_a_local_loss_is_trained_with_and_recorded(ebmcore_command, tmp_path):
-    loss = EXAMPLES / "my_loss.py"
+def test_local_parts_are_trained_with_and_recorded(ebmcore_command, tmp_path):
+    files = [EXAMPLES / "my_loss.py", EXAMPLES / "my_optimizer.py"]
     done = ebmcore_command(
-        "run", EXAMPLES / "five_gaussians.yaml", "-p", loss, "loss.type=softplus_gap",
+        "run", EXAMPLES / "five_gaussians.yaml", "-p", files[0], "-p", files[1],
+        "loss.type=softplus_gap", "optimizer={type: Lion, lr: 3e-4}",
         "train.epochs=1", "monitors=[]", "tracking=off", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert "loss/softplus_gap" in found["metrics"]
+    assert not any("bit for bit" in text for text in found["warnings"])
     run_dir = tmp_path / found["run_dir"]
-    (record,) = [p for p in json.loads((run_dir / "run.json").read_text())["plugins"] if p["file"]]
-    assert record["file"] == str(loss)
-    assert len(record["sha256"]) == 64
-    assert (run_dir / "plugins" / "my_loss.py").read_text() == loss.read_text()
+    facts = json.loads((run_dir / "run.json").read_text())
+    assert {"my_loss:softplus_gap", "my_optimizer:Lion"} <= {
+        part["component"] for part in facts["components"]
+    }
+    for file, record in zip(files, [p for p in facts["plugins"] if p["file"]], strict=True):
+        assert record["file"] == str(file)
+        assert len(record["sha256"]) == 64
+        assert (run_dir / "plugins" / file.name).read_text() == file.read_text()
 
 
 def test_the_local_loss_by_hand():

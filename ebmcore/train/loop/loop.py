@@ -15,12 +15,13 @@ from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gradient_sync import GradientSync
 from ebmcore.distributed.rank import RankInfo
-from ebmcore.train.components import Parts, blame
+from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Divergence, beyond_bound, infinite_buffers, is_finite
 from ebmcore.train.ema import Average
 from ebmcore.train.loop.batches import Batches
 from ebmcore.train.loop.checkpoint_schedule import CheckpointSchedule
 from ebmcore.train.loop.energies import energies_of
+from ebmcore.train.loop.lr_schedule import LRSchedule
 from ebmcore.train.loop.pending_metrics import PendingMetrics
 from ebmcore.train.loop.recorder import Recorder
 from ebmcore.train.loop.skips import Skips
@@ -83,6 +84,7 @@ class Loop:
         self.skips = Skips(
             parts, train, self.ranks, self.pending, with_chains=self.train_step.keeps_chains_early
         )
+        self.lr_schedule = LRSchedule(parts, self.ranks, self.steps_per_epoch)
         self.after_step: Callable[[], None] | None = None  # a profiler's callback
         self.infinite_buffers = infinite_buffers(parts.energy)
         self._records = False  # whether this step's metrics are recorded, the same on every rank
@@ -136,7 +138,7 @@ class Loop:
             for index in self.batches.rest_of_epoch(self.step):
                 last = self._train_on(index, recorder)
                 self.step += 1
-                self._step_lr_scheduler()
+                self.lr_schedule.after_step(self.step)
                 if self.after_step is not None:
                     self.after_step()
                 end = self._takes_up_stop() or self.step >= self.steps
@@ -198,14 +200,6 @@ class Loop:
         self.pending.add(self.step + 1, proposal.metrics)
         return proposal
 
-    def _step_lr_scheduler(self) -> None:
-        scheduler = self.parts.lr_scheduler
-        if scheduler is None:
-            return
-        if self.parts.lr_interval == "step" or self.step % self.steps_per_epoch == 0:
-            with blame(f"lr_scheduler {type(scheduler).__name__}", self.step):
-                scheduler.step()
-
     def _fetch_metrics(self, last: StepResult | None, recorder: Recorder) -> StepResult | None:
         """Copy the interval's metrics to the host and record them, if all of them are finite.
 
@@ -233,6 +227,7 @@ class Loop:
                 gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
         if divergence is None:
             recorder.write(self.step, metrics)
+            self.lr_schedule.recorded(self.step, metrics, of_monitors=False)
         else:
             recorder.diverged(divergence)
         if "loss" in metrics:
@@ -283,6 +278,8 @@ class Loop:
         )  # fmt: skip
         if metrics:
             recorder.write(self.step, metrics)
+        if due:
+            self.lr_schedule.recorded(self.step, metrics, of_monitors=True)
         self._records = due or self.pending.fetched == self.step
         if self.train.keep_best and self._records:
             self.save_reason = self.ranks.broadcast_text(self.save_reason)

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebmcore_testing.failures import CheckFailed, NotApplicable
     from ebmcore_testing.measures.statistics import from_law
-    from ebmcore_testing.report import Outcome, check_plugin
+    from ebmcore_testing.report import Outcome, check_component, check_plugin
     from ebmcore_testing.suites.callbacks import CallbackSuite
     from ebmcore_testing.suites.chains import ChainsSuite
     from ebmcore_testing.suites.datasets import DatasetSuite
     from ebmcore_testing.suites.energies import EnergySuite
     from ebmcore_testing.suites.losses import LossSuite
+    from ebmcore_testing.suites.lr_schedulers import LRSchedulerSuite
     from ebmcore_testing.suites.monitors import MonitorSuite
     from ebmcore_testing.suites.networks import NetworkSuite
+    from ebmcore_testing.suites.optimizers import OptimizerSuite
     from ebmcore_testing.suites.samplers import SamplerSuite
     from ebmcore_testing.suites.suite import Suite
 
@@ -34,13 +36,16 @@ __all__ = [
     "CheckFailed",
     "DatasetSuite",
     "EnergySuite",
+    "LRSchedulerSuite",
     "LossSuite",
     "MonitorSuite",
     "NetworkSuite",
     "NotApplicable",
+    "OptimizerSuite",
     "Outcome",
     "SamplerSuite",
     "Suite",
+    "check_component",
     "check_plugin",
     "from_law",
 ]
@@ -51,13 +56,16 @@ _HOME = {
     "CheckFailed": "failures",
     "DatasetSuite": "suites.datasets",
     "EnergySuite": "suites.energies",
+    "LRSchedulerSuite": "suites.lr_schedulers",
     "LossSuite": "suites.losses",
     "MonitorSuite": "suites.monitors",
     "NetworkSuite": "suites.networks",
     "NotApplicable": "failures",
+    "OptimizerSuite": "suites.optimizers",
     "Outcome": "report",
     "SamplerSuite": "suites.samplers",
     "Suite": "suites.suite",
+    "check_component": "report",
     "check_plugin": "report",
     "from_law": "measures.statistics",
 }

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ebmcore.config import Node, check_values, component_parameters, nested
+from ebmcore.config import Node, check_values, keys_of, nested
 from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
 
 
-def checked_values(target: Callable[..., Any], params: Mapping[str, Any]) -> dict[str, Any]:
+def checked_values(
+    target: Callable[..., Any], params: Mapping[str, Any], kind: str
+) -> dict[str, Any]:
     """Return a component's keys checked, with a node for each `{type: …}` of a nested one.
 
     A build makes the nested component afresh each time. Raises EbmError at faults.
     """
-    known = component_parameters(target)
+    known = keys_of(kind, target)
     found = {p.name: nested(p.annotation) for p in known}
     kinds = {name: one.kind for name, one in found.items() if one is not None}
     inner = {key: value for key, value in params.items() if key in kinds}
@@ -33,5 +35,5 @@ def _inner(kind: str, value: Any, path: str) -> Any:
         return value
     component = Host.discover().find(kind, value["type"])
     target = component.load()
-    values = checked_values(target, {k: v for k, v in value.items() if k != "type"})
+    values = checked_values(target, {k: v for k, v in value.items() if k != "type"}, kind)
     return Node(path, kind, value["type"], target, component, values, {}, {})

@@ -5,13 +5,15 @@ Facts about a part come from its own attributes, its keys from its defaults or i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ebmcore.config import REQUIRED, component_parameters
+from ebmcore.cli.plugin_commands.group import PluginCommand
+from ebmcore.config import REQUIRED, keys_of
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
-from ebmcore.plugins import Component, Host
+from ebmcore.kinds import COMMAND, OFFERED
+from ebmcore.plugins import Component, Found, Host
 from ebmcore_testing.declarations import check_params, expected_failures, unusable_keys
 from ebmcore_testing.failures import CheckFailed, NotApplicable
 from ebmcore_testing.suites.callbacks import CallbackSuite
@@ -19,8 +21,10 @@ from ebmcore_testing.suites.chains import ChainsSuite
 from ebmcore_testing.suites.datasets import DatasetSuite
 from ebmcore_testing.suites.energies import EnergySuite
 from ebmcore_testing.suites.losses import LossSuite
+from ebmcore_testing.suites.lr_schedulers import LRSchedulerSuite
 from ebmcore_testing.suites.monitors import MonitorSuite
 from ebmcore_testing.suites.networks import NetworkSuite
+from ebmcore_testing.suites.optimizers import OptimizerSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
 
@@ -35,6 +39,8 @@ SUITES: dict[str, type[Suite]] = {
         MonitorSuite,
         CallbackSuite,
         DatasetSuite,
+        OptimizerSuite,
+        LRSchedulerSuite,
     )
 }
 
@@ -69,9 +75,9 @@ class Outcome(NamedTuple):
 
 
 def check_plugin(host: Host, name: str) -> list[Outcome]:
-    """Check every component of one plugin, by the plugin's name or its distribution's.
+    """Check everything that one plugin offers, by the plugin's name or its distribution's.
 
-    Raises PluginError when it isn't there, didn't load or offers no component.
+    Raises PluginError when it isn't there or didn't load.
     """
     found = {p.found for p in host.plugins if name in (p.found.name, p.found.distribution)}
     if not found:
@@ -80,10 +86,21 @@ def check_plugin(host: Host, name: str) -> list[Outcome]:
     for plugin in host.plugins:
         if plugin.found in found and plugin.status != "ok":
             raise PluginError(f"plugin {name!r} is {plugin.status}: {plugin.reason}")
-    components = [c for c in host.components() if c.plugin in found]
-    if not components:
-        raise PluginError(f"plugin {name!r} offers no component, so there is nothing to check")
-    return [outcome for component in components for outcome in check_component(component)]
+    offered = (*host.components(), *host.components(COMMAND.name))
+    components = [component for component in offered if component.plugin in found]
+    checked = [outcome for component in components for outcome in check_component(component)]
+    return [*checked, *_hooks(host, found)]
+
+
+def _hooks(host: Host, found: Collection[Found]) -> Iterable[Outcome]:
+    """Report the life-cycle hooks of a plugin, whose arguments the host compared as it loaded."""
+    offers = {kind.hook for kind in (*OFFERED.values(), COMMAND)}
+    for plugin in host.plugins:
+        if plugin.found in found and plugin.module is not None:
+            for caller in host.hooks.get_hookcallers(plugin.module) or ():
+                if caller.name not in offers:
+                    about = ("hooks", plugin.found.name, caller.name)
+                    yield Outcome(*about, Result.PASSED, "takes arguments that ebmcore passes")
 
 
 def check_component(component: Component) -> Iterable[Outcome]:
@@ -91,6 +108,10 @@ def check_component(component: Component) -> Iterable[Outcome]:
     about = (component.kind, component.full_name)
     try:
         target = component.load()
+        if component.kind == COMMAND.name:
+            PluginCommand(component.name, [component]).load()
+            yield Outcome(*about, "load", Result.PASSED)
+            return
         unusable = unusable_keys(component.kind, target)
         if unusable:
             raise EbmError(f"{component.full_name}: {unusable}")
@@ -99,7 +120,7 @@ def check_component(component: Component) -> Iterable[Outcome]:
             yield Outcome(*about, "", Result.NOT_CHECKED, reason)
             return
         for params in check_params(target):
-            needed = _needed(target, params)
+            needed = _needed(component.kind, target, params)
             if needed:
                 reason = f"needs params: {', '.join(needed)} has no default; offer `check_params`"
                 yield Outcome(*about, "", Result.NOT_CHECKED, reason, params)
@@ -170,6 +191,6 @@ def _passed(
     return Outcome(*about, Result.FAILED, "", params, failure)
 
 
-def _needed(target: Any, params: Mapping[str, Any]) -> list[str]:
-    keys = component_parameters(target)
+def _needed(kind: str, target: Any, params: Mapping[str, Any]) -> list[str]:
+    keys = keys_of(kind, target)
     return [key.name for key in keys if key.default is REQUIRED and key.name not in params]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli import RUN_FAILED, Answer, AsJson, out, table
+from ebmcore.cli import RUN_FAILED, Answer, AsJson, PluginOptions, out, table
 
 if TYPE_CHECKING:
     from ebmcore_testing import Outcome
@@ -17,24 +18,33 @@ def command(
     plugin: Annotated[
         str,
         typer.Argument(
-            metavar="PLUGIN", help="An installed plugin or distribution, or a local file.py."
+            metavar="PLUGIN",
+            help="An installed plugin or distribution, a local file.py, or one component as "
+            "KIND:NAME, such as optimizer:Adam.",
         ),
     ],
+    plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Check the components of a plugin against their contracts.
+    """Check the components of a plugin, or one component, against their contracts.
 
     Exit codes: 0 all pass, 1 some fail, 2 there is no such plugin.
     """
+    from ebmcore.kinds import OFFERED
     from ebmcore.plugins import Host, Selection
 
-    selection = Selection.from_options([plugin])
+    kind, _, name = plugin.partition(":")
+    is_part = kind in OFFERED and bool(name)
+    selection = Selection.from_options([*(plugins or ()), *([] if is_part else [plugin])])
     host = Host.discover(selection)
     host.check(selection)
-    from ebmcore_testing import check_plugin  # it imports torch: a wrong name is told before
+    part = host.find(kind, name) if is_part else None
+    from ebmcore_testing import check_component, check_plugin  # they import torch: not before
 
-    files = [p.found.name for p in host.plugins if p.found.is_file]
-    found = check_plugin(host, files[0] if files else plugin)
+    if part is not None:
+        found = list(check_component(part))
+    else:
+        found = check_plugin(host, Path(plugin).stem if plugin in selection.files else plugin)
     counts = Counter(str(outcome.result) for outcome in found)
     document = {"plugin": plugin, "counts": counts, "checks": [o.document for o in found]}
     code = RUN_FAILED if counts["failed"] else 0

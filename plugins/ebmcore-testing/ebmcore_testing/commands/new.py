@@ -1,8 +1,8 @@
 """`ebmcore plugins new`: write a distribution that offers one part, to build a plugin on.
 
-The templates are the files below `ebmcore_testing/scaffold/`: those in `common` and those of the
-kind, with `$placeholders` as string.Template has them. A folder `package` stands for the import
-name.
+The templates are the files below `ebmcore_testing/scaffold/`: those in `common` and those in the
+folder of the kind, with `$placeholders` as string.Template has them. A folder `package` stands for
+the import name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,23 @@ import typer
 
 from ebmcore.cli import Answer, AsJson, out
 from ebmcore.errors import EbmError
-from ebmcore.kinds import KINDS
+from ebmcore.kinds import COMMAND, OFFERED
+
+_COMMON = "common"
+_HOOKS = "hooks"  # the kind of a plugin that offers nothing and follows whole runs
+
+
+def _kinds() -> tuple[str, ...]:
+    """List the kinds that have templates, in the order in which messages name kinds."""
+    there = {entry.name for entry in _scaffold().iterdir() if entry.is_dir()}
+    return tuple(kind for kind in (*OFFERED, COMMAND.name, _HOOKS) if kind in there)
+
+
+def _scaffold() -> Traversable:
+    return files("ebmcore_testing") / "scaffold"
+
+
+KINDS = _kinds()
 
 
 class Names(NamedTuple):
@@ -42,8 +58,7 @@ def command(
         str,
         typer.Option(
             metavar="KIND",
-            help="What it offers: energy, network, sampler, chains, loss, monitor, callback or "
-            "dataset.",
+            help=f"What it offers: {', '.join(KINDS[:-1])} or {KINDS[-1]}.",
             show_default=False,
         ),
     ],
@@ -115,9 +130,8 @@ def check_free(names: Names) -> None:
 
 def render(names: Names) -> dict[str, str]:
     """Return the text of each file of a new plugin, by its path in the plugin's folder."""
-    scaffold = files("ebmcore_testing") / "scaffold"
     found = {}
-    for folder in (scaffold / "common", scaffold / names.kind):
+    for folder in (_scaffold() / _COMMON, _scaffold() / names.kind):
         for path, template in _templates(folder):
             place = re.sub("^package/", f"{names.package}/", path.removesuffix(".tmpl"))
             found[place] = Template(template.read_text("utf-8")).substitute(names._asdict())

@@ -186,16 +186,18 @@ class Suite:
         aside: bool = True,
     ) -> Any:
         """Make the component, as a run does; `aside` keeps it from the global random streams."""
-        target = type(self).target()
         shape = event_shape or self.shapes()[0]
         slots = self._slots(shape, seed, dtype, device)
-        known = type(self).component
-        own = getattr(target, "__name__", type(target).__name__)  # an object has none
-        name = known if isinstance(known, str) else own
-        node = Node(self.kind, self.kind, name, target, None, self._values(target), {}, {})
         stream = own_global_stream(seed, _CPU) if aside else nullcontext()
         with default_dtype(dtype), stream, device if device != _CPU else nullcontext():
-            return build(node, slots)
+            return build(self.node(), slots)
+
+    def node(self) -> Node:
+        """Return the component with its keys, as a config's reader makes it."""
+        target, known = type(self).target(), type(self).component
+        own = getattr(target, "__name__", type(target).__name__)  # an object has none
+        name = known if isinstance(known, str) else own
+        return Node(self.kind, self.kind, name, target, None, self._values(target), {}, {})
 
     def beside(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """Return the networks beside the energy, by name."""
@@ -221,7 +223,7 @@ class Suite:
         except TypeError:  # objects, which no config could hold
             return dict(self.params)
         try:
-            return checked_values(target, self.params)
+            return checked_values(target, self.params, self.kind)
         except EbmError as error:
             raise EbmError(f"{type(self).__name__}.params: {error}") from error
 

@@ -9,8 +9,10 @@ from kit_faults import (
     energies,
     given,
     losses,
+    lr_schedulers,
     monitors,
     networks,
+    optimizers,
     purity,
     samplers,
     unusual,
@@ -30,5 +32,12 @@ FAULTS = (
     *unusual.FAULTS,
     *discrete.FAULTS,
     *given.FAULTS,
+    *optimizers.FAULTS,
+    *lr_schedulers.FAULTS,
 )
-RIGHT = (*unusual.RIGHT, *given.RIGHT)  # no fault stands beside these
+RIGHT = (
+    *unusual.RIGHT,
+    *given.RIGHT,
+    *optimizers.RIGHT,
+    *lr_schedulers.RIGHT,
+)  # no fault stands beside these
