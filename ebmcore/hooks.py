@@ -6,7 +6,7 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     langevin = "ebmcore_langevin.plugin"
 
 which names a light module with some of the functions below, each marked with `@hookimpl`. The
-first nine return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
+first ten return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
 class or a function) when a config or the command line names it. A component's signature is its
 config:
 
@@ -73,6 +73,12 @@ def ebmcore_monitors() -> Offers:
 @hookspec
 def ebmcore_datasets() -> Offers:
     """Offer datasets: `{"rings": "my_data:Rings"}`; called with nothing, returns the data."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
+def ebmcore_transforms() -> Offers:
+    """Offer transforms of data: `{"whiten": "my_maps:Whiten"}`; each a `Transform`."""
     raise NotImplementedError  # pragma: no cover
 
 

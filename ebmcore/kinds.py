@@ -10,7 +10,7 @@ class Kind(NamedTuple):
 
     name: str  # in messages and on the command line
     hook: str
-    key: str  # in a config, or in the file of a sweep
+    key: str  # in a config, dotted within a section, or in the file of a sweep
     is_list: bool = False  # whether the config's key may hold several
     is_map: bool = False  # whether it holds several, each under a name of its own
 
@@ -25,6 +25,7 @@ KINDS = {  # the components of a run
         Kind("loss", "ebmcore_losses", "loss", is_list=True),
         Kind("monitor", "ebmcore_monitors", "monitors", is_list=True),
         Kind("dataset", "ebmcore_datasets", "data"),
+        Kind("transform", "ebmcore_transforms", "data.transform", is_list=True),
     )
 }
 LAUNCHER = Kind("launcher", "ebmcore_launchers", "launcher")  # starts runs

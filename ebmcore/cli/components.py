@@ -15,7 +15,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="energy, sampler, chains, loss, monitor, dataset, launcher or tracker.",
+            help="energy, sampler, chains, loss, monitor, dataset, transform, launcher or tracker.",
         ),
     ] = None,
     plugins: PluginOptions = None,

@@ -29,7 +29,8 @@ def command(
 ) -> Answer:
     """Draw events from a trained energy into an .npz file.
 
-    The file holds the arrays x and energy, and y where the events have labels.
+    The file holds the arrays x and energy, and y where the events have labels. x has the units of
+    the data: transforms are undone.
     """
     import numpy as np
     import torch
@@ -54,6 +55,9 @@ def command(
                 for part, rows in parts
             ]
         )
+    x, stopped_at = run.transforms.undone(x) if run.transforms.parts else (x, "")
+    if stopped_at:
+        say(f"warning: transform {stopped_at} has no inverse, so x has its units, not the data's")
     arrays = {"x": x, "energy": energies, **({} if labels is None else {"y": labels})}
     try:
         np.savez(file, **{k: v.cpu().numpy() for k, v in arrays.items()})  # type: ignore[arg-type] # of its other keyword

@@ -14,8 +14,8 @@ def command(
     kind: Annotated[
         str,
         typer.Argument(
-            help="energy, sampler, chains, loss, monitor, dataset, launcher, tracker, optimizer "
-            "or lr_scheduler."
+            help="energy, sampler, chains, loss, monitor, dataset, transform, launcher, tracker, "
+            "optimizer or lr_scheduler."
         ),
     ],
     name: Annotated[str, typer.Argument(help="Its name in a config.")],

@@ -11,6 +11,7 @@ from annotated_types import Ge, Lt
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.values.models import Check
 from ebmcore.config.values.signature import Parameter, component_parameters
+from ebmcore.contracts import Transform
 from ebmcore.spaces import as_space
 from ebmcore.types import PositiveInt
 
@@ -53,6 +54,12 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
             None,
             "The set that events live in: real, binary, {type: categorical, k: 5} or {mixed: "
             "[real, binary]}; by default the dataset's own, or else real.",
+        ),
+        Parameter(
+            "transform",
+            Transform | list[Transform] | None,
+            None,
+            "Transforms of the events, fitted on the training rows: one, or a list in order.",
         ),
     ),
     "loss": (

@@ -2,14 +2,19 @@
 
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.precision import name_of, refuse_lost_digits, whole_number_lost
+from ebmcore.data.transformed import transform_data
+from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.spaces import row_and_column
 
 __all__ = [
     "Data",
+    "TransformError",
+    "Transforms",
     "default_dtype",
     "load_data",
     "name_of",
     "refuse_lost_digits",
     "row_and_column",
+    "transform_data",
     "whole_number_lost",
 ]

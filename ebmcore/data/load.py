@@ -13,6 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, default_collate
 
 from ebmcore.data.precision import name_of, refuse_lost_digits
+from ebmcore.data.transforms import Transforms
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
 
@@ -28,6 +29,9 @@ class Data(NamedTuple):
     held_out_y: Tensor | None = None  # (m,), labels of the held-out points
     space: Space = REAL
     warnings: tuple[str, ...] = ()
+    transforms: Transforms | None = None  # that made x and held_out
+    rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
+    held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -38,7 +42,13 @@ class Data(NamedTuple):
         """Return the same points on a device."""
         y, held_out_y = (None if t is None else t.to(device) for t in (self.y, self.held_out_y))
         x, held_out, bounds = (t.to(device) for t in (self.x, self.held_out, self.bounds))
-        return self._replace(x=x, held_out=held_out, y=y, bounds=bounds, held_out_y=held_out_y)
+        rows, log_det = (
+            None if t is None else t.to(device) for t in (self.rows, self.held_out_log_det)
+        )
+        return self._replace(
+            x=x, held_out=held_out, y=y, bounds=bounds, held_out_y=held_out_y,
+            rows=rows, held_out_log_det=log_det,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -104,7 +114,9 @@ def load_data(
         x=points,
         held_out=x[held_out],
         y=None if y is None else y[train],
-        bounds=_range(points).to(dtype) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
+        bounds=value_range(points).to(dtype)
+        if bounds is None
+        else torch.as_tensor(bounds, dtype=dtype),
         source=source,
         held_out_y=None if y is None else y[held_out],
         space=space,
@@ -208,5 +220,6 @@ def _whole_numbers(given: Tensor) -> tuple[str, ...]:
     )
 
 
-def _range(x: Tensor) -> Tensor:
+def value_range(x: Tensor) -> Tensor:
+    """Return the lowest and the highest value of each number of an event, (2, *event)."""
     return torch.stack([x.amin(0), x.amax(0)])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
+from ebmcore.data.transforms import Transforms
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
@@ -33,6 +34,7 @@ class Run:
         sampler: Sampler | None = None,
         chains: Chains | None = None,
         networks: Mapping[str, nn.Module] | None = None,
+        transforms: Transforms | None = None,
         seed: int = 0,
     ) -> None:
         self.dir = directory
@@ -49,6 +51,7 @@ class Run:
         self.held_networks = self.networks  # the objects that the sampler and the chains may hold
         self.bounds = bounds  # (2, *event), the range of the training data
         self.space = space  # the set that events live in
+        self.transforms = transforms or Transforms(dtype=bounds.dtype)  # of the data's units
         self.sampler = sampler
         self.chains = chains
         self.seed = seed
@@ -65,6 +68,7 @@ class Run:
             space=parts.data.space,
             sampler=parts.sampler,
             chains=parts.chains,
+            transforms=parts.data.transforms,
             seed=seed,
         )
         run.held_networks = parts.networks
@@ -73,6 +77,8 @@ class Run:
     def sample(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
+        They have the units of the data: transforms are undone, as far as they have an inverse.
+
         Chains that remember go on from where training left them; others begin at their noise, or
         uniformly over the data's range, or over a discrete space. n_steps is ten times the
         training's by default. The same seed draws the same events. y gives each its condition,
@@ -80,10 +86,14 @@ class Run:
         own. Raises EbmError when the run has no sampler, there is too little memory, or the energy
         takes no such y.
         """
-        return self.draw(n, n_steps, seed=seed, y=y).x
+        x = self.draw(n, n_steps, seed=seed, y=y).x
+        return self.transforms.inverse(x) if self.transforms.parts else x
 
     def draw(self, n: int, n_steps: int | None = None, *, seed: int = 0, y: Any = None) -> Start:
-        """Draw as `sample` does; return the events x and, where they have any, their labels y."""
+        """Draw as `sample` does; return the events x and, where they have any, their labels y.
+
+        The events are as the energy takes them: `run.transforms.inverse(x)` has the data's units.
+        """
         if self.sampler is None or self.chains is None:
             raise EbmError(
                 "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "

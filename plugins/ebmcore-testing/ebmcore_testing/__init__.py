@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.suites.networks import NetworkSuite
     from ebmcore_testing.suites.samplers import SamplerSuite
     from ebmcore_testing.suites.suite import Suite
+    from ebmcore_testing.suites.transforms import TransformSuite
 
 __all__ = [
     "ChainsSuite",
@@ -39,6 +40,7 @@ __all__ = [
     "Outcome",
     "SamplerSuite",
     "Suite",
+    "TransformSuite",
     "check_plugin",
     "from_law",
 ]
@@ -55,6 +57,7 @@ _HOME = {
     "Outcome": "report",
     "SamplerSuite": "suites.samplers",
     "Suite": "suites.suite",
+    "TransformSuite": "suites.transforms",
     "check_plugin": "report",
     "from_law": "measures.statistics",
 }

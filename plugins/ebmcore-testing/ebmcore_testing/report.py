@@ -22,6 +22,7 @@ from ebmcore_testing.suites.monitors import MonitorSuite
 from ebmcore_testing.suites.networks import NetworkSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
+from ebmcore_testing.suites.transforms import TransformSuite
 
 SUITES: dict[str, type[Suite]] = {
     suite.kind: suite
@@ -33,6 +34,7 @@ SUITES: dict[str, type[Suite]] = {
         LossSuite,
         MonitorSuite,
         DatasetSuite,
+        TransformSuite,
     )
 }
 

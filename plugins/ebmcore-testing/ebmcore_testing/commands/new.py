@@ -42,7 +42,8 @@ def command(
         str,
         typer.Option(
             metavar="KIND",
-            help="What it offers: energy, network, sampler, chains, loss, monitor or dataset.",
+            help="What it offers: energy, network, sampler, chains, loss, monitor, dataset or "
+            "transform.",
             show_default=False,
         ),
     ],
