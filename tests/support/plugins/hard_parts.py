@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ebmcore import (
+    Binary,
     Chains,
     Transform,
     chains,
@@ -264,8 +265,8 @@ class holds_stream:  # noqa: N801
         return energy(x + 0.1 * torch.randn(x.shape, generator=self.generator)).mean()
 
 
-@transform
-class centred(Transform):
+@transform(name="centred")
+class Centred(Transform):
     """Shifts the training rows to mean 0."""
 
     def fit(self, x):
@@ -292,3 +293,19 @@ def jitters(x, generator, *, sigma: float = 0.1):
     """Adds noise to each training batch."""
     noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
     return x + sigma * noise
+
+
+@transform
+def doubled(x):
+    """A map without inverse, for all that ebmcore knows."""
+    return 2 * x
+
+
+@transform(name="bits")
+class Bits(Transform):
+    """Takes bits alone."""
+
+    spaces = (Binary,)
+
+    def __call__(self, x):
+        return 1 - x

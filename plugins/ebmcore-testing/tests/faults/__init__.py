@@ -12,6 +12,7 @@ from kit_faults import (
     networks,
     purity,
     samplers,
+    transforms,
     unusual,
 )
 
@@ -28,5 +29,6 @@ FAULTS = (
     *unusual.FAULTS,
     *discrete.FAULTS,
     *given.FAULTS,
+    *transforms.FAULTS,
 )
 RIGHT = (*unusual.RIGHT, *given.RIGHT)  # no fault stands beside these
