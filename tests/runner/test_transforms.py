@@ -19,7 +19,7 @@ def config(config):
     return config
 
 
-def test_a_run_keeps_its_transforms_and_gives_back_the_files_units(config, tmp_path):
+def test_a_run_keeps_its_transforms_and_undoes_them(config, tmp_path):
     plain = go(config)
     assert "transform" not in yaml.safe_load((plain.dir / "config.yaml").read_text())["data"]
     assert not any("transforms" in name for name in tensors(plain.dir))

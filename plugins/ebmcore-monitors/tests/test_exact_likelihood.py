@@ -8,7 +8,6 @@ from ebmcore_monitors.exact_likelihood import ExactLikelihood
 
 from ebmcore import Binary, Categorical, Mixed, Real, Transform, Transforms
 from ebmcore.data import Data, transform_data
-from ebmcore.data.transformed import TransformedDensity
 
 
 def gaussian_energy(precision):
@@ -266,10 +265,9 @@ def transformed_view(make_view, truth, transform, **known):
     transforms = Transforms([transform])
     data = Data(truth.draw(2000), truth.draw(500, 1), None, torch.zeros(2, 2), source=truth)
     data = transform_data(data, transforms, None)
-    log_p = TransformedDensity(truth, transforms).log_prob
     return data, make_view(
-        lambda x: -log_p(x.double()), data.x, held_out=data.held_out, dataset=data.source,
-        transforms=transforms, held_out_log_det=data.held_out_log_det, **known,
+        lambda x: -data.source.log_prob(x.double()), data.x, held_out=data.held_out,
+        dataset=data.source, transforms=transforms, held_out_log_det=data.held_out_log_det, **known,
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from kit_faults import (
     carried,
     chains,
-    datasets,
     discrete,
     energies,
     given,
@@ -12,9 +11,9 @@ from kit_faults import (
     networks,
     purity,
     samplers,
-    transforms,
     unusual,
 )
+from kit_faults.data import datasets, transforms
 
 FAULTS = (
     *energies.FAULTS,
