@@ -10,6 +10,8 @@ from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
 from ebmcore.contracts import Start as Start
 from ebmcore.contracts import Trace as Trace
+from ebmcore.contracts import Transform as Transform
+from ebmcore.data import Transforms as Transforms
 from ebmcore.data import as_mask as as_mask
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
 from ebmcore.data import without_padding as without_padding
@@ -25,6 +27,7 @@ from ebmcore.decorators import network as network
 from ebmcore.decorators import optimizer as optimizer
 from ebmcore.decorators import sampler as sampler
 from ebmcore.decorators import tracker as tracker
+from ebmcore.decorators import transform as transform
 from ebmcore.distributed.gather_batch import whole_batch as whole_batch
 from ebmcore.errors import ComponentError as ComponentError
 from ebmcore.errors import ConfigError as ConfigError

@@ -29,9 +29,9 @@ first ones do. The other steps are padding, which the core sets to 0.
 
 A dataset may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
 nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
-default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors
-and energies list in `spaces` the classes of the spaces that they serve. A monitor whose numbers
-leave padding out says `takes_mask = True`.
+default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors,
+transforms and energies list in `spaces` the classes of the spaces that they serve. A monitor whose
+numbers leave padding out says `takes_mask = True`.
 """
 
 from __future__ import annotations
@@ -207,6 +207,61 @@ class Chains:
             self.load_state_dict(states[rank])
 
 
+class Transform:
+    """A map of events, x' = T(x), fitted on the training rows and kept with the model.
+
+    `data.transform` lists a run's transforms: each gets the events that the one before it gives, in
+    the run's float type, whole numbers too. The energy, the chains and the monitors see x'. The run
+    saves the state, maps new data the same way and undoes it in samples. Likelihoods count it:
+
+        log p(x) = log p'(T(x)) + log |det dT/dx|
+
+    A function `(x) -> x'` is a transform, too, without inverse and determinant, and a function
+    `(x, generator) -> x'` an augmentation; both keep the shape and the space of events.
+    """
+
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real,)  # the event spaces that it takes
+    draws: bool = False  # whether a call needs a generator, so that each batch is mapped anew
+    augments: bool = False  # whether it draws for training batches alone; held-out data, monitors
+    # and later transforms get the call without a generator
+
+    def fit(self, x: Tensor, *args: Any, **slots: Any) -> None:
+        """Learn from the training rows, (n, *event), on the CPU; it may name `space`, theirs.
+
+        Raises ValueError for data that it can't take. `warnings.warn` reaches the run.
+        """
+
+    def shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of x' for one of x; by default the same."""
+        return event_shape
+
+    def space(self, space: Space) -> Space:
+        """Return the space of x' for that of x; by default the same, real ones without bounds."""
+        return REAL if isinstance(space, Real) else space
+
+    def __call__(self, x: Tensor, *args: Any, **slots: Any) -> Tensor:
+        """Return x' of x's type and device, (n, *event) -> (n, *event'); pure.
+
+        It names `generator` if it draws: None then means the map without randomness.
+        """
+        raise NotImplementedError
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return x for x', (n, *event') -> (n, *event): T(inverse(x')) = x' for an image x'."""
+        raise NotImplementedError(f"{type(self).__name__} has no inverse")
+
+    def log_abs_det(self, x: Tensor) -> Tensor:
+        """Return log |det dT/dx| at x, (n, *event) -> (n,), in nats."""
+        raise NotImplementedError(f"{type(self).__name__} has no log |det|")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was fitted, as tensors and JSON types for `load_state_dict`."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the state that `state_dict` returned; a call then maps as it did."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunView:
     """A monitor's view of a run. A monitor looks: it changes no weight, chain or random stream.
@@ -223,7 +278,8 @@ class RunView:
     step: int = 0  # training steps done
     epoch: float = 0.0  # passes over the data done
     n_steps: int = 10  # the sampler's steps per training step
-    dataset: Any = None  # the dataset component: may have log_prob(x) and entropy
+    dataset: Any = None  # the dataset component: may have log_prob(x) and entropy; of transformed
+    # data its density in their units: log_prob(x), and the component itself as `original`
     bounds: Tensor | None = None  # (2, *event), the lowest and the highest value of the data
     space: Space = REAL  # the set that events live in
     x: Tensor | None = None  # (batch, *event), the last batch of data
@@ -245,6 +301,9 @@ class RunView:
     draw: Callable[..., Tensor] | None = None  # behind `sample`
     walk: Callable[..., Trace] | None = None  # behind `trace`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
+    transforms: Any = None  # `ebmcore.Transforms` from the dataset's events to these; None: none
+    held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms at the held-out
+    # events, nats; None when there are no transforms, or one of them has none
 
     @property
     def can_sample(self) -> bool:
@@ -264,6 +323,11 @@ class RunView:
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
+
+    def undo(self, x: Tensor) -> Tensor:
+        """Return events in the dataset's own units, as far as the transforms have an inverse."""
+        undone: Tensor = x if self.transforms is None else self.transforms.inverse(x)
+        return undone
 
     def trace(
         self, n: int, n_steps: int, thin: int = 1, *, y: Any = None, mask: Any = None

@@ -99,6 +99,12 @@ def ebmcore_lr_schedulers() -> Offers:
 
 
 @hookspec
+def ebmcore_transforms() -> Offers:
+    """Offer transforms of data: `{"whiten": "my_maps:Whiten"}`; each a `Transform`."""
+    raise NotImplementedError  # pragma: no cover
+
+
+@hookspec
 def ebmcore_launchers() -> Offers:
     """Offer launchers: `{"cluster": "my_cluster:Cluster"}`; each a `Launcher` of command lines."""
     raise NotImplementedError  # pragma: no cover

@@ -10,7 +10,7 @@ class Kind(NamedTuple):
 
     name: str  # in messages and on the command line
     hook: str
-    key: str  # in a config, or in the file of a sweep
+    key: str  # in a config, dotted within a section, or in the file of a sweep
     is_list: bool = False  # whether the config's key may hold several
     is_map: bool = False  # whether it holds several, each under a name of its own
 
@@ -26,6 +26,7 @@ KINDS = {  # the components of a run
         Kind("monitor", "ebmcore_monitors", "monitors", is_list=True),
         Kind("callback", "ebmcore_callbacks", "callbacks", is_list=True),
         Kind("dataset", "ebmcore_datasets", "data"),
+        Kind("transform", "ebmcore_transforms", "data.transform", is_list=True),
         Kind("optimizer", "ebmcore_optimizers", "optimizer"),
         Kind("lr_scheduler", "ebmcore_lr_schedulers", "lr_scheduler"),
     )

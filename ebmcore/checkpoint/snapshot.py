@@ -34,7 +34,7 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
     A whole checkpoint holds the state of each rank, so every rank must call
     `take_snapshot` or `send_rank_state`.
     """
-    parts, averaged = loop.parts, loop.averaged
+    parts, averaged, transforms = loop.parts, loop.averaged, loop.parts.data.transforms
     chains = {} if parts.chains is None else parts.chains.state_dict()
     states = collect(loop, own_state(loop)) if whole else []
     packed, tensors = pack(
@@ -54,6 +54,7 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
             "streams": loop.streams.state_dict(),
             "device": str(parts.device),
             "record": record,
+            **({"transforms": transforms.state_dict()} if transforms is not None else {}),
         }
     )
     return Contents(
@@ -103,6 +104,9 @@ def restore(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[st
     """
     parts, state = loop.parts, checkpoint.state()
     restore_parts(checkpoint, loop, state)
+    if parts.data.transforms is not None:
+        with fitting(checkpoint, "data.transform"):
+            parts.data.transforms.compare(state["transforms"])
     warnings: list[str] = []
     if parts.lr_scheduler is not None:
         with fitting(checkpoint, f"lr_scheduler {type(parts.lr_scheduler).__name__}"):
@@ -177,6 +181,8 @@ def refuse_unsaveable(parts: Parts) -> tuple[str, str] | None:
     others.extend((f"optimizers {name}", one) for name, one in parts.optimizers.items())
     if parts.lr_scheduler is not None:
         others.append(("lr_scheduler", parts.lr_scheduler))
+    if parts.data.transforms is not None:
+        others.append(("data.transform", parts.data.transforms))
     for name, part in others:
         try:
             pack(part.state_dict(), "state_dict")

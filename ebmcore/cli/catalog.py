@@ -72,6 +72,8 @@ def _type(annotation: Any) -> str:
     found = nested(annotation)
     if found is None:
         return type_name(annotation)
+    if found.or_one:
+        return f"{found.kind}, or list of them"
     return f"list of {found.kind}" if found.many else found.kind
 
 

@@ -15,8 +15,9 @@ def command(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="energy, network, sampler, chains, loss, monitor, dataset, optimizer, "
-            "lr_scheduler, launcher or tracker; torch's own are listed with their kind alone.",
+            help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
+            "optimizer, lr_scheduler, launcher or tracker; torch's own are listed with their kind "
+            "alone.",
         ),
     ] = None,
     plugins: PluginOptions = None,

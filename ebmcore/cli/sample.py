@@ -30,7 +30,7 @@ def command(
     """Draw events from a trained energy into an .npz file.
 
     The file holds the arrays x and energy, y where the events have labels, and mask where some of
-    their steps don't count.
+    their steps don't count. x has the units of the data: transforms are undone.
     """
     import numpy as np
     import torch
@@ -53,6 +53,9 @@ def command(
         energies = torch.cat(
             [of_chains(run.energy, given.rows(chunk))(x[chunk]) for chunk in chunks]
         )
+    x, stopped_at = run.transforms.undone(x) if run.transforms.parts else (x, "")
+    if stopped_at:
+        say(f"warning: transform {stopped_at} has no inverse, so x has its units, not the data's")
     beside = {name: rows for name, rows in given._asdict().items() if rows is not None}
     arrays = {"x": x, "energy": energies, **beside}
     try:

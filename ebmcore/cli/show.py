@@ -14,8 +14,8 @@ def command(
     kind: Annotated[
         str,
         typer.Argument(
-            help="energy, network, sampler, chains, loss, monitor, dataset, optimizer, "
-            "lr_scheduler, launcher or tracker."
+            help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
+            "optimizer, lr_scheduler, launcher or tracker."
         ),
     ],
     name: Annotated[str, typer.Argument(help="Its name in a config.")],

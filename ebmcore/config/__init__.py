@@ -23,6 +23,7 @@ from ebmcore.config.validate import (
     read_nodes,
     read_trackers,
     read_train,
+    read_transforms,
     validate,
 )
 from ebmcore.config.values.check import check as check_values
@@ -72,6 +73,7 @@ __all__ = [
     "read_nodes",
     "read_trackers",
     "read_train",
+    "read_transforms",
     "required_slots",
     "reserved",
     "trains_fault",

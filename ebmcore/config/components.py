@@ -143,16 +143,17 @@ class NodeReader:
             self.fault(path, f"{name} follows a metric, so it can't be one of several schedules")
             return None
         own = reserved(kind, target) if own is None else own
-        inner = {p.name: found for p in keys if (found := nested(p.annotation)) is not None}
+        every = (*keys, *own)
+        inner = {p.name: found for p in every if (found := nested(p.annotation)) is not None}
         plain = {k: v for k, v in given.items() if k != "type" and k not in inner}
-        checked = check((*(p for p in keys if p.name not in inner), *own), plain)
+        checked = check(tuple(p for p in every if p.name not in inner), plain)
         faults = checked.faults or wrong_options(name, checked.values, own)
         for place, message in faults:
             self.fault(f"{path}.{place}", message)
         before = len(self.problems)
         children = {
             key.name: self.child(inner[key.name], key, given, f"{path}.{key.name}")
-            for key in keys
+            for key in every
             if key.name in inner
         }
         if faults or len(self.problems) > before:
@@ -166,7 +167,7 @@ class NodeReader:
             component=component,
             values={p.name: values[p.name] for p in keys},
             options={p.name: values[p.name] for p in own},
-            record={"type": name, **checked.record, **_records(children, given)},
+            record={"type": name, **checked.record, **_records(children, given, own)},
             where=self.source.where(path),
         )
 
@@ -181,6 +182,8 @@ class NodeReader:
         value = given[key.name]
         if not kind.many:
             return self.node(kind.kind, value, path, own=())
+        if kind.or_one and not isinstance(value, list):
+            return [self.node(kind.kind, value, path, own=())]
         if not isinstance(value, list):
             self.fault(path, f"should be a list of nodes of kind {kind.kind}; got {value!r}")
             return None
@@ -201,14 +204,22 @@ def is_reference(given: Any) -> bool:
     return isinstance(given, str) and given.startswith("@")
 
 
-def _records(children: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return child nodes as plain values; a reference stays one, a default is null."""
+def _records(
+    children: dict[str, Any], given: dict[str, Any], own: Sequence[Parameter]
+) -> dict[str, Any]:
+    """Return child nodes as plain values; a reference stays one, a default is null.
+
+    The core's own keys that aren't given are left out.
+    """
+    absent = {key.name for key in own if given.get(key.name) is None}
 
     def record(node: Any, written: Any) -> Any:
         if written is None:
             return None
         if isinstance(written, list):
             return [record(n, w) for n, w in zip(node, written, strict=True)]
+        if isinstance(node, list):  # a single one, written without the list
+            return record(node[0], written)
         return written if is_reference(written) else node.record
 
-    return {key: record(value, given.get(key)) for key, value in children.items()}
+    return {k: record(value, given.get(k)) for k, value in children.items() if k not in absent}

@@ -13,6 +13,7 @@ from ebmcore.config.cadence import Cadence
 from ebmcore.config.optimizers import keys_of, needs_argument
 from ebmcore.config.values.models import Check
 from ebmcore.config.values.signature import REQUIRED, Parameter
+from ebmcore.contracts import Transform
 from ebmcore.spaces import as_space
 from ebmcore.types import PositiveInt
 
@@ -55,6 +56,12 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
             None,
             "The set that events live in: real, binary, {type: categorical, k: 5} or {mixed: "
             "[real, binary]}; by default the dataset's own, or else real.",
+        ),
+        Parameter(
+            "transform",
+            Transform | list[Transform] | None,
+            None,
+            "Transforms of the events, fitted on the training rows: one, or a list in order.",
         ),
     ),
     "loss": (

@@ -30,6 +30,8 @@ def config_schema(host: Host) -> dict[str, Any]:
         there = host.components(kind.name)
         inner = _choice([_branch(c, definitions, inner=True) for c in there])
         definitions[kind.name] = _or_reference(inner)
+        if "." in kind.key:  # a key of another section, which has its schema
+            continue
         node = _or_reference(_choice([_branch(c, definitions) for c in there]))
         properties[kind.key] = {"anyOf": [node, _array(node)]} if kind.is_list else node
         if kind.is_map:
@@ -76,12 +78,12 @@ def _branch(
         return None
     if inner and component.kind == "lr_scheduler" and needs_argument(target):
         return None  # as the reader of configs refuses it
-    nodes = {p.name: found for p in parameters_ if (found := nested(p.annotation)) is not None}
-    plain = tuple(p for p in parameters_ if p.name not in nodes)
-    own = () if inner else reserved(component.kind, target)
-    schema = json_schema((*plain, *own), component.name, description(component, target))
+    every = (*parameters_, *(() if inner else reserved(component.kind, target)))
+    nodes = {p.name: found for p in every if (found := nested(p.annotation)) is not None}
+    plain = tuple(p for p in every if p.name not in nodes)
+    schema = json_schema(plain, component.name, description(component, target))
     schema = _lifted(schema, definitions, f"{component.kind}.{component.full_name}.")
-    for parameter in parameters_:
+    for parameter in every:
         if parameter.name in nodes:
             _add_node(schema, parameter, nodes[parameter.name])
     return _typed([component.full_name, component.name], schema)
@@ -121,6 +123,8 @@ def _add_node(schema: dict[str, Any], parameter: Parameter, kind: Nested) -> Non
     """Add a key that takes a component, or a list of them."""
     one = {"$ref": f"#/$defs/{kind.kind}"}
     node: dict[str, Any] = _array(one) if kind.many else one
+    if kind.or_one:
+        node = {"anyOf": [one, node]}
     if parameter.default is REQUIRED:
         schema["required"] = [*schema.get("required", []), parameter.name]
     else:

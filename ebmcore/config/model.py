@@ -26,7 +26,8 @@ class Node(NamedTuple):
     @property
     def children(self) -> tuple[Node, ...]:
         """The nodes among its values, and the nodes in them."""
-        lists = (v if isinstance(v, list) else [v] for v in self.values.values())
+        every = (*self.values.values(), *self.options.values())
+        lists = (v if isinstance(v, list) else [v] for v in every)
         direct = [node for values in lists for node in values if isinstance(node, Node)]
         return tuple(n for node in direct for n in (node, *node.children))
 

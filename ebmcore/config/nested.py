@@ -14,7 +14,7 @@ import types
 import typing
 from typing import Any, NamedTuple
 
-from ebmcore.contracts import Chains, Kernel
+from ebmcore.contracts import Chains, Kernel, Transform
 
 _BASES = {  # base classes, by name, so that torch isn't imported
     "torch.nn.modules.module.Module": "energy",
@@ -27,15 +27,20 @@ class Nested(NamedTuple):
 
     kind: str
     many: bool = False
+    or_one: bool = False  # whether a single node stands for a list of one
 
 
 def nested(annotation: Any) -> Nested | None:
-    """Return the kind that a type means: an energy, a sampler, chains, a schedule, or a list."""
+    """Return the kind that a type means: an energy, a sampler, chains, a schedule, a transform."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return nested(arguments[0])
     if origin in (typing.Union, types.UnionType):
         found = [nested(a) for a in arguments if a is not type(None)]
+        if len(found) == 2 and found[0] is not None and found[1] is not None:  # X | list[X]
+            one, other = sorted((found[0], found[1]), key=lambda kind: kind.many)
+            if one.kind == other.kind and other.many and not one.many:
+                return other._replace(or_one=True)
         return found[0] if len(found) == 1 else None
     if origin in (list, tuple, collections.abc.Sequence) and arguments:
         inner = nested(arguments[0])
@@ -49,6 +54,8 @@ def nested(annotation: Any) -> Nested | None:
         return Nested("sampler")
     if issubclass(annotation, Chains):
         return Nested("chains")
+    if issubclass(annotation, Transform):
+        return Nested("transform")
     names = (f"{base.__module__}.{base.__name__}" for base in annotation.__mro__)
     kind = next((_BASES[name] for name in names if name in _BASES), None)
     return None if kind is None else Nested(kind)

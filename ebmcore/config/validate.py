@@ -83,6 +83,24 @@ def read_networks(source: Source, host: Host) -> dict[str, Node]:
     return nodes
 
 
+def read_transforms(source: Source, host: Host) -> tuple[Node, ...]:
+    """Check the transforms of a recorded config's data, but not the dataset. Raises ConfigError."""
+    reader = _Reader(source, host)
+    at = "data"
+    data: Any = source.tree.get(at)
+    if is_reference(data):
+        name = data.removeprefix("@")
+        data, at = reader.parts.get(name), f"{PARTS}.{name}"
+    given = data.get("transform") if isinstance(data, dict) else None
+    entries = given if isinstance(given, list) else [] if given is None else [given]
+    places = [f"{at}.transform{f'.{i}' * isinstance(given, list)}" for i in range(len(entries))]
+    pairs = zip(entries, places, strict=True)
+    read = [reader.node("transform", entry, place, own=()) for entry, place in pairs]
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return tuple(node for node in read if node is not None)
+
+
 def read_trackers(source: Source, host: Host) -> tuple[Node, ...]:
     """Check the trackers of a recorded config. Raises ConfigError."""
     reader = _Reader(source, host)

@@ -3,16 +3,21 @@
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.mask import as_mask, without_padding
 from ebmcore.data.precision import name_of, refuse_lost_digits, whole_number_lost
+from ebmcore.data.transformed import transform_data
+from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.spaces import row_and_column
 
 __all__ = [
     "Data",
+    "TransformError",
+    "Transforms",
     "as_mask",
     "default_dtype",
     "load_data",
     "name_of",
     "refuse_lost_digits",
     "row_and_column",
+    "transform_data",
     "whole_number_lost",
     "without_padding",
 ]

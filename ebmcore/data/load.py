@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, default_collate
 from ebmcore.contracts import Conditions
 from ebmcore.data.mask import Mask, as_mask, read_mapping, without_padding
 from ebmcore.data.precision import name_of, refuse_lost_digits
+from ebmcore.data.transforms import Transforms
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
 
@@ -32,6 +33,9 @@ class Data(NamedTuple):
     warnings: tuple[str, ...] = ()
     mask: Tensor | None = None  # (n, T), bool: the steps of x that count, if not all do
     held_out_mask: Tensor | None = None  # (m, T), those of the held-out points
+    transforms: Transforms | None = None  # that made x and held_out
+    rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
+    held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
 
     @property
     def conditions(self) -> Conditions:
@@ -118,7 +122,9 @@ def load_data(
         x=points,
         held_out=x[held_out],
         y=None if y is None else y[train],
-        bounds=_range(points).to(dtype) if bounds is None else torch.as_tensor(bounds, dtype=dtype),
+        bounds=value_range(points).to(dtype)
+        if bounds is None
+        else torch.as_tensor(bounds, dtype=dtype),
         source=source,
         held_out_y=None if y is None else y[held_out],
         space=space,
@@ -225,5 +231,6 @@ def _whole_numbers(given: Tensor) -> tuple[str, ...]:
     )
 
 
-def _range(x: Tensor) -> Tensor:
+def value_range(x: Tensor) -> Tensor:
+    """Return the lowest and the highest value of each number of an event, (2, *event)."""
     return torch.stack([x.amin(0), x.amax(0)])

@@ -45,6 +45,8 @@ def make_view(
         dataset=data.source,
         bounds=data.bounds,
         space=data.space,
+        transforms=data.transforms,
+        held_out_log_det=data.held_out_log_det,
         kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,

@@ -40,6 +40,10 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-slurm": {"launcher": "slurm"},
     "ebmcore-sweep": {"launcher": "local"},
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
+    "ebmcore-transforms": {
+        "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "
+        "standardise"
+    },
 }
 KNOWN: dict[tuple[str, str], str] = {
     (kind, name): distribution

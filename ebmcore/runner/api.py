@@ -17,6 +17,7 @@ from ebmcore.config import (
     read_config,
     validate,
 )
+from ebmcore.data.transforms import Transforms
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
@@ -222,6 +223,7 @@ def load(
     plugins: Sequence[str] = (),
     energy: nn.Module | None = None,
     networks: Mapping[str, nn.Module] | None = None,
+    transforms: Sequence[Any] = (),
     device: str = "auto",
     checkpoint: str | int = "last",
 ) -> Run:
@@ -232,17 +234,19 @@ def load(
 
     Local plugin files that the run was made with are code; they are only imported when they are
     named in `plugins`. An experiment that was made of objects needs its `energy` handed over, and
-    its `networks`, if it had any.
+    its `networks` and `transforms`, if it had any.
     Raises EbmError when the directory is no run or its checkpoint is not whole.
     """
     facts = Facts.read(run_dir, device, checkpoint)
     sampler, chains = None, None
+    fitted: Transforms | None = None
     filled = {name: facts.fill_network(name, n) for name, n in (networks or {}).items()}
     if energy is not None:
         energy = facts.fill(energy)
+        fitted = _handed_over(facts, transforms)
     elif facts.run["from_config"]:
         recorded = Recorded(facts, plugins)
-        energy, filled = recorded.energy, recorded.networks
+        energy, filled, fitted = recorded.energy, recorded.networks, recorded.transforms
         if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
             sampler, chains = recorded.sampler(), recorded.chains()
     else:
@@ -256,6 +260,7 @@ def load(
         chains=chains,
         masks=facts.masks,
         networks=filled,
+        transforms=fitted,
         seed=facts.run["seed"],
     )
     run.status = facts.run["status"]
@@ -266,3 +271,17 @@ def load(
     run.skipped_checkpoints = facts.skipped_checkpoints
     run.mlflow = facts.run["mlflow"]
     return run
+
+
+def _handed_over(facts: Facts, transforms: Sequence[Any]) -> Transforms | None:
+    """Give transforms that were handed over their fitted state. Raises EbmError without them."""
+    saved = facts.transforms_state()
+    if saved is None:
+        return None
+    made = Transforms(transforms, saved["names"][: len(transforms)], facts.bounds.dtype)
+    if len(made.parts) != len(saved["names"]):
+        raise EbmError(
+            f"{facts.folder}: its data were transformed by {', '.join(saved['names'])}; load it "
+            "with transforms=[…], made as they were then"
+        )
+    return facts.fill_transforms(made, saved)

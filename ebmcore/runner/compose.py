@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -13,6 +13,9 @@ from torch import nn
 from ebmcore.config import Cadence, Config, Node, Source, build, maker
 from ebmcore.config.build import too_much
 from ebmcore.data.load import Data, default_dtype, load_data
+from ebmcore.data.mapped import as_transform
+from ebmcore.data.transformed import transform_data
+from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
@@ -168,8 +171,43 @@ def _revision(target: Any) -> str | int | float | None:
         return None
 
 
-def load_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
-    """Build a dataset and read it; the same streams draw and split the same points."""
+def load_dataset(
+    node: Node, streams: Streams, dtype: torch.dtype, transforms: Transforms | None = None
+) -> Data:
+    """Build a dataset, read it and transform it; the same streams draw and split the same points.
+
+    `transforms` are those of a run that is opened again; by default the node's own are fitted.
+    """
+    data = _read_dataset(node, streams, dtype)
+    nodes = node.options.get("transform") or ()
+    if transforms is None:
+        transforms = make_transforms(nodes, streams, dtype)
+    if not transforms.parts:
+        return data
+    try:
+        return transform_data(data, transforms, streams("transform data", on_cpu=True))
+    except TransformError as error:
+        at = nodes[error.index]
+        raise ConfigError([Problem(at.path, f"{at.type}: {error}", at.where)]) from error
+
+
+def make_transforms(nodes: Sequence[Node], streams: Streams, dtype: torch.dtype) -> Transforms:
+    """Build the transforms of a dataset's node, not yet fitted."""
+    built: dict[str, Any] = {}
+    parts = []
+    for i, node in enumerate(nodes):
+        purpose = f"build transform {i}"
+        with default_dtype(dtype), own_global_stream(streams.derived(purpose), _CPU):
+            part = build(node, Slots(streams, purpose), built)
+        try:
+            parts.append(as_transform(part))
+        except TypeError as error:
+            message = f"{node.type} makes no transform: it {error}"
+            raise ConfigError([Problem(node.path, message, node.where)]) from error
+    return Transforms(parts, [node.name for node in nodes], dtype)
+
+
+def _read_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
     # a dataset that draws from torch's global generator repeats itself, too
     space = declared_space(node)
     with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):

@@ -14,6 +14,8 @@ from torch.optim import Optimizer
 from ebmcore.config import ENERGY, Cadence, Train, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
+from ebmcore.data.transformed import transform_data
+from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.distributed.comm import Ranks, joined
 from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.runner.checks.fit import check_fit
@@ -39,6 +41,8 @@ class Experiment:
 
     Args:
         data: A tensor (n, *event), a pair (x, y), a torch Dataset, or a callable that returns one.
+        transforms: `Transform`s of the data, or functions of x, in order: fitted on the training
+            rows, kept with the model, and undone in its samples.
         energy: An nn.Module, (batch, *event) -> (batch,).
         loss: A loss, or a list of losses and of pairs (loss, weight).
         networks: Modules beside the energy, by name; a loss names one by a parameter, and says by
@@ -74,6 +78,7 @@ class Experiment:
         data: Any,
         energy: nn.Module,
         loss: Any,
+        transforms: Sequence[Any] = (),
         networks: Mapping[str, nn.Module] | None = None,
         sampler: Any = None,
         chains: Chains | Callable[..., Tensor] | None = None,
@@ -108,6 +113,7 @@ class Experiment:
             dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
             data = self._load(data, holdout, dtype, stratify, space)
+            data = self._transform(data, transforms, dtype)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
         self.networks = check_networks(networks or {}, self._refuse)
@@ -307,6 +313,17 @@ class Experiment:
             )
         except DataError as error:
             self._refuse("data", str(error), error)
+
+    def _transform(self, data: Data, transforms: Sequence[Any], dtype: torch.dtype) -> Data:
+        if not transforms:
+            return data
+        try:
+            made = Transforms(transforms, dtype=dtype)
+            return transform_data(data, made, self.streams("transform data", on_cpu=True))
+        except TransformError as error:
+            self._refuse("transforms", f"{made.names[error.index]}: {error}", error)
+        except TypeError as error:
+            self._refuse("transforms", str(error), error)
 
     def _sampler(self, sampler: Any, n_steps: int) -> Sampler:
         if n_steps < 1:

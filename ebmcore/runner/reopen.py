@@ -13,16 +13,24 @@ from torch import Tensor, nn
 from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
-from ebmcore.config import Node, Source, apply_overrides, plugin_selection, read_networks
+from ebmcore.config import (
+    Node,
+    Source,
+    apply_overrides,
+    plugin_selection,
+    read_networks,
+    read_transforms,
+)
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data
+from ebmcore.data.transforms import Transforms
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, load_dataset
+from ebmcore.runner.compose import Builder, load_dataset, make_transforms
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
@@ -91,6 +99,19 @@ class Facts(NamedTuple):
             why = f"the weights don't fit network {name!r}: {error}"
             raise EbmError(f"{self.folder}: {why}") from error
         return network.to(self.device, self.bounds.dtype).eval()
+
+    def transforms_state(self) -> dict[str, Any] | None:
+        """Return the fitted state of the transforms of the data; None when the run has none."""
+        saved: dict[str, Any] | None = self.checkpoint.state().get("transforms")
+        return saved
+
+    def fill_transforms(self, transforms: Transforms, saved: Mapping[str, Any]) -> Transforms:
+        """Give transforms their fitted state. Raises EbmError when it isn't theirs."""
+        try:
+            transforms.load_state_dict(saved)
+        except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+            raise EbmError(f"{self.folder}: data.transform: {error}") from error
+        return transforms
 
     def fill(self, energy: nn.Module) -> nn.Module:
         """Give an energy the trained weights. Raises EbmError when they don't fit."""
@@ -208,9 +229,22 @@ class Recorded:
         return chains
 
     def data(self) -> Data:
-        """Read the data again, split as they were."""
-        dtype = self.facts.bounds.dtype
-        return load_dataset(self.node("dataset", "data"), self.streams, dtype).to(self.facts.device)
+        """Read the data again, split and transformed as they were."""
+        node, dtype = self.node("dataset", "data"), self.facts.bounds.dtype
+        data = load_dataset(node, self.streams, dtype, self.transforms)
+        return data.to(self.facts.device)
+
+    @cached_property
+    def transforms(self) -> Transforms | None:
+        """The transforms of the data, as they were fitted in the run."""
+        saved = self.facts.transforms_state()
+        if saved is None:
+            return None
+        refuse_masked(self.source, "data")
+        nodes = self.told_of_files(lambda: read_transforms(self.source, self.host))
+        return self.facts.fill_transforms(
+            make_transforms(nodes, self.streams, self.facts.bounds.dtype), saved
+        )
 
     def node(self, kind: str, path: str | None = None) -> Node:
         """Read one node of the config. Raises EbmError that names local files it may lie in."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
 from ebmcore.data.mask import some_masks
+from ebmcore.data.transforms import Transforms
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
@@ -36,6 +37,7 @@ class Run:
         chains: Chains | None = None,
         masks: Tensor | None = None,
         networks: Mapping[str, nn.Module] | None = None,
+        transforms: Transforms | None = None,
         seed: int = 0,
     ) -> None:
         self.dir = directory
@@ -53,6 +55,7 @@ class Run:
         self.held_networks = self.networks  # the objects that the sampler and the chains may hold
         self.bounds = bounds  # (2, *event), the range of the training data
         self.space = space  # the set that events live in
+        self.transforms = transforms or Transforms(dtype=bounds.dtype)  # of the data's units
         self.sampler = sampler
         self.chains = chains
         self.masks = masks  # (k, T), some of the data's, which samples have
@@ -74,6 +77,7 @@ class Run:
             sampler=parts.sampler,
             chains=parts.chains,
             masks=some_masks(parts.data.mask),
+            transforms=parts.data.transforms,
             seed=seed,
         )
         run.held_networks = parts.networks
@@ -90,6 +94,8 @@ class Run:
     ) -> Tensor:
         """Draw n events, (n, *event), with the run's own sampler and chains.
 
+        They have the units of the data: transforms are undone, as far as they have an inverse.
+
         Chains that remember go on from where training left them; others begin at their noise, or
         uniformly over the data's range, or over a discrete space. n_steps is ten times the
         training's by default. The same seed draws the same events. y gives each its condition,
@@ -99,7 +105,8 @@ class Run:
         EbmError when the run has no sampler, there is too little memory, or the energy takes no
         such y or mask.
         """
-        return self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
+        x = self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
+        return self.transforms.inverse(x) if self.transforms.parts else x
 
     def draw(
         self,
@@ -110,7 +117,10 @@ class Run:
         y: Any = None,
         mask: Any = None,
     ) -> Start:
-        """Draw as `sample` does; return the events and, where they have any, their y and mask."""
+        """Draw as `sample` does; return the events and, where they have any, their y and mask.
+
+        The events are as the energy takes them: `run.transforms.inverse(x)` has the data's units.
+        """
         if self.sampler is None or self.chains is None:
             raise EbmError(
                 "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "

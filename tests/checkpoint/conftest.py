@@ -9,6 +9,7 @@ from support import HARD
 def config(config):
     """A run in which every kind of state matters, each in a stream or a place of its own."""
     config["plugins"]["files"].append(str(HARD))
+    config["data"]["transform"] = ["centred", {"type": "jitters", "sigma": 0.05}]
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
     config["networks"] = {"shift": "shifts"}

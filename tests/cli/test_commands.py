@@ -126,7 +126,7 @@ def test_components_and_show(config, ebmcore_command):
     assert "lr" in ebmcore_command("show", "optimizer", "Adam").stdout
     wrong = ebmcore_command("components", "engines")
     assert wrong.returncode == 2
-    assert "energy, network, sampler, chains, loss, monitor, dataset" in wrong.stderr
+    assert "energy, network, sampler, chains, loss, monitor, callback, dataset" in wrong.stderr
 
 
 def test_the_schema_takes_good_configs_and_refuses_bad_ones(config, ebmcore_command):

@@ -16,6 +16,7 @@ LAUNCH = RANKS.read_text()
 def config(config):
     """A run in which every kind of state matters, on each rank its own."""
     config["plugins"]["files"] += [str(RANKED), str(HARD)]
+    config["data"]["transform"] = ["centred", {"type": "jitters", "sigma": 0.05}]
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}
     config["networks"] = {"shift": "shifts"}

@@ -42,6 +42,14 @@ def test_the_schema_knows_them(file, schema):
     schema.validate(read_config(file).tree)
 
 
+def test_the_schema_knows_transforms(schema):
+    tree = read_config(EXAMPLES / "tables" / "standardised.yaml").tree
+    for good in ("standardise", {"type": "logit", "alpha": 0.1}, ["dequantise", {"type": "logit"}]):
+        schema.validate({**tree, "data": {**tree["data"], "transform": good}})
+    for bad in ({"type": "standardize"}, [{"type": "logit", "alpa": 0.1}], 3, {"alpha": 0.1}):
+        assert not schema.is_valid({**tree, "data": {**tree["data"], "transform": bad}})
+
+
 def test_the_main_job_is_what_it_says():
     config = yaml.safe_load((EXAMPLES / "five_gaussians.yaml").read_text())
     assert config["data"]["n"] * (1 - config["data"]["holdout"]) == 10_000
@@ -166,6 +174,20 @@ def test_each_resumes_exactly(file, tmp_path):
     assert {k: v for k, v in whole.metrics.items() if k not in clocks} == {
         k: v for k, v in resumed.metrics.items() if k not in clocks
     }
+
+
+@pytest.mark.slow
+def test_a_tables_samples_come_back_in_its_units():
+    table, config = EXAMPLES / "tables" / "body.csv", EXAMPLES / "tables" / "standardised.yaml"
+    run = ebmcore.run(config, {"data.path": str(table), "train.epochs": 40}, progress=False)
+    lines = table.read_text().splitlines()[1:]
+    rows = torch.tensor([[*map(float, line.split(","))] for line in lines])
+    x = run.sample(2000)
+    spread = rows.std(0)  # 8.9 cm and 11.1 kg
+    assert ((x.mean(0) - rows.mean(0)).abs() < 0.25 * spread).all()
+    assert ((x.std(0) / spread).log().abs() < 0.25).all()
+    gaussian = 0.5 * torch.logdet(2 * torch.pi * torch.e * rows.T.cov()).item()
+    assert abs(run.metrics["exact_likelihood/nll"] - gaussian) < 0.15  # nats per cm and kg
 
 
 @pytest.mark.slow

@@ -70,9 +70,10 @@ def refuse_misfits(nodes: Iterable[Node], space: Space | None, data: Node, host:
     """Raise ConfigError for each component of a config that can't serve the data's events.
 
     `space` is None when it isn't known yet: then it is read from the config, or from the class or
-    function of the dataset, so that a misfit is refused before anything is built.
+    function of the dataset, so that a misfit is refused before anything is built; but not when
+    there are transforms, which may change it.
     """
-    space = space or declared_space(data)
+    space = space or (None if data.options.get("transform") else declared_space(data))
     if space is None:
         return
     problems = [

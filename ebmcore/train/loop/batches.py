@@ -19,18 +19,25 @@ class Batches:
         batch_size: Points in a batch of all ranks.
         streams: The stream DATA_ORDER shuffles, the same on every rank.
         ranks: Each takes an equal share of a batch.
+        whole: Whether each rank gets the indices of the whole batch, of which it takes its share.
     """
 
-    def __init__(self, x: Tensor, batch_size: int, streams: Streams, ranks: Ranks) -> None:
+    def __init__(
+        self, x: Tensor, batch_size: int, streams: Streams, ranks: Ranks, *, whole: bool = False
+    ) -> None:
         self.x = x
         self.batch_size = batch_size
         self.streams = streams
         self.ranks = ranks
+        self.whole = whole
         self.per_epoch = len(x) // batch_size
         self._epoch_start: Tensor | None = None  # the stream's state before this epoch's shuffle
 
     def rest_of_epoch(self, step: int) -> list[Tensor]:
-        """Return this rank's indices, (share,), of each batch left in the epoch after `step`."""
+        """Return this rank's indices, (share,), of each batch left in the epoch after `step`.
+
+        With `whole`, those of the batch of all ranks.
+        """
         n, done = len(self.x), step % self.per_epoch
         stream = self.streams(DATA_ORDER, on_cpu=True)
         if done and self._epoch_start is not None:
@@ -39,7 +46,8 @@ class Batches:
         order = torch.randperm(n, generator=stream)
         batches = order[: self.per_epoch * self.batch_size].to(self.x.device)
         whole = batches.view(self.per_epoch, self.batch_size)
-        return list(whole.chunk(self.ranks.size, 1)[self.ranks.rank])[done:]
+        share = whole if self.whole else whole.chunk(self.ranks.size, 1)[self.ranks.rank]
+        return list(share)[done:]
 
     def epoch_start(self, step: int) -> Tensor | None:
         """Return the stream's state before the current epoch's shuffle; None between epochs."""

@@ -24,6 +24,7 @@ from ebmcore.train.loop.energies import energies_of
 from ebmcore.train.loop.lr_schedule import LRSchedule
 from ebmcore.train.loop.pending_metrics import PendingMetrics
 from ebmcore.train.loop.recorder import Recorder
+from ebmcore.train.loop.rows import Rows
 from ebmcore.train.loop.skips import Skips
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams
@@ -59,7 +60,10 @@ class Loop:
         self.train = train
         self.streams = streams
         self.interrupts = interrupts
-        self.batches = Batches(parts.data.x, train.batch_size, streams, self.ranks)
+        self.rows = Rows(parts.data, streams, self.ranks)
+        self.batches = Batches(
+            parts.data.x, train.batch_size, streams, self.ranks, whole=self.rows.draws
+        )
         self.steps_per_epoch = self.batches.per_epoch
         self.steps = train.total_steps(len(parts.data.x))
         self.step = 0  # training steps done
@@ -191,7 +195,7 @@ class Loop:
     def _train_on(self, index: Tensor, recorder: Recorder) -> StepResult | None:
         """Take one step; return None when it was skipped."""
         with self.timing("data"):
-            x, conditions = self.parts.data.x[index], self.parts.data.conditions.rows(index)
+            x, conditions = self.rows(index, self.step)
         self.skips.before_step()
         proposal = self.train_step.compute(x, conditions, self.step)
         if self.skips.drops(proposal, self.step + 1, recorder):

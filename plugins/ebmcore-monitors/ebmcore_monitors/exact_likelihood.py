@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from ebmcore import PositiveFloat, PositiveInt, Real, RunView, Space
-from ebmcore_monitors.likelihood.density import CachedDensity
+from ebmcore_monitors.likelihood.density import CachedDensity, log_det_on, original
 from ebmcore_monitors.likelihood.enumeration import (
     Enumeration,
     enumerate_events,
+    events_like,
     sizes_of,
 )
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
@@ -52,6 +54,11 @@ class ExactLikelihood(WarnsOnce):
     the box, or are off by the stated amount. Chains that ran at another temperature than 1 do not
     sample exp(-E), whose likelihood this is: the monitor warns once, and records the numbers.
 
+    Transforms of the data are counted: log Z and the grid are in the units of the transformed
+    events, nll and entropy in the data's own, log p(x) = log p'(x') + log |det dx'/dx|; a KL is the
+    same in both. Where a transform has no log |det| only log_z and `leak` are recorded, with a
+    warning. `dequantise` makes nll an upper bound of that of whole numbers.
+
     Of an energy that requires labels it judges Σ_y π_y p(x | y), π the shares of the training
     labels, with a log Z for each; the log_z recorded is then 0.
 
@@ -87,7 +94,7 @@ class ExactLikelihood(WarnsOnce):
         self.check(view.data.shape[1:], view.space)
         self._audit_temperature(view)
         if not isinstance(view.space, Real):
-            return _of_all_events(view)
+            return _of_all_events(view, uncounted=self._is_uncounted(view))
         known = torch.cat([view.data, view.held_out]) if len(view.held_out) else view.data
         # at least 5, so that every second point still makes a grid; odd, so that it has both ends
         points = max(5, self.points or POINTS[view.data[:1].numel()]) | 1
@@ -105,11 +112,25 @@ class ExactLikelihood(WarnsOnce):
             return {}
         _warn_of_grid(view, quadrature)
         numbers = {"log_z": quadrature.log_z, "leak": quadrature.leak}
-        numbers |= _of_density(view, quadrature)
-        entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
-        if isinstance(entropy, float):
-            numbers["entropy"] = entropy
-        return numbers | of_held_out(view, quadrature, numbers.get("entropy"))
+        if self._is_uncounted(view):
+            return numbers
+        log_det = log_det_on(view.dataset, quadrature.grid.chunks(view.data.cpu().double()))
+        return numbers | _compared(view, quadrature, log_det)
+
+    def _is_uncounted(self, view: RunView) -> bool:
+        """Whether a transform of the data has no log |det|; warn of it once."""
+        if view.transforms is None or (len(view.held_out) == 0 and view.dataset is None):
+            return False
+        name = "" if view.held_out_log_det is not None else view.transforms.uncounted_part
+        if name:
+            self.warn(
+                view,
+                "transforms",
+                f"transform {name!r} has no log |det|, so the model's density isn't one of the "
+                "data in their own units: neither nll nor a comparison with the data's density is "
+                "recorded",
+            )
+        return bool(name)
 
     def _audit_temperature(self, view: RunView) -> None:
         temperature = getattr(view.kernel, "implied_temperature", None)
@@ -125,16 +146,27 @@ class ExactLikelihood(WarnsOnce):
         )
 
 
-def _of_all_events(view: RunView) -> dict[str, float]:
+def _compared(
+    view: RunView, normaliser: Quadrature | Enumeration, log_det: Tensor | None
+) -> dict[str, float]:
+    """Return the numbers of the data's density and of held-out data, in the data's own units."""
+    numbers = _of_density(view, normaliser, log_det)
+    entropy = numbers.get("entropy", getattr(original(view.dataset), "entropy", None))
+    if isinstance(entropy, float):
+        numbers["entropy"] = entropy
+    return numbers | of_held_out(view, normaliser, numbers.get("entropy"))
+
+
+def _of_all_events(view: RunView, *, uncounted: bool) -> dict[str, float]:
     enumeration = enumerate_events(view.energy, view.dataset, view.data, view.space)
     if not math.isfinite(enumeration.log_z):
         view.warn("the energy is NaN or infinite at some event, so log Z can't be computed")
         return {}
-    numbers = {"log_z": enumeration.log_z, **_of_density(view, enumeration)}
-    entropy = numbers.get("entropy", getattr(view.dataset, "entropy", None))
-    if isinstance(entropy, float):
-        numbers["entropy"] = entropy
-    return numbers | of_held_out(view, enumeration, numbers.get("entropy"))
+    numbers = {"log_z": enumeration.log_z}
+    if uncounted:
+        return numbers
+    log_det = log_det_on(view.dataset, events_like(view.data.cpu().double(), view.space))
+    return numbers | _compared(view, enumeration, log_det)
 
 
 def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
@@ -153,8 +185,13 @@ def _warn_of_grid(view: RunView, quadrature: Quadrature) -> None:
         )
 
 
-def _of_density(view: RunView, quadrature: Quadrature | Enumeration) -> dict[str, float]:
-    """Return those of mass, entropy and kl that are known and possible."""
+def _of_density(
+    view: RunView, quadrature: Quadrature | Enumeration, log_det: Tensor | None
+) -> dict[str, float]:
+    """Return those of mass, entropy and kl that are known and possible.
+
+    Shapes: log_det (points,), of the data's transforms where they have images, in nats.
+    """
     mass = quadrature.mass
     if mass is None or quadrature.log_p is None:
         return {}
@@ -171,7 +208,8 @@ def _of_density(view: RunView, quadrature: Quadrature | Enumeration) -> dict[str
         )
         if wrong:
             return numbers
-    numbers["entropy"] = quadrature.expectation(-quadrature.log_p)
+    log_p = quadrature.log_p if log_det is None else quadrature.log_p + log_det
+    numbers["entropy"] = quadrature.expectation(-log_p)
     kl = quadrature.expectation(quadrature.log_p - quadrature.log_q)
     if kl < -TOLERANCE:
         view.warn(

@@ -65,10 +65,11 @@ class Samples:
 
     def __call__(self, view: RunView) -> dict[str, Figure]:
         """Return the `figure`."""
-        kind = kind_of(view.data.shape[1:], self.display)
-        shown = [(f"samples ({self.n:,})", SAMPLES, view.sample(self.n, self.n_steps))]
+        known = view.undo(view.data)
+        kind = kind_of(known.shape[1:], self.display)
+        shown = [(f"samples ({self.n:,})", SAMPLES, view.undo(view.sample(self.n, self.n_steps)))]
         if self.data:
-            data = subset(view.data, self.n, view.generator)
+            data = subset(known, self.n, view.generator)
             shown.insert(0, (f"data ({len(data):,})", DATA, data))
         figure = new_figure(
             view, 5.0 * len(shown), 5.4, "data and samples" if self.data else "samples"
@@ -76,10 +77,10 @@ class Samples:
         panels = figure.subplots(1, len(shown), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
         for axes, (title, colour, x) in zip(panels, shown, strict=True):
             if kind == "points":
-                _plot_plane(axes, x, view.data, colour, title)
+                _plot_plane(axes, x, known, colour, title)
                 continue
             axes.set_title(title, fontsize=10)
-            low, high = value_range(view)
+            low, high = value_range(view, known)
             if kind == "images":
                 plot_images(axes, x.reshape(len(x), -1, *x.shape[-2:]), low, high)
             else:
@@ -109,9 +110,14 @@ def kind_of(
     )
 
 
-def value_range(view: RunView) -> tuple[float, float]:
-    """Return the lowest and highest value of all elements, widened when the two are equal."""
-    known = view.data if view.bounds is None else torch.as_tensor(view.bounds)
+def value_range(view: RunView, known: Tensor) -> tuple[float, float]:
+    """Return the lowest and highest value of all elements, widened when the two are equal.
+
+    Shapes: known (n, *event), the data in their own units, which the view's bounds don't have where
+    the data were transformed.
+    """
+    if view.bounds is not None and view.transforms is None:
+        known = torch.as_tensor(view.bounds)
     low, high = float(known.min()), float(known.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from ebmcore_monitors.exact_likelihood import ExactLikelihood
 
-from ebmcore import Binary, Categorical, Mixed, Real
+from ebmcore import Binary, Categorical, Mixed, Real, Transform, Transforms
+from ebmcore.data import Data, transform_data
 
 
 def gaussian_energy(precision):
@@ -239,3 +240,57 @@ def test_discrete_events_that_are_too_many_are_refused():
         monitor.check((28, 28), Binary())
     with pytest.raises(ValueError, match=r"mixed \(real, binary\) events are neither"):
         monitor.check((2,), Mixed((Real(), Binary())))
+
+
+class Stretch(Transform):
+    """y = sinh(a x + b), a different at each number of an event."""
+
+    rate = torch.tensor([0.5, 0.8])
+
+    def __call__(self, x):
+        return torch.sinh(x * self.rate.to(x) + 0.3)
+
+    def inverse(self, x):
+        return (torch.asinh(x) - 0.3) / self.rate.to(x)
+
+    def log_abs_det(self, x):
+        return ((x * self.rate.to(x) + 0.3).cosh() * self.rate.to(x)).log().sum(1)
+
+
+class Uncounted(Stretch):
+    log_abs_det = Transform.log_abs_det
+
+
+def transformed_view(make_view, truth, transform, **known):
+    transforms = Transforms([transform])
+    data = Data(truth.draw(2000), truth.draw(500, 1), None, torch.zeros(2, 2), source=truth)
+    data = transform_data(data, transforms, None)
+    return data, make_view(
+        lambda x: -data.source.log_prob(x.double()), data.x, held_out=data.held_out,
+        dataset=data.source, transforms=transforms, held_out_log_det=data.held_out_log_det, **known,
+    )  # fmt: skip
+
+
+def test_transformed_data_are_judged_in_their_own_units(make_view, new_mixture, warned):
+    truth = new_mixture(torch.tensor([[0.0, 0.0], [1.0, 0.5]]), sd=0.4)
+    plain = ExactLikelihood()(
+        make_view(truth, truth.draw(2000), held_out=truth.draw(500, 1), dataset=truth)
+    )
+    data, view = transformed_view(make_view, truth, Stretch())
+    found = ExactLikelihood(points=601)(view)
+    assert not torch.allclose(data.x, truth.draw(2000), atol=0.1)  # the map is no identity
+    assert found["kl"] == pytest.approx(0, abs=1e-4)
+    assert found["mass"] == pytest.approx(1, abs=1e-4)
+    for name in ("nll", "entropy", "kl_held_out", "floor_gap"):
+        assert found[name] == pytest.approx(plain[name], abs=2e-4), name
+    assert warned == []
+
+
+def test_a_transform_without_determinant_is_told_once(make_view, new_mixture, warned):
+    truth = new_mixture(torch.zeros(1, 2), sd=0.4)
+    _, view = transformed_view(make_view, truth, Uncounted())
+    view = replace(view, energy=lambda x: (x**2).sum(1))
+    monitor = ExactLikelihood()
+    assert set(monitor(view)) == set(monitor(view)) == {"log_z", "leak"}
+    (told,) = warned.about("log |det|")
+    assert "transform 'Uncounted' has no log |det|" in told

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.suites.optimizers import OptimizerSuite
     from ebmcore_testing.suites.samplers import SamplerSuite
     from ebmcore_testing.suites.suite import Suite
+    from ebmcore_testing.suites.transforms import TransformSuite
 
 __all__ = [
     "CallbackSuite",
@@ -45,6 +46,7 @@ __all__ = [
     "Outcome",
     "SamplerSuite",
     "Suite",
+    "TransformSuite",
     "check_component",
     "check_plugin",
     "from_law",
@@ -65,6 +67,7 @@ _HOME = {
     "Outcome": "report",
     "SamplerSuite": "suites.samplers",
     "Suite": "suites.suite",
+    "TransformSuite": "suites.transforms",
     "check_component": "report",
     "check_plugin": "report",
     "from_law": "measures.statistics",

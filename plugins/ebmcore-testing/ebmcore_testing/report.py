@@ -27,6 +27,7 @@ from ebmcore_testing.suites.networks import NetworkSuite
 from ebmcore_testing.suites.optimizers import OptimizerSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
+from ebmcore_testing.suites.transforms import TransformSuite
 
 SUITES: dict[str, type[Suite]] = {
     suite.kind: suite
@@ -39,6 +40,7 @@ SUITES: dict[str, type[Suite]] = {
         MonitorSuite,
         CallbackSuite,
         DatasetSuite,
+        TransformSuite,
         OptimizerSuite,
         LRSchedulerSuite,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
@@ -19,6 +19,22 @@ def log_prob_of(dataset: Any) -> Function | None:
     """Return a dataset's log_prob, (n, *event) on the CPU -> (n,) in nats, or None."""
     function = getattr(dataset, "log_prob", None)
     return function if callable(function) else None
+
+
+def original(dataset: Any) -> Any:
+    """Return the dataset in its own units, where the data were transformed."""
+    return getattr(dataset, "original", dataset)
+
+
+def log_det_on(dataset: Any, points: Iterable[Tensor]) -> Tensor | None:
+    """Return log |det| of the data's transforms where they have these images, (points,), in nats.
+
+    None where the data were not transformed, or their density isn't known.
+    """
+    function = getattr(dataset, "log_abs_det", None)
+    if log_prob_of(dataset) is None or not callable(function):
+        return None
+    return evaluate(function, points)
 
 
 class CachedDensity:

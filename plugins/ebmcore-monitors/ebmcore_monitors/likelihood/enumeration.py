@@ -85,6 +85,11 @@ def enumerate_events(
     return Enumeration(values, log_p, float(torch.logsumexp(-values, 0)))
 
 
+def events_like(like: Tensor, space: Space) -> Iterator[Tensor]:
+    """Yield all events of a space in pieces, in the order of `Enumeration`: (piece, *event)."""
+    return _events(sizes_of(like.shape[1:], space), like)
+
+
 def _events(sizes: tuple[int, ...], like: Tensor) -> Iterator[Tensor]:
     """Yield all events in pieces, the last number fastest: (piece, *event)."""
     strides = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]

@@ -4,7 +4,9 @@
 
 Both means are over the held-out points. kl_held_out estimates the same KL(p‖q) as nll - entropy,
 but pairs log p with log q point by point: their common part, most of it for a good model, cancels
-in its standard error.
+in its standard error. Of transformed data E and log Z are of x', and
+
+    nll = mean [E(x') + log Z - log |det dx'/dx|]
 """
 
 from __future__ import annotations
@@ -65,8 +67,11 @@ def of_held_out(view: RunView, normaliser: Normaliser, entropy: float | None) ->
         f"Usually {normaliser.may_miss}the held-out data are not from the data's density, or "
         "log_prob is not normalised"
     )
-    numbers = _likelihood(view, Mean.of(energy + normaliser.log_z), entropy, tolerance, cause)
-    return numbers | _divergence(view, energy + normaliser.log_z, tolerance, cause)
+    minus_log_q = energy + normaliser.log_z
+    log_det = view.held_out_log_det
+    own = minus_log_q if log_det is None else minus_log_q - log_det.cpu().double()
+    numbers = _likelihood(view, Mean.of(own), entropy, tolerance, cause)
+    return numbers | _divergence(view, minus_log_q, tolerance, cause)
 
 
 def _likelihood(

@@ -4,7 +4,6 @@ from kit_faults import (
     callbacks,
     carried,
     chains,
-    datasets,
     discrete,
     energies,
     given,
@@ -17,6 +16,7 @@ from kit_faults import (
     samplers,
     unusual,
 )
+from kit_faults.data import datasets, transforms
 
 FAULTS = (
     *energies.FAULTS,
@@ -34,6 +34,7 @@ FAULTS = (
     *given.FAULTS,
     *optimizers.FAULTS,
     *lr_schedulers.FAULTS,
+    *transforms.FAULTS,
 )
 RIGHT = (
     *unusual.RIGHT,

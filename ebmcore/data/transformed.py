@@ -1,0 +1,87 @@
+"""A run's data after its transforms: the points, their range, and their known density."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from ebmcore.data.load import Data, value_range
+from ebmcore.data.transforms import TransformError, Transforms
+
+
+class TransformedDensity:
+    """A dataset's known density in the units of its transformed events.
+
+        log p'(x') = log p(x) - log |det dT/dx|,   x = T^-1(x'), and -inf where x' is no image
+
+    Args:
+        original: The dataset component, in the data's own units.
+        transforms: T, all of whose parts have an inverse and a determinant.
+    """
+
+    def __init__(self, original: Any, transforms: Transforms) -> None:
+        self.original = original
+        self.transforms = transforms
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p'(x'), (n, *event') on the CPU -> (n,), in nats."""
+        event, log_det, held = self.transforms.preimage(x)
+        log_p: Tensor = self.original.log_prob(event) - log_det
+        return torch.where(held, log_p, -torch.inf)
+
+    def log_abs_det(self, x: Tensor) -> Tensor:
+        """Return log |det dT/dx| at the events with these images, (n, *event') -> (n,), in nats."""
+        return self.transforms.preimage(x)[1]
+
+
+class Untold:
+    """A dataset whose density isn't known after its transforms; it is itself as `original`."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+
+def transform_data(data: Data, transforms: Transforms, generator: Generator) -> Data:
+    """Return the data as the energy sees them; transforms without a state are fitted first.
+
+    The generator draws, for the parts that draw, the points that monitors see. Raises
+    TransformError.
+    """
+    if data.mask is not None:
+        raise TransformError(
+            0,
+            "the data have a mask, and transforms would take the padding for data; transform the "
+            "sequences in the dataset itself, or leave out data.transform",
+        )
+    if transforms.shapes:  # fitted in the run that these data are read for again
+        x = transforms(data.x, generator)
+    else:
+        x = transforms.fit(data.x, data.space, generator)
+    held_out, log_det = data.held_out, None
+    if len(held_out):
+        held_out, log_det = transforms.with_log_det(held_out, generator)
+    else:
+        held_out = x[:0]
+    return data._replace(
+        x=x,
+        held_out=held_out,
+        held_out_log_det=log_det,
+        bounds=value_range(x).to(transforms.dtype),
+        source=_density(data, transforms),
+        space=transforms.space,
+        transforms=transforms,
+        rows=transforms.before_draws(data.x) if transforms.draws else None,
+        warnings=(*data.warnings, *transforms.warnings),
+    )
+
+
+def _density(data: Data, transforms: Transforms) -> Any:
+    if not callable(getattr(data.source, "log_prob", None)):
+        return None if data.source is None else Untold(data.source)
+    try:
+        transforms.preimage(transforms(data.x[:1]).to(transforms.dtype))
+    except NotImplementedError:
+        return Untold(data.source)
+    return TransformedDensity(data.source, transforms)

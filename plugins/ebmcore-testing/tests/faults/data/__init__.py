@@ -1,0 +1,1 @@
+"""Wrong datasets and transforms."""
