@@ -48,7 +48,8 @@ def misfit(kind: str, name: str, part: Any, space: Space, data: str, host: Host 
     text = f"{name} {default}{_VERBS[kind]} {there} events, and {data} are {space.kind}."
     if host is None:
         return text
-    fitting = ", ".join(_fitting(kind, space, host)) or "none"
+    own_part = f"none; one of your own says `spaces = (ebmcore.{type(space).__name__},)`"
+    fitting = ", ".join(_fitting(kind, space, host)) or own_part
     return f"{text} Installed {_PLURALS[kind]} for {space.kind} events: {fitting}."
 
 

@@ -31,6 +31,12 @@ _FLAT = (
     "softplus or tanh"
 )
 
+_WHOLE = (
+    "{energy} doesn't take the data's events, which are {space} and so int64: {error}. Take an "
+    "energy that embeds them, such as a net of torch.nn.functional.one_hot(x, k).float(), or set "
+    "data.space to real if the events are numbers"
+)
+
 _UNBOUND = (
     "{energy} requires `{name}`, which a run doesn't bind: give `{name}` a default, for what "
     "monitors and samplers see"
@@ -101,6 +107,8 @@ def _check_energy(parts: Parts, refuse: Refuse) -> None:
             check_energies(conditioned(parts.energy, **given)(data.x[:2]), data.x[:2])
     except Exception as error:
         shape = tuple(data.event_shape)
+        if not data.x.is_floating_point():
+            refuse("energy", _WHOLE.format(energy=label, space=data.space, error=first_line(error)))
         refuse("energy", f"{label} doesn't take events of shape {shape}: {error}", error)
     for term in parts.losses:
         if term.needs_curvature and is_flat(parts.energy):

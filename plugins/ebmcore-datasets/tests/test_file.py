@@ -76,6 +76,13 @@ def test_floats_become_the_default_type_and_whole_numbers_stay(folder, kind):
     assert x.tolist() == [[0, 1], [1, 0], [1, 1]]
 
 
+def test_a_csv_of_whole_numbers_holds_whole_numbers(folder):
+    for text, kind in (("0,-1\n 1,12", torch.int64), ("0,1.0\n1,12", torch.float32)):
+        x = File(write("points.csv", text))()
+        assert x.dtype == kind
+        assert x[1].tolist() == [1, 12]
+
+
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.int64, torch.bool, torch.float64])
 def test_tensors_likewise(folder, kind):
     torch.save(torch.tensor([[0, 1], [1, 1]]).to(kind), "points.pt")

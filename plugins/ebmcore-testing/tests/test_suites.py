@@ -12,7 +12,7 @@ from ebmcore_testing.measures import statistics
 from ebmcore_testing.report import SUITES
 
 import ebmcore.testing
-from ebmcore import EbmError
+from ebmcore import Binary, Categorical, Chains, EbmError, Mixed, Real, Start
 from ebmcore.testing import (
     ChainsSuite,
     CheckFailed,
@@ -98,6 +98,57 @@ def data(x, generator):
 
 class TestAStartFunction(ChainsSuite):
     component = data
+
+
+class Strict(Chains):
+    """Chains that refuse ends which lie off their lattice, and keep the others."""
+
+    space = Categorical(3)
+
+    def __init__(self):
+        self.x = None
+
+    def start(self, x):
+        self.x = x.clone() if self.x is None else self.x.to(x.device)
+        return self.x.clone()
+
+    def keep(self, end):
+        self.space.check(end.x)
+        self.x = end.x.clone()
+
+    def kept(self):
+        return None if self.x is None else Start(self.x)
+
+    def state_dict(self):
+        return {"x": self.x}
+
+    def load_state_dict(self, state):
+        self.x = state["x"]
+
+
+class TestChainsOfCategories(ChainsSuite):
+    component = Strict
+    check_space = Strict.space
+    event_shapes: ClassVar = [(2,), (3, 2)]
+
+
+class StrictBits(Strict):
+    space = Binary()
+
+
+class TestChainsOfBits(TestChainsOfCategories):
+    component = StrictBits
+    check_space = StrictBits.space
+
+
+class StrictRows(Strict):
+    space = Mixed((Binary(), Real(0, 1)))
+
+
+class TestChainsOfRows(TestChainsOfCategories):
+    component = StrictRows
+    check_space = StrictRows.space
+    event_shapes: ClassVar = [(2,)]
 
 
 def gap(energy, x, x_neg):

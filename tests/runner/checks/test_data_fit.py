@@ -82,6 +82,17 @@ def test_every_misfit_is_named_at_once(monkeypatch):
 
 
 @pytest.mark.plugins
+def test_a_table_of_both_has_no_sampler_yet():
+    table = {"type": "file", "path": "absent.npy", "space": {"mixed": ["real", "binary"]}}
+    ((path, message),) = refused({"data": table, "energy": "mlp", "sampler": "langevin"})
+    assert path == "sampler.type"
+    assert message == (
+        "'langevin' moves in real events, and data 'file' are mixed. Installed samplers for mixed "
+        "events: none; one of your own says `spaces = (ebmcore.Mixed,)`."
+    )
+
+
+@pytest.mark.plugins
 def test_an_energy_of_bits_is_refused_on_real_data():
     reals = {"data": {"type": "eight_gaussians", "n": 40}, "sampler": None, "loss": "l2_parameters"}
     ((path, message),) = refused(reals)
@@ -112,6 +123,12 @@ def test_the_space_of_a_config_is_read_before_the_data_are():
 )  # fmt: skip
 def test_parts_made_of_objects_are_refused_alike(parts, text):
     refused_objects(text, space=Binary(), **parts)
+
+
+def test_a_net_on_categories_is_refused_in_a_sentence():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
+    said = r"energy doesn't take the data's events, which are categorical \(k = 2\) and so int64"
+    refused_objects(f"{said}: .* Take an energy that embeds them", space=Categorical(2), energy=net)
 
 
 def test_chains_of_categories_start_as_whole_numbers():

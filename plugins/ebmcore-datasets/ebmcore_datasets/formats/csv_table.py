@@ -14,8 +14,9 @@ from ebmcore import DataError, refuse_lost_digits
 def read_csv(
     path: Path, *, header: bool | None, delimiter: str, dtype: torch.dtype
 ) -> tuple[Tensor, list[int]]:
-    """Return the table (rows, columns), float64, and each row's line in the file, counted from 1.
+    """Return the table (rows, columns), and each row's line in the file, counted from 1.
 
+    It is int64 when every cell is written as a whole number, and otherwise float64.
     Blank lines are skipped. Raises DataError at the first row of another length, the first cell
     that is not a number, a column of whole numbers that the dtype can't hold, or in a file without
     rows.
@@ -43,6 +44,8 @@ def read_csv(
     largest = torch.maximum(table.amax(0), -table.amin(0))
     for column in (largest > most).nonzero().flatten().tolist():
         _refuse_lost_digits([row[column] for row in texts], column, lines, path, dtype)
+    if all(_is_whole(cell) for cells in texts for cell in cells):
+        table = torch.tensor([[int(cell) for cell in cells] for cells in texts])
     return table, lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,12 +11,16 @@ from torch import Tensor
 from ebmcore import Chains, Start, start_chains
 from ebmcore.sampling import as_chains
 from ebmcore_testing.failures import require
+from ebmcore_testing.measures import lattice
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.suites.suite import Suite
 
+Event = tuple[float, ...]
+
 _BATCH = 16
 _ROUNDS = 12
-_MARK = 1000.0  # ends of chains that no draw of ours reaches
+_MARK = 1000  # what is added to ends that were handed over
+_MANY = 2.0**40  # events of a space, so that two draws from it are hardly ever the same
 
 
 class MemoryChecks(Suite):
@@ -41,11 +46,27 @@ class MemoryChecks(Suite):
         after = events(chains.kept())
         self._require_apart(torch.equal(x, data), "the batch of data")
         self._require_apart(same(kept, after), "the chains that are kept")
-        ends = x + 1
+        ends = self.ends(x)
         chains.keep(Start(ends))
         kept = events(chains.kept())
         ends += _MARK
         self._require_apart(same(kept, events(chains.kept())), "the chains that are kept")
+
+    def ends(self, x: Tensor, seed: int = 0) -> Tensor:
+        """Draw events of the space, of the shape of x, where chains may have ended."""
+        return lattice.draw(self.space(), tuple(x.shape), 100 + seed, x.dtype)
+
+    def marking_shape(self) -> tuple[int, ...] | None:
+        """Return a shape of which the space has so many events that draws of it differ."""
+        for shape in (*self.shapes(), (40,), (6, 8, 8)):
+            try:
+                sizes = lattice.sizes(self.space(), shape)
+                drawn = self.ends(self.events(2 * _BATCH, shape))
+            except ValueError:  # a table's columns are its own
+                continue
+            if (sizes is None or math.prod(map(float, sizes)) >= _MANY) and not _twice(drawn):
+                return shape
+        return None
 
     def _require_apart(self, apart: bool, what: str) -> None:
         require(
@@ -61,15 +82,19 @@ class MemoryChecks(Suite):
     def test_no_repeats(self) -> None:
         """A batch holds no chain twice, and a chain goes on from where it ended, not from before.
 
-        The ends are numbered, so that each can be known again.
+        The ends are events of the space, each another, so that each can be known again. In a space
+        of too few events there is nothing to tell chains apart by.
         """
-        chains, generator = self.chains(), seeded(2)
-        current: set[float] = set()
-        number = _MARK
+        shape = self.marking_shape()
+        if shape is None:
+            return
+        chains, generator = self.chains(shape=shape), seeded(2)
+        current: set[Event] = set()
+        marked: set[Event] = set()
         for i in range(_ROUNDS):
-            x = self.events(_BATCH, self.shapes()[0], seed=20 + i)
+            x = self.events(_BATCH, shape, seed=20 + i)
             begin = start_chains(chains, x, generator=generator).x
-            seen = [float(v) for v in begin.flatten(1)[:, 0] if float(v) >= _MARK]
+            seen = [event for event in as_tuples(begin) if event in marked]
             twice = len(seen) - len(set(seen))
             stale = len(set(seen) - current)
             require(
@@ -83,10 +108,10 @@ class MemoryChecks(Suite):
             )
             current -= set(seen)  # these go on: their old ends are no more
             begun, between = begin.clone(), events(chains.kept())
-            numbers = number + torch.arange(_BATCH, dtype=x.dtype)
-            chains.keep(Start(numbers.view(-1, *(1 for _ in x.shape[1:])).expand_as(x).clone()))
-            current |= {float(v) for v in numbers}
-            number += _BATCH
+            ends = self.ends(x, i)
+            chains.keep(Start(ends.clone()))
+            current |= set(as_tuples(ends))
+            marked |= current
             if i == 0:  # chains may all have begun at events of this one batch
                 continue
             left = _left_behind(begun, between, events(chains.kept()))
@@ -99,6 +124,15 @@ class MemoryChecks(Suite):
                 cause="ends written to other slots than those that the chains were drawn from, "
                 "such as buffer[:n] = x_end",
             )
+
+
+def as_tuples(x: Tensor) -> list[Event]:
+    """Return each event of a batch as a tuple of its numbers."""
+    return [tuple(row) for row in x.flatten(1).tolist()]
+
+
+def _twice(x: Tensor) -> bool:
+    return len(set(as_tuples(x))) < len(x)
 
 
 def _left_behind(begun: Tensor, before: Tensor | None, after: Tensor | None) -> int:

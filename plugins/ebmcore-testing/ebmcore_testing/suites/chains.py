@@ -25,9 +25,9 @@ class ChainsSuite(MemoryChecks):
                 x = self.batch(shape, dtype=dtype)
                 begin = start_chains(self.chains(shape=shape), x, generator=seeded(1)).x
                 require(
-                    begin.shape == x.shape and begin.dtype == dtype and not begin.requires_grad,
+                    begin.shape == x.shape and begin.dtype == x.dtype and not begin.requires_grad,
                     "shape",
-                    expected=f"starting points of shape {tuple(x.shape)}, {dtype}, without a graph",
+                    expected=f"points of shape {tuple(x.shape)}, {x.dtype}, without a graph",
                     measured=f"shape {tuple(begin.shape)}, {begin.dtype}",
                     allowed="nothing else",
                     cause="noise drawn without dtype=x.dtype, or for one event too few",
@@ -59,14 +59,15 @@ class ChainsSuite(MemoryChecks):
         x, chains = self.batch(), self.chains()
         check = "inputs_untouched"
         with streams_untouched(check), tensors_untouched(check, {"x": x}):
-            begin = start_chains(chains, x, generator=seeded(1)).x
-            chains.keep(Start(begin + 1))
+            start_chains(chains, x, generator=seeded(1))
+            chains.keep(Start(self.ends(x)))
 
     def test_state_round_trip(self) -> None:
         """Other chains go on the same from state_dict, which holds tensors and JSON types."""
         x, chains = self.batch(), self.chains()
-        chains.keep(Start(start_chains(chains, x, generator=seeded(3)).x + 0.5))
-        chains.keep(Start(start_chains(chains, x, generator=seeded(4)).x - 0.5))
+        for seed in (3, 4):
+            start_chains(chains, x, generator=seeded(seed))
+            chains.keep(Start(self.ends(x, seed)))
         state = chains.state_dict()
         strange = [name for name, value in state.items() if not _is_plain(value)]
         require(
@@ -89,8 +90,8 @@ class ChainsSuite(MemoryChecks):
                 allowed="0",
                 cause="a buffer, or the slots of the last start, that state_dict leaves out",
             )
-            for one, begin in zip((chains, other), begins, strict=True):
-                one.keep(Start(begin * 0.9))
+            for one in (chains, other):
+                one.keep(Start(self.ends(x, seed)))
 
     def test_reproducible(self) -> None:
         """The same generator's seed begins at the same places."""
