@@ -14,7 +14,7 @@ from ebmcore.compile.batched_noise import (
     generator_state,
     set_generator_state,
 )
-from ebmcore.compile.graph import SAMPLES_DIFFER, Graph, nearly_equal, unavailable
+from ebmcore.compile.graph import LONG_STEP, SAMPLES_DIFFER, Graph, nearly_equal, unavailable
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
@@ -52,7 +52,8 @@ class CompiledKernel:
         self.every = every
         self.device = device
         self.threads = torch.get_num_threads()
-        self.why = unavailable(device) or ""
+        long = getattr(kernel, "long_step", False)
+        self.why = unavailable(device) or (LONG_STEP if long else "")
         self.verified = False
 
         bare = self.energy

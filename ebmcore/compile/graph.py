@@ -21,6 +21,7 @@ from ebmcore.errors import GraphError
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
 SAMPLES_DIFFER = "compiled and eager samples differ; `step` uses hidden state"
+LONG_STEP = "a step is one long loop (`long_step`), which takes minutes to compile; it runs eagerly"
 MOST_TRACES = 3  # of one graph; a function that changes more often runs eagerly
 
 _FIXED = frozenset({

@@ -27,7 +27,7 @@ from ebmcore.compile.functions import (
     step_function,
     untraceable_losses,
 )
-from ebmcore.compile.graph import LONGEST, Graph
+from ebmcore.compile.graph import LONG_STEP, LONGEST, Graph
 from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
 from ebmcore.compile.verify import check_losses, check_samples
 from ebmcore.contracts import Conditions, Sample, Start
@@ -176,6 +176,9 @@ class _PlanSearch:
     def _can_trace_sampler(self, eager: EagerStep, recorder: RngRecorder) -> bool:
         sampler = self.parts.sampler
         if eager.start is None or sampler is None:
+            return False
+        if getattr(sampler.kernel, "long_step", False):
+            self.why[self.sampler] = LONG_STEP
             return False
         if not hasattr(sampler.kernel, "sample"):
             return True

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from ebmcore.compile.graph import LONGEST, unavailable
+from ebmcore.compile.graph import LONG_STEP, LONGEST, unavailable
 from ebmcore.train.components import Parts
 from ebmcore.train.step import TrainStep
 
@@ -47,10 +47,7 @@ def decide_compile(asked: bool | str, parts: Parts, steps: int) -> CompileDecisi
             return CompileDecision(asked, False, why)
         kernel = parts.sampler and parts.sampler.kernel
         if getattr(kernel, "long_step", False):
-            why = (
-                "the sampler's long step takes minutes to compile; set compile: true to compile it"
-            )
-            return CompileDecision(asked, False, why)
+            return CompileDecision(asked, False, f"sampler: {LONG_STEP}")
         if saved < _CLEARLY * spent:
             return CompileDecision(asked, False, sums)
     missing = unavailable(parts.device)

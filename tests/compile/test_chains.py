@@ -64,7 +64,12 @@ def test_two_walks_of_any_lengths_share_a_graph():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "why"), [(made.Breaks(), "data-dependent"), (made.Peeks(), "samples differ")]
+    ("kernel", "why"),
+    [
+        (made.Breaks(), "data-dependent"),
+        (made.Peeks(), "samples differ"),
+        (made.Long(), "minutes to compile"),
+    ],
 )
 def test_what_cannot_be_a_block_is_walked_step_by_step(kernel, why):
     x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()

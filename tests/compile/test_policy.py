@@ -35,6 +35,12 @@ def test_auto_leaves_recurrent_layers_alone():
     assert decide_compile(True, parts, 1).compiled
 
 
+def test_auto_leaves_long_steps_alone():
+    parts = step_of(TrainStep, made.gap, **{**SAMPLED, "sampler": made.Long()}).parts
+    assert "minutes to compile" in decide_compile("auto", parts, 10**9).why
+    assert decide_compile(True, parts, 1).compiled  # the losses; the sampler is left out
+
+
 def test_without_a_compiler_a_run_is_eager_and_says_so(config, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     run = ebmcore.run(config, {"compile": True}, progress=False)

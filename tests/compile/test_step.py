@@ -84,6 +84,7 @@ def test_a_buffer_moves_once_a_step():
             "data-dependent",
         ),
         (made.gap, {**SAMPLED, "sampler": made.Breaks()}, "blocks", "sampler", "data-dependent"),
+        (made.gap, {**SAMPLED, "sampler": made.Long()}, "blocks", "sampler", "minutes to compile"),
         ([made.gap, made.growing], SAMPLED, "blocks", "loss 'growing'", "names `step`"),
         (made.of_chains, SAMPLED, "blocks", "loss 'of_chains'", "names `chains`"),
         (made.of_values, {}, "eager", "loss 'of_values'", "draws by normal"),

@@ -48,6 +48,12 @@ class Ula(Kernel):
         return State(x), Info(values)
 
 
+class Long(Ula):
+    """A step that says that it is a long loop."""
+
+    long_step = True
+
+
 class Peeks(Ula):
     """Noise that depends on where the chains are, which the contract doesn't allow."""
 

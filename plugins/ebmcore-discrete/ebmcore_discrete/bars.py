@@ -20,7 +20,8 @@ class Bars:
     exact: log p is -∞ for any other picture. Its space is binary.
     Raises ValueError when a key is not positive.
 
-    Source: MacKay 2003, "Information Theory, Inference, and Learning Algorithms", section 43.2.
+    Source: MacKay 2003, "Information Theory, Inference, and Learning Algorithms", on Boltzmann
+    machines with hidden units.
 
     Args:
         n: How many pictures are drawn.

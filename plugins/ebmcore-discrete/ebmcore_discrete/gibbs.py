@@ -35,7 +35,7 @@ class Gibbs(Kernel):
 
     spaces: ClassVar = (Binary, Categorical)
     implied_temperature = 1.0
-    long_step = True  # compiled, its loop over an event's numbers is unrolled: minutes
+    long_step = True  # each number's draw would compile for a second, so a step stays eager
 
     def __init__(
         self,

@@ -18,6 +18,16 @@ def test_p_of_y_given_x_is_the_softmax(energy):
     torch.testing.assert_close(p, torch.softmax(energy.logits(x), 1))
 
 
+def test_the_temperature_divides_the_logits_and_multiplies_the_energy(energy):
+    x, y = torch.randn(5, 2, dtype=torch.float64), torch.tensor([0, 1, 2, 1, 0])
+    at = Classifier(energy.net, temperature=0.2)
+    torch.testing.assert_close(at.logits(x), energy.logits(x) / 0.2)
+    torch.testing.assert_close(at(x, y), energy(x, y))
+    p = torch.exp((at(x) - at(x, y)) / 0.2)
+    expected = torch.softmax(energy.logits(x) / 0.2, 1).gather(1, y[:, None])[:, 0]
+    torch.testing.assert_close(p, expected)
+
+
 def test_each_event_takes_its_own_label(energy):
     x, y = torch.randn(3, 2, dtype=torch.float64), torch.tensor([2, 0, 1])
     logits = energy.logits(x)
