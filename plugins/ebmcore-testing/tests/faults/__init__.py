@@ -1,7 +1,6 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
 from kit_faults import (
-    callbacks,
     carried,
     chains,
     datasets,
@@ -9,12 +8,12 @@ from kit_faults import (
     energies,
     given,
     losses,
-    monitors,
     networks,
     purity,
     samplers,
     unusual,
 )
+from kit_faults.run import callbacks, monitors
 
 FAULTS = (
     *energies.FAULTS,
