@@ -5,20 +5,18 @@ A plugin is an installed distribution with one entry point in the group `ebmcore
     [project.entry-points."ebmcore.v1"]
     langevin = "ebmcore_langevin.plugin"
 
-which names a light module with some of the functions below, each marked with `@hookimpl`. Those
-that offer return a mapping from a name to `"module:attribute"`; ebmcore imports the attribute (a
-class or a function) when a config or the command line names it. A component's signature is its
-config:
+which names a light module with some of the functions below, each marked with `@hookimpl`. ebmcore
+calls those of a run's events each alone, so that one that raises stops no other; hence it refuses
+wrappers. Plugins with `@hookimpl(tryfirst=True)` come first, those with `trylast=True` last, others
+by name. Those that offer return a mapping from a name to `"module:attribute"`; ebmcore imports the
+attribute (a class or a function) when a config or the command line names it. A component's
+signature is its config:
 
     from ebmcore import hookimpl
 
     @hookimpl
     def ebmcore_samplers():
         return {"langevin": "ebmcore_langevin.kernels:Langevin"}
-
-The others are called at the events of a run, each plugin's alone, so that one that raises stops no
-other: plugins with `@hookimpl(tryfirst=True)` first, those with `trylast=True` last, else by name.
-For that reason ebmcore refuses a plugin with a wrapper.
 """
 
 from __future__ import annotations

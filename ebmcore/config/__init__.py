@@ -1,6 +1,6 @@
 """A config: YAML and overrides -> a validated tree -> objects."""
 
-from ebmcore.config.build import build, loss_slots, required_slots
+from ebmcore.config.build import build, callback_events, loss_slots, required_slots
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
@@ -49,6 +49,7 @@ __all__ = [
     "apply_overrides",
     "as_targets",
     "build",
+    "callback_events",
     "check_values",
     "choices",
     "clashes",

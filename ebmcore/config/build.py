@@ -10,7 +10,7 @@ from typing import Any
 
 from ebmcore.config.model import Node
 from ebmcore.config.values.signature import asked_for, is_part, positional
-from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.contracts import BUILD_SLOTS, EVENTS, LOSS_SLOTS, Callback
 from ebmcore.errors import (
     ConfigError,
     DataError,
@@ -84,6 +84,35 @@ def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
 def _plurals(kinds: tuple[str, ...]) -> str:
     names = [{"loss": "losses", "sampler": "samplers"}.get(kind, kind) for kind in kinds]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def callback_events(callback: Any) -> tuple[str, ...]:
+    """List the events that a callback has a method for.
+
+    Raises TypeError when it has none, or a method that can't be called with the event's arguments.
+    """
+    if inspect.isclass(callback):
+        raise TypeError(f"should be a built callback; got {callback!r}")
+
+    def of(part: Any, name: str) -> Any:
+        return getattr(part, name, None)
+
+    methods = [m for m in dir(callback) if m.startswith("on_") and callable(of(callback, m))]
+    if strange := [m for m in methods if m not in EVENTS]:
+        near = difflib.get_close_matches(strange[0], EVENTS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        events = ", ".join(EVENTS)
+        raise TypeError(f"has a method {strange[0]!r}, but {hint}The events are: {events}")
+    own = tuple(m for m in methods if of(type(callback), m) is not of(Callback, m))
+    if not own:
+        raise TypeError(f"should have a method of: {', '.join(EVENTS)}; got {callback!r:.80}")
+    for event in own:
+        expected = list(inspect.signature(getattr(Callback, event)).parameters)[1:]
+        try:
+            inspect.signature(getattr(callback, event)).bind(*expected)
+        except TypeError as error:
+            raise TypeError(f"{event} takes ({', '.join(expected)}): {error}") from error
+    return own
 
 
 def required_slots(loss: Callable[..., Any]) -> tuple[str, ...]:

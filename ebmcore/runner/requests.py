@@ -64,10 +64,10 @@ class Requests:
                 f"the metric {name!r} is one of the run's own: loss, step, epoch, time and those "
                 f"that begin with {', '.join(self._own)}"
             )
-        is_number = isinstance(value, numbers.Real) or getattr(value, "shape", None) == ()
-        if not is_number or isinstance(value, bool):
+        number = value.item() if getattr(value, "shape", None) == () else value
+        if not isinstance(number, numbers.Real) or isinstance(number, bool):
             raise TypeError(f"{name}: should be a real number; got {value!r:.80}")
-        step, number = self.loop.step, float(value)
+        step = self.loop.step
         if self._logged.get(name) == step:
             if name in self._here and name not in self._twice:
                 self._twice.add(name)
@@ -75,7 +75,7 @@ class Requests:
             return
         self._logged[name] = step
         self._here.add(name)
-        self.write(step, {name: number})
+        self.write(step, {name: float(number)})
 
     def log_artifact(self, path: str | Path, name: str | None = None) -> Path:
         """Copy a file into the run. Raises ValueError or EbmError, as `LiveRun` says."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +16,12 @@ from ebmcore.config import (
     ENERGY,
     Cadence,
     as_targets,
+    callback_events,
     loss_slots,
     required_slots,
     trains_fault,
 )
-from ebmcore.contracts import EVENTS, Callback, Chains, Monitor
+from ebmcore.contracts import Chains, Monitor
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
 from ebmcore.sampling import Sampler, conditions_of
@@ -95,28 +94,7 @@ class CallbackEntry(NamedTuple):
     @classmethod
     def of(cls, name: str, callback: Any, label: str) -> CallbackEntry:
         """Find its events. Raises TypeError when it has none, or a method that can't be called."""
-        known = ", ".join(EVENTS)
-        if inspect.isclass(callback):
-            raise TypeError(f"should be a built callback; got {callback!r}")
-        methods = [m for m in dir(callback) if m.startswith("on_") and callable(_of(callback, m))]
-        if strange := [m for m in methods if m not in EVENTS]:
-            near = difflib.get_close_matches(strange[0], EVENTS, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(f"has a method {strange[0]!r}, but {hint}The events are: {known}")
-        own = [m for m in methods if _of(type(callback), m) is not _of(Callback, m)]
-        if not own:
-            raise TypeError(f"should have a method of: {known}; got {callback!r:.80}")
-        for event in own:
-            expected = list(inspect.signature(getattr(Callback, event)).parameters)[1:]
-            try:
-                inspect.signature(getattr(callback, event)).bind(*expected)
-            except TypeError as error:
-                raise TypeError(f"{event} takes ({', '.join(expected)}): {error}") from error
-        return cls(name, callback, label, tuple(own))
-
-
-def _of(part: Any, name: str) -> Any:
-    return getattr(part, name, None)
+        return cls(name, callback, label, callback_events(callback))
 
 
 @dataclass(kw_only=True)

@@ -23,6 +23,7 @@ def test_kills_at_random_moments(config, tmp_path):
     config["train"] |= {"steps": 1500, "log_every": 25, "checkpoint_every": "40 steps"}
     config["monitors"][0]["every"] = "300 steps"
     config["lr_scheduler"]["milestones"] = [600, 1100]
+    config["callbacks"] = [{"type": "totals", "stop_after": 56}]
     config["tracking"] = {"experiment": "killed"}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
@@ -49,7 +50,8 @@ def test_kills_at_random_moments(config, tmp_path):
     (folder,) = tmp_path.glob("runs/killed-*")
     assert_same(whole.dir, folder)
     facts = json.loads((folder / "run.json").read_text())
-    assert facts["status"] == "FINISHED"
+    assert (facts["status"], facts["step"]) == ("FINISHED", 1400)
+    assert facts["stopped"] == "56 records are enough"
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     run_id = facts["mlflow"]["run_id"]
     assert client.get_run(run_id).info.status == "FINISHED"

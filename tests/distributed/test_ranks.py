@@ -23,13 +23,17 @@ def test_two_ranks_average_to_the_gradient_of_one(on_ranks):
     assert found["compiled"] < 1e-12
 
 
-def test_ranks_train_one_run(run, config):
+def test_ranks_train_one_run_and_stop_it_at_one_step(run, config):
+    config["callbacks"] = [{"type": "totals", "stop_after": 3}]
     ended = run(2, config, "--json")
     assert ended.codes == [0, 0], ended.text
     assert len(list(Path("runs").glob("*"))) == 1
     answer = json.loads(ended.out)  # one document, which is rank 0's
     assert answer["status"] == ended.facts["status"] == "FINISHED"
     assert ended.facts["ranks"] == 2
+    assert ended.facts["step"] == 21  # the third record of each seventh step
+    assert answer["stopped"] == ended.facts["stopped"] == "3 records are enough"
+    assert [line["step"] for line in lines(ended.dir) if "crowd/x" in line] == [10, 20, 21]
     # the batch is the config's, of all ranks together, and no two ranks' chains are the same
     assert answer["metrics"]["crowd/x"] == answer["metrics"]["crowd/x_neg"] == 20
     assert answer["metrics"]["crowd/different"] == 20
@@ -60,10 +64,12 @@ def test_counts_and_buffers_are_those_of_the_whole_batch(run, config):
 def test_sigusr1_to_one_rank_saves_all(run, config):
     config["loss"][-1] |= {"at": 12, "rank": 1, "how": "SIGUSR1"}
     config["train"]["checkpoint_every"] = "end"
+    config["callbacks"] = ["ends_when_saved"]  # which all ranks learn in the next step's message
     ended = run(2, config)
     assert ended.codes == [0, 0], ended.text
     places = sorted(place.name for place in ended.dir.glob("checkpoints/*"))
-    assert places == ["step-00000013", "step-00000030"]
+    assert places == ["step-00000013", "step-00000014"]
+    assert (ended.facts["status"], ended.facts["stopped"]) == ("FINISHED", "it is saved")
 
 
 @pytest.mark.parametrize("choice", ["stop", "skip", "rollback"])

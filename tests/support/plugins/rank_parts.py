@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ebmcore import conditioned, energy, loss, monitor
+from ebmcore import callback, conditioned, energy, loss, monitor
 
 RANK = int(os.environ.get("RANK", "0"))
 
@@ -52,6 +52,15 @@ def sleeps(energy, x, step, *, rank: int = 1, at: int = 12):
 def overflows_on(energy, x, step, *, rank: int = 1, at: int = 3):
     """Turn to NaN at a step, on one rank."""
     return energy(x).mean() * (float("nan") if step == at and rank == RANK else 0.0)
+
+
+@callback
+class ends_when_saved:  # noqa: N801
+    """Stop the run when a checkpoint was written."""
+
+    def on_checkpoint(self, run, path):
+        assert RANK == 0
+        run.stop("it is saved")
 
 
 @monitor

@@ -131,3 +131,12 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.shape == b.shape and torch.equal(a, b)
     return type(a) is type(b) and bool(a == b)
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a checkpoint can hold a value: tensors and JSON types."""
+    if isinstance(value, Mapping):
+        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, (Tensor, str, int, float, bool))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from ebmcore import Start, start_chains
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.memory import MemoryChecks, events, same
-from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
+from ebmcore_testing.measures.observed import (
+    is_plain,
+    seeded,
+    streams_untouched,
+    tensors_untouched,
+)
 
 
 class ChainsSuite(MemoryChecks):
@@ -69,7 +71,7 @@ class ChainsSuite(MemoryChecks):
             start_chains(chains, x, generator=seeded(seed))
             chains.keep(Start(self.ends(x, seed)))
         state = chains.state_dict()
-        strange = [name for name, value in state.items() if not _is_plain(value)]
+        strange = [name for name, value in state.items() if not is_plain(value)]
         require(
             not strange,
             "state_round_trip",
@@ -105,11 +107,3 @@ class ChainsSuite(MemoryChecks):
             allowed="0",
             cause="a draw without generator=generator",
         )
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (Tensor, str, int, float, bool))

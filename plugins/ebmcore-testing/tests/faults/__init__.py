@@ -1,7 +1,6 @@
 """Wrong components, each with the one fault that its name tells, and the right ones beside them."""
 
 from kit_faults import (
-    callbacks,
     carried,
     chains,
     discrete,
@@ -9,7 +8,6 @@ from kit_faults import (
     given,
     losses,
     lr_schedulers,
-    monitors,
     networks,
     optimizers,
     purity,
@@ -17,6 +15,7 @@ from kit_faults import (
     unusual,
 )
 from kit_faults.data import datasets, transforms
+from kit_faults.run import callbacks, monitors
 
 FAULTS = (
     *energies.FAULTS,

@@ -1,0 +1,1 @@
+"""Wrong parts that a run calls beside its steps."""
