@@ -21,6 +21,11 @@ A loss trains the energy, or the networks that its attribute `trains` names: "pr
 A sampler, a loss or a monitor that remembers something from one call to the next offers it by
 `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores it.
 
+An optimizer is a `torch.optim.Optimizer`, made of the parameters that it is to update; a schedule
+has `step`, `state_dict` and `load_state_dict`, and is made of the optimizer. The other parameters
+of their signatures are their config. If a schedule's `step` requires an argument, the run passes it
+the value of the metric that the config names. What `state_dict` doesn't return, no run resumes.
+
 The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y) or a torch
 Dataset. It may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entropy`, a float in
 nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
