@@ -22,6 +22,11 @@ A sampler, a loss, a monitor or a callback that remembers something from one cal
 it by `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores
 it.
 
+An optimizer is a `torch.optim.Optimizer`, made of the parameters that it is to update; a schedule
+has `step`, `state_dict` and `load_state_dict`, and is made of the optimizer. The other parameters
+of their signatures are their config. If a schedule's `step` requires an argument, the run passes it
+the value of the metric that the config names. What `state_dict` doesn't return, no run resumes.
+
 The core calls a dataset without arguments; it returns x (n, *event), a pair (x, y), a mapping {"x":
 x, "y": y, "mask": mask} of which all but x is optional, or a torch Dataset of these. The mask, (n,
 T) bool for events (T, …), is true where a step counts; "lengths", (n,), in its place says that the

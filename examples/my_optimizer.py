@@ -4,6 +4,7 @@ ebmcore run examples/five_gaussians.yaml -p examples/my_optimizer.py "optimizer=
 """  # noqa: E501 (a command is one line)
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Lion(Optimizer):
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override] # takes no closure
+    def step(self, closure: Any = None) -> Any:
         """Move each weight that has a gradient."""
         for group in self.param_groups:
             for weight in group["params"]:

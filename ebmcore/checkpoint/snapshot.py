@@ -110,7 +110,7 @@ def restore(checkpoint: Checkpoint, loop: Loop) -> tuple[dict[str, Any], list[st
     warnings: list[str] = []
     if parts.lr_scheduler is not None:
         with fitting(checkpoint, f"lr_scheduler {type(parts.lr_scheduler).__name__}"):
-            parts.lr_scheduler.load_state_dict(_typed(parts.lr_scheduler, state["lr_scheduler"]))
+            load_schedule(parts.lr_scheduler, state["lr_scheduler"])
     every = rank_states(checkpoint, state)
     same = len(every) == loop.ranks.size
     own = every[loop.ranks.rank if same else 0]
@@ -219,14 +219,19 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
     loop.discard_pending()
 
 
+def load_schedule(scheduler: Any, state: Any) -> None:
+    """Restore the state of a scheduler that a checkpoint kept."""
+    scheduler.load_state_dict(_typed(scheduler, state))
+
+
 def _typed(scheduler: Any, state: Any) -> dict[str, Any]:
     """Restore the Counters in the state of a scheduler and of its inner schedulers."""
     if not isinstance(state, dict):
         raise EbmError("the checkpoint holds no state of a scheduler")
-    counters = {k for k, v in vars(scheduler).items() if isinstance(v, Counter)}
+    counters = {k for k, v in getattr(scheduler, "__dict__", {}).items() if isinstance(v, Counter)}
     typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
     inner = getattr(scheduler, "_schedulers", ())
-    if inner:
+    if inner and "_schedulers" in state:  # another's attribute may mean anything
         pairs = zip(inner, state["_schedulers"], strict=True)
         typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
     return typed

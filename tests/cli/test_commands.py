@@ -124,6 +124,11 @@ def test_components_and_show(config, ebmcore_command):
          "description": "Steps of the kernel for each training step."},
     ]  # fmt: skip
     assert "lr" in ebmcore_command("show", "optimizer", "Adam").stdout
+    found = json.loads(ebmcore_command("components", "optimizers", "--json").stdout)
+    assert ("Adam", "ebmcore:Adam") in {(c["name"], c["full_name"]) for c in found}
+    found = json.loads(ebmcore_command("components", "-p", parts, "--json").stdout)
+    assert {"parts:bowl", "parts:walk"} < {c["full_name"] for c in found}
+    assert not {"optimizer", "lr_scheduler"} & {c["kind"] for c in found}
     wrong = ebmcore_command("components", "engines")
     assert wrong.returncode == 2
     assert "energy, network, sampler, chains, loss, monitor, callback, dataset" in wrong.stderr

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import ebmcore
+from support import OPTIM
 from support.runs import assert_same, lines, tensors
 
 SOON = 15.0  # seconds from a rank's death to the end of the run that are promised
@@ -31,6 +32,10 @@ def heal(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "at"), [("labels", 10), ("bits", 25)], indirect=["kind"])
 def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, kind, at):
+    """Rank 0's monitor alone knows the metric that the schedule follows on both."""
+    config["plugins"]["files"].append(str(OPTIM))
+    config["optimizer"] = {"type": "Heavy", "lr": 0.02}
+    config["lr_scheduler"] = {"type": "ReduceLROnPlateau", "metric": "crowd/x", "patience": 0}
     config["loss"][-1] |= {"at": -1}
     whole = run(2, config)
     assert whole.codes == [0, 0], whole.text
@@ -45,6 +50,8 @@ def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, kind
     assert resumed.facts["status"] == "FINISHED"
     (original,) = Path("whole").glob("*")
     assert_same(original, resumed.dir)
+    rates = {line["train/lr"] for line in lines(original) if "train/lr" in line}
+    assert len(rates) == 2  # 20 events at steps 10 and 20, so the rate falls once before the end
 
 
 def of_all_ranks(folder, name, step=None):

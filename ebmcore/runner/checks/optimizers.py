@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from ebmcore.checkpoint.serialize import pack, unpack
+from ebmcore.checkpoint.snapshot import load_schedule
 from ebmcore.config import needs_argument
 from ebmcore.train.components import Parts
 from ebmcore.train.optim import load_state
@@ -168,7 +169,7 @@ class _Schedule:
         self.optimizer.load_state_dict(other.optimizer.state_dict())
 
     def load(self, state: Any) -> None:
-        self.holder.load_state_dict(state)
+        load_schedule(self.holder, state)
 
 
 def _tried(make: Callable[[], Any], path: str, kind: type[Any], refuse: Refuse) -> Iterator[str]:

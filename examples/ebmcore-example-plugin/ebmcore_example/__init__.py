@@ -1,1 +1,1 @@
-"""A complete third-party plugin for ebmcore: one energy, one monitor."""
+"""A complete third-party plugin for ebmcore: one energy, one monitor, one command."""

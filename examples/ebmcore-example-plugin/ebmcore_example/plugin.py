@@ -10,6 +10,12 @@ def ebmcore_energies() -> dict[str, str]:
 
 
 @hookimpl
+def ebmcore_commands() -> dict[str, str]:
+    """Offer `ebmcore runs moments`, which shows what a run has fitted."""
+    return {"runs moments": "ebmcore_example.moments:command"}
+
+
+@hookimpl
 def ebmcore_monitors() -> dict[str, str]:
     """Offer the monitor, which reads the energy's parameters."""
     return {"precision": "ebmcore_example.monitor:Precision"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from ebmcore_example.energy import Quadratic
+from ebmcore_example.moments import command
 
 import ebmcore
 
@@ -16,6 +17,7 @@ def test_it_is_found():
     host = ebmcore.Host.discover()
     assert host.find("energy", "quadratic").plugin.version == "0.1.0"
     assert host.find("monitor", "precision").full_name == "example:precision"
+    assert host.find("command", "runs moments").load() is command
 
 
 def test_the_energy_by_hand():
@@ -33,3 +35,7 @@ def test_the_example_finds_the_gaussian(tmp_path):
     # Langevin's own bias at this step, η/(2s²) = 10 %, is what the fitted precision makes up for
     assert run.metrics["precision/error"] == pytest.approx(0.1, abs=0.06)
     assert run.metrics["precision/mean_error"] < 0.05
+    answer = command(str(run.dir))
+    torch.testing.assert_close(torch.tensor(answer.document["mean"]), run.energy.mean.detach())
+    covariance = torch.tensor(answer.document["covariance"])
+    torch.testing.assert_close(covariance, 0.25 * torch.eye(2), atol=0.05, rtol=0)

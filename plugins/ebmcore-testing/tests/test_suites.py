@@ -9,10 +9,11 @@ from typing import ClassVar
 import pytest
 import torch
 from ebmcore_testing.measures import statistics
-from ebmcore_testing.report import SUITES
+from ebmcore_testing.report import SUITES, check_plugin
 
 import ebmcore.testing
-from ebmcore import Binary, Categorical, Chains, EbmError, Mixed, Real, Start
+from ebmcore import Binary, Categorical, Chains, EbmError, Host, Mixed, Real, Start
+from ebmcore.plugins import Selection
 from ebmcore.testing import (
     ChainsSuite,
     CheckFailed,
@@ -195,6 +196,36 @@ def test_importing_the_kit_imports_nothing_heavy():
     code = "import sys, ebmcore.testing; print(*({'torch', 'pytest', 'mlflow'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_one_component_is_checked_by_its_kind_and_name(command, plugin):
+    found = json.loads(command("check", "optimizer:AdamW", "--json").stdout)
+    assert found["counts"] == {"passed": len(SUITES["optimizer"].checks())}
+    assert {check["component"] for check in found["checks"]} == {"ebmcore:AdamW"}
+    done = command("check", "optimizer:AdamWW")
+    assert done.exit_code == 2
+    assert "Did you mean 'AdamW'" in done.stderr
+    done = command("check", "energy:bowl", "-p", plugin(("width: float", "width: float = 1.0")))
+    assert done.exit_code == 0, done.stderr
+    assert "loss" not in done.stdout
+
+
+def test_hooks_and_commands_are_checked(tmp_path):
+    file = tmp_path / "follows.py"
+    file.write_text(
+        "from ebmcore import hookimpl\n"
+        "@hookimpl\ndef ebmcore_run_end(run):\n    pass\n"
+        "@hookimpl\ndef ebmcore_commands():\n    return {'good': good, 'bad': bad}\n"
+        "def good(name: str):\n    pass\n"
+        "def bad(name: complex):\n    pass\n"
+    )
+    found = check_plugin(Host.discover(Selection(files=(str(file),))), "follows")
+    results = {(o.kind, o.component, o.check): str(o.result) for o in found}
+    assert results == {
+        ("command", "follows:good", "load"): "passed",
+        ("command", "follows:bad", "load"): "failed",
+        ("hooks", "follows", "ebmcore_run_end"): "passed",
+    }
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ def examine(found: Found) -> dict[str, Any]:
     host = Host.of([Loaded(found)])
     seconds = time.perf_counter() - began
     heavy = [name for name in HEAVY if name in sys.modules and name not in before]
-    parts = {c.full_name: _load(c) for c in (*host.components(), *host.components("command"))}
+    offered = [*host.components(), *host.components("command")]
+    parts = {c.full_name: _load(c) for c in offered if c.plugin == found}  # not the core's own
     return {
         "status": str(host.plugins[0].status),
         "reason": host.plugins[0].reason,

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 
+from ebmcore.checkpoint.snapshot import load_schedule
 from ebmcore.config import maker, needs_argument
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.observed import streams_untouched
@@ -46,7 +47,7 @@ class _Scheduled:
         return [*self.rates(), *(group["momentum"] for group in self.optimizer.param_groups)]
 
     def load(self, state: Any) -> None:
-        self.part.load_state_dict(state)
+        load_schedule(self.part, state)
 
     def take_over(self, other: _Scheduled) -> None:
         self.optimizer.load_state_dict(other.optimizer.state_dict())
