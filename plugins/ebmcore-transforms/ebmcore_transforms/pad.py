@@ -68,8 +68,9 @@ class Pad(Transform):
 
     def inverse(self, x: Tensor) -> Tensor:
         """Return x' without its margin."""
-        inner = [slice(b, b + old) for b, old in zip(self._before(), self.sizes, strict=True)]
-        return x[(..., *inner)]
+        for at, (before, old) in enumerate(zip(self._before(), self.sizes, strict=True)):
+            x = x.narrow(at - len(self.sizes), before, old)
+        return x
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sizes before."""

@@ -88,14 +88,14 @@ class RankGaussian(Transform):
 
 def _knots(column: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Return values of a column, (n,), rising and each once, and their normal scores."""
-    values, counts = column.unique(return_counts=True)
+    values, counts = torch.unique(column, return_counts=True)
     before = counts.cumsum(0) - counts
     share = (before + counts / 2) / len(column)  # (mean rank - 1/2) / n
     if len(values) == 1:
         return values, torch.zeros_like(values)
     if len(values) > most:
         wanted = torch.linspace(float(share[0]), float(share[-1]), most, dtype=torch.float64)
-        at = torch.searchsorted(share, wanted).clamp(max=len(values) - 1).unique()
+        at = torch.unique(torch.searchsorted(share, wanted).clamp(max=len(values) - 1))
         at[0], at[-1] = 0, len(values) - 1
         values, share = values[at], share[at]
     return values, torch.special.ndtri(share)

@@ -76,6 +76,15 @@ def test_images_of_grey_levels_go_to_the_line_and_back():
     assert found.mean().abs() < 1e-3
 
 
+def test_log_odds_and_their_log_det_by_hand():
+    x = torch.tensor([[0.25, 0.5]], dtype=torch.float64)
+    s = 0.1 + 0.8 * 0.25
+    logit = Logit(alpha=0.1)
+    assert logit(x)[0].tolist() == pytest.approx([math.log(s / (1 - s)), 0.0])
+    expected = math.log(0.8 / (s * (1 - s))) + math.log(0.8 / 0.25)
+    assert logit.log_abs_det(x).item() == pytest.approx(expected)
+
+
 def test_log_odds_are_finite_at_both_ends_and_beyond():
     ends = torch.tensor([[0.0], [1.0], [-0.5], [1.5]])
     logit = Logit(alpha=1e-6)

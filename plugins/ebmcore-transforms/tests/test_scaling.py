@@ -21,6 +21,14 @@ def test_the_training_rows_have_the_moments_of_what_shares_them(x, per):
     assert (found.std(over, correction=0) - 1).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize(("per", "times"), [("number", 1), ("channel", 3), ("event", 6)])
+def test_log_det_is_minus_the_log_of_the_scales(x, per, times):
+    one = Standardise(per=per)
+    one.fit(x)
+    expected = -times * one.scale.log().sum()  # each scale is that of so many of six numbers
+    torch.testing.assert_close(one.log_abs_det(x.double()), expected.expand(len(x)))
+
+
 def test_quartiles_and_ends(x):
     flat = x.flatten(1).double()
     robust = Transforms([RobustScale()], dtype=torch.float64).fit(x.double(), Real()).flatten(1)
