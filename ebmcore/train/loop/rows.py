@@ -32,7 +32,7 @@ class Rows:
         self.draws = data.rows is not None  # then `index` holds the batch of all ranks
 
     def __call__(self, index: Tensor, step: int) -> tuple[Tensor, Conditions]:
-        """Return this rank's x and its conditions by a batch's indices; `step` counts those before."""
+        """Return this rank's x and conditions by a batch's indices; `step` counts those before."""
         if self.data.rows is None or self.data.transforms is None:
             return self.data.x[index], self.data.conditions.rows(index)
         with blame("data.transform", step):
