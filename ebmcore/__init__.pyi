@@ -1,12 +1,9 @@
 """The public names of ebmcore; `__init__.py` imports each from here when it is first used."""
 
-from ebmcore.contracts import Callback as Callback
 from ebmcore.contracts import Carried as Carried
 from ebmcore.contracts import Chains as Chains
 from ebmcore.contracts import Energy as Energy
 from ebmcore.contracts import Kernel as Kernel
-from ebmcore.contracts import LiveRun as LiveRun
-from ebmcore.contracts import RunView as RunView
 from ebmcore.contracts import Sample as Sample
 from ebmcore.contracts import Start as Start
 from ebmcore.contracts import Trace as Trace
@@ -41,6 +38,9 @@ from ebmcore.errors import RunError as RunError
 from ebmcore.errors import RunInterrupted as RunInterrupted
 from ebmcore.hooks import hookimpl as hookimpl
 from ebmcore.plugins import Host as Host
+from ebmcore.run_contracts import Callback as Callback
+from ebmcore.run_contracts import LiveRun as LiveRun
+from ebmcore.run_contracts import RunView as RunView
 from ebmcore.runner.api import load as load
 from ebmcore.runner.api import resume as resume
 from ebmcore.runner.api import run as run

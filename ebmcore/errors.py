@@ -11,7 +11,7 @@ from ebmcore.terminal.clean import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ebmcore.contracts import RunInfo
+    from ebmcore.run_contracts import RunInfo
 
 
 class EbmError(Exception):

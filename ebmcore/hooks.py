@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from ebmcore.contracts import LiveRun
+    from ebmcore.run_contracts import LiveRun
 
 hookspec = pluggy.HookspecMarker("ebmcore")
 hookimpl = pluggy.HookimplMarker("ebmcore")

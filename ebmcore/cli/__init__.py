@@ -20,6 +20,7 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.plugin_commands.group import PluginCommand
 
 __all__ = [
     "INTERRUPTED",
@@ -30,6 +31,7 @@ __all__ = [
     "DryRun",
     "OtherVersions",
     "Overrides",
+    "PluginCommand",
     "PluginOptions",
     "RunsDir",
     "Strict",

@@ -10,7 +10,7 @@ from typing import Any
 
 from ebmcore.config.model import Node
 from ebmcore.config.values.signature import asked_for, is_part, positional
-from ebmcore.contracts import BUILD_SLOTS, EVENTS, LOSS_SLOTS, Callback
+from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
 from ebmcore.errors import (
     ConfigError,
     DataError,
@@ -20,6 +20,7 @@ from ebmcore.errors import (
     raised_at,
     too_large,
 )
+from ebmcore.run_contracts import EVENTS, Callback
 
 _HANDED_TO = {  # build slots that not every kind may ask for
     "training_data": ("loss",),

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Generator, Tensor, nn
 
-from ebmcore.contracts import Chains, RunView, Start
+from ebmcore.contracts import Chains, Start
 from ebmcore.data.load import Data
 from ebmcore.monitoring.borrowed import copied
 from ebmcore.monitoring.model_samples import ModelSamples, chosen
+from ebmcore.run_contracts import RunView
 from ebmcore.sampling import Sampler
 
 

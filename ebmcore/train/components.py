@@ -21,9 +21,10 @@ from ebmcore.config import (
     required_slots,
     trains_fault,
 )
-from ebmcore.contracts import Chains, Monitor
+from ebmcore.contracts import Chains
 from ebmcore.data.load import Data
 from ebmcore.errors import ComponentError, EbmError
+from ebmcore.run_contracts import Monitor
 from ebmcore.sampling import Sampler, conditions_of
 from ebmcore.train.targets import Target, find_targets
 

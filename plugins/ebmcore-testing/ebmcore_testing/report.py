@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ebmcore.cli.plugin_commands.group import PluginCommand
+from ebmcore.cli import PluginCommand
 from ebmcore.config import REQUIRED, keys_of
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
