@@ -8,14 +8,13 @@ from kit_faults import (
     energies,
     given,
     losses,
-    lr_schedulers,
     monitors,
     networks,
-    optimizers,
     purity,
     samplers,
     unusual,
 )
+from kit_faults.training import lr_schedulers, optimizers
 
 FAULTS = (
     *energies.FAULTS,
