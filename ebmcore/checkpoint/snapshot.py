@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,8 @@ from ebmcore.checkpoint.serialize import pack, unsaveable
 from ebmcore.config import ENERGY
 from ebmcore.data.mask import some_masks
 from ebmcore.distributed.rank import RankInfo
-from ebmcore.errors import EbmError
 from ebmcore.train.components import OF_RANK_0, Parts
-from ebmcore.train.optim import load_state
+from ebmcore.train.optim import load_schedule, load_state
 from ebmcore.train.targets import optimizer_label
 
 if TYPE_CHECKING:
@@ -217,24 +215,6 @@ def roll_back(checkpoint: Checkpoint, loop: Loop, factor: float, why: str) -> No
                 part.load_state_dict(own["parts"][name])
     loop.streams.renew(why)
     loop.discard_pending()
-
-
-def load_schedule(scheduler: Any, state: Any) -> None:
-    """Restore the state of a scheduler that a checkpoint kept."""
-    scheduler.load_state_dict(_typed(scheduler, state))
-
-
-def _typed(scheduler: Any, state: Any) -> dict[str, Any]:
-    """Restore the Counters in the state of a scheduler and of its inner schedulers."""
-    if not isinstance(state, dict):
-        raise EbmError("the checkpoint holds no state of a scheduler")
-    counters = {k for k, v in getattr(scheduler, "__dict__", {}).items() if isinstance(v, Counter)}
-    typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
-    inner = getattr(scheduler, "_schedulers", ())
-    if inner and "_schedulers" in state:  # another's attribute may mean anything
-        pairs = zip(inner, state["_schedulers"], strict=True)
-        typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
-    return typed
 
 
 def _schedulers(scheduler: Any) -> Iterator[Any]:

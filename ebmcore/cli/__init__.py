@@ -20,7 +20,6 @@ from ebmcore.cli.output import (
     say,
     table,
 )
-from ebmcore.cli.plugin_commands.group import PluginCommand
 
 __all__ = [
     "INTERRUPTED",
@@ -31,7 +30,6 @@ __all__ = [
     "DryRun",
     "OtherVersions",
     "Overrides",
-    "PluginCommand",
     "PluginOptions",
     "RunsDir",
     "Strict",

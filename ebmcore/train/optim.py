@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 from torch.utils import flop_counter
+
+from ebmcore.errors import EbmError
 
 _WRAPPED = (
     *((Optimizer, name) for name in ("add_param_group", "zero_grad", "state_dict")),
@@ -91,6 +94,24 @@ def load_state(optimizer: Optimizer, saved: Mapping[str, Any]) -> None:
         for name, value in saved["state"].get(number, {}).items():
             if isinstance(value, Tensor) and value.dtype != held[name].dtype:
                 held[name] = value.to(held[name].device)
+
+
+def load_schedule(scheduler: Any, state: Any) -> None:
+    """Restore the state of a scheduler that a checkpoint kept."""
+    scheduler.load_state_dict(_typed(scheduler, state))
+
+
+def _typed(scheduler: Any, state: Any) -> dict[str, Any]:
+    """Restore the Counters in the state of a scheduler and of its inner schedulers."""
+    if not isinstance(state, dict):
+        raise EbmError("the checkpoint holds no state of a scheduler")
+    counters = {k for k, v in getattr(scheduler, "__dict__", {}).items() if isinstance(v, Counter)}
+    typed = {k: Counter(v) if k in counters else v for k, v in state.items()}
+    inner = getattr(scheduler, "_schedulers", ())
+    if inner and "_schedulers" in state:  # another's attribute may mean anything
+        pairs = zip(inner, state["_schedulers"], strict=True)
+        typed["_schedulers"] = [_typed(one, its) for one, its in pairs]
+    return typed
 
 
 @contextmanager

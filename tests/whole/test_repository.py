@@ -24,7 +24,8 @@ CONFLICT = re.compile(rb"^(?:<{7}|[|]{7}|={7}|>{7})(?: .*)?\r?$", re.MULTILINE)
 # beside `ebmcore` itself, modules of the core that plugins may import: the names in `__all__`, or,
 # where there is none, those without an underscore
 FACES = (
-    *("ebmcore.cli", "ebmcore.config", "ebmcore.data", "ebmcore.distributed", "ebmcore.errors"),
+    *("ebmcore.checkpoint", "ebmcore.cli", "ebmcore.config", "ebmcore.data"),
+    *("ebmcore.distributed", "ebmcore.errors"),
     *("ebmcore.kinds", "ebmcore.masking", "ebmcore.plugins", "ebmcore.runner", "ebmcore.runs"),
     *("ebmcore.sampling", "ebmcore.terminal", "ebmcore.testing", "ebmcore.trackers"),
     "ebmcore.train",

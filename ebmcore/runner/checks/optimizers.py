@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from ebmcore.checkpoint.serialize import pack, unpack
-from ebmcore.checkpoint.snapshot import load_schedule
 from ebmcore.config import needs_argument
 from ebmcore.train.components import Parts
-from ebmcore.train.optim import load_state
+from ebmcore.train.optim import load_schedule, load_state
 from ebmcore.train.rng import own_global_stream
 
 Refuse = Callable[..., NoReturn]  # a place in a config, why, and the cause

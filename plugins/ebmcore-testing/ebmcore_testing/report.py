@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ebmcore.cli import PluginCommand
+import typer
+import typer.main
+
 from ebmcore.config import REQUIRED, keys_of
 from ebmcore.errors import ConfigError, EbmError, PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
@@ -111,7 +113,7 @@ def check_component(component: Component) -> Iterable[Outcome]:
     try:
         target = component.load()
         if component.kind == COMMAND.name:
-            PluginCommand(component.name, [component]).load()
+            _read_arguments(target)
             yield Outcome(*about, "load", Result.PASSED)
             return
         unusable = unusable_keys(component.kind, target)
@@ -141,6 +143,14 @@ def check_component(component: Component) -> Iterable[Outcome]:
             "what isn't there",
         )
         yield Outcome(*about, "load", Result.FAILED, reason, {}, failure)
+
+
+def _read_arguments(command: Any) -> None:
+    """Have typer read the arguments of a command. Raises what typer raises."""
+    app = command if isinstance(command, typer.Typer) else typer.Typer()
+    if app is not command:
+        app.command()(command)
+    typer.main.get_command(app)
 
 
 def _run(component: Component, target: Any, params: Mapping[str, Any]) -> Iterable[Outcome]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from ebmcore.checkpoint.serialize import pack, unpack
+from ebmcore.checkpoint import pack, unpack
 from ebmcore_testing.failures import CheckFailed, require
 from ebmcore_testing.measures.observed import same_bits
 

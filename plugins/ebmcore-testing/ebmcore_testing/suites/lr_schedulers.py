@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
 
-from ebmcore.checkpoint.snapshot import load_schedule
 from ebmcore.config import maker, needs_argument
+from ebmcore.train import load_schedule
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.observed import streams_untouched
 from ebmcore_testing.measures.resumed import check_loaded, check_resumed

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ebmcore.config import maker, needs_argument
-from ebmcore.train.optim import load_state
+from ebmcore.train import load_state
 from ebmcore_testing.failures import NotApplicable, require
 from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
 from ebmcore_testing.measures.resumed import check_loaded, check_resumed

@@ -7,15 +7,14 @@ from kit_faults import (
     energies,
     given,
     losses,
-    lr_schedulers,
     networks,
-    optimizers,
     purity,
     samplers,
     unusual,
 )
 from kit_faults.data import datasets, transforms
 from kit_faults.run import callbacks, monitors
+from kit_faults.training import lr_schedulers, optimizers
 
 FAULTS = (
     *energies.FAULTS,

@@ -1,0 +1,1 @@
+"""Wrong optimizers and learning-rate schedules."""
