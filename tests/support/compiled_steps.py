@@ -7,6 +7,7 @@ import torch
 import ebmcore
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
+from ebmcore.contracts import Conditions
 from ebmcore.train.ema import Average
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
@@ -42,7 +43,7 @@ def step_of(
 def advance(step, batches=range(4)):
     torch.manual_seed(1)
     for i in batches:
-        done = step(step.parts.data.x[i * BATCH : (i + 1) * BATCH], None, i)
+        done = step(step.parts.data.x[i * BATCH : (i + 1) * BATCH], Conditions(), i)
     return done
 
 
