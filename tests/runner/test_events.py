@@ -136,10 +136,12 @@ def test_the_bits_are_those_of_a_run_without_callbacks(config):
 
 def test_memory_survives_a_resume_at_every_checkpoint(config):
     config["train"] |= {"checkpoint_every": "3 steps", "keep_checkpoints": 99, "log_every": 2}
+    config["train"]["keep_best"] = "max total"
     config["callbacks"] = ["totals", {"type": "totals", "name": "stops", "stop_after": 6}]
     whole = go(config)
     assert (whole.step, whole.status) == (12, "FINISHED")
     assert whole.stopped == facts(whole.dir)["stopped"] == "6 records are enough"
+    assert facts(whole.dir)["best"]["metric"] == "total"
     for step in (3, 6, 9):
         again = resume(cut(whole, step), config)
         assert_same(whole.dir, again.dir)
