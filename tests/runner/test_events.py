@@ -9,8 +9,10 @@ from torch import nn
 
 import ebmcore
 from ebmcore import Callback, ConfigError, Experiment, RunError
+from ebmcore.cli.run import show_run
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
+from support.planted import command
 from support.runs import assert_same, cut, facts, go, lines, resume, same, weights
 
 
@@ -183,11 +185,15 @@ def test_a_stop_at_the_last_step_is_none(train):
     assert (run.step, run.stopped, facts(run.dir)["stopped"]) == (4, "", None)
 
 
-def test_a_stopped_run_is_resumed_as_a_finished_one(config):
+def test_a_stopped_run_is_resumed_as_a_finished_one(config, capsys):
     config["callbacks"] = [{"type": "totals", "stop_after": 1}]
     whole = go(config)
     again = resume(whole.dir, config)
     assert (again.step, again.status, again.stopped) == (5, "FINISHED", "1 records are enough")
+    show_run(again)
+    assert "stopped at step 5: 1 records are enough" in capsys.readouterr().out
+    code, shown = command("runs", "show", whole.dir, "--json")
+    assert (code, json.loads(shown)["stopped"]) == (0, "1 records are enough")
     # killed after its last checkpoint, before run.json said how it ended
     killed = resume(cut(whole, 5), config)
     assert (killed.step, killed.status, killed.stopped) == (5, "FINISHED", "1 records are enough")
