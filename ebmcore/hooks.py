@@ -128,7 +128,8 @@ def ebmcore_commands() -> Offers:
 def ebmcore_configure(config: dict[str, Any]) -> None:
     """See the resolved config before anything is built: raise ValueError to refuse it.
 
-    The config is read-only, down to its inner mappings and lists: a write raises TypeError.
+    The config is read-only, down to its inner mappings and lists: a write raises TypeError. A
+    `copy.deepcopy` of it is plain.
     """
 
 

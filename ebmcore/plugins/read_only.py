@@ -25,7 +25,7 @@ def read_only(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a copy that can be changed, as `copy.deepcopy` does."""
+    """Return a copy that can be changed."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
@@ -42,21 +42,19 @@ def _refuses(method: str) -> Callable[..., NoReturn]:
 
 
 class ReadOnlyDict(dict[str, Any]):
-    """A dict that can't be changed."""
+    """A dict that can't be changed; a copy of it, and a pickle, is a plain one."""
 
-    def __deepcopy__(self, memo: object) -> dict[str, Any]:
-        """Return a plain copy."""
-        copied: dict[str, Any] = _plain(self)
-        return copied
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Return how to make a plain one."""
+        return dict, (_plain(self),)
 
 
 class ReadOnlyList(list[Any]):
-    """A list that can't be changed."""
+    """A list that can't be changed; a copy of it, and a pickle, is a plain one."""
 
-    def __deepcopy__(self, memo: object) -> list[Any]:
-        """Return a plain copy."""
-        copied: list[Any] = _plain(self)
-        return copied
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Return how to make a plain one."""
+        return list, (_plain(self),)
 
 
 for _class, _methods in ((ReadOnlyDict, _DICT), (ReadOnlyList, _LIST)):

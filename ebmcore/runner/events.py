@@ -45,7 +45,7 @@ class Events:
         self.log = log
         self.loop = loop
         self.parts = loop.parts
-        self.shows_metrics = False  # whether callbacks are being called with metrics
+        self._shows_metrics = False
         self._active = list(loop.parts.callbacks)
         self._recorded: deque[tuple[int, Mapping[str, float]]] = deque()
         self._ended = False
@@ -73,14 +73,14 @@ class Events:
         if self._ended or not self._listening("on_metrics"):
             return
         self._recorded.append((step, MappingProxyType(dict(metrics))))
-        if self.shows_metrics:
+        if self._shows_metrics:
             return
-        self.shows_metrics = True
+        self._shows_metrics = True
         try:
             while self._recorded:
                 self._call("on_metrics", *self._recorded.popleft())
         finally:
-            self.shows_metrics = False
+            self._shows_metrics = False
             self._recorded.clear()
 
     def checkpoint(self, path: Path) -> None:

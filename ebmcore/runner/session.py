@@ -79,6 +79,7 @@ class Session:
         self.ranks = ranks  # of which this is rank 0
         self.resumes = resumes
         self.status = "RUNNING"
+        self.recording = False  # whether the loop's metrics are being recorded
         self.at_once = False  # whether a second Ctrl-C asked for the end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
@@ -91,8 +92,9 @@ class Session:
         )
         self.progress = progress_display(self.loop.steps, show=show)
         self.monitors = MonitorRunner(
-            parts, spec.streams, self._write_figure, self.warn, self.directory.log
-        )
+            parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
+            self.warn, directory.log,
+        )  # fmt: skip
         self.result = Run.of(self.directory.path, self.loop, spec.seed)
         self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
         self.rollback = Rollback(self.loop, directory, self.event, self.warn)
@@ -224,21 +226,21 @@ class Session:
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Record the metrics of a step; report them to the listener and the callbacks."""
-        self._write_down(step, metrics)
-        listener = self.spec.listener
-        why = "" if listener is None else listener.metrics_recorded(step, metrics)
-        if why and self.loop.step < self.loop.steps:
-            self.interrupts.end(why)
-        if self.best.update(step, metrics):
-            self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
-        self.events.metrics(step, metrics)
+        self.recording = True
+        self._log(step, metrics)
+        self.recording = False
 
     def _log(self, step: int, metrics: dict[str, float]) -> None:
-        """Record metrics that a hook or a callback logged; train.keep_best follows the latter's."""
-        if self.events.shows_metrics:
-            return self.write(step, metrics)
+        """Record metrics; those that a callback logs of others may end or save the run as these."""
         self._write_down(step, metrics)
-        return self.events.metrics(step, metrics)
+        if self.recording:  # else the ranks don't agree on what follows
+            listener = self.spec.listener
+            why = "" if listener is None else listener.metrics_recorded(step, metrics)
+            if why and self.loop.step < self.loop.steps:
+                self.interrupts.end(why)
+            if self.best.update(step, metrics):
+                self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
+        self.events.metrics(step, metrics)
 
     def _write_down(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step
@@ -261,9 +263,6 @@ class Session:
         if len(self.warnings) > before:
             with suppress(OSError, EbmError):
                 self.directory.update(warnings=self.warnings)
-
-    def _write_figure(self, name: str, png: bytes) -> None:
-        self.directory.write(f"{FIGURES}/{name}", png)
 
     def event(self, step: int, event: str, **facts: Any) -> None:
         """Record what happened to the run beside its steps."""

@@ -71,6 +71,7 @@ class Worker:
                     self.ranks.report_failure(traceback.format_exc())
         self.loop.eval()
         self.result.status, self.result.step = status, self.loop.step
+        self.result.stopped = self.interrupts.stopped if self.loop.step < self.loop.steps else ""
         if failure is not None:
             raise RunError(f"rank {self.ranks.rank} FAILED: {failure}", self.result) from failure
         if status == "KILLED":

@@ -9,8 +9,10 @@ from torch import nn
 
 import ebmcore
 from ebmcore import Callback, ConfigError, Experiment, RunError
+from ebmcore.cli.run import show_run
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
+from support.planted import command
 from support.runs import assert_same, cut, facts, go, lines, resume, same, weights
 
 
@@ -136,10 +138,12 @@ def test_the_bits_are_those_of_a_run_without_callbacks(config):
 
 def test_memory_survives_a_resume_at_every_checkpoint(config):
     config["train"] |= {"checkpoint_every": "3 steps", "keep_checkpoints": 99, "log_every": 2}
+    config["train"]["keep_best"] = "max total"
     config["callbacks"] = ["totals", {"type": "totals", "name": "stops", "stop_after": 6}]
     whole = go(config)
     assert (whole.step, whole.status) == (12, "FINISHED")
     assert whole.stopped == facts(whole.dir)["stopped"] == "6 records are enough"
+    assert facts(whole.dir)["best"]["metric"] == "total"
     for step in (3, 6, 9):
         again = resume(cut(whole, step), config)
         assert_same(whole.dir, again.dir)
@@ -181,11 +185,15 @@ def test_a_stop_at_the_last_step_is_none(train):
     assert (run.step, run.stopped, facts(run.dir)["stopped"]) == (4, "", None)
 
 
-def test_a_stopped_run_is_resumed_as_a_finished_one(config):
+def test_a_stopped_run_is_resumed_as_a_finished_one(config, capsys):
     config["callbacks"] = [{"type": "totals", "stop_after": 1}]
     whole = go(config)
     again = resume(whole.dir, config)
     assert (again.step, again.status, again.stopped) == (5, "FINISHED", "1 records are enough")
+    show_run(again)
+    assert "stopped at step 5: 1 records are enough" in capsys.readouterr().out
+    code, shown = command("runs", "show", whole.dir, "--json")
+    assert (code, json.loads(shown)["stopped"]) == (0, "1 records are enough")
     # killed after its last checkpoint, before run.json said how it ended
     killed = resume(cut(whole, 5), config)
     assert (killed.step, killed.status, killed.stopped) == (5, "FINISHED", "1 records are enough")

@@ -50,8 +50,9 @@ def test_a_hook_that_writes_to_the_config_is_refused(told, code):
 
 def test_a_hook_may_change_a_copy_of_the_config(told):
     code = (
-        "import copy, json; own = copy.deepcopy(config); own['loss'].clear(); "
-        "own['train'].clear(); assert json.loads(json.dumps(config)) == config; "
+        "import copy, json, pickle; own = copy.deepcopy(config); own['loss'].clear(); "
+        "own['train'].clear(); pickle.loads(pickle.dumps(config))['loss'].clear(); "
+        "copy.copy(config['loss']).clear(); assert json.loads(json.dumps(config)) == config; "
         "assert config['loss']; assert config['train']['batch_size'] == 20"
     )
     assert told("ebmcore_configure", "config", code)[0].status == "FINISHED"
