@@ -309,3 +309,11 @@ class Bits(Transform):
 
     def __call__(self, x):
         return 1 - x
+
+
+@transform(name="early")
+class Early(Transform):
+    """Asks for what it can't know when it is built."""
+
+    def __init__(self, event_shape):
+        self.event_shape = event_shape
