@@ -7,13 +7,13 @@ import yaml
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment
-from support import HARD, planted
+from support import MAPS, planted
 from support.runs import go, tensors
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"].append(str(MAPS))
     config["train"] = {"steps": 12, "batch_size": 20, "checkpoint_every": "5 steps"}
     config["monitors"] = [{"type": "parts:looks", "every": "end"}]
     return config
