@@ -26,6 +26,7 @@ _HANDED_TO = {  # build slots that not every kind may ask for
     "training_data": ("loss",),
     "networks": ("loss", "sampler", "chains"),  # a monitor finds them in its view
 }
+_OF_THE_DATA = ("event_shape", "data_range", "space")  # unknown before a transform
 
 
 def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = None) -> Any:
@@ -50,6 +51,12 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
         if node.kind not in kinds and asked_for(target, {slot}):
             message = f"{node.type} asks for {slot}, which is handed to {_plurals(kinds)} alone"
             raise ConfigError([Problem(node.path, message, node.where)])
+    if node.kind == "transform" and (asked := asked_for(target, _OF_THE_DATA)):
+        message = (
+            f"{node.type} asks for {asked[0]} when it is built; `fit` gets the training rows, and "
+            "their space as `space`"
+        )
+        raise ConfigError([Problem(node.path, message, node.where)])
     own = {key: _inner(value, slots, built) for key, value in node.values.items()}
     values = {**own, **{name: slots[name] for name in asked_for(target, names)}}
     if part:

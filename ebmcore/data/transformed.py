@@ -36,7 +36,7 @@ class TransformedDensity:
         return self.transforms.preimage(x)[1]
 
 
-class Untold:
+class UnknownDensity:
     """A dataset whose density isn't known after its transforms; it is itself as `original`."""
 
     def __init__(self, original: Any) -> None:
@@ -79,9 +79,9 @@ def transform_data(data: Data, transforms: Transforms, generator: Generator) -> 
 
 def _density(data: Data, transforms: Transforms) -> Any:
     if not callable(getattr(data.source, "log_prob", None)):
-        return None if data.source is None else Untold(data.source)
+        return None if data.source is None else UnknownDensity(data.source)
     try:
         transforms.preimage(transforms(data.x[:1]).to(transforms.dtype))
     except NotImplementedError:
-        return Untold(data.source)
+        return UnknownDensity(data.source)
     return TransformedDensity(data.source, transforms)

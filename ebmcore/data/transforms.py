@@ -80,7 +80,7 @@ class Transforms:
         x = x.to(self.dtype)
         for index, part in enumerate(self.parts):
             self._check_space(index, self.spaces[-1])
-            with self._blame(index, "can't be fitted"), self._heard(index):
+            with self._blame(index, "can't be fitted"), self._collecting_warnings(index):
                 named = inspect.signature(part.fit).parameters
                 part.fit(x, **({"space": self.spaces[-1]} if "space" in named else {}))
             self._follow(index)
@@ -167,7 +167,7 @@ class Transforms:
         return x, total, held
 
     @property
-    def uncounted_part(self) -> str:
+    def without_log_det(self) -> str:
         """The name of the first part without log |det|; empty when all have one."""
         for index, name in enumerate(self.names):
             probe = torch.full((1, *self.shapes[index]), 0.5, dtype=self.dtype)
@@ -210,7 +210,8 @@ class Transforms:
             self.spaces.append(self.parts[index].space(self.spaces[index]))
 
     def _check_space(self, index: int, space: Space) -> None:
-        served = tuple(self.parts[index].spaces)
+        given: Any = self.parts[index].spaces
+        served = tuple(given) if isinstance(given, list | tuple) else (given,)
         if not isinstance(space, served):
             kinds = " and ".join(getattr(cls, "kind", "any") for cls in served)
             raise TransformError(
@@ -273,7 +274,7 @@ class Transforms:
             raise TransformError(index, f"{why}: {what}") from error
 
     @contextmanager
-    def _heard(self, index: int) -> Iterator[None]:
+    def _collecting_warnings(self, index: int) -> Iterator[None]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield

@@ -2,13 +2,13 @@
 
 import pytest
 
-from support import HARD
+from support import HARD, MAPS
 
 
 @pytest.fixture
 def config(config):
     """A run in which every kind of state matters, each in a stream or a place of its own."""
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"] += [str(HARD), str(MAPS)]
     config["data"]["transform"] = ["centred", {"type": "jitters", "sigma": 0.05}]
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}

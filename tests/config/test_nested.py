@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from ebmcore import PositiveFloat
+from ebmcore import Kernel, PositiveFloat, Transform
 from ebmcore.config import nested
 from ebmcore.config.values.check import check
 from ebmcore.config.values.names import json_schema
@@ -90,3 +90,11 @@ def test_a_model_that_says_itself_what_is_extra_is_left_alone():
 @pytest.mark.parametrize("annotation", [typing.Callable, typing.Callable[..., int]], ids=str)
 def test_a_function_of_no_stated_kind_is_no_component(annotation):
     assert nested(annotation) is None
+
+
+def test_a_key_may_take_one_component_or_a_list():
+    both = nested(Transform | list[Transform] | None)
+    assert (both.kind, both.many, both.or_one) == ("transform", True, True)
+    assert nested(list[Transform]).or_one is False
+    assert nested(Transform).many is False
+    assert nested(Transform | list[Kernel]) is None

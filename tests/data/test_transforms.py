@@ -144,7 +144,7 @@ def test_a_map_without_inverse_is_where_undoing_stops():
     assert stopped_at == "square"
     torch.testing.assert_close(found, data.held_out * data.transforms.parts[1].largest)
     assert data.held_out_log_det is None
-    assert data.transforms.uncounted_part == "square"
+    assert data.transforms.without_log_det == "square"
 
 
 def test_the_state_makes_the_same_map_of_other_transforms():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import HARD, RANKED, RANKS
+from support import HARD, MAPS, RANKED, RANKS
 
 LAUNCH = RANKS.read_text()
 
@@ -15,7 +15,7 @@ LAUNCH = RANKS.read_text()
 @pytest.fixture
 def config(config):
     """A run in which every kind of state matters, on each rank its own."""
-    config["plugins"]["files"] += [str(RANKED), str(HARD)]
+    config["plugins"]["files"] += [str(RANKED), str(HARD), str(MAPS)]
     config["data"]["transform"] = ["centred", {"type": "jitters", "sigma": 0.05}]
     config["energy"]["dropout"] = 0.2
     config["sampler"] = {"type": "parts:drifts", "n_steps": 3}

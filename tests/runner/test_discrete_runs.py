@@ -56,6 +56,19 @@ def test_chains_give_bits_and_their_likelihood_is_exact(chains):
         ebmcore.evaluate(run.dir, {"sampler": "langevin"})
 
 
+def test_one_hot_bits_have_the_law_of_their_categories():
+    from ebmcore_discrete import Bars
+
+    data = {"type": "bars", "n": 400, "side": 2, "transform": "one_hot"}  # 8 bits an event
+    run = ebmcore.run({**CONFIG, "data": data}, progress=False)
+    found, x = run.metrics, run.sample(20)
+    assert x.shape == (20, 2, 2)
+    Binary().check(x)
+    assert found["exact_likelihood/mass"] == pytest.approx(1, abs=1e-9)  # no event has other bits
+    assert found["exact_likelihood/entropy"] == pytest.approx(Bars(side=2).entropy, abs=1e-9)
+    assert torch.equal(run.transforms.inverse(run.transforms(x)), x)
+
+
 class Potts(nn.Module):
     """A field for each number and category."""
 

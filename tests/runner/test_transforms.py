@@ -7,13 +7,13 @@ import yaml
 
 import ebmcore
 from ebmcore import ConfigError, EbmError, Experiment
-from support import HARD, planted
+from support import MAPS, planted
 from support.runs import go, tensors
 
 
 @pytest.fixture
 def config(config):
-    config["plugins"]["files"].append(str(HARD))
+    config["plugins"]["files"].append(str(MAPS))
     config["train"] = {"steps": 12, "batch_size": 20, "checkpoint_every": "5 steps"}
     config["monitors"] = [{"type": "parts:looks", "every": "end"}]
     return config
@@ -98,6 +98,7 @@ def test_objects_hand_their_transforms_over_again():
         ("centered", "data.transform.type: no transform 'centered'. Did you mean 'centred'?"),
         ([{"type": "jitters", "sigm": 1}], "data.transform.0.sigm: unknown key"),
         ([3], "data.transform.0: should be a mapping with a `type`; got 3"),
+        (["centred", "early"], "data.transform.1: early asks for event_shape when it is built"),
         (["centred", "bits"], "data.transform.1: bits: takes binary events, and those that it"),
     ],
 )

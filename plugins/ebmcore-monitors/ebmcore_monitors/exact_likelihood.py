@@ -121,7 +121,7 @@ class ExactLikelihood(WarnsOnce):
         """Whether a transform of the data has no log |det|; warn of it once."""
         if view.transforms is None or (len(view.held_out) == 0 and view.dataset is None):
             return False
-        name = "" if view.held_out_log_det is not None else view.transforms.uncounted_part
+        name = "" if view.held_out_log_det is not None else view.transforms.without_log_det
         if name:
             self.warn(
                 view,

@@ -116,7 +116,7 @@ def test_categories_become_bits_and_come_back():
     ]  # those are no event's bits
     real = Transforms([OneHot(real=True)])
     real.fit(x, Categorical(3))
-    assert (real.space, real.uncounted_part) == (Real(), "OneHot")
+    assert (real.space, real.without_log_det) == (Real(), "OneHot")
     with pytest.raises(DataError, match="say how many categories there are"):
         Transforms([OneHot()]).fit(x.float(), Real())
 

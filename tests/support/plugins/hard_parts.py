@@ -3,19 +3,7 @@
 import torch
 from torch import nn
 
-from ebmcore import (
-    Binary,
-    Chains,
-    Transform,
-    chains,
-    dataset,
-    energy,
-    loss,
-    monitor,
-    network,
-    sampler,
-    transform,
-)
+from ebmcore import Chains, chains, dataset, energy, loss, monitor, network, sampler
 
 
 @dataset
@@ -263,49 +251,3 @@ class holds_stream:  # noqa: N801
 
     def __call__(self, energy, x):
         return energy(x + 0.1 * torch.randn(x.shape, generator=self.generator)).mean()
-
-
-@transform(name="centred")
-class Centred(Transform):
-    """Shifts the training rows to mean 0."""
-
-    def fit(self, x):
-        self.mean = x.mean(0)
-
-    def __call__(self, x):
-        return x - self.mean.to(x)
-
-    def inverse(self, x):
-        return x + self.mean.to(x)
-
-    def log_abs_det(self, x):
-        return x.new_zeros(len(x))
-
-    def state_dict(self):
-        return {"mean": self.mean}
-
-    def load_state_dict(self, state):
-        self.mean = state["mean"]
-
-
-@transform
-def jitters(x, generator, *, sigma: float = 0.1):
-    """Adds noise to each training batch."""
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    return x + sigma * noise
-
-
-@transform
-def doubled(x):
-    """A map without inverse, for all that ebmcore knows."""
-    return 2 * x
-
-
-@transform(name="bits")
-class Bits(Transform):
-    """Takes bits alone."""
-
-    spaces = (Binary,)
-
-    def __call__(self, x):
-        return 1 - x
