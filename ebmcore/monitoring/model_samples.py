@@ -13,13 +13,13 @@ from ebmcore.data.mask import without_padding
 from ebmcore.monitoring.borrowed import borrowed
 from ebmcore.sampling import (
     CONDITIONS,
-    MASK,
     Sampler,
     Taken,
     Walk,
     conditions_of,
     kept_by,
     start_chains,
+    takes_mask,
 )
 from ebmcore.spaces import REAL, Space
 
@@ -81,7 +81,7 @@ class ModelSamples(NamedTuple):
         required = "y" in taken.required
         if wanted is not None and "y" not in (*taken.required, *taken.optional):
             raise ConditionError("the energy takes no condition y")
-        if mask is not None and MASK not in (*taken.required, *taken.optional):
+        if mask is not None and not takes_mask(self.energy):
             raise ConditionError("the energy takes no mask")
         kept = kept_by(self.chains)
         if kept is not None:

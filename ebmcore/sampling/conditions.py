@@ -26,6 +26,7 @@ class Taken(NamedTuple):
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
+    named: tuple[str, ...] = ()  # those that its signature names: **keywords take all, unnamed
 
 
 class Given(EnergyWrapper):
@@ -86,14 +87,14 @@ def conditioned(energy: Energy, **conditions: Any) -> Energy:
     taken = conditions_of(energy)
     if taken is None:
         return energy
-    bound = (*taken.required, *(name for name in taken.optional if name == MASK))
+    bound = (*taken.required, *([MASK] if MASK in taken.named else []))
     return given(energy, **{name: v for name, v in conditions.items() if name in bound})
 
 
 def takes_mask(energy: Any) -> bool:
-    """Tell whether an energy takes a mask."""
+    """Tell whether an energy names a mask in its signature."""
     taken = conditions_of(energy)
-    return taken is not None and MASK in (*taken.required, *taken.optional)
+    return taken is not None and MASK in taken.named
 
 
 def of_chains(energy: Energy, conditions: Conditions) -> Energy:
@@ -128,7 +129,8 @@ def conditions_of(energy: Any) -> Taken | None:
         if inner is None or not isinstance(energy, Given):
             return inner
         required = tuple(name for name in inner.required if name not in energy.conditions)
-        return Taken(required, (*inner.optional, *(set(inner.required) - set(required))))
+        optional = (*inner.optional, *(set(inner.required) - set(required)))
+        return Taken(required, optional, inner.named)
     if not isinstance(energy, nn.Module):
         return _read(energy)
     kind = type(energy)
@@ -170,8 +172,9 @@ def _read(function: Any) -> Taken | None:
         parameters = inspect.signature(function).parameters
     except (ValueError, TypeError):
         return None
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return Taken((), CONDITIONS)
     found = [p for name, p in parameters.items() if name in CONDITIONS]
+    named = tuple(p.name for p in found)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return Taken((), CONDITIONS, named)
     required = tuple(p.name for p in found if p.default is p.empty)
-    return Taken(required, tuple(p.name for p in found if p.name not in required))
+    return Taken(required, tuple(name for name in named if name not in required), named)

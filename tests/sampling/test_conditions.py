@@ -13,7 +13,8 @@ from ebmcore import (
     sample_chain,
 )
 from ebmcore.compile.chains import CompiledKernel
-from ebmcore.sampling import conditions_of, evaluating
+from ebmcore.contracts import Conditions
+from ebmcore.sampling import conditions_of, evaluating, of_chains
 
 X = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 1.0]])
 
@@ -66,6 +67,22 @@ def test_only_what_an_energy_requires_is_bound_unasked():
     assert given(energy, y=None) is energy
     with pytest.raises(TypeError, match="energy Plain takes no 'y'"):
         given(Plain(), y=y)
+
+
+def test_a_mask_is_bound_wherever_an_energy_names_it():
+    def named(x, mask=None):
+        return x.sum(1) if mask is None else (x * mask).sum(1)
+
+    def takes_all(x, **conditions):
+        assert not conditions
+        return x.sum(1)
+
+    x, mask = torch.ones(2, 3), torch.tensor([[1, 1, 0], [1, 0, 0]]).bool()
+    for bind in (conditioned, lambda energy, mask: of_chains(energy, Conditions(mask=mask))):
+        assert bind(named, mask=mask)(x).tolist() == [2, 1]
+        assert bind(named, mask=None) is named
+        assert bind(takes_all, mask=mask)(x).tolist() == [3, 3]
+    assert replicated(given(named, mask=mask), 2)(x.repeat(2, 1)).tolist() == [2, 2, 1, 1]
 
 
 def test_replicas_have_their_chains_conditions():

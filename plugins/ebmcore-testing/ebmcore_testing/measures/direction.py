@@ -47,6 +47,8 @@ class DirectionChecks(Suite):
             "x_neg": x_neg,
             "y": torch.arange(len(x)) % 2,
             "y_neg": torch.arange(len(x_neg)) % 2,
+            "mask": torch.ones(x.shape[:2], dtype=torch.bool),
+            "mask_neg": torch.ones(x_neg.shape[:2], dtype=torch.bool),
             "step": 1,
             "sampler": Sampler(ExactKernel() if known else Descent(), 1),
             "chains": make(x) if make else StartFunction(lambda x, generator: x.clone()),

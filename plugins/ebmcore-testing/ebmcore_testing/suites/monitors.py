@@ -46,6 +46,7 @@ class MonitorSuite(Suite):
         generator = seeded(5)
         size = torch.Size(shape).numel()
         labels: dict[str, Any] = {"data_y": y, "held_out_y": held_out.get("y")}
+        labels |= {"data_mask": data.get("mask"), "held_out_mask": held_out.get("mask")}
         return RunView(
             energy=energy,
             data=x,
