@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import PositiveFloat, PositiveInt
+from ebmcore import PositiveInt
 from ebmcore_nets.activations import Activation, activation_layer
 from ebmcore_nets.layers import positive, refuse_empty
 
@@ -19,9 +19,7 @@ class MLPGenerator(nn.Module):
 
     c is the middle of the data's range and s half its width, element by element. The initial
     weights keep the variance from layer to layer (He et al. 2015), so that the first samples
-    spread over the whole range, and chains that start there meet every mode. While an energy is
-    young, its chains drift to the middle and take the samples along; a larger `init_scale` begins
-    further out, so that each mode still has its share once the energy has formed it.
+    spread over the whole range, and chains that start there meet every mode.
 
     Its samples g(z) are cheap and have no density that could be computed. Chains that start there
     (`chains: proposed`) and the loss `cooperative` train it beside an energy.
@@ -32,7 +30,6 @@ class MLPGenerator(nn.Module):
         latent: Numbers in z.
         hidden: Width of each hidden layer; [] makes g linear, and its samples Gaussian.
         activation: Activation between the layers; leaky_relu has slope 0.2 below 0.
-        init_scale: Factor of the last layer's initial weights, and so of the first samples' spread.
         event_shape: (runtime) Shape of one event.
         data_range: (runtime) The lowest and the highest value of the data, (2, *event_shape); None
             takes c = 0 and s = 1.
@@ -49,7 +46,6 @@ class MLPGenerator(nn.Module):
         latent: PositiveInt = 16,
         hidden: Sequence[PositiveInt] = (128, 128),
         activation: Activation = "silu",
-        init_scale: PositiveFloat = 1.0,
     ) -> None:
         super().__init__()
         self.event_shape = refuse_empty(event_shape)
@@ -62,7 +58,7 @@ class MLPGenerator(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
         linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         for layer in linear:
-            gain = init_scale if layer is linear[-1] else math.sqrt(2)
+            gain = 1.0 if layer is linear[-1] else math.sqrt(2)
             nn.init.normal_(layer.weight, std=gain / math.sqrt(layer.in_features))
             nn.init.zeros_(layer.bias)
         like = linear[0].weight

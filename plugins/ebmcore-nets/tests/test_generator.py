@@ -23,12 +23,6 @@ def test_its_first_samples_spread_over_the_range_of_the_data():
     events = network.sample(4000, torch.Generator().manual_seed(1)).detach()
     spread = events.std(0) / torch.tensor([2.0, 10.0])
     assert ((spread > 0.7) & (spread < 1.4)).all(), spread
-    torch.manual_seed(0)
-    keys = {"hidden": (256, 256), "activation": "leaky_relu", "init_scale": 3.0}
-    wider = MLPGenerator((2,), RANGE, latent=16, **keys)
-    further = wider.sample(4000, torch.Generator().manual_seed(1)).detach()
-    expected = wider.centre + 3 * (events - network.centre)
-    torch.testing.assert_close(further, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_latents_follow_the_weights_and_others_are_refused():
