@@ -1,6 +1,6 @@
 """Early stopping: a run ends when a metric has not improved for some of its records.
 
-A record improves on the best one so far, b, by less than b - min_delta (mode min) or more than
+A record improves on the best one so far, b, if it is below b - min_delta (mode min) or above
 b + min_delta (mode max). Source: Prechelt, Early Stopping - But When?, 1998, criterion UP with
 single records in place of strips.
 """
