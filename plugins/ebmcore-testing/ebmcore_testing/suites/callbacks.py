@@ -137,11 +137,11 @@ class CallbackSuite(Suite):
                 allowed="no difference",
                 cause="state_dict returns the callback's own list or dict: return a copy",
             )
-            other = self.build()
-            if saved:
-                other.load_state_dict(copy.deepcopy(saved))
+            other, last = self.build(), _state(callback)
+            if last:
+                other.load_state_dict(copy.deepcopy(last))
             require(
-                _same(_state(other), saved),
+                _same(_state(other), last),
                 "state_round_trip",
                 expected="state_dict() after load_state_dict(state) is that state",
                 measured="it differs",
