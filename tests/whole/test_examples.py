@@ -196,5 +196,6 @@ def test_an_energy_and_a_generator_learn_together():
     assert run.metrics["exact_likelihood/kl"] < 0.3
     centres = torch.tensor([[0.0, 0.0], [2.0, 2.0], [2.0, -2.0], [-2.0, 2.0], [-2.0, -2.0]])
     events = run.networks["proposer"].sample(2000, torch.Generator().manual_seed(0)).detach()
-    distance = torch.cdist(events, centres).min(1).values
-    assert distance.median() < 0.4  # of data with standard deviation 0.3 it is 0.35
+    distance, nearest = torch.cdist(events, centres).min(1)
+    assert distance.median() < 0.5  # of data with standard deviation 0.3 it is 0.35
+    assert (nearest.bincount(minlength=5) > 200).all()  # a tenth of the samples in each mode
