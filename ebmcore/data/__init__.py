@@ -2,6 +2,7 @@
 
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.mask import as_mask, without_padding
+from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.precision import name_of, refuse_lost_digits, whole_number_lost
 from ebmcore.data.transformed import transform_data
 from ebmcore.data.transforms import TransformError, Transforms
@@ -9,6 +10,7 @@ from ebmcore.spaces import row_and_column
 
 __all__ = [
     "Data",
+    "RowsInParts",
     "TransformError",
     "Transforms",
     "as_mask",
@@ -17,6 +19,7 @@ __all__ = [
     "name_of",
     "refuse_lost_digits",
     "row_and_column",
+    "row_slices",
     "transform_data",
     "whole_number_lost",
     "without_padding",

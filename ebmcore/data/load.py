@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import IterableDataset, default_collate
+from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
-from ebmcore.data.mask import Mask, as_mask, read_mapping, without_padding
+from ebmcore.data.collated import collated
+from ebmcore.data.mask import Mask, as_mask, read_mapping
+from ebmcore.data.parts import Padded, RowsInParts, filled, in_parts_reader, row_slices
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.data.transforms import Transforms
 from ebmcore.errors import DataError
@@ -78,6 +80,7 @@ def load_data(
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
 
+    A dataset with `read_in_parts`, which returns `RowsInParts`, is read by that.
     A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
     The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
@@ -88,69 +91,69 @@ def load_data(
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
         with default_dtype(dtype):
-            found = found()
+            found = in_parts_reader(found)()
     x, y, said = _tensors(found, dtype)
     if x.ndim == 0 or len(x) == 0:
         raise DataError(f"the dataset has no points: shape {tuple(x.shape)}")
-    if x.ndim == 1:  # numbers, each an event of one value
-        x = x[:, None]
-    mask = None if said is None else as_mask(*said, x)
-    x = without_padding(x, mask)
-    if x.is_complex():
+    points = Padded(x, None)
+    mask = None if said is None else as_mask(*said, torch.empty(points.shape, device="meta"))
+    points = Padded(x, mask)
+    if points.dtype.is_complex:
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
     declared = space or getattr(source, "space", None)
     space = declared if isinstance(declared, Space) else REAL
-    if not isinstance(space, Real):
-        _refuse_outside(x, space)
-    given, x = x, x.to(space.dtype_in(dtype))
-    if given.is_floating_point():
-        _refuse_non_finite(x, given)
-    refuse_lost_digits(given, dtype, _in_the_data)
-    if isinstance(space, Real):
-        _refuse_outside(x, space)
+    _refuse_unfit(points, space, dtype)
     if not 0 <= holdout < 1:
         raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
-    kept_out = round(len(x) * holdout)
-    order = torch.randperm(len(x), generator=generator) if kept_out else torch.arange(len(x))
-    train = order[kept_out:].sort().values
-    held_out = order[:kept_out].sort().values
-    if stratify:
-        held_out, train = _stratified(y, order, holdout)
+    chosen = _chosen(len(points), y, holdout, generator, stratify)
+    train, held_out = filled(points, chosen, space.dtype_in(dtype))
     bounds = getattr(source, "bounds", None)
-    points = x[train]
     return Data(
-        x=points,
-        held_out=x[held_out],
-        y=None if y is None else y[train],
-        bounds=value_range(points).to(dtype)
+        x=train,
+        held_out=held_out,
+        y=None if y is None else y[~chosen],
+        bounds=value_range(train).to(dtype)
         if bounds is None
         else torch.as_tensor(bounds, dtype=dtype),
         source=source,
-        held_out_y=None if y is None else y[held_out],
+        held_out_y=None if y is None else y[chosen],
         space=space,
-        warnings=() if isinstance(declared, Space) else _whole_numbers(given),
-        mask=None if mask is None else mask[train],
-        held_out_mask=None if mask is None else mask[held_out],
+        warnings=() if isinstance(declared, Space) else _whole_numbers(points.dtype),
+        mask=None if mask is None else mask[~chosen],
+        held_out_mask=None if mask is None else mask[chosen],
     )
 
 
-def _stratified(y: Tensor | None, order: Tensor, holdout: float) -> tuple[Tensor, Tensor]:
-    """Return the held-out and the other points: of each label the first ones of an order."""
+def _chosen(
+    n: int, y: Tensor | None, holdout: float, generator: Generator, stratify: bool
+) -> Tensor:
+    """Return which of the points are held out, (n,) bool."""
+    kept_out = round(n * holdout)
+    chosen = torch.zeros(n, dtype=torch.bool)
+    if stratify:
+        order = torch.randperm(n, generator=generator) if kept_out else torch.arange(n)
+        chosen[_stratified(y, order, holdout)] = True
+    elif kept_out:
+        chosen[torch.randperm(n, generator=generator)[:kept_out]] = True
+    return chosen
+
+
+def _stratified(y: Tensor | None, order: Tensor, holdout: float) -> Tensor:
+    """Return the points to hold out: of each label the first ones of an order."""
     if y is None or y.ndim != 1 or y.is_floating_point() or y.is_complex():
         found = "none" if y is None else f"labels of shape {tuple(y.shape)}, {y.dtype}"
         raise DataError(f"stratify needs one whole number as label of each point; found {found}")
     rows = [order[y[order] == label] for label in torch.unique(y)]
-    ends = [round(len(row) * holdout) for row in rows]
-    held_out = torch.cat([row[:end] for row, end in zip(rows, ends, strict=True)])
-    train = torch.cat([row[end:] for row, end in zip(rows, ends, strict=True)])
-    return held_out.sort().values, train.sort().values
+    return torch.cat([row[: round(len(row) * holdout)] for row in rows])
 
 
-def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, Mask | None]:
+def _tensors(
+    found: Any, dtype: torch.dtype
+) -> tuple[Tensor | RowsInParts, Tensor | None, Mask | None]:
     if isinstance(found, TorchDataset):
         if isinstance(found, IterableDataset):
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
-        found = default_collate([found[i] for i in range(len(found))])  # type: ignore[arg-type] # map-style ones have a length
+        found = collated(found)
         found = tuple(found) if isinstance(found, list) else found
     found, mask = read_mapping(found)
     if isinstance(found, tuple) and len(found) == 2:
@@ -160,7 +163,7 @@ def _tensors(found: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, Mas
         return x, y, mask
     if isinstance(found, tuple) and len(found) == 1:
         found = found[0]
-    return _tensor(found, dtype), None, mask
+    return found if isinstance(found, RowsInParts) else _tensor(found, dtype), None, mask
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
@@ -199,6 +202,44 @@ def _in_the_data(index: tuple[int, ...]) -> str:
     return f"the data's {row_and_column(index)}"
 
 
+def _refuse_unfit(x: Padded, space: Space, dtype: torch.dtype) -> None:
+    """Refuse points that the space or the dtype can't hold; read them whole only to say why."""
+    for rows in row_slices(x):
+        if not _fits(x[rows], space, dtype):
+            _say_unfit(x[:], space, dtype)
+            break
+    refuse_lost_digits(x, dtype, _in_the_data)
+
+
+def _fits(given: Tensor, space: Space, dtype: torch.dtype) -> bool:
+    """Tell whether the points are finite in the run's dtype and in the space."""
+    if not given.numel():
+        return False  # nothing to read in parts
+    x = given.to(space.dtype_in(dtype))
+    if given.is_floating_point() and x.is_floating_point():
+        low, high = torch.aminmax(x)  # NaN if any number is
+        if not torch.isfinite(low) or not torch.isfinite(high):
+            return False
+    if space == REAL:
+        return True
+    try:
+        space.check(x if isinstance(space, Real) else given)
+    except ValueError:
+        return False
+    return True
+
+
+def _say_unfit(given: Tensor, space: Space, dtype: torch.dtype) -> None:
+    if not isinstance(space, Real):
+        _refuse_outside(given, space)
+    x = given.to(space.dtype_in(dtype))
+    if given.is_floating_point():
+        _refuse_non_finite(x, given)
+    refuse_lost_digits(given, dtype, _in_the_data)
+    if isinstance(space, Real):
+        _refuse_outside(x, space)
+
+
 def _refuse_non_finite(x: Tensor, given: Tensor) -> None:
     bad = ~torch.isfinite(x.flatten(1)).all(1)
     if bad.any():
@@ -221,11 +262,11 @@ def _refuse_outside(x: Tensor, space: Space) -> None:
         raise DataError(f"the data are declared {space}: {error}") from error
 
 
-def _whole_numbers(given: Tensor) -> tuple[str, ...]:
-    if given.is_floating_point():
+def _whole_numbers(dtype: torch.dtype) -> tuple[str, ...]:
+    if dtype.is_floating_point:
         return ()
     return (
-        f"the data are whole numbers ({name_of(given.dtype)}) and are taken as real ones, since no "
+        f"the data are whole numbers ({name_of(dtype)}) and are taken as real ones, since no "
         "space is declared: set data.space to real, binary or {type: categorical, k: 10} (in "
         "Python `space=ebmcore.Binary()`) to say which they are",
     )

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmcore.data.parts import AT_ONCE, RowsInParts, row_slices
 from ebmcore.errors import DataError
 from ebmcore.spaces import row_and_column
 
@@ -30,10 +31,11 @@ _NARROW = 64  # the same in units of a dtype's own rounding, where that is coars
 _NOISE = 2.0**-48  # of float64, relative to a column's largest value
 _FEW, _MANY = 16, 4096  # rows to check
 _LOOKED_AT = 2**18  # numbers to check; more columns mean fewer rows
-_AT_ONCE = 2**20  # numbers
 
 
-def refuse_lost_digits(x: Tensor, dtype: torch.dtype, place: Place | None = None) -> None:
+def refuse_lost_digits(
+    x: Tensor | RowsInParts, dtype: torch.dtype, place: Place | None = None
+) -> None:
     """Raise DataError when numbers, (n, *event), would lose their digits in a dtype.
 
     Args:
@@ -73,11 +75,11 @@ def _most(dtype: torch.dtype) -> int:
     return min(round(2 / torch.finfo(dtype).eps), math.floor(torch.finfo(dtype).max))
 
 
-def _refuse_inexact(x: Tensor, dtype: torch.dtype, place: Place) -> None:
+def _refuse_inexact(x: Tensor | RowsInParts, dtype: torch.dtype, place: Place) -> None:
     most = _most(dtype)
-    flat = x.reshape(-1)
-    for start in range(0, len(flat), _AT_ONCE):
-        part = flat[start : start + _AT_ONCE]
+    size = math.prod(x.shape[1:])
+    for rows in row_slices(x) if size else ():
+        part = x[rows].reshape(-1)
         whole = part.cpu().numpy()  # NumPy compares unsigned numbers, torch doesn't
         if -most <= int(whole.min()) and int(whole.max()) <= most:
             continue
@@ -88,17 +90,17 @@ def _refuse_inexact(x: Tensor, dtype: torch.dtype, place: Place) -> None:
         if changed.any():
             at = int(changed.argmax())
             text = whole_number_lost(int(whole[at]), float(became[at]), dtype)
-            raise DataError(f"{place(_index(start + at, x.shape))} {text}")
+            raise DataError(f"{place(_index(rows.start * size + at, x.shape))} {text}")
 
 
-def _refuse_rounded(x: Tensor, dtype: torch.dtype, place: Place) -> None:
+def _refuse_rounded(x: Tensor | RowsInParts, dtype: torch.dtype, place: Place) -> None:
     if len(x) < 2:
         return
-    columns = x[0].numel()
+    columns = math.prod(x.shape[1:])
     rows = min(_MANY, max(_FEW, _LOOKED_AT // columns))
     stride = -(-len(x) // rows)
     some = x[::stride].reshape(-1, columns)
-    at_once = max(1, _AT_ONCE // len(some))
+    at_once = max(1, AT_ONCE // len(some))
     for first in range(0, columns, at_once):
         exact = some[:, first : first + at_once].double()
         became = exact.to(dtype).double()

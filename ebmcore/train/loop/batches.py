@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from ebmcore.distributed.comm import Ranks
 from ebmcore.train.rng import DATA_ORDER, Streams
+
+_AT_ONCE = 1000  # batches
 
 
 class Batches:
@@ -33,8 +37,8 @@ class Batches:
         self.per_epoch = len(x) // batch_size
         self._epoch_start: Tensor | None = None  # the stream's state before this epoch's shuffle
 
-    def rest_of_epoch(self, step: int) -> list[Tensor]:
-        """Return this rank's indices, (share,), of each batch left in the epoch after `step`.
+    def rest_of_epoch(self, step: int) -> Iterator[Tensor]:
+        """Iterate over this rank's indices, (share,), of each batch left in the epoch after `step`.
 
         With `whole`, those of the batch of all ranks.
         """
@@ -47,7 +51,9 @@ class Batches:
         batches = order[: self.per_epoch * self.batch_size].to(self.x.device)
         whole = batches.view(self.per_epoch, self.batch_size)
         share = whole if self.whole else whole.chunk(self.ranks.size, 1)[self.ranks.rank]
-        return list(share)[done:]
+        # millions of small batches at once would take more memory than their points
+        starts = range(done, len(share), _AT_ONCE)
+        return (index for start in starts for index in share[start : start + _AT_ONCE])
 
     def epoch_start(self, step: int) -> Tensor | None:
         """Return the stream's state before the current epoch's shuffle; None between epochs."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ebmcore import DataError, PositiveInt
+from ebmcore import DataError, PositiveInt, RowsInParts
 from ebmcore_datasets.formats.arrays import Contents, read_npy, read_npz, read_pt
-from ebmcore_datasets.formats.checks import as_labels, as_points, masked
+from ebmcore_datasets.formats.checks import as_labels, as_points, masked, refuse_bad
 from ebmcore_datasets.formats.csv_table import read_csv
+from ebmcore_datasets.formats.npy_rows import NpyRows
 
 
 class File:
@@ -27,6 +30,8 @@ class File:
     An array `mask` (n, T) or `lengths` (n,) beside the events of a .npz or .pt says which of their
     steps count, and comes with them in a mapping, {"x": x, "mask": mask}. The numbers of the other
     steps may be anything, also NaN; they become 0.
+
+    A run reads a .npy file in parts, and holds its rows in memory once.
 
     All rows are read, or none: raises DataError, which names the file and, where known, the row and
     line, when the file is missing, empty or of another format, or holds NaN, infinity, words, rows
@@ -86,6 +91,22 @@ class File:
         y = as_labels(labels, len(x), f"{path} [{self.y_key}]")
         return {"x": x, "y": y, **masks} if masks else (x, y)
 
+    def read_in_parts(self) -> Any:
+        """Return x of a .npy file as rows that are read when asked for, otherwise what a call does.
+
+        Raises DataError as a call does.
+        """
+        path = Path(self.path).expanduser()
+        if path.suffix.lower() != ".npy" or self.y_key is not None:
+            return self()
+        try:
+            stored = NpyRows(path)
+        except (OSError, ValueError, EOFError):
+            return self()  # which says why
+        dtype = torch.get_default_dtype()
+        refuse_bad(stored, path, dtype, None)
+        return NpyRows(path, self._event(stored, path), dtype)
+
     def _reader(
         self, path: Path, dtype: torch.dtype
     ) -> Callable[[Path], tuple[Contents, Sequence[int] | None]]:
@@ -116,16 +137,21 @@ class File:
         return contents[name]()
 
     def _reshaped(self, x: Tensor, path: Path) -> Tensor:
+        event = self._event(x, path)
+        return x if event is None else x.reshape(len(x), *event)
+
+    def _event(self, x: Tensor | RowsInParts, path: Path) -> tuple[int, ...] | None:
+        """Return the shape that events should get; None when they keep that in the file."""
         if self.shape is None:
-            return x
+            return None
         shape = tuple(self.shape)
-        wanted, there = torch.Size(shape).numel(), x[0].numel()
+        wanted, there = math.prod(shape), math.prod(x.shape[1:])
         if wanted != there:
             raise DataError(
                 f"{path}: rows have shape {tuple(x.shape[1:])}, {there} numbers; "
                 f"shape {list(shape)} would need {wanted}"
             )
-        return x.reshape(len(x), *shape)
+        return shape
 
 
 def _masks(contents: Contents, named: set[str | None]) -> dict[str, Tensor]:

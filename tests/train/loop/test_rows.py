@@ -15,11 +15,12 @@ def jitter(x, generator):
 
 
 def batches_of(data, rank, ranks):
-    """Return what a rank trains on in an epoch, [x, y] by batch."""
+    """Return what a rank trains on in an epoch, (x, y) by batch."""
     streams, group = Streams(3, rank=rank), Ranks(RankInfo(rank, ranks))
     rows = Rows(data, streams, group)
     order = Batches(data.x, 10, streams, group, whole=rows.draws)
-    return [rows(index, step) for step, index in enumerate(order.rest_of_epoch(0))]
+    taken = (rows(index, step) for step, index in enumerate(order.rest_of_epoch(0)))
+    return [(x, conditions.y) for x, conditions in taken]
 
 
 def test_two_ranks_draw_what_one_does():

@@ -31,7 +31,7 @@ def read_npy(path: Path) -> Tensor:
         raise DataError(f"{path} {_PICKLED}")
     if magic != b"\x93NUMPY":
         raise DataError(f"{path} is not a .npy file: its first bytes differ")
-    return _from_numpy(partial(np.load, path, allow_pickle=False), str(path))
+    return from_numpy(partial(np.load, path, allow_pickle=False), str(path))
 
 
 def read_npz(path: Path) -> dict[str, Callable[[], Tensor]]:
@@ -47,7 +47,7 @@ def read_npz(path: Path) -> dict[str, Callable[[], Tensor]]:
             return arrays[name]
 
     keys = [name.removesuffix(".npy") for name in names]
-    return {key: partial(_from_numpy, partial(load, key), f"{path} [{key}]") for key in keys}
+    return {key: partial(from_numpy, partial(load, key), f"{path} [{key}]") for key in keys}
 
 
 def read_pt(path: Path) -> Contents:
@@ -70,7 +70,8 @@ def read_pt(path: Path) -> Contents:
     return _tensor(data, str(path))
 
 
-def _from_numpy(load: Callable[[], Any], source: str) -> Tensor:
+def from_numpy(load: Callable[[], Any], source: str) -> Tensor:
+    """Return an array as torch can hold it. Raises DataError when it can't be loaded or held."""
     try:
         array = load()
     except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ebmcore import DataError, as_mask, refuse_lost_digits, without_padding
+from ebmcore import (
+    DataError,
+    RowsInParts,
+    as_mask,
+    refuse_lost_digits,
+    row_slices,
+    without_padding,
+)
 
 
 def as_points(
@@ -19,20 +27,34 @@ def as_points(
     Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
     `lines` holds each row's line number, for a file that has lines.
     """
+    refuse_bad(values, path, dtype, lines)
+    return values.to(dtype) if values.is_floating_point() else values
+
+
+def refuse_bad(
+    values: Tensor | RowsInParts, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+) -> None:
+    """Raise DataError as `as_points` does; the rows are read part by part."""
     if values.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
-    if values.numel() == 0:
+    if math.prod(values.shape) == 0:
         raise DataError(f"{path} has no numbers: shape {tuple(values.shape)}")
-    x = values.to(dtype, copy=True)
-    bad = ~torch.isfinite(x)
-    if bad.any():
-        first = tuple(int(i) for i in bad.nonzero()[0])
-        raise DataError(
-            f"{path}: {_location(first, lines)} is {_value(values[first], dtype)}; "
-            f"of {bad.numel()} numbers {int(bad.sum())} are not finite. Remove or correct the rows"
-        )
+    for rows in row_slices(values) if values.dtype.is_floating_point else ():
+        ends = torch.stack(torch.aminmax(values[rows].to(dtype)))  # NaN if any number is
+        if not torch.isfinite(ends).all():
+            _refuse_non_finite(values[:], path, dtype, lines)
     refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
-    return x if values.is_floating_point() else values.clone()
+
+
+def _refuse_non_finite(
+    values: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+) -> None:
+    bad = ~torch.isfinite(values.to(dtype))
+    first = tuple(int(i) for i in bad.nonzero()[0])
+    raise DataError(
+        f"{path}: {_location(first, lines)} is {_value(values[first], dtype)}; "
+        f"of {bad.numel()} numbers {int(bad.sum())} are not finite. Remove or correct the rows"
+    )
 
 
 def masked(values: Tensor, masks: Mapping[str, Tensor], path: Path) -> Tensor:

@@ -99,6 +99,25 @@ class DatasetSuite(Suite):
             if callable(source) and not isinstance(source, Tensor):
                 source()
 
+    def test_in_parts(self) -> None:
+        """Rows that `read_in_parts` gives are those of a call, bit for bit."""
+        found = self.data()
+        if not hasattr(found.source, "read_in_parts"):
+            raise NotApplicable("it has no read_in_parts")
+        with own_global_stream(0, _CPU):
+            call: Any = self.build().__call__
+            called = load_data(
+                call, holdout=0.0, generator=seeded(0), dtype=torch.float64, space=found.space
+            )
+        require(
+            torch.equal(found.x, called.x),
+            "in_parts",
+            expected="the same points from read_in_parts and from a call",
+            measured="they differ",
+            allowed="no difference",
+            cause="a scaling or a choice of rows that only one of them makes",
+        )
+
     def test_normalised(self) -> None:
         """log_prob integrates to 1 over the bounds, or else the data's range and a margin."""
         data = self.data()

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from kit_faults.fault import Fault
 
+from ebmcore import RowsInParts
+
 
 class Normal:
     """A right one: N(0, std²) in the plane."""
@@ -69,9 +71,32 @@ class UniformOnAnotherArea(Uniform):
         return super().log_prob(x) - math.log(1.01)
 
 
+class Part(RowsInParts):
+    """Rows of a tensor."""
+
+    def __init__(self, x):
+        self.x, self.shape, self.dtype = x, x.shape, x.dtype
+
+    def __getitem__(self, rows):
+        return self.x[rows]
+
+
+class InParts(Normal):
+    """A right one, which a run reads in parts."""
+
+    def read_in_parts(self):
+        return Part(self())
+
+
+class ScalesOnlyTheCall(InParts):
+    def read_in_parts(self):
+        return Part(self() / self.std)
+
+
 FAULTS = (
     Fault("dataset", FreshEntropy, "deterministic", Normal),
     Fault("dataset", DrawsGlobally, "global_stream_untouched", Normal),
+    Fault("dataset", ScalesOnlyTheCall, "in_parts", InParts),
     Fault("dataset", ConstantOfOneDimension, "normalised", Normal),
     Fault("dataset", LogProbOfAnotherWidth, "law_of_points", Normal),
     Fault("dataset", BoundsOfOtherData, "shape", Normal),

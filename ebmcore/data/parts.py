@@ -1,0 +1,104 @@
+"""Rows a few megabytes at a time, so that a run holds its data in memory once and no more."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ebmcore.data.mask import without_padding
+
+AT_ONCE = 2**20  # numbers
+
+
+class RowsInParts(ABC):
+    """Rows that stay where they are stored, and are read as they are asked for.
+
+    Attributes:
+        shape: (n, *event).
+        dtype: The type that the rows have when they are read.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+
+    @abstractmethod
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Read some of the rows, (n', *event)."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, n's included."""
+        return len(self.shape)
+
+
+class Padded(RowsInParts):
+    """Rows of at least one number each, with 0 at the steps that a mask doesn't count."""
+
+    def __init__(self, x: Tensor | RowsInParts, mask: Tensor | None) -> None:
+        self.x = x
+        self.mask = mask
+        self.shape = x.shape if x.ndim > 1 else torch.Size((len(x), 1))
+        self.dtype = self[:0].dtype
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Read some of the rows; numbers become events of one value."""
+        x = self.x[rows]
+        x = x if x.ndim > 1 else x[:, None]
+        return without_padding(x, None if self.mask is None else self.mask[rows])
+
+
+def row_slices(x: Tensor | RowsInParts) -> Iterator[slice]:
+    """Divide rows, (n, *event), into parts of about a million numbers, at least a row each."""
+    step = max(1, AT_ONCE // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x), step):
+        yield slice(start, min(start + step, len(x)))
+
+
+def filled(x: RowsInParts, chosen: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Read the rows into two tensors of that dtype: those not chosen, and the chosen ones.
+
+    Shapes: x (n, *event), chosen (n,) bool -> (n - m, *event), (m, *event).
+    """
+    m = int(chosen.sum())
+    like = x[:1].to(dtype)
+    others, picked = _empty(len(x) - m, like), _empty(m, like)
+    done = 0  # of the chosen
+    for rows in row_slices(x):
+        part = x[rows].to(dtype)
+        if not m:
+            others[rows] = part
+            continue
+        here = chosen[rows]
+        more = int(here.sum())
+        picked[done : done + more] = part[here]
+        others[rows.start - done : rows.stop - done - more] = part[~here]
+        done += more
+    return others, picked
+
+
+def _empty(n: int, like: Tensor) -> Tensor:
+    """Return n rows in the layout that a selection of rows has, such as channels last."""
+    event = like[torch.zeros(1, dtype=torch.int64)]
+    size = event.numel()
+    if not size:
+        return like.new_empty((n, *like.shape[1:]))
+    return like.new_empty_strided((n, *like.shape[1:]), (size, *event.stride()[1:]))
+
+
+def in_parts_reader(source: Any) -> Any:
+    """Return how to read a dataset: its `read_in_parts`, unless a subclass changed the call."""
+    for cls in type(source).__mro__:
+        if "read_in_parts" in vars(cls):
+            return source.read_in_parts
+        if "__call__" in vars(cls):
+            break
+    return source
