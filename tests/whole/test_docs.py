@@ -127,7 +127,7 @@ def test_the_guides_commands_run(tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}"
         said += done.stdout
-    assert said.count("run FINISHED") == 5
+    assert said.count("run FINISHED") == 8
     assert (folder / "my-energies" / "my_energies" / "ring.py").is_file()
 
 

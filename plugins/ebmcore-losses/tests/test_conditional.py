@@ -70,6 +70,8 @@ def value(loss, x, x_neg, y, y_neg):
         "x_neg": x_neg - 0.4,
         "y": y,
         "y_neg": y_neg,
+        "mask": None,
+        "mask_neg": None,
         "sampler": Sampler(Descent(), 1),
         "generator": torch.Generator().manual_seed(3),
     }

@@ -44,7 +44,8 @@ def command(
     if part is not None:
         found = list(check_component(part))
     else:
-        found = check_plugin(host, Path(plugin).stem if plugin in selection.files else plugin)
+        is_file = plugin in selection.files
+        found = check_plugin(host, Path(plugin).resolve().stem if is_file else plugin)
     counts = Counter(str(outcome.result) for outcome in found)
     document = {"plugin": plugin, "counts": counts, "checks": [o.document for o in found]}
     code = RUN_FAILED if counts["failed"] else 0
