@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import ebmcore
+from support import MORE
 from support.runs import assert_same, go
 
 
@@ -33,7 +34,7 @@ def test_kills_at_random_moments(config, tmp_path):
     choose = random.Random(7)
     kills: list[int] = []  # the last checkpoint's step at each
     child = _start(context, _begin, tmp_path, config["plugins"]["files"])
-    while len(kills) < 14 and child.is_alive():
+    while len(kills) < (14 if MORE else 9) and child.is_alive():
         if choose.random() < 0.7:  # in the midst of training, else at any moment of its beginning
             _wait_for_progress(tmp_path, child)
         child.join(choose.uniform(0.0, 0.5))
@@ -45,8 +46,8 @@ def test_kills_at_random_moments(config, tmp_path):
         child = _start(context, _go_on, tmp_path, config["plugins"]["files"])
     child.join(120)
     assert child.exitcode == 0
-    assert len(kills) >= 10
-    assert len(set(kills)) >= 5, kills  # they were spread over the run
+    assert len(kills) >= 7
+    assert len(set(kills)) >= 4, kills  # they were spread over the run
     (folder,) = tmp_path.glob("runs/killed-*")
     assert_same(whole.dir, folder)
     facts = json.loads((folder / "run.json").read_text())

@@ -8,6 +8,7 @@ from ebmcore.compile import chains as blocks
 from ebmcore.compile.chains import STEPS_PER_GRAPH, CompiledKernel, compiling_pays
 from ebmcore.compile.graph import unavailable
 from ebmcore.sampling import Walk
+from support import MORE
 from support import compile_parts as made
 
 pytestmark = pytest.mark.skipif(
@@ -117,7 +118,7 @@ def test_compiled_chains_match_single_steps_and_keep_their_law():
 
 @pytest.mark.slow
 @pytest.mark.plugins
-@pytest.mark.parametrize("name", ["Langevin", "MALA", "HMC"])
+@pytest.mark.parametrize("name", ["MALA", "Langevin", "HMC"] if MORE else ["MALA"])
 def test_our_own_kernels_fit_in_blocks(name):
     hmc, langevin = (pytest.importorskip(f"ebmcore_{n}") for n in ("hmc", "langevin"))
     kernel = hmc.HMC(leapfrog=2) if name == "HMC" else getattr(langevin, name)(step_size=0.1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import ROOT
+from support import ROOT, only_more
 
 SOON = 15.0  # seconds from a rank's death to the end of the run that are promised
 
@@ -40,6 +40,7 @@ def test_torchrun_ends_a_run_whose_rank_is_killed(config, store):
 
 @pytest.mark.plugins
 @pytest.mark.slow
+@only_more
 def test_torchrun_reaches_the_kl_of_one_process():
     """In 20 of the example's 150 epochs, with the rate, schedule and average that fit so many.
 

@@ -6,8 +6,13 @@ The option `pythonpath` in pyproject.toml makes this package importable in tests
 import os
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]  # of the repository
 MORE = bool(os.environ.get("EBMCORE_TEST_MORE"))  # the longest tests take all their cases
+
+# marks a test that is long and proves what shorter ones prove in parts
+only_more = pytest.mark.skipif(not MORE, reason="EBMCORE_TEST_MORE=1 runs it")
 
 # the kinds of plugin that `ebmcore plugins new` writes
 _SCAFFOLD = ROOT / "plugins" / "ebmcore-testing" / "ebmcore_testing" / "scaffold"

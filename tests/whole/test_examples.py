@@ -75,7 +75,7 @@ def test_the_local_optimizer_by_hand():
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_advice_is_silent(file):
     # the first steps alone; what it said of whole runs stands in benchmarks/results/methods.jsonl
-    steps = 100 if "gaussian" in read_config(file).tree["data"]["type"] else 20
+    steps = 50 if "gaussian" in read_config(file).tree["data"]["type"] else 20
     short = {
         "train.epochs": None, "train.steps": steps, "tracking": "off",
         "monitors": [{"type": "advice", "every": f"{steps // 5} steps"}],

@@ -178,6 +178,7 @@ def test_tasks_start_and_stop_on_a_cluster(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("EBMCORE_TEST_MORE"), reason="EBMCORE_TEST_MORE=1 runs it")
 def test_a_sweep_runs_on_a_cluster():
     found, log = swept("ray")
     assert (found["complete"], found["failed"]) == (2, 0)

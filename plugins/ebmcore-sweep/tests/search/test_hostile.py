@@ -20,7 +20,7 @@ from ebmcore_sweep.storage.store import file_of
 from ebmcore_sweep.storage.study import open_study
 
 from ebmcore.errors import EbmError
-from support import PARTS, sweeping
+from support import MORE, PARTS, sweeping
 from support.sweeping.changed_storage import change_bytes, change_lines, change_rows
 from support.timeouts import within
 
@@ -107,7 +107,7 @@ def read(url, own, *, again):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", range(5 if MORE else 2))
 @pytest.mark.filterwarnings("ignore")
 def test_a_storage_changed_at_random(storages, watched, tmp_path, part):
     outcomes, longest = {"read": 0, "refused": 0}, 0
