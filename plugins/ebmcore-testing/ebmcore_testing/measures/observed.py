@@ -1,4 +1,4 @@
-"""Side effects: modules, tensors and global random streams that a component must leave alone."""
+"""Side effects that a component must not have, and states: which are plain, which the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore_testing.failures import CheckFailed
+from ebmcore_testing.failures import CheckFailed, require
 
 
 def seeded(seed: int) -> Generator:
@@ -133,10 +133,33 @@ def _equal(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def is_plain(value: Any) -> bool:
-    """Tell whether a checkpoint can hold a value: tensors and JSON types."""
+def same_state(a: Any, b: Any) -> bool:
+    """Tell whether two states are the same at any depth, NaN for NaN."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same_state(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same_state, a, b))
+    return same_bits(a, b) or (not isinstance(a, Tensor) and bool(a != a and b != b))
+
+
+def require_plain(
+    check: str, state: Mapping[Any, Any], keys: type | tuple[type, ...] = str
+) -> None:
+    """Raise CheckFailed unless a state is of tensors and JSON types, its inner keys of `keys`."""
+    strange = [name for name, value in state.items() if not _is_plain(value, keys)]
+    require(
+        not strange,
+        check,
+        expected="a state of tensors and JSON types",
+        measured=f"{', '.join(map(str, strange))}: something else",
+        allowed="Tensor, str, int, float, bool, None, and lists and mappings of them",
+        cause="an object that only pickle could keep",
+    )
+
+
+def _is_plain(value: Any, keys: type | tuple[type, ...]) -> bool:
     if isinstance(value, Mapping):
-        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(map(is_plain, value))
+        return all(isinstance(k, keys) and _is_plain(v, keys) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item, keys) for item in value)
     return value is None or isinstance(value, (Tensor, str, int, float, bool))

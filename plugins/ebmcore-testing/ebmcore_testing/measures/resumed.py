@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from torch import Tensor
-
 from ebmcore.checkpoint import pack, unpack
 from ebmcore_testing.failures import CheckFailed, require
-from ebmcore_testing.measures.observed import same_bits
+from ebmcore_testing.measures.observed import same_bits, same_state
 
 BEFORE, AFTER = 7, 13  # steps before the state is saved, and with it
 
@@ -62,7 +60,7 @@ def check_loaded(make: Callable[[], Stepped], check: str) -> None:
     second.take_over(first)
     second.load(saved(first.part, check))
     require(
-        _equal(saved(first.part, check), saved(second.part, check)),
+        same_state(saved(first.part, check), saved(second.part, check)),
         check,
         expected="the state that was loaded",
         measured="another state, or one of another dtype",
@@ -85,11 +83,3 @@ def saved(part: Any, check: str) -> Any:
             "pickle, so keep it as a tensor or a list",
         ) from error
     return unpack(packed, {name: tensor.clone() for name, tensor in tensors.items()})
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    return same_bits(a, b) or (not isinstance(a, Tensor) and bool(a != a and b != b))

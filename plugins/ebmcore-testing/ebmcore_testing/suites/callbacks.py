@@ -19,9 +19,9 @@ from typing import Any
 from ebmcore.config import callback_events
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.observed import (
-    is_plain,
     module_untouched,
-    same_bits,
+    require_plain,
+    same_state,
     streams_untouched,
 )
 from ebmcore_testing.measures.tried_run import Request, TriedRun
@@ -118,19 +118,11 @@ class CallbackSuite(Suite):
             callback, run = self.build(), TriedRun(Path(folder), self.shapes()[0])
             self.live(callback, run, history[:part])
             state = _state(callback)
-            strange = [name for name, value in state.items() if not is_plain(value)]
-            require(
-                not strange,
-                "state_round_trip",
-                expected="a state of tensors and JSON types",
-                measured=f"{', '.join(strange)}: something else",
-                allowed="Tensor, str, int, float, bool, None, and lists and mappings of them",
-                cause="an object that only pickle could keep",
-            )
+            require_plain("state_round_trip", state)
             saved = copy.deepcopy(state)
             self.live(callback, run, history[part:])
             require(
-                _same(state, saved),
+                same_state(state, saved),
                 "state_round_trip",
                 expected="a saved state stays as it was",
                 measured="later events changed it",
@@ -141,7 +133,7 @@ class CallbackSuite(Suite):
             if last:
                 other.load_state_dict(copy.deepcopy(last))
             require(
-                _same(_state(other), last),
+                same_state(_state(other), last),
                 "state_round_trip",
                 expected="state_dict() after load_state_dict(state) is that state",
                 measured="it differs",
@@ -202,16 +194,6 @@ def _state(callback: Any) -> dict[str, Any]:
     if not all(hasattr(callback, name) for name in _STATE):
         return {}
     return dict(callback.state_dict())
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(one[k], other[k]) for k in one)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
-        return math.isnan(other)
-    return same_bits(one, other)
 
 
 def _difference(whole: list[Request], found: list[Request]) -> str:
