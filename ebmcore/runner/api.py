@@ -275,7 +275,7 @@ def load(
 
 def _handed_over(facts: Facts, transforms: Sequence[Any]) -> Transforms | None:
     """Give transforms that were handed over their fitted state. Raises EbmError without them."""
-    saved = facts.transforms_state()
+    saved = facts.state.get("transforms")
     if saved is None:
         return None
     made = Transforms(transforms, saved["names"][: len(transforms)], facts.bounds.dtype)

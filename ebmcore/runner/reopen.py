@@ -43,6 +43,8 @@ from ebmcore.train.rng import Streams
 
 T = TypeVar("T")
 
+_OF_TRAINING = ("optimizer", "optimizers", "lr_scheduler")  # tensors twice the size of the weights
+
 
 class Facts(NamedTuple):
     """The facts in a run directory that no plugin is needed to read."""
@@ -54,6 +56,7 @@ class Facts(NamedTuple):
     bounds: Tensor  # (2, *event), on the device
     skipped_checkpoints: list[str]  # newer ones that are damaged, and why
     space: Space
+    state: dict[str, Any]  # the checkpoint's, without that of optimizers and schedules
     masks: Tensor | None = None  # some of the data's, if they have any
 
     @classmethod
@@ -89,7 +92,8 @@ class Facts(NamedTuple):
             bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        return cls(folder, facts, found, place, bounds, skipped, space, data.get("masks"))
+        state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
+        return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""
@@ -99,11 +103,6 @@ class Facts(NamedTuple):
             why = f"the weights don't fit network {name!r}: {error}"
             raise EbmError(f"{self.folder}: {why}") from error
         return network.to(self.device, self.bounds.dtype).eval()
-
-    def transforms_state(self) -> dict[str, Any] | None:
-        """Return the fitted state of the transforms of the data; None when the run has none."""
-        saved: dict[str, Any] | None = self.checkpoint.state().get("transforms")
-        return saved
 
     def fill_transforms(self, transforms: Transforms, saved: Mapping[str, Any]) -> Transforms:
         """Give transforms their fitted state. Raises EbmError when it isn't theirs."""
@@ -207,9 +206,8 @@ class Recorded:
         others = any(key.split(".")[0] == "sampler" for key in self.overrides)
         if others or not hasattr(kernel, "load_state_dict"):
             return
-        checkpoint = self.facts.checkpoint
-        with fitting(checkpoint, "the sampler"):
-            kept = checkpoint.state().get("parts", {})
+        with fitting(self.facts.checkpoint, "the sampler"):
+            kept = self.facts.state.get("parts", {})
             if "sampler" in kept:
                 kernel.load_state_dict(kept["sampler"])
 
@@ -224,8 +222,8 @@ class Recorded:
             return None
         chains = as_chains(self.part(self.node("chains")))
         if not any(key.split(".")[0] == "chains" for key in self.overrides):
-            checkpoint = self.facts.checkpoint
-            fill_chains(chains, checkpoint, checkpoint.state(), self.facts.device, "chains")
+            facts = self.facts
+            fill_chains(chains, facts.checkpoint, facts.state, facts.device, "chains")
         return chains
 
     def data(self) -> Data:
@@ -237,7 +235,7 @@ class Recorded:
     @cached_property
     def transforms(self) -> Transforms | None:
         """The transforms of the data, as they were fitted in the run."""
-        saved = self.facts.transforms_state()
+        saved = self.facts.state.get("transforms")
         if saved is None:
             return None
         refuse_masked(self.source, "data")
