@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import ebmcore
-from ebmcore import ConfigError, EbmError, Kernel, conditioned, energy_and_score
+from ebmcore import ConfigError, EbmError, conditioned
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
 from ebmcore.train.step import TrainStep
+from support.compile_parts import ColdLangevin
 from support.compiled_steps import assert_alike
 from support.runs import assert_same, cut, go, resume, tensors
 
@@ -43,20 +44,6 @@ class OfLevel(Wells):
         return x.square().sum(1) / t
 
 
-class Ula(Kernel):
-    """Langevin, so cold that an end point tells which well it went down."""
-
-    def init(self, energy, x):
-        return ebmcore.Sample(x)
-
-    def noise(self, x, generator):
-        return (torch.randn(x.shape, generator=generator),)
-
-    def step(self, energy, state, noise):
-        score = energy_and_score(energy, state.x)[1]
-        return ebmcore.Sample(state.x + 0.3 * score + 0.05 * noise[0]), None
-
-
 def divergence(energy, x, x_neg, y, y_neg):
     """Contrastive divergence of a stranger, in four lines."""
     if y_neg is None:
@@ -84,7 +71,7 @@ class Kept(ebmcore.Chains):
 
 def experiment(energy=Wells, loss=divergence, chains=Kept, **options):
     return ebmcore.Experiment(**{
-        "data": labelled(), "energy": energy(), "loss": loss, "sampler": Ula(),
+        "data": labelled(), "energy": energy(), "loss": loss, "sampler": ColdLangevin(),
         "chains": chains(), "n_steps": 20, "holdout": 0.2, "stratify": True, **options,
     })  # fmt: skip
 

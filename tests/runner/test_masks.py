@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 import ebmcore
-from ebmcore import ConfigError, Kernel, conditioned, energy_and_score
+from ebmcore import ConfigError, conditioned
 from ebmcore.compile.step import CompiledStep
 from ebmcore.config import read_train
 from ebmcore.train.step import TrainStep
+from support.compile_parts import ColdLangevin
 from support.compiled_steps import assert_alike
 from support.runs import assert_same, cut, go, resume, tensors
 
@@ -38,20 +39,6 @@ class Optional(Steps):
 class Unmasked(Steps):
     def forward(self, x):
         return super().forward(x, torch.ones_like(x))
-
-
-class Ula(Kernel):
-    """Langevin, so cold that an end point tells the mask of its chain."""
-
-    def init(self, energy, x):
-        return ebmcore.Sample(x)
-
-    def noise(self, x, generator):
-        return (torch.randn(x.shape, generator=generator),)
-
-    def step(self, energy, state, noise):
-        score = energy_and_score(energy, state.x)[1]
-        return ebmcore.Sample(state.x + 0.3 * score + 0.05 * noise[0]), None
 
 
 def divergence(energy, x, x_neg, mask=None, mask_neg=None):
@@ -89,7 +76,7 @@ def sequences(n=60, padding=0.0):
 
 def experiment(energy=Steps, loss=divergence, chains=Kept, **options):
     return ebmcore.Experiment(**{
-        "data": sequences(), "energy": energy(), "loss": loss, "sampler": Ula(),
+        "data": sequences(), "energy": energy(), "loss": loss, "sampler": ColdLangevin(),
         "chains": chains() if isinstance(chains, type) else chains, "n_steps": 20,
         "holdout": 0.2, "optimizer": torch.optim.Adam, **options,
     })  # fmt: skip

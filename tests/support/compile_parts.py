@@ -48,6 +48,20 @@ class Ula(Kernel):
         return State(x), Info(values)
 
 
+class ColdLangevin(Kernel):
+    """x + 0.3 s(x) + 0.05 ξ: an end point tells which minimum, or which mask, its chain had."""
+
+    def init(self, energy, x):
+        return Sample(x)
+
+    def noise(self, x, generator):
+        return (torch.randn(x.shape, generator=generator),)
+
+    def step(self, energy, state, noise):
+        score = energy_and_score(energy, state.x)[1]
+        return Sample(state.x + 0.3 * score + 0.05 * noise[0]), None
+
+
 class Long(Ula):
     """A step that says that it is a long loop."""
 
