@@ -49,7 +49,7 @@ main()
 
 
 class Cost(NamedTuple):
-    """What a run takes."""
+    """The memory and the time that a run takes."""
 
     peak: int  # bytes
     seconds: float  # to the end of the first step

@@ -15,7 +15,7 @@ from ebmcore.spaces import Space
 class Mapped(Transform):
     """A function `(x) -> x'`, or `(x, generator) -> x'`, that keeps the shape and the space.
 
-    One that draws is an augmentation, unless its attribute `augments` is False.
+    A function that draws is an augmentation, unless its attribute `augments` is False.
     """
 
     spaces = (Space,)
