@@ -168,7 +168,13 @@ class Trace(NamedTuple):
 
 
 class Chains:
-    """The starting points of each batch of chains, and the memory of its end."""
+    """The starting points of each batch of chains, and the memory of its end.
+
+    Samples that judge a model begin without the data: at kept chains where `begins_at_data` is
+    False, else as `ebmcore/monitoring/model_samples.py` says.
+    """
+
+    begins_at_data: bool = True  # whether a chain may begin, or have begun, at events of the data
 
     def start(self, x: Tensor, *args: Any, **slots: Any) -> Tensor | Start:
         """Return starting points of x's shape, dtype and device; x is the batch of data.

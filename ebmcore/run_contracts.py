@@ -71,10 +71,12 @@ class RunView:
     ) -> Tensor:
         """Draw n events, (n, *event), from copies of the run's chains moved on by n_steps.
 
-        Without n_steps, ten times the steps of a training step. y gives each its condition, (n, …),
-        or a number all of them, and mask its steps that count, (n, T), or (T,) for all; without
-        them, chains have their own, or as the data have them. Steps that don't count are 0. Raises
-        ValueError when the run has no sampler.
+        They are samples to judge the model by, so none begins at the data: kept chains go on where
+        they never did (`Chains.begins_at_data`), and others begin from noise, as those of
+        `Run.sample` do. Without n_steps, ten times the steps of a training step. y gives each its
+        condition, (n, …), or a number all of them, and mask its steps that count, (n, T), or (T,)
+        for all; without them, chains have their own, or as the data have them. Steps that don't
+        count are 0. Raises ValueError when the run has no sampler.
         """
         if self.draw is None:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
@@ -86,16 +88,25 @@ class RunView:
         return undone
 
     def trace(
-        self, n: int, n_steps: int, thin: int = 1, *, y: Any = None, mask: Any = None
+        self,
+        n: int,
+        n_steps: int,
+        thin: int = 1,
+        *,
+        y: Any = None,
+        mask: Any = None,
+        as_trained: bool = False,
     ) -> Trace:
         """Move copies of n of the run's chains on by n_steps, and keep every thin-th state.
 
-        They start as those of `sample` do. The trace's x is (n_steps // thin, n, *event). Raises
-        ValueError when the run has no sampler.
+        They start as those of `sample` do; with as_trained as those of a training step, from data
+        where those do. The trace's x is (n_steps // thin, n, *event). Raises ValueError when the
+        run has no sampler.
         """
         if self.walk is None:
             raise ValueError("this run has no sampler, so its monitors can't trace its chains")
-        return self.walk(n, n_steps, thin, **_given(y=y, mask=mask))
+        given = _given(y=y, mask=mask, as_trained=as_trained or None)
+        return self.walk(n, n_steps, thin, **given)
 
 
 Monitor = Callable[[RunView], Mapping[str, Any]]

@@ -17,6 +17,7 @@ class AllChains(Chains):
     def __init__(self, own: Chains, gathered: Start) -> None:
         self.own = own
         self.gathered = gathered
+        self.begins_at_data = getattr(own, "begins_at_data", True)
 
     def start(self, x: Tensor, generator: Generator | None) -> Tensor | Start:
         """Return the start points of one rank's chains."""

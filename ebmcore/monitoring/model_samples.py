@@ -1,4 +1,18 @@
-"""Samples of a model, for a monitor or after the run, that leave the run's chains unchanged."""
+"""Samples of a model, for monitors and after the run: where their chains begin.
+
+A model is judged by samples that a chain reaches without the data. Chains that begin at the data
+look like them, however wrong the energy is, until they have mixed; then they are no better than
+chains that began elsewhere.
+`RunView.sample`, `RunView.trace`, `Run.sample`, `ebmcore sample` and `ebmcore evaluate` share this
+one rule:
+
+    chains whose `begins_at_data` is False   a random choice of those they keep; without any, those
+                                             that they start from a batch of noise
+    others that keep nothing                 those that they start from a batch of noise
+    others                                   the batch of noise itself
+
+Noise is uniform over the data's range, or over a discrete space.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +35,7 @@ from ebmcore.sampling import (
     start_chains,
     takes_mask,
 )
-from ebmcore.spaces import REAL, Space
+from ebmcore.spaces import REAL, Real, Space
 
 
 class ConditionError(ValueError):
@@ -31,18 +45,19 @@ class ConditionError(ValueError):
 class ModelSamples(NamedTuple):
     """Samples a model with copies of its sampler and its chains, whose memory doesn't change.
 
-    Persistent chains continue from a random choice of the kept ones. Others start as in a training
-    step whose batch of data is `begin(n, y)`. With conditions y, a chain begins at a kept one, or
-    at data, of its own label where there is one.
+    With conditions y, a kept chain is one of its own label where there is one. Other chains of an
+    energy that requires y have labels of kept ones, or else of the data.
     """
 
     energy: nn.Module
     sampler: Sampler
     chains: Chains
-    begin: Callable[[int, Tensor | None], Start]
     generator: Generator
+    bounds: Tensor  # (2, *event), the range of the training data
     space: Space = REAL
+    labels: Tensor | None = None  # (n, …), the data's
     masks: Tensor | None = None  # (k, T), the data's, for chains that have none of their own
+    batch: Callable[[int, Tensor | None], Start] | None = None  # data of labels y, for `as_trained`
 
     def sample(self, n: int, n_steps: int | None, *, y: Any = None, mask: Any = None) -> Tensor:
         """Return n events after n_steps, (n, *event)."""
@@ -61,19 +76,38 @@ class ModelSamples(NamedTuple):
             x = without_padding(walk.go(steps).x, start.mask)
             return Start(x, start.y, mask=start.mask)
 
-    def trace(self, n: int, n_steps: int, thin: int, *, y: Any = None, mask: Any = None) -> Trace:
-        """Return every thin-th state of n chains over n_steps."""
+    def trace(
+        self,
+        n: int,
+        n_steps: int,
+        thin: int,
+        *,
+        y: Any = None,
+        mask: Any = None,
+        as_trained: bool = False,
+    ) -> Trace:
+        """Return every thin-th state of n chains over n_steps.
+
+        With as_trained they begin as in a training step: at kept chains, or from a batch of data.
+        """
         if not 1 <= thin <= n_steps:
             raise ValueError(f"thin should be from 1 to n_steps, {n_steps}; got {thin}")
         with borrowed(self.sampler.kernel) as kernel:
-            start = self._start(n, n_steps, y, mask)
+            start = self._start(n, n_steps, y, mask, self.batch if as_trained else None)
             walk = Walk(kernel, self.energy, start, self.generator, n_steps=n_steps)
             trace = walk.trace(n_steps, thin)
             if start.mask is None:
                 return trace
             return trace._replace(x=torch.stack([without_padding(x, start.mask) for x in trace.x]))
 
-    def _start(self, n: int, steps: int, y: Any, mask: Any) -> Start:
+    def _start(
+        self,
+        n: int,
+        steps: int,
+        y: Any,
+        mask: Any,
+        data: Callable[[int, Tensor | None], Start] | None = None,
+    ) -> Start:
         if n < 1 or steps < 1:
             raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
         wanted = None if y is None else conditions(y, n, self.generator.device)
@@ -84,22 +118,21 @@ class ModelSamples(NamedTuple):
         if mask is not None and not takes_mask(self.energy):
             raise ConditionError("the energy takes no mask")
         kept = kept_by(self.chains)
-        if kept is not None:
+        clean = data is not None or not getattr(self.chains, "begins_at_data", True)
+        if kept is not None and clean:
             start = rows(kept, chosen(kept.y, len(kept.x), wanted, n, self.generator))
         else:
-            batch = self.begin(n, wanted)
+            batch = self._noise(n) if data is None else data(n, wanted)
+            labels = None
+            if required:
+                labels = batch.y if wanted is None else wanted
+                labels = self._drawn_labels(n, kept) if labels is None else labels
             if batch.mask is None:
                 batch = batch._replace(mask=self._drawn_masks(n))
-            labels = (batch.y if wanted is None else wanted) if required else None
-            with borrowed(self.chains) as chains:
-                start = start_chains(
-                    chains,
-                    batch.x,
-                    generator=self.generator,
-                    y=labels,
-                    mask=batch.mask,
-                    space=self.space,
-                )
+            if clean or not remembers(self.chains):
+                start = self._started(batch, labels)
+            else:
+                start = batch._replace(y=labels)
         start = start if wanted is None else start._replace(y=wanted)
         if start.mask is None:
             start = start._replace(mask=self._drawn_masks(n))
@@ -109,10 +142,39 @@ class ModelSamples(NamedTuple):
             raise ConditionError("the energy requires a condition y; say which, with y=…")
         return start
 
+    def _started(self, batch: Start, labels: Tensor | None) -> Start:
+        """Return the chains that a copy of the run's starts from a batch."""
+        with borrowed(self.chains) as chains:
+            return start_chains(
+                chains,
+                batch.x,
+                generator=self.generator,
+                y=labels,
+                mask=batch.mask,
+                space=self.space,
+            )
+
+    def _noise(self, n: int) -> Start:
+        low, high = self.bounds.unbind()
+        shape, device = (n, *low.shape), self.generator.device
+        if not isinstance(self.space, Real):
+            return Start(self.space.sample(shape, self.generator, device, low.dtype))
+        noise = torch.rand(shape, generator=self.generator, device=device, dtype=low.dtype)
+        return Start(low + (high - low) * noise)
+
+    def _drawn_labels(self, n: int, kept: Start | None) -> Tensor | None:
+        labels = self.labels if kept is None or kept.y is None else kept.y
+        return None if labels is None else labels[random_indices(len(labels), n, self.generator)]
+
     def _drawn_masks(self, n: int) -> Tensor | None:
         if self.masks is None:
             return None
         return self.masks[random_indices(len(self.masks), n, self.generator)]
+
+
+def remembers(chains: Chains) -> bool:
+    """Whether chains take the ends of a training step, so that they may begin there again."""
+    return getattr(type(chains), "keep", Chains.keep) is not Chains.keep
 
 
 def conditions(y: Any, n: int, device: torch.device) -> Tensor:

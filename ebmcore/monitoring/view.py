@@ -26,12 +26,14 @@ def make_view(
     draw = walk = None
     if sampler is not None and chains is not None:
 
-        def begin(n: int, y: Tensor | None) -> Start:
+        def batch(n: int, y: Tensor | None) -> Start:
             rows = chosen(data.y, len(data.x), y, n, generator)
             y, mask = data.conditions.rows(rows)
             return Start(data.x[rows], y, mask=mask)
 
-        samples = ModelSamples(energy, sampler, chains, begin, generator, data.space, data.mask)
+        samples = ModelSamples(
+            energy, sampler, chains, generator, data.bounds, data.space, data.y, data.mask, batch
+        )
         draw, walk = samples.sample, samples.trace
     return RunView(
         energy=energy,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
@@ -17,7 +16,7 @@ from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
 from ebmcore.sampling import Sampler
-from ebmcore.spaces import REAL, Real, Space
+from ebmcore.spaces import REAL, Space
 from ebmcore.train.ema import averages_in_place
 from ebmcore.train.loop import Loop
 from ebmcore.train.rng import Streams, derive, own_global_stream
@@ -96,14 +95,15 @@ class Run:
 
         They have the units of the data: transforms are undone, as far as they have an inverse.
 
-        Chains that remember go on from where training left them; others begin at their noise, or
-        uniformly over the data's range, or over a discrete space. n_steps is ten times the
+        No chain begins at the data. Chains that training keeps and that began at noise, or the
+        like, go on from where it left them; others begin at their noise, or uniformly over the
+        data's range, or over a discrete space, as monitors' samples do. n_steps is ten times the
         training's by default. The same seed draws the same events. y gives each its condition,
-        (n, …), or a number all of them; without it, kept chains of a conditional energy have their
-        own. mask gives each its steps that count, (n, T), or (T,) all of them; without it, kept
-        chains have their own, and others draw the data's. Steps that don't count are 0. Raises
-        EbmError when the run has no sampler, there is too little memory, or the energy takes no
-        such y or mask.
+        (n, …), or a number all of them; without it, chains of a conditional energy have those of
+        the kept ones. mask gives each its steps that count, (n, T), or (T,) all of them; without
+        it, kept chains have their own, and others draw the data's. Steps that don't count are 0.
+        Raises EbmError when the run has no sampler, there is too little memory, or the energy takes
+        no such y or mask.
         """
         x = self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
         return self.transforms.inverse(x) if self.transforms.parts else x
@@ -130,21 +130,19 @@ class Run:
         refuse_too_many("n", n, self.bounds[0].numel() * self.bounds.element_size())
         generator = Streams(self.seed, device)(f"samples {seed}")
 
-        def begin(n: int, y: Tensor | None) -> Start:
-            low, high = self.bounds.unbind()
-            if not isinstance(self.space, Real):
-                x = self.space.sample((n, *low.shape), generator, device, low.dtype)
-                return Start(x, y)
-            noise = torch.rand((n, *low.shape), generator=generator, device=device, dtype=low.dtype)
-            return Start(low + (high - low) * noise, y)
-
         # a sampler may draw from torch's global generators, too
         with (
             own_global_stream(derive(self.seed, f"samples {seed}"), device),
             averages_in_place(self.held_networks, self.networks),
         ):
             samples = ModelSamples(
-                self.energy, self.sampler, self.chains, begin, generator, self.space, self.masks
+                self.energy,
+                self.sampler,
+                self.chains,
+                generator,
+                self.bounds,
+                self.space,
+                masks=self.masks,
             )
             try:
                 return samples.draw(n, n_steps, y=y, mask=mask)

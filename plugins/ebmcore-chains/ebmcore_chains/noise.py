@@ -28,6 +28,8 @@ class Noise(Chains):
             on real ones with bounds, the noise is a uniform draw from it.
     """
 
+    begins_at_data = False
+
     def __init__(
         self,
         *,

@@ -62,6 +62,7 @@ class Persistent(Chains):
         self.size = size
         self.reinit = reinit
         self.init = init
+        self.begins_at_data = init == "data"
         self.scale = scale
         self.data_range = data_range
         self.space = space

@@ -59,6 +59,7 @@ class Proposed(Chains):
             raise ValueError(f"network: {network!r}, {kind}, has no method `sample(n, generator)`")
         self.share_of_batch = share
         self.rest = rest
+        self.begins_at_data = rest is not None and getattr(rest, "begins_at_data", True)
         self._proposed = 0  # of the last start's chains
         self.latents: Tensor | None = None  # (proposed, latent), of the last start
 

@@ -70,7 +70,8 @@ def gather(view: RunView, n: int) -> Evidence:
     if len(view.held_out):
         held_out = labelled_subset(view, view.held_out, view.held_out_y, n)
     if view.walk is not None and view.n_steps:
-        trace = view.trace(CHAINS, view.n_steps + 1, y=labels_for(view, CHAINS))
+        labels = labels_for(view, CHAINS)
+        trace = view.trace(CHAINS, view.n_steps + 1, y=labels, as_trained=True)
     return Evidence(
         view=view,
         of_data=energies_at(view, *labelled_subset(view, view.data, view.data_y, n)),

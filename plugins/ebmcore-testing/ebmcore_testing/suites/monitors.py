@@ -62,7 +62,7 @@ class MonitorSuite(Suite):
             history={"loss": [(10, 0.3), (20, 0.1), (30, -0.1)]},
             kernel=ExactSampler(),
             draw=lambda n, n_steps: self._draw(n, shape, generator),
-            walk=lambda n, n_steps, thin: Trace(
+            walk=lambda n, n_steps, thin, **begin: Trace(
                 torch.stack([self._draw(n, shape, generator) for _ in range(n_steps // thin)]),
                 None,
             ),
