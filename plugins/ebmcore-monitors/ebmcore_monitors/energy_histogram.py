@@ -11,7 +11,9 @@ from torch import Tensor
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
 from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
+from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.statistics.ranks import share_above
+from ebmcore_monitors.warn_once import WarnsOnce
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,19 +22,22 @@ COLOURS = {"data": DATA, "held_out": "#1c7ed6", "samples": SAMPLES, "uniform": "
 NAMES = {"held_out": "held-out data", "uniform": "uniform over the data's box"}
 
 
-class EnergyHistogram:
+class EnergyHistogram(WarnsOnce):
     """Histograms of E on data, held-out data, samples and points uniform over the data's box.
 
     - `data_mean`, `held_out_mean`, `samples_mean`, `uniform_mean`: mean energies, in nats.
     - `samples_above`: P(E(sample) > E(held-out point, or else of the data)), ties counting half. ½
-      for a model whose chains have the data's energies; near 1 or 0, they don't.
+      for a model whose chains have the data's energies; near 1 or 0, they don't. The chains begin
+      without the data. `samples_rhat` of chains like them, and `samples_mixed`, 1 when it is under
+      1.1: while it is 0, the share is the sampler's doing as much as the model's, and the monitor
+      warns.
     - `held_out_above`: P(E(held-out) > E(data)): ½ without overfitting, more with it.
     - `uniform_above`: P(E(uniform) > E(data)): 1 for a model that separates data from noise.
 
-    These shares are areas under a ROC curve. They don't require stationary chains, and don't
-    depend on the density's height: a model can order energies well and be far too flat. Without a
-    sampler the samples are those of the last training step, if there was one. Numbers that can't be
-    computed, such as the mean of infinite energies, are left out.
+    These shares are areas under a ROC curve. They don't depend on the density's height: a model can
+    order energies well and be far too flat. Without a sampler the samples are those of the last
+    training step, if there was one. Numbers that can't be computed, such as the mean of infinite
+    energies, are left out.
 
     Args:
         n: Number of points, at most, of each kind.
@@ -46,6 +51,7 @@ class EnergyHistogram:
     def __init__(
         self, *, n: PositiveInt = 1000, n_steps: PositiveInt | None = None, bins: PositiveInt = 60
     ) -> None:
+        super().__init__()
         self.n = n
         self.n_steps = n_steps
         self.bins = bins
@@ -67,6 +73,11 @@ class EnergyHistogram:
         for name, below in (("samples", fresh), ("held_out", of_data), ("uniform", of_data)):
             if name in energies and below is not None:
                 numbers[f"{name}_above"] = share_above(energies[name], below)
+        if view.can_sample:
+            mixing = mixing_of(view, self.n_steps)
+            numbers |= mixing.numbers("samples_")
+            if not mixing.mixed:
+                self.warn(view, "unmixed", mixing.warning("samples_above", "n_steps"))
         if any(bool(values.isfinite().any()) for values in energies.values()):
             numbers["figure"] = _plot(view, energies, self.bins)
         return numbers

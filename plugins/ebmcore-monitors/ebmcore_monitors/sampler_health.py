@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +11,9 @@ from torch import Tensor
 from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, conditioned, energy_and_score
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
 from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
+from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
+from ebmcore_monitors.statistics.mixing import Statistic, by_group, groups_of
 from ebmcore_monitors.statistics.signals import step_lengths
 from ebmcore_monitors.warn_once import WarnsOnce
 
@@ -30,7 +31,8 @@ class SamplerHealth(WarnsOnce):
 
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
       that agree; over 1.01 they don't yet) and effective sample sizes, out of `n_chains` times the
-      kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates.
+      kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates. Of
+      a conditional energy, the largest R-hat and the sum of the sizes over chains of one label.
     - `score_norm`: mean ‖∇E(x)‖₂ over the trace, in nats per unit of x.
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
       report them. With `thin` over 1, they are those of the kept steps.
@@ -41,9 +43,14 @@ class SamplerHealth(WarnsOnce):
       reject their steps.
     - `long_run_gap`: mean E(held-out data, or else data) - mean E(chains after `long_run` training
       steps' worth of sampling), and `long_run_errors`, that gap in standard errors: a model whose
-      long chains leave the data is a sampler of short runs rather than a density.
+      long chains leave the data is a sampler of short runs rather than a density. `long_run_rhat`
+      of other chains of that length, and `long_run_mixed`, 1 when it is under 1.1; the monitor
+      warns while it is 0.
 
-    Numbers that can't be computed are left out. Raises ValueError when the run has no sampler.
+    The chains begin where samples of the model do, without the data; those of `d_s` where training
+    left them. Numbers that can't be computed are left out. Raises ValueError when the run has no
+    sampler.
+
     Source: Vehtari et al. 2021, "Rank-normalization, folding, and localization"; Nijkamp et al.
     2020, "On the anatomy of MCMC-based maximum likelihood learning of energy-based models".
 
@@ -85,7 +92,7 @@ class SamplerHealth(WarnsOnce):
         held_out = len(view.held_out) > 0
         data = (view.held_out, view.held_out_y) if held_out else (view.data, view.data_y)
         of_data = energies_at(view, *labelled_subset(view, *data, JUDGED))
-        numbers = self._convergence(view, x, energy)
+        numbers = self._convergence(view, x, energy, groups_of(y))
         numbers |= _steps(view, trace, labels)
         if view.x_neg is not None:
             trained = energies_at(view, *labelled_subset(view, view.data, view.data_y, JUDGED))
@@ -96,10 +103,12 @@ class SamplerHealth(WarnsOnce):
         known = {name: value for name, value in numbers.items() if math.isfinite(value)}
         return {**known, "figure": _plot(view, energy, of_data, self.thin)}
 
-    def _convergence(self, view: RunView, x: Tensor, energy: Tensor) -> dict[str, float]:
+    def _convergence(
+        self, view: RunView, x: Tensor, energy: Tensor, groups: Tensor | None
+    ) -> dict[str, float]:
         """Return R-hat and effective sample sizes, and warn of chains that do not move at all."""
         flat = x.flatten(2).double().cpu()
-        judged: list[tuple[str, Callable[[Tensor], float | None], Tensor]] = [
+        judged: list[tuple[str, Statistic, Tensor]] = [
             ("rhat_energy", rhat, energy),
             ("ess_bulk_energy", ess_bulk, energy),
             ("ess_tail_energy", ess_tail, energy),
@@ -109,7 +118,7 @@ class SamplerHealth(WarnsOnce):
                 (f"rhat_x{i + 1}", rhat, flat[..., i]),
                 (f"ess_bulk_x{i + 1}", ess_bulk, flat[..., i]),
             ]
-        numbers = {name: judge(draws) for name, judge, draws in judged}
+        known = {name: by_group(judge, draws, groups) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
             self.warn(
                 view,
@@ -118,7 +127,11 @@ class SamplerHealth(WarnsOnce):
                 "recorded. Change sampler.step_size: it is too small, or so large that the kernel "
                 "rejects every step",
             )
-        return {name: value for name, value in numbers.items() if value is not None}
+        return {
+            name: max(values) if name.startswith("rhat") else sum(values)
+            for name, values in known.items()
+            if values
+        }
 
     def _long_run(self, view: RunView, of_data: Tensor) -> dict[str, float]:
         """Return how far the energies of long chains are from the data's."""
@@ -126,10 +139,14 @@ class SamplerHealth(WarnsOnce):
         x = view.sample(self.n_chains, self.long_run * view.n_steps, y=y)
         energy = energies_at(view, x, y)
         gap = float(of_data.mean() - energy.mean())
+        mixing = mixing_of(view, self.long_run * view.n_steps, self.n_chains)
+        if not mixing.mixed:
+            self.warn(view, "unmixed", mixing.warning("long_run_gap", "long_run"))
+        numbers = {"long_run_gap": gap, **mixing.numbers("long_run_")}
         if min(len(energy), len(of_data)) < 2:
-            return {"long_run_gap": gap}
+            return numbers
         error = math.sqrt(energy.var() / len(energy) + of_data.var() / len(of_data))
-        return {"long_run_gap": gap, "long_run_errors": gap / error if error > 0 else math.nan}
+        return {**numbers, "long_run_errors": gap / error if error > 0 else math.nan}
 
 
 def _steps(view: RunView, trace: Trace, labels: Tensor | None) -> dict[str, float]:

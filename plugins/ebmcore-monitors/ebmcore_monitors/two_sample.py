@@ -5,13 +5,15 @@ from __future__ import annotations
 import torch
 
 from ebmcore import PositiveInt, RunView
+from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.points.subset import subset
 from ebmcore_monitors.statistics import permutation
 from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
 from ebmcore_monitors.statistics.sliced_wasserstein import directions, sliced_wasserstein
+from ebmcore_monitors.warn_once import WarnsOnce
 
 
-class TwoSample:
+class TwoSample(WarnsOnce):
     """Two distances between held-out data and samples, each with a permutation test's p-value.
 
     - `sliced_wasserstein`: SW₂ over random directions, in units of x; never 0 for finite samples.
@@ -19,11 +21,14 @@ class TwoSample:
       bandwidth, dimensionless; below 0 about half of the time for samples of one density.
     - `sliced_wasserstein_p`, `mmd_p`: (1 + #{relabelled >= observed}) / (1 + permutations): small
       when the data reject the model. A large p-value means that this many points don't show it.
+    - `rhat` of chains like the samples', and `mixed`, 1 when it is under 1.1. While it is 0, p is
+      the sampler's doing as much as the model's, and the monitor warns.
 
-    The monitor draws as many samples as the run has held-out points, `n` at most, and flattens the
-    events. The p-values assume independent samples, so give the chains enough steps for that, and
-    use more chains than `n`. Raises ValueError when the run has no sampler, or fewer than 2
-    held-out points.
+    The samples' chains begin without the data, so chains that stay where the data put them don't
+    count for a model. The monitor draws as many samples as the run has held-out points, `n` at
+    most, and flattens the events. The p-values assume independent samples, so give the chains
+    enough steps for that, and use more chains than `n`. Raises ValueError when the run has no
+    sampler, or fewer than 2 held-out points.
 
     Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures"; Gretton et
     al. 2012, "A kernel two-sample test".
@@ -46,6 +51,7 @@ class TwoSample:
         projections: PositiveInt = 50,
         permutations: PositiveInt = 199,
     ) -> None:
+        super().__init__()
         self.n = n
         self.n_steps = n_steps
         self.projections = projections
@@ -76,4 +82,7 @@ class TwoSample:
         numbers["sliced_wasserstein"] = results["sliced_wasserstein"].value
         if "mmd" in results:
             numbers["mmd_squared"] = results["mmd"].value
-        return numbers
+        mixing = mixing_of(view, self.n_steps)
+        if not mixing.mixed:
+            self.warn(view, "unmixed", mixing.warning("the verdict of the p-values", "n_steps"))
+        return numbers | mixing.numbers()

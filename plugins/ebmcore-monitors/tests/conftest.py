@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, Kernel, RunView, energy_and_score
+from ebmcore import Energy, Kernel, RunView, Start, Trace, energy_and_score
+from ebmcore.monitoring.model_samples import ModelSamples
+from ebmcore.sampling import Sampler, as_chains, as_kernel
 
 CENTRES = torch.tensor([[0.0, 0.0], [2.0, 2.0], [-2.0, 2.0], [2.0, -2.0], [-2.0, -2.0]])
 
@@ -101,9 +104,54 @@ def make_view(warned: Warnings) -> Callable[..., RunView]:
     def make(energy: Any, data: Tensor, **known: Any) -> RunView:
         known.setdefault("held_out", data[:0])
         generator = torch.Generator().manual_seed(1)
+        if "draw" in known and "walk" not in known:  # chains that jump from event to event
+            known["walk"] = lambda n, k, thin: Trace(
+                data[torch.randint(len(data), (k // thin, n), generator=_seeded(3))], None
+            )
         return RunView(energy=energy, data=data, generator=generator, warn=warned.append, **known)
 
     return make
+
+
+@pytest.fixture
+def at_data(make_view: Callable[..., RunView]) -> Callable[..., RunView]:
+    """Make the view of a run whose chains begin at the data and take Langevin steps."""
+
+    def make(
+        energy: Any, data: Tensor, *, step_size: float, n_steps: int, seed: int = 0, **known: Any
+    ) -> RunView:
+        def step(energy: Energy, x: Tensor, generator: Generator | None) -> Tensor:
+            noise = torch.randn(x.shape, generator=generator)
+            return x + step_size * energy_and_score(energy, x)[1] + math.sqrt(2 * step_size) * noise
+
+        samples = ModelSamples(
+            energy,
+            Sampler(as_kernel(step), n_steps),
+            as_chains(lambda x, generator: x.clone()),
+            _seeded(seed),
+            torch.stack([data.amin(0), data.amax(0)]),
+            batch=lambda n, y: Start(data[:n]),
+        )
+        view = make_view(
+            energy, data, held_out=data, draw=samples.sample, walk=samples.trace, n_steps=n_steps
+        )
+        return replace(view, **known)
+
+    return make
+
+
+@pytest.fixture
+def fooled() -> Callable[[RunView], RunView]:
+    """Let a view's samples begin at the data, as in training."""
+
+    def change(view: RunView) -> RunView:
+        def draw(n: int, n_steps: int | None) -> Tensor:
+            steps = n_steps or 10 * view.n_steps
+            return view.trace(n, steps, steps, as_trained=True).x[-1]
+
+        return replace(view, draw=draw)
+
+    return change
 
 
 @pytest.fixture

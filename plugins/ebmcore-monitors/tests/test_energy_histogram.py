@@ -71,3 +71,31 @@ def test_the_legend_counts_energies_beyond_the_histogram(make_view):
     areas = [(p.get_data().values * torch.tensor(p.get_data().edges).diff().numpy()).sum()
              for p in axes.patches]  # fmt: skip
     assert areas[:2] == pytest.approx([1.0, 1.0])
+
+
+def bowl(x):
+    return 0.5 * x.square().sum(1)
+
+
+def test_samples_above_is_of_chains_that_never_saw_the_data(at_data, mixture, fooled, normal):
+    view = at_data(bowl, mixture.draw(500), step_size=0.002, n_steps=1)
+    assert EnergyHistogram()(fooled(view))["samples_above"] == pytest.approx(0.5, abs=0.05)
+    found = EnergyHistogram()(view)
+    assert found["samples_above"] < 0.4
+    assert found["samples_mixed"] == 0
+    found = EnergyHistogram()(at_data(bowl, mixture.draw(500), step_size=0.5, n_steps=20))
+    # of E(sample) ~ Exp(1 / 1.33), at h = ½, above E of a centre at 4 nats, or of the one at 0
+    assert found["samples_above"] == pytest.approx(0.8 * math.exp(-3) + 0.2, abs=0.06)
+    assert found["samples_mixed"] == 1
+    assert found["samples_rhat"] < 1.05
+    fair = at_data(bowl, (normal(1000, 2, 0) / 0.75**0.5).float(), step_size=0.5, n_steps=20)
+    found = EnergyHistogram()(fair)
+    assert found["samples_above"] == pytest.approx(0.5, abs=4 / math.sqrt(6 * 1000))
+
+
+def test_samples_above_of_unmixed_chains_is_not_sure(at_data, new_mixture, warned):
+    wells = new_mixture(torch.tensor([[-5.0, 0.0], [5.0, 0.0]]), sd=1.0)
+    found = EnergyHistogram()(at_data(wells, wells.draw(300), step_size=0.3, n_steps=20))
+    assert found["samples_above"] == pytest.approx(0.5, abs=0.1)
+    assert (found["samples_mixed"], found["samples_rhat"] > 1.5) == (0, True)
+    assert warned.about("samples_above is not sure")

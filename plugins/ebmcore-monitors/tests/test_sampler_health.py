@@ -4,7 +4,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from ebmcore_monitors.sampler_health import SamplerHealth
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmcore import Trace
 
@@ -111,3 +111,49 @@ def test_health_needs_a_sampler_and_a_thin_that_fits(make_view):
         SamplerHealth()(make_view(bowl, torch.zeros(4, 2)))
     with pytest.raises(ValueError, match="thin should be at most n_steps, 5; got 6"):
         SamplerHealth(n_steps=5, thin=6)
+
+
+def test_long_runs_begin_without_the_data(at_data, mixture, fooled, new_mixture, normal, warned):
+    health = SamplerHealth(n_chains=120, n_steps=16, thin=1, long_run=10)
+    view = at_data(bowl, mixture.draw(300), step_size=0.002, n_steps=1)
+    found = health(fooled(view))
+    assert abs(found["long_run_errors"]) < 3
+    found = health(view)
+    assert found["long_run_errors"] > 3
+    assert found["long_run_mixed"] == 0
+    found = health(at_data(bowl, mixture.draw(300), step_size=0.5, n_steps=20))
+    assert found["long_run_gap"] == pytest.approx(0.5 * (0.8 * 8 + 2 * 0.09) - 4 / 3, abs=1)
+    assert found["long_run_errors"] > 4
+    assert found["long_run_mixed"] == 1
+    fair = at_data(bowl, (normal(300, 2, 0) / 0.75**0.5).float(), step_size=0.5, n_steps=20)
+    assert abs(health(fair)["long_run_errors"]) < 4
+    assert len(warned.about("long_run_gap is not sure")) == 1  # once per run
+    wells = new_mixture(torch.tensor([[-5.0, 0.0], [5.0, 0.0]]), sd=1.0)
+    health = SamplerHealth(n_chains=40, n_steps=16, thin=1, long_run=10)
+    found = health(at_data(wells, wells.draw(300), step_size=0.3, n_steps=20))
+    assert abs(found["long_run_errors"]) < 4
+    assert (found["long_run_mixed"], found["long_run_rhat"] > 1.5) == (0, True)
+    assert len(warned.about("long_run_gap is not sure")) == 2
+
+
+def test_rhat_compares_chains_of_one_label(make_view):
+    """Chains of two labels, each about its own centre, agree as well as those of one."""
+    g = torch.Generator().manual_seed(0)
+
+    class OfLabel(nn.Module):
+        def forward(self, x, y):
+            return 0.5 * (x[:, 0] - 8.0 * y).square() + 100.0 * y
+
+    def walk(n, k, thin, y):
+        return Trace(8.0 * y[None, :, None] + torch.randn(k // thin, n, 1, generator=g), None)
+
+    y = torch.arange(40) % 2
+    view = make_view(
+        OfLabel(), 8.0 * y[:, None].float(), data_y=y, walk=walk,
+        draw=lambda n, k, y: walk(n, k, k, y).x[-1],
+    )  # fmt: skip
+    found = SamplerHealth(n_chains=16, n_steps=200, thin=1, long_run=10)(view)
+    for name in ("rhat_energy", "rhat_x1", "long_run_rhat"):
+        assert found[name] < 1.05
+    assert 0.8 < found["ess_bulk_x1"] / 3200 < 1.3
+    assert found["long_run_mixed"] == 1

@@ -7,9 +7,13 @@ from ebmcore_monitors.statistics.sliced_wasserstein import sliced_wasserstein
 from ebmcore_monitors.two_sample import TwoSample
 
 
+def bowl(x):
+    return 0.5 * x.square().flatten(1).sum(1)
+
+
 def view_of(make_view, held_out, samples, **known):
     return make_view(
-        None, held_out, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
+        bowl, held_out, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
     )
 
 
@@ -37,16 +41,17 @@ def test_images_are_flattened_with_a_sample_for_each_held_out(make_view, seeded)
         asked.append((n, n_steps))
         return torch.rand(n, 4, 4, generator=seeded(1))
 
-    view = make_view(None, images, held_out=images, draw=draw)
+    view = make_view(bowl, images, held_out=images, draw=draw)
     found = TwoSample(n=30, n_steps=9, permutations=9, projections=7)(view)
     assert asked == [(30, 9)]
-    assert set(found) == {"mmd_squared", "mmd_p", "sliced_wasserstein", "sliced_wasserstein_p"}
+    names = {"mmd_squared", "mmd_p", "sliced_wasserstein", "sliced_wasserstein_p", "mixed"}
+    assert set(found) == names
 
 
 def test_points_that_are_all_the_same_have_no_bandwidth(make_view):
     x = torch.zeros(10, 2)
     found = TwoSample(permutations=9)(view_of(make_view, x, x))
-    assert found == {"sliced_wasserstein": 0.0, "sliced_wasserstein_p": 1.0}
+    assert found == {"sliced_wasserstein": 0.0, "sliced_wasserstein_p": 1.0, "mixed": 0.0}
 
 
 def test_the_errors_name_what_two_sample_needs(make_view, warned, first):
@@ -61,3 +66,54 @@ def test_the_errors_name_what_two_sample_needs(make_view, warned, first):
         squared_mmd(torch.eye(3), first(1, 2))
     with pytest.raises(ValueError, match="as many points"):
         sliced_wasserstein(torch.zeros(3, 1), first(1, 2), torch.ones(1, 1))
+
+
+def test_chains_that_begin_at_the_data_fool_no_verdict(at_data, mixture, fooled, warned):
+    """E = ½ ‖x‖² for five Gaussians, of which its density is 3.09 nats away."""
+    view = at_data(bowl, mixture.draw(200), step_size=0.002, n_steps=1)
+    assert min(verdicts(TwoSample(permutations=199)(fooled(view)))) > 0.05
+    found = TwoSample(permutations=199)(view)
+    assert max(verdicts(found)) < 0.05  # noise is no sample of it either
+    assert found["mixed"] == 0
+    (message,) = set(warned)
+    assert "not sure" in message
+    assert "10 steps, and R-hat needs 32" in message
+    far = at_data(bowl, mixture.draw(200), step_size=0.5, n_steps=20)
+    found = TwoSample(permutations=199)(far)
+    assert max(verdicts(found)) < 0.01
+    assert found["mixed"] == 1
+    assert found["rhat"] < 1.05
+
+
+def verdicts(found):
+    return found["mmd_p"], found["sliced_wasserstein_p"]
+
+
+def test_p_values_of_a_fair_energy_are_uniform(at_data, normal, warned):
+    """The law of Langevin at step size h is N(0, 1 / (1 - h / 2)) on E = ½ ‖x‖²."""
+    runs = 24
+    monitor = TwoSample(permutations=19, projections=5, n_steps=64)
+    found = [
+        monitor(
+            at_data(bowl, (normal(30, 1, 100 + i) / 0.75**0.5).float(), step_size=0.5, n_steps=1,
+                    seed=i)
+        )
+        for i in range(runs)
+    ]  # fmt: skip
+    for values in zip(*(verdicts(each) for each in found), strict=True):
+        for level in (0.25, 0.5, 0.75):
+            share = sum(p <= level for p in values) / runs
+            assert abs(share - level) < 4 * math.sqrt(level * (1 - level) / runs)
+    assert [each["mixed"] for each in found].count(1.0) > 0.9 * runs
+
+
+def test_wells_that_no_chain_crosses_leave_the_verdict_unsure(at_data, new_mixture, warned):
+    wells = new_mixture(torch.tensor([[-5.0, 0.0], [5.0, 0.0]]), sd=1.0)
+    view = at_data(wells, wells.draw(200), step_size=0.3, n_steps=20)
+    found = TwoSample(permutations=99)(view)
+    assert min(verdicts(found)) > 0.01
+    assert found["rhat"] > 1.5
+    assert found["mixed"] == 0
+    (message,) = warned
+    assert "the verdict of the p-values is not sure" in message
+    assert "R-hat is" in message
