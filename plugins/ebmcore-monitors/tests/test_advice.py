@@ -9,7 +9,7 @@ import torch
 from ebmcore_monitors.advice import DIAGNOSES, Advice
 from torch import Tensor, nn
 
-from ebmcore import Chains, Experiment, Kernel, Start, energy_and_score
+from ebmcore import Chains, Experiment, Kernel, Start, Trace, energy_and_score
 
 
 class Bowl(nn.Module):
@@ -287,3 +287,14 @@ def test_evidence_by_hand(make_view):
             "overfit": 0.0,
         }
     )
+
+
+def test_movement_is_that_of_the_chains_in_training(make_view):
+    asked = []
+
+    def walk(n, n_steps, thin, **begin):
+        asked.append(begin)
+        return Trace(torch.zeros(n_steps, n, 2), None)
+
+    Advice()(make_view(Bowl(), points(), walk=walk))
+    assert asked == [{"as_trained": True}]

@@ -77,7 +77,7 @@ def test_chains_that_begin_at_the_data_fool_no_verdict(at_data, mixture, fooled,
     assert found["mixed"] == 0
     (message,) = set(warned)
     assert "not sure" in message
-    assert "10 steps, and R-hat needs 32" in message
+    assert "10 steps, and R-hat needs 31" in message
     far = at_data(bowl, mixture.draw(200), step_size=0.5, n_steps=20)
     found = TwoSample(permutations=199)(far)
     assert max(verdicts(found)) < 0.01

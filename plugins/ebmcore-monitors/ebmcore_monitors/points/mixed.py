@@ -23,7 +23,7 @@ from ebmcore_monitors.statistics.mixing import chains_rhat, groups_of
 CHAINS = 64  # that are followed beside the samples
 CONDITIONS = 4  # of a conditional energy, that share those chains
 STATES = 64  # of each chain, at least, where it takes so many steps; the second half counts
-FEWEST = 32  # steps, at least: R-hat needs 16 states
+FEWEST = 31  # steps, at least: R-hat needs 16 states in their second half
 MIXED = 1.1  # R-hat below which chains count as mixed; a posterior's user would ask for 1.01
 
 

@@ -26,13 +26,16 @@ def groups_of(*conditions: Tensor | None) -> Tensor | None:
     if not rows:
         return None
     together = torch.cat([each.double().cpu() for each in rows], dim=1)
-    return torch.unique(together, dim=0, return_inverse=True)[1]
+    groups: Tensor = torch.unique(together, dim=0, return_inverse=True)[1]
+    return groups
 
 
 def by_group(judge: Statistic, draws: Tensor, groups: Tensor | None) -> list[float]:
     """Return a statistic of each group's chains, draws (kept, chains), where it is known."""
-    each = [draws] if groups is None else [draws[:, groups == group] for group in groups.unique()]
-    values = [judge(part) for part in each]
+    parts = [draws]
+    if groups is not None:
+        parts = [draws[:, groups == group] for group in torch.unique(groups)]
+    values = [judge(part) for part in parts]
     return [value for value in values if value is not None]
 
 
@@ -45,10 +48,9 @@ def chains_rhat(
     16 states, a number that isn't finite, or chains that all stand at one point.
     """
     flat = x.flatten(2).double().cpu()
-    along = torch.eye(flat.shape[2], dtype=torch.float64)
-    if len(along) > COORDINATES:
-        along = directions(COORDINATES, len(along), generator)
     if not bool(flat.isfinite().all() & energy.isfinite().all()):
         return None
-    draws = [energy.double().cpu(), *(flat @ along.T).unbind(2)]
+    if flat.shape[2] > COORDINATES:
+        flat = flat @ directions(COORDINATES, flat.shape[2], generator).T
+    draws = [energy.double().cpu(), *flat.unbind(2)]
     return max((value for each in draws for value in by_group(rhat, each, groups)), default=None)
