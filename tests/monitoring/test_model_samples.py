@@ -81,6 +81,34 @@ def test_kept_chains_that_began_at_noise_go_on():
     assert samples_of(AllChains(Keeps(), Start(DATA))).sample(5, 1).max() < 1
 
 
+@pytest.mark.plugins
+def test_no_shipped_chains_hand_on_the_data():
+    from ebmcore_chains import Data, Noise, Persistent, Proposed
+
+    class Network(nn.Module):
+        def sample(self, n, generator):
+            return torch.randn(n, 2, generator=generator)
+
+    def proposed(rest):
+        return Proposed({"proposer": Network()}, share=0.5, rest=rest)
+
+    going_on = []
+    for chains in (
+        Data(),
+        Noise(kind="normal"),
+        Persistent(20, data_range=BOUNDS),
+        Persistent(20, init="data"),
+        proposed(Data()),
+        proposed(Persistent(20, init="data")),
+        proposed(Persistent(20, data_range=BOUNDS)),
+    ):
+        samples = samples_of(chains)
+        x, kept = samples.sample(15, None), chains.kept()
+        assert x.abs().max() < 10
+        going_on.append(kept is not None and bool((x[0] == kept.x).all(1).any()))
+    assert going_on == [False, False, True, False, False, False, True]
+
+
 def test_a_trace_can_begin_as_in_training():
     for chains in (Keeps(), Secretly(), AtX(), FromNoise()):
         trace = samples_of(chains).trace(4, 2, 1, as_trained=True)

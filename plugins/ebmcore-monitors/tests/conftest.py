@@ -9,9 +9,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, Kernel, RunView, Start, Trace, energy_and_score
-from ebmcore.monitoring.model_samples import ModelSamples
-from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore import Energy, Kernel, RunView, Trace, energy_and_score, sample_chain
 
 CENTRES = torch.tensor([[0.0, 0.0], [2.0, 2.0], [-2.0, 2.0], [2.0, -2.0], [-2.0, -2.0]])
 
@@ -115,27 +113,33 @@ def make_view(warned: Warnings) -> Callable[..., RunView]:
 
 @pytest.fixture
 def at_data(make_view: Callable[..., RunView]) -> Callable[..., RunView]:
-    """Make the view of a run whose chains begin at the data and take Langevin steps."""
+    """Make the view of a run of Langevin steps that trains from the data, `chains: data`.
+
+    Its samples begin uniformly over the data's range.
+    """
 
     def make(
-        energy: Any, data: Tensor, *, step_size: float, n_steps: int, seed: int = 0, **known: Any
+        energy: Any, data: Tensor, *, step_size: float, n_steps: int, seed: int = 0
     ) -> RunView:
+        generator = _seeded(seed)
+        low, high = data.amin(0), data.amax(0)
+
         def step(energy: Energy, x: Tensor, generator: Generator | None) -> Tensor:
             noise = torch.randn(x.shape, generator=generator)
             return x + step_size * energy_and_score(energy, x)[1] + math.sqrt(2 * step_size) * noise
 
-        samples = ModelSamples(
-            energy,
-            Sampler(as_kernel(step), n_steps),
-            as_chains(lambda x, generator: x.clone()),
-            _seeded(seed),
-            torch.stack([data.amin(0), data.amax(0)]),
-            batch=lambda n, y: Start(data[:n]),
-        )
-        view = make_view(
-            energy, data, held_out=data, draw=samples.sample, walk=samples.trace, n_steps=n_steps
-        )
-        return replace(view, **known)
+        def walk(n: int, steps: int, thin: int, as_trained: bool = False) -> Trace:
+            u = torch.rand(n, data.shape[1], generator=generator)
+            x = data[:n] if as_trained else low + (high - low) * u
+            return sample_chain(
+                step, energy, x, n_steps=steps, thin=thin, generator=generator, trace=True
+            )[1]
+
+        def draw(n: int, steps: int | None) -> Tensor:
+            steps = steps or 10 * n_steps
+            return walk(n, steps, steps).x[-1]
+
+        return make_view(energy, data, held_out=data, draw=draw, walk=walk, n_steps=n_steps)
 
     return make
 
