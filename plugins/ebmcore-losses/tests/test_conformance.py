@@ -40,11 +40,6 @@ class TestDenoisingFarFromTheData(LossSuite):
     event_shapes: ClassVar = [(2, 2)]
 
 
-class TestDenoisingAtSeveralLevels(LossSuite):
-    component = "denoising_score_matching"
-    params: ClassVar = {"sigma": [0.1, 0.8]}
-
-
 class TestNoiseContrastive(LossSuite):
     component = "noise_contrastive"
     event_shapes: ClassVar = [(2, 2)]
