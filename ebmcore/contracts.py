@@ -129,6 +129,7 @@ class Kernel:
 
     spaces: ClassVar[tuple[type[Space], ...]] = (Real,)  # the event spaces that it moves in
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
+    unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
     carries: tuple[str, ...] = ()
 
     def init(self, energy: Energy, x: Tensor, *args: Any, **slots: Any) -> Any:

@@ -33,6 +33,7 @@ def take_snapshot(loop: Loop, record: dict[str, Any], *, whole: bool = True) -> 
     `take_snapshot` or `send_rank_state`.
     """
     parts, averaged, transforms = loop.parts, loop.averaged, loop.parts.data.transforms
+    loop.settle_averages()
     chains = {} if parts.chains is None else parts.chains.state_dict()
     states = collect(loop, own_state(loop)) if whole else []
     packed, tensors = pack(

@@ -20,6 +20,7 @@ class StepFunction:
     def __init__(self, step: Callable[..., Tensor]) -> None:
         self.step = step
         self.implied_temperature = getattr(step, "implied_temperature", None)
+        self.unknown_law = getattr(step, "unknown_law", "")
         if hasattr(step, "spaces"):
             self.spaces = step.spaces
 

@@ -1,13 +1,20 @@
-"""The moving average of the weights: torch's own, updated without a host sync."""
+"""The moving average of the weights: torch's own, updated without a host sync.
+
+A layer of a spectral norm divides its weight W by uᵀWv, where u and v are buffers that each forward
+pass of training moves towards the singular vectors. Those of the weights now are not the average's,
+whose norm would be too large by some hundredths, so `Average.settle` gives it its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
@@ -15,6 +22,7 @@ class Average(AveragedModel):
     """θ̄ ← θ̄ + (1 - decay)(θ - θ̄) after each step; the first takes θ, and buffers are copied.
 
     The numbers are those of torch's AveragedModel, whose update waits for the device at each step.
+    Call `settle` before it is used or saved.
 
     Args:
         energy: The module whose weights are averaged.
@@ -31,6 +39,7 @@ class Average(AveragedModel):
         weights = zip(self.module.parameters(), energy.parameters(), strict=True)
         buffers = zip(self.module.buffers(), energy.buffers(), strict=True)
         # tuples, which a module does not register as its own weights
+        self._norms = _spectral_norms(self.module)
         self._weights = [(mean.detach(), now.detach()) for mean, now in weights]
         self._buffer_pairs = list(buffers)
         self._foreach = all(now.is_floating_point() for _, now in self._weights)
@@ -46,6 +55,10 @@ class Average(AveragedModel):
         for mean, buffer in self._buffer_pairs:
             mean.copy_(buffer)
         self.n_averaged += 1
+
+    def settle(self) -> None:
+        """Let spectral norms be those of the averaged weights, until the next update."""
+        _set_singular_vectors(self._norms)
 
 
 @contextmanager
@@ -70,3 +83,32 @@ def averages_in_place(
     finally:
         for tensor, before, _ in held:
             tensor.data = before
+
+
+def _spectral_norms(module: nn.Module) -> tuple[nn.ModuleList, ...]:
+    """Return the parametrizations of weights that begin with torch's spectral norm."""
+    lists: Iterable[Any] = (
+        each for part in module.modules() for each in getattr(part, "parametrizations", {}).values()
+    )
+    return tuple(each for each in lists if isinstance(each[0], _SpectralNorm))
+
+
+@torch.no_grad()
+def _set_singular_vectors(norms: Iterable[nn.ModuleList]) -> None:
+    """Set u and v to the leading singular vectors, by which W/(uᵀWv) has a norm of 1.
+
+    A weight that isn't finite keeps its own.
+    """
+    for each in norms:
+        norm: Any = each[0]
+        weight: Tensor = each.original  # type: ignore[assignment] # torch types it Tensor | Module
+        if weight.ndim < 2 or weight.is_meta or not bool(weight.isfinite().all()):
+            continue
+        matrix = norm._reshape_weight_to_matrix(weight).cpu().double()
+        high = len(matrix) > matrix.shape[1]
+        gram = matrix.mT @ matrix if high else matrix @ matrix.mT  # the smaller of both
+        leading = torch.linalg.eigh(gram).eigenvectors[:, -1]
+        u = matrix @ leading if high else leading
+        v = leading if high else matrix.mT @ leading
+        for buffer, vector in ((norm._u, u), (norm._v, v)):
+            buffer.copy_(nn.functional.normalize(vector, dim=0, eps=norm.eps))

@@ -66,7 +66,7 @@ sampler: {type: langevin, n_steps: 2}
 chains: {type: persistent, size: 100}
 loss:
   - {type: contrastive_divergence}
-  - {type: denoising_score_matching, sigma: [0.1, 0.3], weight: 0.1}
+  - {type: denoising_score_matching, sigma: 0.1, weight: 0.1}
   - {type: energy_magnitude, weight: 0.1}
   - {type: l2_parameters, weight: 1e-3}
 optimizer: {type: Adam, lr: 1e-3}

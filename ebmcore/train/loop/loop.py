@@ -105,8 +105,15 @@ class Loop:
         averaged = {k: a.module for k, a in self.train_step.averaged_networks.items()}
         return {**self.parts.networks, **averaged}
 
+    def settle_averages(self) -> None:
+        """Make the averaged weights ready for use."""
+        for average in (self.averaged, *self.train_step.averaged_networks.values()):
+            if average is not None:
+                average.settle()
+
     def eval(self) -> None:
         """Set the energy and the networks to evaluation mode, at the end of a run."""
+        self.settle_averages()
         for module in (self.energy, *self.networks.values(), *self.parts.networks.values()):
             module.eval()
 
@@ -276,6 +283,7 @@ class Loop:
         due = monitors.due(self.step, self.steps_per_epoch, end, rest=rest)
         if due:  # rank 0 runs the monitors, on the step and the chains of all ranks
             last, chains = gathered(self.ranks, last, chains)
+            self.settle_averages()
         metrics = monitors(
             self.energy, last, self.step, self.steps_per_epoch, end, chains, self.networks,
             rest=rest,

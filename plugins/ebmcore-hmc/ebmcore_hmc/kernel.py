@@ -116,6 +116,7 @@ class HMC(Kernel):
         self.warm_up = warm_up
         self.target_acceptance = target_acceptance
         self.implied_temperature = temperature
+        self.unknown_law = "each chain adapts its step size in a warm-up (warm_up)" * bool(warm_up)
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s², the variance of its samples on E(x) = x²/(2s²), s = scale: unbiased.

@@ -88,6 +88,8 @@ class Annealed(Kernel):
         self.kernel = kernel
         self.rescale = rescale
         self.implied_temperature = getattr(kernel, "implied_temperature", None)
+        levels = "its noise levels fall within a run, so that it leaves no one density unchanged"
+        self.unknown_law = "; ".join(filter(None, (levels, getattr(kernel, "unknown_law", ""))))
 
     def init(self, energy: Energy, x: Tensor, n_steps: int) -> AnnealedState:
         """Begin at x, at the largest level."""

@@ -54,8 +54,11 @@ class Langevin(Kernel):
     Args:
         step_size: η, in squared units of x for each nat.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
-        clip_score: Bound on each element of the score, in nats per unit of x; null sets none.
-        bounds: Lowest and highest value that x may take, such as [0, 1]; null sets none.
+        clip_score: Bound on each element of the score, in nats per unit of x; null sets none. The
+            law is wider than exp(-E/T) where the bound is reached: with a bound of 1 on N(0, 1),
+            2.2 times the variance.
+        bounds: Lowest and highest value that x may take, such as [0, 1]; null sets none. The steps
+            that lead out end on the border, which so gets a share of the points.
         decay: Power of the steps' decay within one run of the sampler; 0 keeps η fixed.
 
     Raises ValueError when the lower bound isn't below the upper one.
@@ -80,7 +83,14 @@ class Langevin(Kernel):
         self.clip_score = clip_score
         self.bounds = bounds
         self.decay = decay
-        self.implied_temperature = temperature
+        shaped = clip_score is not None or bounds is not None  # not exp(-E/T), however small η is
+        self.implied_temperature = None if shaped else temperature
+        reasons = {
+            f"its scores are clipped to ±{clip_score} (clip_score)": clip_score is not None,
+            f"its chains are held in {list(bounds or ())} (bounds)": bounds is not None,
+            "its step size decays within a run (decay)": decay > 0,
+        }
+        self.unknown_law = ", ".join(reason for reason, holds in reasons.items() if holds)
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s²/(1 - η/(2s²)), the stationary variance on E(x) = x²/(2s²), s = scale.
@@ -88,7 +98,7 @@ class Langevin(Kernel):
         Infinite where the step is too large for a stationary density; None with clipped scores,
         bounds or a decay, where it is not known. `ebmcore.testing` compares the kernel with it.
         """
-        if self.clip_score is not None or self.bounds is not None or self.decay > 0:
+        if self.unknown_law:
             return None
         share = self.step_size / (2 * scale**2)
         return self.temperature * scale**2 / (1 - share) if share < 1 else math.inf

@@ -179,6 +179,31 @@ def test_a_decay_takes_the_bias_away():
     assert kernel.stationary_variance(scale) is None
 
 
+@pytest.mark.parametrize(
+    ("settings", "reason", "variance"),
+    [
+        # exp(-∫ clip): of x²/2 within ±1 and |x| - ½ beyond
+        ({"clip_score": 1.0}, "its scores are clipped to ±1.0 (clip_score)", (2.1, 2.4)),
+        ({"bounds": (-1.5, 1.5)}, "its chains are held in [-1.5, 1.5] (bounds)", (0.5, 0.8)),
+        ({"decay": 0.55}, "its step size decays within a run (decay)", (0.9, 1.1)),
+        ({}, "", (0.9, 1.1)),
+    ],
+)
+def test_a_temperature_is_claimed_where_the_law_has_one(settings, reason, variance):
+    kernel = Langevin(step_size=0.1, **settings)
+    x = sample_chain(
+        kernel, quadratic(1.0), event_shape=(1,), n_chains=8_000, n_steps=150,
+        generator=torch.Generator().manual_seed(1),
+    )  # fmt: skip
+    assert variance[0] < x.var().item() < variance[1]
+    assert kernel.unknown_law == reason
+    assert kernel.implied_temperature == (1.0 if variance == (0.9, 1.1) else None)
+    assert (kernel.stationary_variance(1.0) is None) == bool(reason)
+    both = Langevin(clip_score=2.0, decay=0.5)
+    assert both.implied_temperature is None
+    assert both.unknown_law.count(",") == 1
+
+
 @pytest.mark.parametrize("settings", [{}, {"clip_score": 0.5}, {"bounds": (-1.0, 1.0)}])
 def test_without_a_decay_the_bits_are_the_plain_formulas(settings):
     kernel = Langevin(step_size=0.03, temperature=0.7, **settings)

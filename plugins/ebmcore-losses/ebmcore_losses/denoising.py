@@ -1,6 +1,6 @@
 """Denoising score matching: the score at noised data should point back to the data.
 
-At one noise level, at several that the energy doesn't know, and at levels known to it, E(x, t).
+At one noise level, and at several that the energy knows, E(x, t).
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ class DenoisingScoreMatching:
     energy of the data convolved with N(0, σ²I), and never 0: only differences are meaningful.
 
     Args:
-        sigma: σ, in units of x; a list takes one for each event at random, all equally likely.
+        sigma: σ, in units of x. A list of several is refused: at a σ drawn for each event, an
+            energy that doesn't know σ fits the mixture Σ σ² p_σ, p_σ the data's density under that
+            noise: nearly that of the largest. `multilevel_denoising` takes several.
 
     Shapes: x (batch, *event) -> (), dimensionless. Needs an energy that is twice differentiable in
-    x and in its parameters. Raises ValueError when the list is empty.
+    x and in its parameters. Raises ValueError for a list that isn't of one number.
     Source: Vincent 2011, "A connection between score matching and denoising autoencoders", the
     objective J_DSM; the factor σ² is the λ(σ) of Song and Ermon 2019, "Generative modeling by
     estimating gradients of the data distribution".
@@ -34,32 +36,35 @@ class DenoisingScoreMatching:
     order = 2  # it differentiates the score
 
     def __init__(self, sigma: PositiveFloat | list[PositiveFloat] = 0.1) -> None:
-        self.sigmas = tuple(sigma) if isinstance(sigma, list) else (sigma,)
-        if not self.sigmas:
-            raise ValueError("sigma should be a number or a list of numbers; got an empty list")
+        self.sigma = _one_level(sigma)
 
     def __call__(
         self, energy: Energy, x: Tensor, generator: Generator | None, y: Tensor | None = None
     ) -> Tensor:
         """Return the loss of a batch."""
-        sigma = self._levels(x, generator)
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return denoising(conditioned(energy, y=y), x, noise, sigma)
+        return denoising(conditioned(energy, y=y), x, noise, self.sigma)
 
-    def fitted_scale(self, scale: float) -> float | None:
+    def fitted_scale(self, scale: float) -> float:
         """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
 
-        None with several σ, where no Gaussian fits. `ebmcore.testing` compares the loss with it.
+        `ebmcore.testing` compares the loss with it.
         """
-        return math.hypot(scale, self.sigmas[0]) if len(self.sigmas) == 1 else None
+        return math.hypot(scale, self.sigma)
 
-    def _levels(self, x: Tensor, generator: Generator | None) -> Tensor | float:
-        """Return σ for each event, shaped to multiply x."""
-        if len(self.sigmas) == 1:
-            return self.sigmas[0]
-        levels = torch.tensor(self.sigmas, device=x.device, dtype=x.dtype)
-        chosen = torch.randint(len(self.sigmas), (len(x),), generator=generator, device=x.device)
-        return levels[chosen].view(-1, *[1] * (x.ndim - 1))
+
+def _one_level(sigma: float | list[float]) -> float:
+    """Return σ. Raises ValueError for a list that isn't of one number."""
+    if not isinstance(sigma, list):
+        return sigma
+    if len(sigma) != 1:
+        raise ValueError(
+            f"sigma should be one number; got the list {sigma}. At several levels an energy E(x) "
+            "would fit the mixture of the noised densities with weights σ², nearly that of the "
+            "largest; take the loss multilevel_denoising with the energy noise_conditional, "
+            "E(x, t), whose smallest level is the data's"
+        )
+    return sigma[0]
 
 
 def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:

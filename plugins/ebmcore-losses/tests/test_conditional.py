@@ -24,7 +24,7 @@ from ebmcore import Kernel, Sampler, energy_and_score
 from ebmcore.config import loss_slots
 
 LOSSES = [
-    DenoisingScoreMatching(sigma=[0.2, 0.5]),
+    DenoisingScoreMatching(sigma=0.2),
     ImprovedCD(),
     contrastive_divergence,
     energy_discrepancy,

@@ -1,7 +1,5 @@
 """Denoising score matching finds the noised density, exactly where the noise is."""
 
-import math
-
 import pytest
 import torch
 from ebmcore_losses import DenoisingScoreMatching
@@ -34,15 +32,29 @@ def test_by_hand():
     torch.testing.assert_close(value, expected)
 
 
-def test_several_levels():
-    # a share of 20,000 at 5 standard errors: a false alarm in 1.7 million
-    loss = DenoisingScoreMatching(sigma=[0.1, 1.0])
-    levels = loss._levels(torch.zeros(20_000, 3, 2), torch.Generator().manual_seed(0))
-    assert levels.shape == (20_000, 1, 1)
-    share = (levels == 1.0).float().mean().item()
-    assert abs(share - 0.5) < 5 * 0.5 / math.sqrt(20_000)
-    with pytest.raises(ValueError, match="empty list"):
-        DenoisingScoreMatching(sigma=[])
+@pytest.mark.parametrize("sigma", [[], [0.1, 1.0]])
+def test_a_list_of_levels_is_refused(sigma):
+    with pytest.raises(ValueError, match="multilevel_denoising with the energy noise_conditional"):
+        DenoisingScoreMatching(sigma=sigma)
+    assert DenoisingScoreMatching(sigma=[0.2]).sigma == 0.2
+
+
+def test_one_energy_at_several_levels_would_fit_nearly_the_largest():
+    # why a list is refused: data at 0, so that p_σ = N(0, σ²); σ² weighs 0.2 by 1/17 and 0.8 by
+    # 16/17, where equal shares were drawn. 40,000 events fit the share to 5 %.
+    generator = torch.Generator().manual_seed(0)
+    sigma = torch.tensor([0.2, 0.8], dtype=torch.float64).repeat(20_000).view(-1, 1)
+    noise = torch.randn(40_000, 1, generator=generator, dtype=torch.float64)
+
+    def loss(share):
+        def energy(x):
+            parts = [torch.distributions.Normal(0.0, s).log_prob(x[:, 0]) for s in (0.2, 0.8)]
+            return -torch.stack([parts[0] + share.log(), parts[1] + (1 - share).log()]).logsumexp(0)
+
+        return denoising(energy, torch.zeros_like(noise), noise, sigma).item()
+
+    found = {k: loss(torch.tensor(k / 34, dtype=torch.float64)) for k in (1, 2, 4, 17)}
+    assert min(found, key=found.get) == 2  # 2/34 = 1/17, and not 17/34
 
 
 def test_each_event_has_its_own_level(tools):

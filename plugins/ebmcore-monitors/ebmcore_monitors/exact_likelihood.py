@@ -134,6 +134,14 @@ class ExactLikelihood(WarnsOnce):
 
     def _audit_temperature(self, view: RunView) -> None:
         temperature = getattr(view.kernel, "implied_temperature", None)
+        reason = getattr(view.kernel, "unknown_law", "")
+        if temperature is None and reason:
+            self.warn(
+                view,
+                "temperature",
+                f"the chains' density isn't known: {reason}; the likelihood, log Z and KL recorded "
+                "here are those of exp(-E), which the samples' density may be far from",
+            )
         if temperature is None or abs(float(temperature) - 1.0) <= OTHER_TEMPERATURE:
             return
         self.warn(

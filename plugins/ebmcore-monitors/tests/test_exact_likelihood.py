@@ -183,6 +183,19 @@ def test_chains_at_another_temperature_warn_once_a_run(
     assert len(warned) == 2 * times
 
 
+def test_chains_of_an_unknown_law_warn_with_the_reason(make_view, new_mixture, warned):
+    truth, monitor = new_mixture(), ExactLikelihood(points=121)
+    kernel = SimpleNamespace(implied_temperature=None, unknown_law="its scores are clipped")
+    for step in (10, 20):
+        monitor(make_view(truth, truth.draw(500), kernel=kernel, step=step))
+    (message,) = warned.about("density isn't known: its scores are clipped")
+    assert "those of exp(-E)" in message
+    assert len(warned) == 1
+    known = SimpleNamespace(implied_temperature=1.0, unknown_law="its step size decays")
+    monitor(make_view(truth, truth.draw(500), kernel=known, step=5))
+    assert len(warned) == 1
+
+
 @pytest.mark.parametrize(
     ("space", "shape"), [(Binary(), (2, 3)), (Categorical(3), (4,)), (Mixed((Binary(),) * 3), (3,))]
 )

@@ -38,7 +38,7 @@ class StationaryChecks(OwnLaw):
         elif self.given("check_energy") is not None:
             self.require_own_law()
         elif self.space() is not None:
-            raise NotApplicable(f"its law in the space {self.space()} isn't known")
+            self.refuse_unknown_law(f"in the space {self.space()}", "check_energy")
         else:
             self._require_gaussian()
 
@@ -47,13 +47,13 @@ class StationaryChecks(OwnLaw):
         for scale in self._scales():
             variance = self.stationary_variance(scale)
             if variance is None:
-                raise NotApplicable("its law on a Gaussian is not known: stationary_variance")
+                self.refuse_unknown_law("on a Gaussian", "stationary_variance(scale)")
             if not 0 < variance < math.inf:
                 continue
             compared += 1
-            x = math.sqrt(variance) * _normal(CHAINS, 3)
+            x = math.sqrt(variance) * normal(CHAINS, 3)
             end = self.go(Gaussian((2,), scale).double(), x, self.law_steps(), seeded(4)).x
-            fresh = math.sqrt(variance) * _normal(CHAINS, 5)
+            fresh = math.sqrt(variance) * normal(CHAINS, 5)
             found = from_gaussian(end.flatten(), fresh.flatten(), variance)
             require(
                 found.share <= 1,
@@ -81,7 +81,10 @@ class StationaryChecks(OwnLaw):
         """
         if self.space() is not None or self.given("check_energy") is not None:
             raise NotApplicable("it is checked on an energy or in a space of its own")
-        if self.stationary_variance(1.0) != 1.0:
+        variance = self.stationary_variance(1.0)
+        if variance is None:
+            self.refuse_unknown_law("on a Gaussian", "stationary_variance(scale)")
+        if variance != 1.0:
             raise NotApplicable("declared biased: its law is known on Gaussians alone")
         if self._declares_variance() and not self.declared("unbiased", False, of=self.sampler()):
             raise NotApplicable(
@@ -110,15 +113,21 @@ class StationaryChecks(OwnLaw):
         overridden = type(self).stationary_variance is not StationaryChecks.stationary_variance
         return overridden or self._known_variance() is not None
 
+    def scale_of_steps(self, share: float, widest: float = 4.0) -> float | None:
+        """Return the widest scale whose variance a mean squared step is more than a share of."""
+        for halvings in range(24):
+            scale = widest / math.sqrt(2) ** halvings
+            x = scale * normal(500, 9)
+            end = self.go(Gaussian((2,), scale).double(), x, 1, seeded(10)).x
+            if float((end - x).square().mean()) > share * scale**2:
+                return scale
+        return None
+
     def _scales(self) -> list[float]:
         """Choose scales beside which one step is not small, so that a bias would show."""
-        scale = 4.0
-        for _ in range(24):
-            x = scale * _normal(500, 9)
-            end = self.go(Gaussian((2,), scale).double(), x, 1, seeded(10)).x
-            if float((end - x).square().mean()) > 0.5 * scale**2:
-                return [scale, scale / 1.5, scale / 3, scale / 8]
-            scale /= math.sqrt(2)
+        scale = self.scale_of_steps(0.5)
+        if scale is not None:
+            return [scale, scale / 1.5, scale / 3, scale / 8]
         raise CheckFailed(
             "stationary",
             expected="a step that moves the chains on some Gaussian, of scale 4 down to 0.001",
@@ -128,5 +137,6 @@ class StationaryChecks(OwnLaw):
         )
 
 
-def _normal(n: int, seed: int) -> Tensor:
+def normal(n: int, seed: int) -> Tensor:
+    """Draw N(0, I), (n, 2)."""
     return torch.randn((n, 2), generator=seeded(seed), dtype=torch.float64)

@@ -4,7 +4,9 @@ What a sampler, or its suite, may declare beside what `suite.py` lists:
 
     stationary_variance(scale)   the variance of its own law on E(x) = x²/(2 scale²), its bias
                                  included; inf where it has no law (a step too large), None where
-                                 its author doesn't know. Without it: scale², that is, no bias.
+                                 its author doesn't know; then `unknown_law` must say why. Without
+                                 it: scale², that is, no bias.
+    unknown_law                  why its law isn't known, such as "its scores are clipped"
     unbiased                     True beside stationary_variance: no bias on any energy, so that it
                                  is compared on two wells, too
     n_steps                      steps of the exact-invariance test, 20 by default
@@ -35,12 +37,10 @@ from ebmcore_testing.measures.observed import (
 from ebmcore_testing.measures.sampler.calls import chain_axes, reordered
 from ebmcore_testing.measures.sampler.carried import CarriedChecks
 from ebmcore_testing.measures.sampler.purity import PurityChecks
-from ebmcore_testing.measures.stationary import StationaryChecks
-
-_WIDE = 1e4  # a scale beside which any step is small
+from ebmcore_testing.measures.sampler.temperature import TemperatureChecks
 
 
-class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
+class SamplerSuite(PurityChecks, CarriedChecks, TemperatureChecks):
     """The checks of a sampler."""
 
     def test_shape(self) -> None:
@@ -58,26 +58,6 @@ class SamplerSuite(PurityChecks, CarriedChecks, StationaryChecks):
                     allowed="nothing else",
                     cause="noise drawn without dtype=x.dtype, or a gradient taken without detach",
                 )
-
-    def test_temperature(self) -> None:
-        """`implied_temperature` is that of its law: T s² on a Gaussian of a large scale s."""
-        stated = getattr(self.sampler(), "implied_temperature", None)
-        if stated is None:
-            raise NotApplicable("it doesn't say its implied_temperature")
-        if self.space() is not None or self.given("check_energy") is not None:
-            raise NotApplicable("it is checked on an energy or in a space of its own")
-        variance = self.stationary_variance(_WIDE)
-        if variance is None:
-            raise NotApplicable("its law on a Gaussian is not known: stationary_variance")
-        require(
-            abs(variance / _WIDE**2 - stated) <= 1e-3 * max(1.0, stated),
-            "temperature",
-            expected=f"a law of variance T s², T = {stated:.6g}, where a step is small beside s",
-            measured=f"T = {variance / _WIDE**2:.6g}",
-            allowed="1e-3 of it",
-            cause="noise of another size than √(2ηT) for a step of η∇E: a temperature of its own, "
-            "σ²/(2η)",
-        )
 
     def test_energy_untouched(self) -> None:
         """The energy's parameters gather no gradient, and its modes come back."""

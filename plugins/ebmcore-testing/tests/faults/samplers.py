@@ -13,6 +13,11 @@ class State(NamedTuple):
     x: Any
 
 
+class DecayingState(NamedTuple):
+    x: Any
+    taken: Any
+
+
 class Info(NamedTuple):
     energy: Any
 
@@ -64,6 +69,51 @@ class DrawsFromTheGlobalStream(ULA):
 class SaysAnotherTemperature(ULA):
     def __init__(self):
         self.implied_temperature = 0.5
+
+
+class DoesNotSayItsTemperature(ULA):
+    implied_temperature = None
+
+    def stationary_variance(self, scale):
+        return 0.5 * super().stationary_variance(scale)
+
+    def spread(self):
+        return math.sqrt(self.step_size)
+
+
+class LawOfNoWord(ULA):
+    def stationary_variance(self, scale):
+        return None
+
+
+class Decays(LawOfNoWord):
+    """A right one: its law depends on the steps taken."""
+
+    unknown_law = "its steps decay"
+
+    def init(self, energy, x):
+        return DecayingState(x, x.new_zeros(len(x)))
+
+    def step(self, energy, state, noise):
+        values, score = energy_and_score(energy, state.x)
+        size = self.step_size / (1 + state.taken[:, None]) ** 0.6
+        x = state.x + size * score + (2 * size).sqrt() * noise[0]
+        return DecayingState(x, state.taken + 1), Info(values)
+
+
+class ClipsItsScore(Decays):
+    init = ULA.init
+
+    def step(self, energy, state, noise):
+        values, score = energy_and_score(energy, state.x)
+        x = state.x + self.step_size * score.clamp(-1, 1) + self.spread() * noise[0]
+        return State(x), Info(values)
+
+
+class StaysInABox(ULA):
+    def step(self, energy, state, noise):
+        state, info = super().step(energy, state, noise)
+        return State(state.x.clamp(-3, 3)), info
 
 
 class GathersGradients(ULA):
@@ -193,6 +243,10 @@ FAULTS = (
     Fault("sampler", DrawsFromTheGlobalStream, "global_stream_untouched", ULA),
     Fault("sampler", DrawsFromTheGlobalStream, "reproducible", ULA),
     Fault("sampler", SaysAnotherTemperature, "temperature", ULA),
+    Fault("sampler", DoesNotSayItsTemperature, "temperature", ULA),
+    Fault("sampler", LawOfNoWord, "stationary", ULA),
+    Fault("sampler", ClipsItsScore, "temperature", Decays),
+    Fault("sampler", StaysInABox, "temperature", ULA),
     Fault("sampler", GathersGradients, "energy_untouched", ULA),
     Fault("sampler", SwitchesTheMode, "energy_untouched", ULA),
     Fault("sampler", MovesXInPlace, "input_untouched", ULA),

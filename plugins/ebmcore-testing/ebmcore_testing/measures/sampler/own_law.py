@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
-from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.enumerated import Coupled, Enumerated, fits
 from ebmcore_testing.measures.lattice import AllEvents, few
 from ebmcore_testing.measures.observed import seeded
@@ -19,16 +19,13 @@ BIAS = (
 )
 CHAINS = 20_000
 _COLUMNS = 11  # numbers of an event that are compared one by one
-_BIAS = (
-    "noise of another size than √(2η), a sign, a proposal ratio or a Metropolis test left out; a "
-    "kernel with a known bias declares it by stationary_variance(scale)"
-)
 
 
 class OwnLaw(SamplerCalls):
     """A suite that knows the law of another energy than a Gaussian."""
 
     n_steps: int | None = None
+    unknown_law: str | None = None
 
     def require_enumerated(self) -> None:
         """Hold the chains' events against exp(-E) summed over a finite space, by a χ² test."""
@@ -77,7 +74,7 @@ class OwnLaw(SamplerCalls):
         shape = self.shapes()[0]
         energy: Any = self.energy(shape)
         if not hasattr(energy, "sample"):
-            raise NotApplicable("check_energy has no sample(n, generator), so its law isn't known")
+            self.refuse_unknown_law("of check_energy", "a method sample(n, generator) of it")
         x, fresh = (energy.sample(CHAINS, seeded(seed)) for seed in (3, 5))
         end = self.go(energy, x, self.law_steps(), seeded(4)).x
         with torch.no_grad():
@@ -97,6 +94,23 @@ class OwnLaw(SamplerCalls):
                 allowed=found.allowed,
                 cause=BIAS,
             )
+
+    def why_unknown(self) -> str:
+        """Return the declared reason why the sampler's law isn't known, or nothing."""
+        return str(self.declared("unknown_law", "", of=self.sampler()))
+
+    def refuse_unknown_law(self, where: str, declaration: str) -> NoReturn:
+        """Report a law that is declared unknown, with its reason; fail without one."""
+        reason = self.why_unknown()
+        if reason:
+            raise NotApplicable(f"its law {where} is declared unknown: {reason}")
+        raise CheckFailed(
+            "stationary",
+            expected=f"a law {where} that can be tested, or the reason why it isn't known",
+            measured="neither",
+            allowed=f"{declaration}, or unknown_law = '…'",
+            cause="a law test that would be skipped in silence",
+        )
 
     def law_steps(self) -> int:
         """Return the steps between exact draws and their comparison."""
