@@ -90,7 +90,7 @@ def empty_rows(n: int, like: Tensor) -> Tensor:
     event = like[torch.zeros(1, dtype=torch.int64)]
     size = event.numel()
     if not size:
-        return like.newempty_rows((n, *like.shape[1:]))
+        return like.new_empty((n, *like.shape[1:]))
     return like.new_empty_strided((n, *like.shape[1:]), (size, *event.stride()[1:]))
 
 
