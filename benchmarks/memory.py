@@ -1,8 +1,9 @@
 """Measure what data in a file cost before the first step: `python benchmarks/memory.py uint8:196`.
 
-Each argument is the type and the size in MB of a .npy file, which is written to a temporary folder
-and read by an `ebmcore run` of two steps with a tiny energy, without monitors and tracking. Prints
-how much more memory that process takes at its peak (VmHWM) than one that reads 1,000 rows, also in
+Each argument is the type and the size in MB of an array, and perhaps its file's format: npy, npz,
+zip (a compressed .npz) or pt, as in `float32:400:pt`. The file is written to a temporary folder and
+read by an `ebmcore run` of two steps with a tiny energy, without monitors and tracking. Prints how
+much more memory that process takes at its peak (VmHWM) than one that reads 1,000 rows, also in
 units of the data's size in the run's dtype, and the seconds until the first step has ended.
 """
 
@@ -15,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 FEW = 1000  # rows
 AT_ONCE = 20_000_000  # bytes
@@ -58,7 +61,7 @@ class Cost(NamedTuple):
 def main() -> None:
     """Write each file, run on it and on a few of its rows, and print the difference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("files", nargs="+", metavar="DTYPE:MB")
+    parser.add_argument("files", nargs="+", metavar="DTYPE:MB[:FORMAT]")
     parser.add_argument("--shape", default="784", help="of an event, such as 28,28")
     parser.add_argument("--holdout", default="0.1")
     parser.add_argument("--dtype", default="float32", choices=DTYPES, help="of the run")
@@ -66,12 +69,12 @@ def main() -> None:
     event = tuple(map(int, given.shape.split(",")))
     settings = [f"data.holdout={given.holdout}", f"dtype={given.dtype}"]
     for file in given.files:
-        dtype, _, size = file.partition(":")
+        dtype, size, form = (*file.split(":"), "npy")[:3]
         rows = int(float(size) * 1e6) // (math.prod(event) * np.dtype(dtype).itemsize)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             few, all_ = (
-                run(write_file(folder / f"{n}.npy", dtype, (n, *event)), folder, settings)
+                run(write_file(folder, form, dtype, (n, *event)), folder, settings)
                 for n in (FEW, rows)
             )
         more = all_.peak - few.peak
@@ -83,9 +86,10 @@ def main() -> None:
         )
 
 
-def write_file(path: Path, dtype: str, shape: tuple[int, ...]) -> Path:
+def write_file(folder: Path, form: str, dtype: str, shape: tuple[int, ...]) -> Path:
     """Write noise, or random bytes for a type of whole numbers, part by part."""
     rng = np.random.default_rng(0)
+    path = folder / f"{shape[0]}.npy"
     file = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)  # type: ignore[no-untyped-call] # NumPy's own
     at_once = max(1, AT_ONCE // (8 * math.prod(shape[1:])))
     for start in range(0, len(file), at_once):
@@ -96,7 +100,16 @@ def write_file(path: Path, dtype: str, shape: tuple[int, ...]) -> Path:
             else rng.integers(0, 127, part.shape)
         )
     file.flush()
-    return path
+    if form == "npy":
+        return path
+    if form == "pt":
+        torch.save(torch.from_numpy(file), path.with_suffix(".pt"))
+    else:
+        packed = {"npz": zipfile.ZIP_STORED, "zip": zipfile.ZIP_DEFLATED}[form]
+        with zipfile.ZipFile(path.with_suffix(".npz"), "w", packed, compresslevel=1) as archive:
+            archive.write(path, "x.npy")
+    path.unlink()
+    return path.with_suffix(".pt" if form == "pt" else ".npz")
 
 
 def run(file: Path, folder: Path, settings: list[str]) -> Cost:

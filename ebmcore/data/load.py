@@ -157,13 +157,17 @@ def _tensors(
         found = tuple(found) if isinstance(found, list) else found
     found, mask = read_mapping(found)
     if isinstance(found, tuple) and len(found) == 2:
-        x, y = (_tensor(part, dtype) for part in found)
+        x, y = _points(found[0], dtype), _tensor(found[1], dtype)
         if x.shape[:1] != y.shape[:1]:
             raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
         return x, y, mask
     if isinstance(found, tuple) and len(found) == 1:
         found = found[0]
-    return found if isinstance(found, RowsInParts) else _tensor(found, dtype), None, mask
+    return _points(found, dtype), None, mask
+
+
+def _points(found: Any, dtype: torch.dtype) -> Tensor | RowsInParts:
+    return found if isinstance(found, RowsInParts) else _tensor(found, dtype)
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:

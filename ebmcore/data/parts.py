@@ -70,7 +70,7 @@ def filled(x: RowsInParts, chosen: Tensor, dtype: torch.dtype) -> tuple[Tensor, 
     """
     m = int(chosen.sum())
     like = x[:1].to(dtype)
-    others, picked = _empty(len(x) - m, like), _empty(m, like)
+    others, picked = empty_rows(len(x) - m, like), empty_rows(m, like)
     done = 0  # of the chosen
     for rows in row_slices(x):
         part = x[rows].to(dtype)
@@ -85,7 +85,7 @@ def filled(x: RowsInParts, chosen: Tensor, dtype: torch.dtype) -> tuple[Tensor, 
     return others, picked
 
 
-def _empty(n: int, like: Tensor) -> Tensor:
+def empty_rows(n: int, like: Tensor) -> Tensor:
     """Return n rows in the layout that a selection of rows has, such as channels last."""
     event = like[torch.zeros(1, dtype=torch.int64)]
     size = event.numel()

@@ -43,11 +43,13 @@ class UnknownDensity:
         self.original = original
 
 
-def transform_data(data: Data, transforms: Transforms, generator: Generator) -> Data:
+def transform_data(
+    data: Data, transforms: Transforms, generator: Generator, *, overwrite: bool = False
+) -> Data:
     """Return the data as the energy sees them; transforms without a state are fitted first.
 
-    The generator draws, for the parts that draw, the points that monitors see. Raises
-    TransformError.
+    The generator draws, for the parts that draw, the points that monitors see. With `overwrite` the
+    rows of the data given are lost, so that one copy of them is in memory. Raises TransformError.
     """
     if data.mask is not None:
         raise TransformError(
@@ -55,10 +57,13 @@ def transform_data(data: Data, transforms: Transforms, generator: Generator) -> 
             "the data have a mask, and transforms would take the padding for data; transform the "
             "sequences in the dataset itself, or leave out data.transform",
         )
-    if transforms.shapes:  # fitted in the run that these data are read for again
-        x = transforms(data.x, generator)
-    else:
-        x = transforms.fit(data.x, data.space, generator)
+    # those with shapes were fitted in the run that these data are read for again
+    fit_in = None if transforms.shapes else data.space
+    few, rows = data.x[:1].clone(), None
+    through = transforms.through(data.x, generator, fit_in=fit_in, overwrite=overwrite)
+    for index, x in enumerate(through):
+        if transforms.draws and index == transforms.first_that_draws:
+            rows = x
     held_out, log_det = data.held_out, None
     if len(held_out):
         held_out, log_det = transforms.with_log_det(held_out, generator)
@@ -69,19 +74,20 @@ def transform_data(data: Data, transforms: Transforms, generator: Generator) -> 
         held_out=held_out,
         held_out_log_det=log_det,
         bounds=value_range(x).to(transforms.dtype),
-        source=_density(data, transforms),
+        source=_density(data.source, few, transforms),
         space=transforms.space,
         transforms=transforms,
-        rows=transforms.before_draws(data.x) if transforms.draws else None,
+        rows=rows,
         warnings=(*data.warnings, *transforms.warnings),
     )
 
 
-def _density(data: Data, transforms: Transforms) -> Any:
-    if not callable(getattr(data.source, "log_prob", None)):
-        return None if data.source is None else UnknownDensity(data.source)
+def _density(source: Any, few: Tensor, transforms: Transforms) -> Any:
+    """Return the density of the transformed data, tried on a few rows of those that came in."""
+    if not callable(getattr(source, "log_prob", None)):
+        return None if source is None else UnknownDensity(source)
     try:
-        transforms.preimage(transforms(data.x[:1]).to(transforms.dtype))
+        transforms.preimage(transforms(few).to(transforms.dtype))
     except NotImplementedError:
-        return UnknownDensity(data.source)
-    return TransformedDensity(data.source, transforms)
+        return UnknownDensity(source)
+    return TransformedDensity(source, transforms)

@@ -2,7 +2,8 @@
 
     x' = T_k(... T_1(x)),    log p(x) = log p'(x') + sum of log |det dT_i/dx| over them
 
-Those up to the first that draws map the data in memory once; it and the rest map each batch anew.
+Those up to the first that draws map the data in memory once, a few rows at a time and, if they keep
+their shape, in place; it and the rest map each batch anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from ebmcore.data.mapped import as_transform, transform_name
+from ebmcore.data.mapped import Mapped, as_transform, transform_name
+from ebmcore.data.parts import empty_rows, row_slices
 from ebmcore.errors import DataError, raised_at
 from ebmcore.spaces import REAL, Real, Space, as_space, row_and_column
 
@@ -76,16 +78,50 @@ class Transforms:
 
         A part after one that draws is fitted on one draw of it. Raises TransformError.
         """
-        self.spaces, self.shapes, self.warnings = [space], [tuple(x.shape[1:])], []
+        for mapped in self.through(x, generator, fit_in=space):  # noqa: B007
+            pass
+        return mapped
+
+    def through(
+        self,
+        x: Tensor,
+        generator: Generator | None = None,
+        *,
+        fit_in: Space | None = None,
+        overwrite: bool = False,
+    ) -> Iterator[Tensor]:
+        """Take the training rows, (n, *event), through the parts; a few at a time where they can.
+
+        Yields the rows before each part, and at last those that come out. Parts are fitted first if
+        `fit_in` says the space of the rows. With `overwrite` the rows are mapped where they are,
+        except those before the first part that draws, so that others hold until the next. Raises
+        TransformError.
+        """
+        if fit_in is not None:
+            self.spaces, self.shapes, self.warnings = [fit_in], [tuple(x.shape[1:])], []
+        own = overwrite or x.dtype != self.dtype  # nobody else's rows
         x = x.to(self.dtype)
         for index, part in enumerate(self.parts):
-            self._check_space(index, self.spaces[-1])
-            with self._blame(index, "can't be fitted"), self._collecting_warnings(index):
-                named = inspect.signature(part.fit).parameters
-                part.fit(x, **({"space": self.spaces[-1]} if "space" in named else {}))
-            self._follow(index)
-            x = self._apply(index, x, generator)
-        return self._whole(x)
+            yield x
+            if fit_in is not None:
+                self._fit(index, x)
+            own = own and index != self.first_that_draws
+            function = isinstance(part, Mapped)  # which may keep its result, or look at all rows
+            if part.draws or function:
+                mapped = self._apply(index, x, generator)
+            else:
+                mapped = self._apply_in_parts(index, x, x if own else None)
+            own = not function and (own or not _share_memory(mapped, x))
+            x = mapped
+        yield self._whole(x)
+
+    def _fit(self, index: int, x: Tensor) -> None:
+        part = self.parts[index]
+        self._check_space(index, self.spaces[-1])
+        with self._blame(index, "can't be fitted"), self._collecting_warnings(index):
+            named = inspect.signature(part.fit).parameters
+            part.fit(x, **({"space": self.spaces[-1]} if "space" in named else {}))
+        self._follow(index)
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Map new events, (n, *event) -> (n, *event'); without a generator, without randomness.
@@ -219,7 +255,13 @@ class Transforms:
             )
 
     def _apply(
-        self, index: int, x: Tensor, generator: Generator | None, *, training: bool = False
+        self,
+        index: int,
+        x: Tensor,
+        generator: Generator | None,
+        *,
+        training: bool = False,
+        first: int = 0,
     ) -> Tensor:
         part = self.parts[index]
         given = generator if part.draws and (training or not part.augments) else None
@@ -237,11 +279,28 @@ class Transforms:
                 f"should give {self.dtype} of shape {wanted}, as its `shape` says; got {found}",
             )
         if not training:  # which would wait for the device at each step
-            bad = ~mapped.flatten(1).isfinite()
-            if bad.any():
-                row = row_and_column(tuple(map(int, (~mapped.isfinite()).nonzero()[0])))
-                raise TransformError(index, f"makes NaN or inf of {row}")
+            self._refuse_non_finite(index, mapped, first)
         return mapped
+
+    def _apply_in_parts(self, index: int, x: Tensor, out: Tensor | None) -> Tensor:
+        """Map rows a few at a time, into `out` if they keep their shape."""
+        if self._cuts(index):
+            out = None
+        for rows in row_slices(x):
+            mapped = self._apply(index, x[rows], None, first=rows.start)
+            if len(mapped) == len(x):
+                return mapped
+            out = empty_rows(len(x), mapped) if out is None else out
+            out[rows] = mapped
+        return self._apply(index, x, None) if out is None else out  # there may be no rows
+
+    def _refuse_non_finite(self, index: int, mapped: Tensor, first: int) -> None:
+        for rows in row_slices(mapped):
+            bad = ~mapped[rows].isfinite()
+            if bad.any():
+                row, *rest = map(int, bad.nonzero()[0])
+                place = row_and_column((first + rows.start + row, *rest))
+                raise TransformError(index, f"makes NaN or inf of {place}")
 
     def _log_det(self, index: int, x: Tensor) -> Tensor | None:
         if self.parts[index].augments and not self._cuts(index):
@@ -279,6 +338,10 @@ class Transforms:
             warnings.simplefilter("always")
             yield
         self.warnings.extend(f"transform {self.names[index]}: {one.message}" for one in caught)
+
+
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    return a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
 
 
 def _inside(x: Tensor, space: Space) -> Tensor:

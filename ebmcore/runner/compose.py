@@ -185,7 +185,8 @@ def load_dataset(
     if not transforms.parts:
         return data
     try:
-        return transform_data(data, transforms, streams("transform data", on_cpu=True))
+        generator = streams("transform data", on_cpu=True)
+        return transform_data(data, transforms, generator, overwrite=True)
     except TransformError as error:
         at = nodes[error.index]
         raise ConfigError([Problem(at.path, f"{at.type}: {error}", at.where)]) from error

@@ -319,7 +319,8 @@ class Experiment:
             return data
         try:
             made = Transforms(transforms, dtype=dtype)
-            return transform_data(data, made, self.streams("transform data", on_cpu=True))
+            generator = self.streams("transform data", on_cpu=True)
+            return transform_data(data, made, generator, overwrite=True)
         except TransformError as error:
             self._refuse("transforms", f"{made.names[error.index]}: {error}", error)
         except TypeError as error:

@@ -79,7 +79,7 @@ class Session:
         self.ranks = ranks  # of which this is rank 0
         self.resumes = resumes
         self.status = "RUNNING"
-        self.recording = False  # whether the loop's metrics are being recorded
+        self.recording: dict[str, float] | None = None  # metrics, while the loop's are recorded
         self.at_once = False  # whether a second Ctrl-C asked for the end
         self.metrics: dict[str, float] = {}  # the last value of each
         self.warnings: list[str] = []
@@ -224,16 +224,20 @@ class Session:
         if self.parts.lr_metric is not None and self.parts.lr_metric not in self.metrics:
             self.warn(f"lr_scheduler: no metric {self.parts.lr_metric!r} was recorded to follow")
 
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Record the metrics of a step; report them to the listener and the callbacks."""
-        self.recording = True
+    def write(self, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Record metrics of a step; return them and those that callbacks logged of them."""
+        self.recording = {}
         self._log(step, metrics)
-        self.recording = False
+        recorded, self.recording = self.recording, None
+        return recorded
 
     def _log(self, step: int, metrics: dict[str, float]) -> None:
         """Record metrics; those that a callback logs of others may end or save the run as these."""
         self._write_down(step, metrics)
-        if self.recording:  # else the ranks don't agree on what follows
+        if self.recording is None:  # the ranks don't agree on what follows
+            self._warn_of_untimely(metrics)
+        else:
+            self.recording |= metrics
             listener = self.spec.listener
             why = "" if listener is None else listener.metrics_recorded(step, metrics)
             if why and self.loop.step < self.loop.steps:
@@ -241,6 +245,16 @@ class Session:
             if self.best.update(step, metrics):
                 self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
         self.events.metrics(step, metrics)
+
+    def _warn_of_untimely(self, metrics: dict[str, float]) -> None:
+        followed = {"train.keep_best": self.best.name, "lr_scheduler": self.parts.lr_metric}
+        for key, name in followed.items():
+            text = (
+                f"{key} follows {name!r} only where a callback logs it in on_metrics, since the "
+                "ranks of a run agree on nothing else that is logged; it was logged elsewhere"
+            )
+            if name in metrics and text not in self.warnings:
+                self.warn(text)
 
     def _write_down(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step

@@ -85,8 +85,9 @@ class Worker:
             self.spec.streams.restore_global()
             self.loop.run(MonitorSchedule(self.parts), self)
 
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Do nothing; rank 0 records metrics."""
+    def write(self, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the metrics; rank 0 records them."""
+        return metrics
 
     def event(self, step: int, event: str, **facts: Any) -> None:
         """Do nothing; rank 0 records events."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import ebmcore.data.parts
 from ebmcore import Binary, Categorical, Real, Transform
 from ebmcore.data import TransformError, Transforms, load_data, transform_data
 
@@ -85,6 +86,74 @@ def test_they_are_fitted_on_the_training_rows_alone():
     assert torch.equal(transformed(other, [Scale(), Exp()])[1].x, data.x)
     torch.testing.assert_close(data.transforms.inverse(data.held_out), plain.held_out)
     torch.testing.assert_close(data.transforms(plain.held_out), data.held_out)
+
+
+class Few(Exp):
+    """Notes how many rows it gets at most."""
+
+    most = 0
+
+    def __call__(self, x):
+        self.most = max(self.most, len(x))
+        return super().__call__(x)
+
+
+class Same(Transform):
+    def __call__(self, x):
+        return x
+
+
+class Noise(Spread):
+    spaces = (Real,)
+
+
+class Twice(Transform):
+    def shape(self, event_shape):
+        return (2 * event_shape[0],)
+
+    def __call__(self, x):
+        return torch.cat([x, x], 1)
+
+
+@pytest.mark.parametrize(
+    ("chain", "in_place"),
+    [
+        pytest.param(lambda: [Scale(), Few()], True, id="in place"),
+        pytest.param(lambda: [Same(), Few()], True, id="identity"),
+        pytest.param(lambda: [Few(), Twice(), Few()], False, id="shape"),
+        pytest.param(lambda: [Few(), lambda x: x - x.mean(0), Few()], False, id="function"),
+        pytest.param(lambda: [Few(), Noise(), Few()], False, id="draws"),
+        pytest.param(lambda: [Few(), jitter, Few()], False, id="augments"),
+    ],
+)
+def test_rows_are_mapped_a_few_at_a_time_to_the_same_bits(chain, in_place, monkeypatch):
+    def load():
+        x = torch.randint(5, (400, 2), generator=seeded()).float()
+        return load_data(x, holdout=0.1, generator=seeded(), dtype=torch.float32)
+
+    plain = load()
+    whole = transform_data(plain, Transforms(chain()), seeded(1))
+    monkeypatch.setattr(ebmcore.data.parts, "AT_ONCE", 100)
+    for overwrite in (False, True):
+        given = load()
+        data = transform_data(given, Transforms(chain()), seeded(1), overwrite=overwrite)
+        assert torch.equal(data.x, whole.x)
+        assert torch.equal(data.held_out, whole.held_out)
+        assert data.rows is None if whole.rows is None else torch.equal(data.rows, whole.rows)
+        assert overwrite or torch.equal(given.x, plain.x)
+        assert (data.x.data_ptr() == given.x.data_ptr()) == (overwrite and in_place)
+        again = transform_data(load(), data.transforms, seeded(1), overwrite=overwrite)
+        assert torch.equal(again.x, whole.x)
+        assert all(part.most <= 50 for part in data.transforms.parts if isinstance(part, Few))
+
+
+def test_numbers_that_are_lost_are_found_in_any_part(monkeypatch):
+    monkeypatch.setattr(ebmcore.data.parts, "AT_ONCE", 100)
+    x = torch.ones(400, 2)
+    x[321, 1] = 1000.0
+    for part in (Exp(), torch.exp):
+        with pytest.raises(TransformError, match=r"NaN or inf of row 321, column 1"):
+            transformed(x, [part], holdout=0.0)
 
 
 def test_log_det_is_that_of_all_of_them():

@@ -125,6 +125,16 @@ def test_logged_metrics_come_after_those_that_they_follow(train):
     assert run.metrics["double"] == 2 * run.metrics["loss"]
 
 
+def test_what_is_logged_elsewhere_is_not_followed(train):
+    class Late(Hears):
+        def on_step(self, run, step):
+            run.log_metric("late", 1.0)
+
+    run = train(Late(), keep_best="late")
+    (warning,) = [w for w in run.warnings if "on_metrics" in w]
+    assert warning.startswith("train.keep_best follows 'late' only where a callback logs it in")
+
+
 def test_the_bits_are_those_of_a_run_without_callbacks(config):
     config["train"] |= {"checkpoint_every": "7 steps"}
     plain = go(config)
@@ -139,11 +149,18 @@ def test_the_bits_are_those_of_a_run_without_callbacks(config):
 def test_memory_survives_a_resume_at_every_checkpoint(config):
     config["train"] |= {"checkpoint_every": "3 steps", "keep_checkpoints": 99, "log_every": 2}
     config["train"]["keep_best"] = "max total"
+    config["lr_scheduler"] = {
+        "type": "ReduceLROnPlateau",
+        "metric": "total",
+        "mode": "max",
+        "patience": 0,
+    }
     config["callbacks"] = ["totals", {"type": "totals", "name": "stops", "stop_after": 6}]
     whole = go(config)
     assert (whole.step, whole.status) == (12, "FINISHED")
     assert whole.stopped == facts(whole.dir)["stopped"] == "6 records are enough"
     assert facts(whole.dir)["best"]["metric"] == "total"
+    assert len({line["train/lr"] for line in lines(whole.dir) if "train/lr" in line}) > 1
     for step in (3, 6, 9):
         again = resume(cut(whole, step), config)
         assert_same(whole.dir, again.dir)

@@ -13,12 +13,16 @@ from ebmcore.train.loop.lr_schedule import LRSchedule
 from support.runs import go, lines
 
 
-def schedule_of(metric, monitors=()):
+def schedule_of(metric, monitors=(), events=()):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     plateau = ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
     entries = tuple(SimpleNamespace(name=name) for name in monitors)
     parts = SimpleNamespace(
-        lr_scheduler=plateau, lr_metric=metric, lr_interval="epoch", monitors=entries
+        lr_scheduler=plateau,
+        lr_metric=metric,
+        lr_interval="epoch",
+        monitors=entries,
+        callbacks=[SimpleNamespace(events=events)],
     )
     return LRSchedule(parts, Ranks(RankInfo()), 2), optimizer.param_groups[0]
 
@@ -38,6 +42,18 @@ def test_a_metric_that_no_run_has_is_refused():
     schedule.recorded(1, {"train/lr": 0.1}, of_monitors=False)  # every step was skipped
     with pytest.raises(ConfigError, match=r"no metric 'los'. Did you mean 'loss'.*looks/…"):
         schedule.recorded(2, {"loss": 1.0, "train/lr": 0.1}, of_monitors=False)
+
+
+def test_a_metric_that_a_callback_may_log_later_is_waited_for():
+    early = {"loss": 1.0, "train/lr": 0.1}
+    schedule, group = schedule_of("total", events=["on_metrics"])
+    schedule.recorded(1, early, of_monitors=False)
+    for step, total in enumerate([1.0, 2.0], 2):
+        schedule.recorded(step, {**early, "total": total}, of_monitors=False)
+    assert group["lr"] == 0.5
+    schedule, _ = schedule_of("train/energy", events=["on_metrics"])  # the run's own names
+    with pytest.raises(ConfigError, match="no metric 'train/energy'"):
+        schedule.recorded(1, early, of_monitors=False)
 
 
 def test_the_rate_of_a_run_follows_a_metric(config):

@@ -10,7 +10,8 @@ from torch import Tensor
 from ebmcore.distributed.comm import Ranks
 from ebmcore.train.rng import DATA_ORDER, Streams
 
-_AT_ONCE = 1000  # batches
+_AT_ONCE = 1000  # batches, of no more than
+_POINTS = 2**20  # in all
 
 
 class Batches:
@@ -47,13 +48,15 @@ class Batches:
         if done and self._epoch_start is not None:
             stream.set_state(self._epoch_start)
         self._epoch_start = stream.get_state()
-        order = torch.randperm(n, generator=stream)
+        narrow = torch.int32 if n < 2**31 else torch.int64  # the same numbers in half the memory
+        order = torch.randperm(n, generator=stream, dtype=narrow)
         batches = order[: self.per_epoch * self.batch_size].to(self.x.device)
         whole = batches.view(self.per_epoch, self.batch_size)
         share = whole if self.whole else whole.chunk(self.ranks.size, 1)[self.ranks.rank]
         # millions of small batches at once would take more memory than their points
-        starts = range(done, len(share), _AT_ONCE)
-        return (index for start in starts for index in share[start : start + _AT_ONCE])
+        at_once = max(1, min(_AT_ONCE, _POINTS // self.batch_size))
+        starts = range(done, len(share), at_once)
+        return (index for start in starts for index in share[start : start + at_once].long())
 
     def epoch_start(self, step: int) -> Tensor | None:
         """Return the stream's state before the current epoch's shuffle; None between epochs."""

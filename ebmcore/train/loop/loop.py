@@ -237,8 +237,8 @@ class Loop:
             if "samples" in means and all(map(math.isfinite, means.values())):
                 gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
         if divergence is None:
-            recorder.write(self.step, metrics)
-            self.lr_schedule.recorded(self.step, metrics, of_monitors=False)
+            recorded = recorder.write(self.step, metrics)
+            self.lr_schedule.recorded(self.step, recorded, of_monitors=False)
         else:
             recorder.diverged(divergence)
         if "loss" in metrics:
@@ -289,7 +289,7 @@ class Loop:
             rest=rest,
         )  # fmt: skip
         if metrics:
-            recorder.write(self.step, metrics)
+            metrics = recorder.write(self.step, metrics)
         if due:
             self.lr_schedule.recorded(self.step, metrics, of_monitors=True)
         self._records = due or self.pending.fetched == self.step

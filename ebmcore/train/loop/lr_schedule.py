@@ -26,6 +26,7 @@ class LRSchedule:
         self.each_step = parts.lr_interval == "step"
         self.steps_per_epoch = steps_per_epoch
         self.monitors = {entry.name for entry in parts.monitors}
+        self.callbacks_log = any("on_metrics" in entry.events for entry in parts.callbacks)
         self.ranks = ranks
 
     def after_step(self, step: int) -> None:
@@ -55,9 +56,12 @@ class LRSchedule:
             self.schedule.step(*metric)
 
     def _check(self, metrics: Mapping[str, float]) -> None:
-        """Refuse a metric that is neither one of the training's nor a monitor's."""
-        if self.metric is None or self.metric.partition("/")[0] in self.monitors:
+        """Refuse a metric that is none of the training's, of a monitor or of a callback."""
+        first = "" if self.metric is None else self.metric.partition("/")[0]
+        if self.metric is None or first in self.monitors:
             return
+        if self.callbacks_log and first not in ("loss", "train"):
+            return  # it may come later
         near = difflib.get_close_matches(self.metric, metrics, 1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         monitors = ", ".join(f"{name}/…" for name in sorted(self.monitors))

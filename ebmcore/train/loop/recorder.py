@@ -15,8 +15,8 @@ class Recorder(Protocol):
     def progress(self) -> Silent:
         """The display of the run's progress."""
 
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Record the metrics of a step."""
+    def write(self, step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Record metrics of a step; return them and those that callbacks logged of them."""
 
     def save(self, why: str) -> None:
         """Write a checkpoint of the loop's state, for the reason given."""

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore import DataError, PositiveInt, RowsInParts
-from ebmcore_datasets.formats.arrays import Contents, read_npy, read_npz, read_pt
-from ebmcore_datasets.formats.checks import as_labels, as_points, masked, refuse_bad
+from ebmcore import DataError, PositiveInt
+from ebmcore_datasets.formats.arrays import Contents, Rows
+from ebmcore_datasets.formats.checks import as_labels, refuse_bad, steps_that_count
 from ebmcore_datasets.formats.csv_table import read_csv
-from ebmcore_datasets.formats.npy_rows import NpyRows
+from ebmcore_datasets.formats.events import as_events
+from ebmcore_datasets.formats.stored_rows import npy_in_parts, npz_in_parts, pt_in_parts
 
 
 class File:
@@ -31,7 +32,7 @@ class File:
     steps count, and comes with them in a mapping, {"x": x, "mask": mask}. The numbers of the other
     steps may be anything, also NaN; they become 0.
 
-    A run reads a .npy file in parts, and holds its rows in memory once.
+    A run reads a .npy, .npz or .pt file in parts, and holds its rows in memory once.
 
     All rows are read, or none: raises DataError, which names the file and, where known, the row and
     line, when the file is missing, empty or of another format, or holds NaN, infinity, words, rows
@@ -72,40 +73,38 @@ class File:
 
     def __call__(self) -> Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]:
         """Return x, or (x, y), or a mapping of these and a mask. Raises DataError."""
+        found: Tensor | tuple[Tensor, Tensor] | dict[str, Tensor] = self._read(_whole)
+        return found
+
+    def read_in_parts(self) -> Any:
+        """Return what a call does, but x as rows that are read when asked for, where they can be.
+
+        Those of a .csv, of compressed columns and of old .pt files are read at once. Raises
+        DataError as a call does.
+        """
+        return self._read(lambda x: x)
+
+    def _read(self, kept: Callable[[Rows], Rows]) -> Any:
         path = Path(self.path).expanduser()
         dtype = torch.get_default_dtype()
         try:
             _refuse_missing(path)
             contents, lines = self._reader(path, dtype)(path)
+            masks = _masks(contents, {self.x_key, self.y_key})
+            x = self._named(contents, self.x_key, "x_key", path)
+            if masks and x.ndim and len(x):
+                event = self._event(x, path)
+                counted = steps_that_count(masks, (len(x), *(event or x.shape[1:])), path)
+                x = as_events(x, event, masks=counted)
+            refuse_bad(x, path, dtype, lines)
+            x = kept(as_events(x, self._event(x, path), dtype=dtype))
+            if self.y_key is None:
+                return {"x": x, **masks} if masks else x
+            labels = _whole(self._named(contents, self.y_key, "y_key", path))
         except OSError as error:
             raise DataError(f"{path} can't be read: {error.strerror or error}") from error
-        masks = _masks(contents, {self.x_key, self.y_key})
-        x = self._named(contents, self.x_key, "x_key", path)
-        if masks and x.ndim and len(x):
-            x = masked(self._reshaped(x, path), masks, path)
-        x = as_points(x, path, dtype, lines)
-        x = self._reshaped(x, path)
-        if self.y_key is None:
-            return {"x": x, **masks} if masks else x
-        labels = self._named(contents, self.y_key, "y_key", path)
         y = as_labels(labels, len(x), f"{path} [{self.y_key}]")
         return {"x": x, "y": y, **masks} if masks else (x, y)
-
-    def read_in_parts(self) -> Any:
-        """Return x of a .npy file as rows that are read when asked for, otherwise what a call does.
-
-        Raises DataError as a call does.
-        """
-        path = Path(self.path).expanduser()
-        if path.suffix.lower() != ".npy" or self.y_key is not None:
-            return self()
-        try:
-            stored = NpyRows(path)
-        except (OSError, ValueError, EOFError):
-            return self()  # which says why
-        dtype = torch.get_default_dtype()
-        refuse_bad(stored, path, dtype, None)
-        return NpyRows(path, self._event(stored, path), dtype)
 
     def _reader(
         self, path: Path, dtype: torch.dtype
@@ -114,10 +113,10 @@ class File:
             ".csv": lambda path: read_csv(
                 path, header=self.header, delimiter=self.delimiter, dtype=dtype
             ),
-            ".npy": lambda path: (read_npy(path), None),
-            ".npz": lambda path: (read_npz(path), None),
-            ".pt": lambda path: (read_pt(path), None),
-            ".pth": lambda path: (read_pt(path), None),
+            ".npy": lambda path: (npy_in_parts(path), None),
+            ".npz": lambda path: (npz_in_parts(path), None),
+            ".pt": lambda path: (pt_in_parts(path), None),
+            ".pth": lambda path: (pt_in_parts(path), None),
         }
         ending = path.suffix.lower()
         if ending not in readers:
@@ -126,8 +125,8 @@ class File:
             )
         return readers[ending]
 
-    def _named(self, contents: Contents, name: str, key: str, path: Path) -> Tensor:
-        if isinstance(contents, Tensor):
+    def _named(self, contents: Contents, name: str, key: str, path: Path) -> Rows:
+        if isinstance(contents, Rows):
             if key == "y_key":
                 raise DataError(f"{path} holds one unnamed array, without labels: drop y_key")
             return contents
@@ -136,11 +135,7 @@ class File:
             raise DataError(f"{path} has no array {name!r} ({key}); it holds {there}")
         return contents[name]()
 
-    def _reshaped(self, x: Tensor, path: Path) -> Tensor:
-        event = self._event(x, path)
-        return x if event is None else x.reshape(len(x), *event)
-
-    def _event(self, x: Tensor | RowsInParts, path: Path) -> tuple[int, ...] | None:
+    def _event(self, x: Rows, path: Path) -> tuple[int, ...] | None:
         """Return the shape that events should get; None when they keep that in the file."""
         if self.shape is None:
             return None
@@ -156,9 +151,14 @@ class File:
 
 def _masks(contents: Contents, named: set[str | None]) -> dict[str, Tensor]:
     """Read the array beside the events that says which of their numbers count."""
-    if isinstance(contents, Tensor):
+    if isinstance(contents, Rows):
         return {}
-    return {k: contents[k]() for k in ("mask", "lengths") if k in contents and k not in named}
+    there = [k for k in ("mask", "lengths") if k in contents and k not in named]
+    return {k: _whole(contents[k]()) for k in there}
+
+
+def _whole(rows: Rows) -> Tensor:
+    return rows if isinstance(rows, Tensor) else rows[:]
 
 
 def _refuse_missing(path: Path) -> None:

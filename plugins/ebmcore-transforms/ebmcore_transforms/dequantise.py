@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Binary, Categorical, PositiveInt, Real, Space, Transform
+from ebmcore import Binary, Categorical, PositiveInt, Real, Space, Transform, row_slices
 
 _NEAR = 1e-3  # a whole number's rounding after a scaling
 
@@ -47,6 +47,10 @@ class Dequantise(Transform):
             raise ValueError(
                 "say how many values there are: `levels`, or a binary or categorical data.space"
             )
+        for rows in row_slices(x):
+            self._refuse_others(x[rows])
+
+    def _refuse_others(self, x: Tensor) -> None:
         whole = x.round()
         wrong = ((x - whole).abs() > _NEAR) | (whole < 0) | (whole >= self.levels)
         if wrong.any():
@@ -65,7 +69,12 @@ class Dequantise(Transform):
         """Return (x + u) / k."""
         if generator is None:
             return (x + 0.5) / self.levels
-        u = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        mapped = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        for rows in row_slices(x):
+            mapped[rows] = self._at(x[rows], mapped[rows])
+        return mapped
+
+    def _at(self, x: Tensor, u: Tensor) -> Tensor:
         mapped, eps = (x + u) / self.levels, torch.finfo(x.dtype).eps
         back, whole = (mapped * self.levels).floor(), x.round()  # rounding may leave the level
         mapped = torch.where(back < whole, mapped * (1 + eps), mapped)

@@ -18,6 +18,8 @@ from ebmcore import Transform
 
 Per = Literal["number", "channel", "event"]
 
+_BLOCK = 64  # columns
+
 
 class Scaling(Transform):
     """A shift and a scale, (*event) each or broadcast to it, that a subclass finds.
@@ -36,9 +38,9 @@ class Scaling(Transform):
 
     def fit(self, x: Tensor) -> None:
         """Find the shift and the scale, (n, *event)."""
-        rows, shape = self._rows(x.double())
-        constant = rows.amin(0) == rows.amax(0)
-        shift, scale = self._find(rows)
+        rows, shape = self._rows(x)
+        found = [self._of(rows[:, columns].double()) for columns in _groups(rows.shape[1])]
+        constant, shift, scale = map(torch.cat, zip(*found, strict=True))
         flat = (scale <= 0) & ~constant
         for told, where in (("are constant", constant), ("have no spread by this measure", flat)):
             if where.any():
@@ -48,6 +50,10 @@ class Scaling(Transform):
                 )
         self.shift = shift.reshape(shape)
         self.scale = torch.where(constant | flat, 1.0, scale).reshape(shape)
+
+    def _of(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return which columns are constant, and their shifts and scales, (columns,) each."""
+        return x.amin(0) == x.amax(0), *self._find(x)
 
     def _rows(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """Return the values that share a shift as columns, and the shape of the shifts."""
@@ -82,6 +88,15 @@ class Scaling(Transform):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore them."""
         self.shift, self.scale = state["shift"], state["scale"]
+
+
+def _groups(columns: int) -> list[slice]:
+    """Divide columns, few of which take little memory in float64.
+
+    torch sums columns in blocks, and those left over in another order: whole blocks keep the bits.
+    """
+    starts = range(0, max(1, columns - _BLOCK + 1), _BLOCK)
+    return [slice(a, columns if a == starts[-1] else a + _BLOCK) for a in starts]
 
 
 class Standardise(Scaling):

@@ -39,6 +39,17 @@ def test_quartiles_and_ends(x):
     torch.testing.assert_close(ends.amax(0), torch.full((2, 3), 3.0, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("one", [Standardise, RobustScale, MinMax])
+@pytest.mark.parametrize("columns", [1, 63, 127, 128, 203])
+def test_many_columns_are_scaled_as_all_at_once(one, columns):
+    x = torch.randn(501, columns, generator=torch.Generator().manual_seed(0))
+    part = one()
+    part.fit(x)
+    shift, scale = part._find(x.double())
+    assert torch.equal(part.shift, shift)
+    assert torch.equal(part.scale, scale)
+
+
 @pytest.mark.parametrize("one", [Standardise(), RobustScale(), MinMax(low=2, high=3)])
 def test_a_constant_column_is_shifted_and_told(one):
     x = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebmcore import DataError
+from ebmcore import DataError, RowsInParts
 
-Contents = Tensor | Mapping[str, Callable[[], Tensor]]  # one array, or several by name
+Rows = Tensor | RowsInParts
+Contents = Rows | Mapping[str, Callable[[], Rows]]  # one array, or several by name
 
 # torch computes with few unsigned types, and only in the machine's own order of bytes
 _TORCH_TYPES = {"u2": "i4", "u4": "i8", "f12": "f8", "f16": "f8"}
@@ -52,22 +53,28 @@ def read_npz(path: Path) -> dict[str, Callable[[], Tensor]]:
 
 def read_pt(path: Path) -> Contents:
     """Read a tensor, or a dict of tensors. Raises DataError when it is anything else."""
+    data = load_pt(path)
+    if isinstance(data, Mapping):
+        return {
+            str(name): partial(real_tensor, value, f"{path} [{name}]")
+            for name, value in data.items()
+        }
+    return real_tensor(data, str(path))
+
+
+def load_pt(path: Path, *, mmap: bool = False) -> Any:
+    """Load a file of torch.save, if asked mapped into memory. Raises DataError when it is none."""
     with path.open("rb") as stream:
         if stream.read(2) not in (b"PK", b"\x80\x02"):
             raise DataError(f"{path} is not a file of torch.save: its first bytes differ")
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise DataError(f"{path} {_PICKLED.replace('plain array', 'plain tensor')}") from error
     except OSError:
         raise
     except Exception as error:  # damaged bytes make torch raise nearly anything
         raise DataError(f"{path} is not a file of tensors: {_first_line(error)}") from error
-    if isinstance(data, Mapping):
-        return {
-            str(name): partial(_tensor, value, f"{path} [{name}]") for name, value in data.items()
-        }
-    return _tensor(data, str(path))
 
 
 def from_numpy(load: Callable[[], Any], source: str) -> Tensor:
@@ -88,7 +95,8 @@ def from_numpy(load: Callable[[], Any], source: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 
-def _tensor(value: object, source: str) -> Tensor:
+def real_tensor(value: object, source: str) -> Tensor:
+    """Return a tensor without its gradient. Raises DataError when it holds no real numbers."""
     if not isinstance(value, Tensor):
         raise DataError(f"{source} should hold a tensor; it holds a {type(value).__name__}")
     if value.layout != torch.strided or value.is_quantized or value.is_complex():

@@ -1,4 +1,4 @@
-"""Conversion of a file's numbers to points and labels, with errors that locate a bad number."""
+"""Checks of a file's points, labels and masks, with errors that locate a bad number."""
 
 from __future__ import annotations
 
@@ -15,26 +15,16 @@ from ebmcore import (
     as_mask,
     refuse_lost_digits,
     row_slices,
-    without_padding,
 )
-
-
-def as_points(
-    values: Tensor, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
-) -> Tensor:
-    """Return the rows in that dtype; whole numbers stay what they are, once they are checked.
-
-    Raises DataError when there are no rows, a number isn't finite, or the dtype would lose digits.
-    `lines` holds each row's line number, for a file that has lines.
-    """
-    refuse_bad(values, path, dtype, lines)
-    return values.to(dtype) if values.is_floating_point() else values
 
 
 def refuse_bad(
     values: Tensor | RowsInParts, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
 ) -> None:
-    """Raise DataError as `as_points` does; the rows are read part by part."""
+    """Raise DataError when there are no rows, a number isn't finite, or the dtype loses digits.
+
+    `lines` holds each row's line number, for a file that has lines.
+    """
     if values.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
     if math.prod(values.shape) == 0:
@@ -57,17 +47,18 @@ def _refuse_non_finite(
     )
 
 
-def masked(values: Tensor, masks: Mapping[str, Tensor], path: Path) -> Tensor:
-    """Return the numbers with 0 where a mask, or the lengths, say that they don't count.
+def steps_that_count(
+    masks: Mapping[str, Tensor], shape: Sequence[int], path: Path
+) -> tuple[Tensor, ...]:
+    """Return which steps of events count, each (n, T), by a mask and by lengths.
 
-    Raises DataError when the mask doesn't fit the numbers.
+    Raises DataError when one doesn't fit the events' shape, (n, *event).
     """
+    events = torch.empty(tuple(shape), device="meta")
     try:
-        for name, found in masks.items():
-            values = without_padding(values, as_mask(name, found, values))
+        return tuple(as_mask(name, found, events) for name, found in masks.items())
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return values
 
 
 def as_labels(values: Tensor, n: int, source: str) -> Tensor:
