@@ -40,6 +40,7 @@ class RunView:
     space: Space = REAL  # the set that events live in
     x: Tensor | None = None  # (batch, *event), the last batch of data
     x_neg: Tensor | None = None  # (batch, *event), the last chains' end points
+    begins_at_data: bool = False  # whether those chains may have begun at the data
     data_y: Tensor | None = None  # (n, …), the labels of `data`, if it has any
     held_out_y: Tensor | None = None  # (m, …), those of `held_out`
     y: Tensor | None = None  # (batch, …), those of `x`

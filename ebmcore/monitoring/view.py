@@ -45,6 +45,7 @@ def make_view(
         held_out_mask=data.held_out_mask,
         generator=generator,
         n_steps=sampler.n_steps if sampler else 0,
+        begins_at_data=chains is not None and getattr(chains, "begins_at_data", True),
         dataset=data.source,
         bounds=data.bounds,
         space=data.space,

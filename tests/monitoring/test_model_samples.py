@@ -146,6 +146,7 @@ def test_monitors_and_run_sample_draw_the_same(chains, tmp_path):
     def look(view):
         view.generator.set_state(Streams(0, torch.device("cpu"))("samples 7").get_state())
         seen.append(view.sample(5))
+        assert view.begins_at_data is (chains is not FromNoise)
         return {}
 
     torch.manual_seed(0)

@@ -36,10 +36,12 @@ class Advice(WarnsOnce):
 
     - `drifting`: |mean E| of data or samples grows steadily and does not level off.
     - `gap_stays`: mean E(data) - mean E(samples) is beyond 2 standard deviations of the energies,
-      on one side, at each call in the second half of the run; after 10 calls.
+      on one side, at each call in the second half of the run; after 10 calls. Chains that begin at
+      the data keep it near 0, whatever the model.
     - `barely_moving`: chains move less than 1 % of the data's scale in a training step.
     - `rejecting`: the sampler accepts less than 5 % of its steps.
-    - `collapsed`: the samples' cloud is less than a quarter of the data's in size.
+    - `collapsed`: the samples' cloud is less than a quarter of the data's in size. Samples of the
+      last training step, and of the model where those may have begun at the data.
     - `exploding`: the gradient's norm is 100 times what it was in the first half of the run.
     - `overfit`: held-out data have more energy than training data, by over 4 standard errors.
 

@@ -15,6 +15,7 @@ from ebmcore_monitors.figures.plotting import (
     refuse_all_but_planes,
 )
 from ebmcore_monitors.points.grid import box_around
+from ebmcore_monitors.points.mixed import mixing_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +29,9 @@ class Histogram2d:
     it has a floor above 0: of N data and M samples from the same density it is about
     ½ Σ √(2 p (1 - p) (1/N + 1/M) / π), p the bins' probabilities (0.24 for 10,000 of each from
     five Gaussians in 80 bins). Compare runs that have the same `n`, `bins` and data, and use larger
-    bins for a lower floor. For events of shape (2,) only.
+    bins for a lower floor. `rhat` of chains like the samples', and `mixed`, 1 when it is under 1.1:
+    while it is 0, the sampler may keep the two apart, or bring them together, as much as the model.
+    For events of shape (2,) only.
 
     Args:
         n: Number of samples to draw from the model.
@@ -64,7 +67,8 @@ class Histogram2d:
         # data fall outside their own range only by float rounding at the edges
         apart = (data_shares - samples_shares).abs().sum() + lost
         figure = _plot(view, box, data_shares, samples_shares, (len(view.data), len(samples), lost))
-        return {"figure": figure, "total_variation": float(apart) / 2}
+        mixing = mixing_of(view, self.n_steps)
+        return {"figure": figure, "total_variation": float(apart) / 2, **mixing.numbers()}
 
 
 def shares(x: Tensor, box: Tensor, bins: int) -> Tensor:

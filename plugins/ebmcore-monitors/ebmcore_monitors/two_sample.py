@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ebmcore import PositiveInt, RunView
@@ -11,6 +13,8 @@ from ebmcore_monitors.statistics import permutation
 from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
 from ebmcore_monitors.statistics.sliced_wasserstein import directions, sliced_wasserstein
 from ebmcore_monitors.warn_once import WarnsOnce
+
+LEVEL = 0.05  # p-values above it reject nothing
 
 
 class TwoSample(WarnsOnce):
@@ -82,7 +86,23 @@ class TwoSample(WarnsOnce):
         numbers["sliced_wasserstein"] = results["sliced_wasserstein"].value
         if "mmd" in results:
             numbers["mmd_squared"] = results["mmd"].value
+        self._warn_of_smallest_p(view, len(x))
         mixing = mixing_of(view, self.n_steps)
         if not mixing.mixed:
             self.warn(view, "unmixed", mixing.warning("the verdict of the p-values", "n_steps"))
         return numbers | mixing.numbers()
+
+    def _warn_of_smallest_p(self, view: RunView, n: int) -> None:
+        """Warn when no data, however unlike the samples, could give a p-value under `LEVEL`.
+
+        Half of the relabellings that give the observed split swap the two samples.
+        """
+        smallest = max(1 / (1 + self.permutations), 2 / math.comb(2 * n, n))
+        if smallest > LEVEL:
+            self.warn(
+                view,
+                "blunt",
+                f"no p-value of two_sample can fall under {smallest:.2g} with {n} held-out points "
+                f"and {self.permutations} permutations, so none rejects a model. Raise "
+                "data.holdout, n or permutations",
+            )

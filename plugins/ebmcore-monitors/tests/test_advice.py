@@ -93,6 +93,8 @@ class Metropolis(Kernel):
 class Kept(Chains):
     """One chain for each place of the batch, begun at standard normal noise."""
 
+    begins_at_data = False
+
     def __init__(self):
         self.x = None
 
@@ -230,6 +232,16 @@ def test_samples_that_collapse(train):
     for key in ("chains.reinit", "temperature", "sampler.n_steps"):
         assert key in message
     assert run.metrics["Advice/samples_scale"] < 0.1
+
+
+def test_samples_that_the_data_keep_from_collapsing(make_view, warned):
+    """Chains of `chains: data` stand at the data; those of the model all end in one well."""
+    x = points(100)
+    known = {"x_neg": x, "draw": lambda n, k: torch.zeros(n, 2), "n_steps": 0}
+    assert Advice()(make_view(Bowl(), x, **known))["collapsed"] == 0
+    found = Advice()(make_view(Bowl(), x, begins_at_data=True, **known))
+    assert (found["collapsed"], found["samples_scale"]) == (1, 0)
+    assert len(warned.about("collapsed")) == 1
 
 
 def test_gradients_that_explode(train):

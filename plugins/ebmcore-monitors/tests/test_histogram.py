@@ -5,6 +5,8 @@ from ebmcore_monitors.histogram import Histogram2d
 
 def test_histograms_share_bins_and_scale(view):
     found = Histogram2d(n=500, bins=20)(view)
+    assert found["mixed"] == 1
+    assert found["rhat"] < 1.05
     figure = found["figure"]
     left, right = (axes.images[0] for axes in figure.axes[:2])
     assert left.get_clim() == right.get_clim()
@@ -18,7 +20,7 @@ def test_histograms_share_bins_and_scale(view):
 
 def test_histogram_has_x1_across_and_x2_up(make_view):
     corner = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.9, 0.1], [0.9, 0.1]])
-    view = make_view(None, corner, draw=lambda n, k: corner)
+    view = make_view(lambda x: x.sum(1), corner, draw=lambda n, k: corner)
     image = Histogram2d(bins=2)(view)["figure"].axes[0].images[0]
     assert image.origin == "lower"
     assert image.get_array().tolist() == [[1.0, 2.0], [0.0, 1.0]]
@@ -32,5 +34,5 @@ def test_total_variation_by_hand(make_view):
         (data + 9.0, 1.0),
         (torch.cat([data, data + 9.0]), 0.5),
     ):
-        view = make_view(None, data, draw=lambda n, k, samples=samples: samples)
+        view = make_view(lambda x: x.sum(1), data, draw=lambda n, k, samples=samples: samples)
         assert Histogram2d(bins=2)(view)["total_variation"] == pytest.approx(expected)

@@ -116,6 +116,17 @@ def test_chains_that_begin_at_the_data_fool_no_verdict(at_data, mixture, fooled,
     assert found["rhat"] < 1.05
 
 
+def test_p_values_that_can_not_be_small_are_told(make_view, warned, normal):
+    """3 points of each have 20 splits, two of which are the observed one; 4 have 70."""
+    for n, permutations, smallest in ((3, 199, "0.1"), (4, 18, "0.053"), (4, 19, ""), (9, 19, "")):
+        x = normal(n, 2, 0)
+        found = TwoSample(permutations=permutations)(view_of(make_view, x, x + 99.0))
+        if smallest:
+            assert f"can fall under {smallest} with {n} held-out points" in warned.pop()
+            assert found["mmd_p"] > 0.05
+        assert not warned.about("held-out points")
+
+
 def verdicts(found):
     return found["mmd_p"], found["sliced_wasserstein_p"]
 

@@ -27,9 +27,13 @@ def collapsed_samples(evidence: Evidence) -> Finding | None:
 
 
 def relative_scale(evidence: Evidence) -> float | None:
-    """Return the scale of the last training step's samples over that of the data."""
-    x_neg = evidence.view.x_neg
-    if x_neg is None or len(x_neg) < POINTS:
-        return None
-    own, data = scale_of(x_neg), scale_of(evidence.view.data)
-    return own / data if data > 0 and math.isfinite(own) else None
+    """Return the scale of the last training step's samples over that of the data.
+
+    Where those may have begun at the data, samples of the model count, too; the smaller scale is
+    returned.
+    """
+    samples = (evidence.view.x_neg, evidence.model)
+    scales = [scale_of(x) for x in samples if x is not None and len(x) >= POINTS]
+    known = [scale for scale in scales if math.isfinite(scale)]
+    data = scale_of(evidence.view.data)
+    return min(known) / data if known and data > 0 else None

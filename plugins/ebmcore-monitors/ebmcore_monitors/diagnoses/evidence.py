@@ -32,6 +32,8 @@ class Evidence:
     of_held_out: Tensor | None  # (m,)
     of_samples: Tensor | None  # (batch,), of where the last training step's chains ended
     trace: Trace | None  # every step of some chains, one more than a training step takes
+    model: Tensor | None = None  # (CHAINS, *event), samples of the model where training's chains
+    # may begin at the data, and stay there however wrong the energy is
 
     @property
     def spread(self) -> float:
@@ -64,7 +66,7 @@ class Evidence:
 
 def gather(view: RunView, n: int) -> Evidence:
     """Collect the evidence of a run, from at most n points of each kind."""
-    samples = held_out = trace = None
+    samples = held_out = trace = model = None
     if view.x_neg is not None:
         samples = labelled_subset(view, view.x_neg, view.y_neg, n)
     if len(view.held_out):
@@ -72,12 +74,15 @@ def gather(view: RunView, n: int) -> Evidence:
     if view.walk is not None and view.n_steps:
         labels = labels_for(view, CHAINS)
         trace = view.trace(CHAINS, view.n_steps + 1, y=labels, as_trained=True)
+    if view.can_sample and view.begins_at_data:
+        model = view.sample(CHAINS, y=labels_for(view, CHAINS))
     return Evidence(
         view=view,
         of_data=energies_at(view, *labelled_subset(view, view.data, view.data_y, n)),
         of_held_out=None if held_out is None else energies_at(view, *held_out),
         of_samples=None if samples is None else energies_at(view, *samples),
         trace=trace,
+        model=model,
     )
 
 

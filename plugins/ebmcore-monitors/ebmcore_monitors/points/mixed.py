@@ -47,15 +47,17 @@ class Mixing(NamedTuple):
     def warning(self, verdict: str, key: str) -> str:
         """Return why a verdict isn't sure, and the key to change."""
         if self.rhat is not None:
-            why = f"have not mixed in their {self.steps} steps: R-hat is {self.rhat:.3g}, not under"
-            why = f"{why} {MIXED:g}"
+            why = (
+                f"have not mixed in their {self.steps} steps (R-hat is {self.rhat:.3g}, not under "
+                f"{MIXED:g})"
+            )
         elif self.steps < FEWEST:
             why = f"take {self.steps} steps, and R-hat needs {FEWEST} to show whether they mix"
         else:
             why = "stand at one point, or at numbers that are not finite, so R-hat is not known"
         return (
-            f"{verdict} is not sure: the chains of its samples {why}. It may be the sampler's "
-            f"doing, for good or ill, as much as the model's. Raise {key}, or change the sampler"
+            f"{verdict} is not sure: the chains of its samples {why}. It may judge the sampler as "
+            f"much as the model, for better or worse. Raise {key}, or change the sampler"
         )
 
 

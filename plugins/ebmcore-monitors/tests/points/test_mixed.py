@@ -12,7 +12,7 @@ from ebmcore import Trace
     ("rhat", "mixed", "numbers", "said"),
     [
         (1.0999, True, {"rhat": 1.0999, "mixed": 1.0}, ""),
-        (1.1001, False, {"rhat": 1.1001, "mixed": 0.0}, "R-hat is 1.1, not under 1.1"),
+        (1.1001, False, {"rhat": 1.1001, "mixed": 0.0}, "(R-hat is 1.1, not under 1.1)"),
         (math.inf, False, {"mixed": 0.0}, "R-hat is inf"),
         (None, False, {"mixed": 0.0}, "not finite, so R-hat is not known"),
     ],

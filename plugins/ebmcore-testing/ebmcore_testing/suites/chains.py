@@ -7,7 +7,7 @@ import copy
 import torch
 
 from ebmcore import Start, start_chains
-from ebmcore_testing.failures import require
+from ebmcore_testing.failures import NotApplicable, require
 from ebmcore_testing.measures.memory import MemoryChecks, events, same
 from ebmcore_testing.measures.observed import (
     require_plain,
@@ -98,4 +98,24 @@ class ChainsSuite(MemoryChecks):
             measured=f"a difference of {float((begins[0] - begins[1]).abs().max()):.3g}",
             allowed="0",
             cause="a draw without generator=generator",
+        )
+
+    def test_begins_without_data(self) -> None:
+        """Chains that say `begins_at_data = False` begin at the same places for other data."""
+        if getattr(self.chains(), "begins_at_data", True):
+            raise NotApplicable("it doesn't say that it never begins at the data")
+        x = self.batch()
+        begins = []
+        for batch in (x, x.flip(0)):  # of the same range
+            chains = self.chains()
+            first = start_chains(chains, batch, generator=seeded(1)).x.clone()
+            chains.keep(Start(self.ends(x)))
+            begins.append(torch.cat([first, start_chains(chains, batch, generator=seeded(2)).x]))
+        require(
+            torch.equal(*begins),
+            "begins_without_data",
+            expected="the same starting points whatever the rows of the batch",
+            measured=f"a difference of {float((begins[0] - begins[1]).abs().max()):.3g}",
+            allowed="0: samples that judge a model would begin at the data",
+            cause="`begins_at_data = False` on chains that begin at events of the batch",
         )

@@ -10,6 +10,7 @@ class Persistent(Chains):
     """A right one: a random subset, each back to its slot."""
 
     size = 40
+    begins_at_data = False
 
     def __init__(self):
         self.x = None
@@ -70,6 +71,13 @@ class BeginsInFloat32(Persistent):
         return super().start(x, generator).float()
 
 
+class BeginsAtTheData(Persistent):
+    def start(self, x, generator):
+        if self.x is None:
+            self.x = x.repeat(self.size, *(1 for _ in x.shape[1:]))[: self.size]
+        return super().start(x, generator)
+
+
 FAULTS = (
     Fault("chains", AliasesItsBuffer, "no_aliasing", Persistent),
     Fault("chains", AliasesTheData, "no_aliasing", Persistent),
@@ -77,4 +85,5 @@ FAULTS = (
     Fault("chains", PicksAChainTwice, "no_repeats", Persistent),
     Fault("chains", ForgetsItsState, "state_round_trip", Persistent),
     Fault("chains", BeginsInFloat32, "shape", Persistent),
+    Fault("chains", BeginsAtTheData, "begins_without_data", Persistent),
 )
