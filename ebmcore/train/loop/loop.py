@@ -108,7 +108,7 @@ class Loop:
     def settle_averages(self) -> None:
         """Make the averaged weights ready for use."""
         for average in (self.averaged, *self.train_step.averaged_networks.values()):
-            if average is not None:
+            if isinstance(average, Average):
                 average.settle()
 
     def eval(self) -> None:

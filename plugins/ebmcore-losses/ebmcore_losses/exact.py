@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebmcore import Energy, Real, conditioned, loss
-from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives
+from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives, refuse_fused
 
 
 # it differentiates the score; meaningless where ΔE is 0
@@ -24,7 +24,8 @@ def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor
     each event's energy depends on that event alone.
 
     Shapes: x (batch, *event) -> (), in squared nats per squared unit of x. Needs an energy that is
-    twice differentiable in x.
+    twice differentiable in x. Raises ValueError when the energy normalises by a batch's statistics,
+    or calls a fused layer norm from TorchScript: torch gets their third derivatives wrong.
     Source: Hyvärinen 2005, "Estimation of non-normalized statistical models by score matching".
     """
     x = x.detach().requires_grad_()
@@ -39,6 +40,7 @@ def gradient_at(energy: Energy, x: Tensor) -> Tensor:
     """
     with ThirdDerivatives():
         values = energy(x)
+    refuse_fused(values)
     (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
     return gradient.flatten(1)
 

@@ -3,7 +3,11 @@
 import pytest
 import torch
 from ebmcore_losses import score_matching, sliced_score_matching
-from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives, layer_norm
+from ebmcore_losses.numerics.third_derivatives import (
+    ThirdDerivatives,
+    layer_norm,
+    native_layer_norm,
+)
 from torch import nn
 from torch.nn import functional
 
@@ -36,6 +40,50 @@ def test_the_gradient_is_that_of_differences(tools, norm):
         lambda: sliced_score_matching(energy, x, torch.Generator().manual_seed(2)),
     ):
         tools.assert_gradient_is_that_of_differences(value, [energy.inner, energy.outer])
+
+
+class Called(nn.Module):
+    """A layer norm by one of torch's functions."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        found = self.function(x, (6,), None, None, 1e-5)
+        return found if isinstance(found, torch.Tensor) else found[0]
+
+
+def test_any_call_of_layer_norm_has_the_right_gradient(tools):
+    aten, x = torch.ops.aten, batch()
+    packets = (aten.layer_norm, aten.native_layer_norm)
+    for function in (torch.native_layer_norm, *packets, *(packet.default for packet in packets)):
+        energy = Normalised(Called(function))
+        tools.assert_gradient_is_that_of_differences(
+            lambda energy=energy: score_matching(energy, x), [energy.inner, energy.outer]
+        )
+    energy = Normalised(Called(torch.native_layer_norm))
+    compiled = torch.compile(energy, backend="eager", fullgraph=True)
+    tools.assert_gradient_is_that_of_differences(
+        lambda: score_matching(compiled, x), [energy.inner, energy.outer]
+    )
+
+
+def normalised_in_a_script(x: torch.Tensor) -> torch.Tensor:
+    return torch.native_layer_norm(x, [6], None, None, 1e-5)[0]
+
+
+def normalised_by_the_batch(x):
+    return torch.native_batch_norm(x, None, None, None, None, True, 0.1, 1e-5)[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_normalisation_that_cannot_be_replaced_is_refused():
+    for function in (torch.jit.script(normalised_in_a_script), normalised_by_the_batch):
+        norm = nn.Identity()
+        norm.forward = function
+        with pytest.raises(ValueError, match=r"third derivative of Native(Layer|Batch)Norm wrong"):
+            score_matching(Normalised(norm), batch())
 
 
 def test_without_the_guard_torch_gets_it_wrong():
@@ -74,6 +122,8 @@ def test_layer_norm_is_torchs(affine):
         for function in (functional.layer_norm, torch.layer_norm):
             found = function(x, (3, 4), *both, eps=0.1)
             torch.testing.assert_close(found, layer_norm(x, (3, 4), *both, 0.1), rtol=0, atol=0)
+    native = torch.native_layer_norm(x, (3, 4), *both, 0.1)
+    torch.testing.assert_close(native_layer_norm(x, (3, 4), *both, 0.1), native)
 
 
 def test_only_batch_norm_by_the_batch_is_refused():
