@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from ebmcore_monitors.exact_likelihood import ExactLikelihood
+from ebmcore_monitors.exact_likelihood import ExactLikelihood, _warn_of_grid
+from ebmcore_monitors.likelihood.quadrature import integrate
 
 from ebmcore import Binary, Categorical, Mixed, Real, Transform, Transforms
 from ebmcore.data import Data, transform_data
@@ -37,7 +38,8 @@ def test_log_z_of_a_gaussian_is_the_closed_form(make_view, warned, d):
     found = ExactLikelihood()(make_view(gaussian_energy(covariance.inverse()), x))
     expected = 0.5 * torch.logdet(2 * math.pi * covariance.double()).item()
     assert found["log_z"] == pytest.approx(expected, abs=1e-5)
-    assert set(found) == {"log_z", "leak"}
+    assert set(found) == {"log_z", "log_z_error", "leak"}
+    assert abs(found["log_z"] - expected) <= found["log_z_error"] < 1e-5
     assert found["leak"] < 1e-6
     assert warned == []
 
@@ -153,11 +155,99 @@ def test_box_is_widened_to_hold_a_density_broader_than_the_data(make_view, new_m
     assert warned == []
 
 
-def test_a_coarse_grid_warns(make_view, new_mixture, warned):
+def test_a_coarse_grid_is_refined(make_view, new_mixture, warned):
     truth = new_mixture(sd=0.1)
-    ExactLikelihood(points=20)(make_view(truth, truth.draw(1000)))
-    (message,) = warned.about("too coarse")
-    assert "raise `points` (now 21)" in message
+    found = ExactLikelihood(points=20)(make_view(truth, truth.draw(1000)))
+    assert abs(found["log_z"]) <= found["log_z_error"] < 1e-3
+    assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("error", "doubts", "expected"),
+    [
+        (0.009, (), None),
+        (0.011, (), "may be off by 0.011 nats: the energy bends too sharply"),
+        (0.0, ("thin wells", "many"), "may be off by 0 nats or more: thin wells; many"),
+    ],
+)
+def test_an_error_of_a_hundredth_nat_warns(make_view, warned, error, doubts, expected):
+    x = torch.randn(500, 1, generator=torch.Generator().manual_seed(0))
+    view = make_view(gaussian_energy(torch.eye(1)), x)
+    box = torch.tensor([[-8.0], [8.0]])
+    quadrature = integrate(view.energy, lambda grid: None, x, box, 51)._replace(doubts=doubts)
+    _warn_of_grid(view, quadrature, error)
+    assert len(warned) == (expected is not None)
+    assert expected is None or expected in warned[0]
+
+
+class Two(torch.nn.Module):
+    """Gaussians in d dimensions: weight 1 and sd 1 at 0, and another."""
+
+    def __init__(self, mean, sd, log_weight):
+        super().__init__()
+        self.mean, self.sd, self.log_weight = torch.tensor(mean), sd, log_weight
+        self.log_z = math.log1p(math.exp(log_weight))
+
+    def forward(self, x):
+        d = x.shape[1]
+        one = -0.5 * x.square().sum(1) - d / 2 * math.log(2 * math.pi)
+        other = -0.5 * ((x - self.mean.to(x)) / self.sd).square().sum(1) + self.log_weight
+        return -torch.logaddexp(one, other - d / 2 * math.log(2 * math.pi * self.sd**2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_heavy_mode_outside_the_box_is_found_and_counted(make_view, warned, dtype):
+    energy = Two((30.0, 30.0), 1.0, math.log(100))
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = ExactLikelihood()(make_view(energy, x))
+    assert abs(found["log_z"] - energy.log_z) <= found["log_z_error"] < 2e-3
+    assert warned == []
+
+
+@pytest.mark.parametrize("sd", [1e-2, 1e-4])
+def test_a_spike_that_a_data_point_touches_is_counted(make_view, warned, sd):
+    energy = Two((0.513, 0.2), sd, 0.0)
+    x = torch.randn(2000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[77 * 5] = energy.mean + sd  # of every fifth, the points that wells are looked for at
+    found = ExactLikelihood(points=101)(make_view(energy, x))
+    assert abs(found["log_z"] - math.log(2)) <= found["log_z_error"] < 2e-3
+    assert warned == []
+
+
+@pytest.mark.parametrize(("d", "points", "volume"), [(1, 51, 2.0), (2, 61, math.pi)])
+def test_an_energy_that_jumps_is_off_by_no_more_than_stated(make_view, warned, d, points, volume):
+    g = torch.Generator().manual_seed(d)
+    for _ in range(4):
+        centre = torch.rand(d, generator=g, dtype=torch.float64)
+        x = 2 * torch.rand(3000, d, generator=g, dtype=torch.float64) - 1
+        x = x[x.square().sum(1) < 1] + centre
+        view = make_view(
+            lambda x, c=centre: torch.where((x - c).norm(dim=1) < 1, 0.0, torch.inf), x
+        )
+        found = ExactLikelihood(points=points)(view)
+        assert abs(found["log_z"] - math.log(volume)) <= found["log_z_error"] < 2e-3
+    assert warned == []
+
+
+def test_chains_outside_the_box_are_told_once_and_counted(make_view, warned):
+    energy = Two((0.0, 30.0), 1e-2, 3.0)
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2000, 2, generator=g, dtype=torch.float64)
+    chains = torch.cat([x[:60], energy.mean + 1e-2 * torch.randn(4, 2, generator=g)])
+    monitor = ExactLikelihood(points=101)
+    for step in (1, 2):
+        found = monitor(make_view(energy, x, x_neg=chains, step=step))
+        assert abs(found["log_z"] - energy.log_z) <= found["log_z_error"] < 2e-3
+    (message,) = warned
+    assert message.startswith("4 of 64 chains lie outside the grid, from (-")
+
+
+def test_an_energy_that_falls_without_end_is_told(make_view, warned):
+    x = torch.randn(500, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = ExactLikelihood()(make_view(lambda x: 20 - (x[:, 0].abs() - 20).abs(), x))
+    assert found["leak"] < 1e-6 or warned.about("cuts mass off")
+    (message,) = warned.about("may be off by")
+    assert "outside the grid the energy falls without end, to -" in message
 
 
 def test_nan_energy_gives_no_number(make_view, new_mixture, warned):
@@ -304,6 +394,6 @@ def test_a_transform_without_determinant_is_told_once(make_view, new_mixture, wa
     _, view = transformed_view(make_view, truth, Uncounted())
     view = replace(view, energy=lambda x: (x**2).sum(1))
     monitor = ExactLikelihood()
-    assert set(monitor(view)) == set(monitor(view)) == {"log_z", "leak"}
+    assert set(monitor(view)) == set(monitor(view)) == {"log_z", "log_z_error", "leak"}
     (told,) = warned.about("log |det|")
     assert "transform 'Uncounted' has no log |det|" in told

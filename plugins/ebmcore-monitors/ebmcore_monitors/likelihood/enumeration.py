@@ -24,9 +24,9 @@ class Enumeration(NamedTuple):
     log_z: float  # nats
 
     @property
-    def coarse_log_z(self) -> float:
-        """Log Z itself, which is exact."""
-        return self.log_z
+    def log_z_error(self) -> float:
+        """None: the sum is exact."""
+        return 0.0
 
     @property
     def may_miss(self) -> str:

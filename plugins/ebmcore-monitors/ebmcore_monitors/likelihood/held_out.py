@@ -32,8 +32,8 @@ class Normaliser(Protocol):
         """In nats."""
 
     @property
-    def coarse_log_z(self) -> float:
-        """The same from fewer points; how far it is off bounds the error of log_z."""
+    def log_z_error(self) -> float:
+        """By how many nats log_z may be off."""
 
     @property
     def may_miss(self) -> str:
@@ -62,7 +62,7 @@ def of_held_out(view: RunView, normaliser: Normaliser, entropy: float | None) ->
     if len(view.held_out) == 0:
         return {}
     energy = evaluate(view.energy, split(view.held_out))
-    tolerance = TOLERANCE + abs(normaliser.log_z - normaliser.coarse_log_z)
+    tolerance = TOLERANCE + normaliser.log_z_error
     cause = (
         f"Usually {normaliser.may_miss}the held-out data are not from the data's density, or "
         "log_prob is not normalised"

@@ -17,10 +17,19 @@ MOST = 100  # labels, each with an integral of its own
 class OverLabels:
     """E(x) = -log Σ_y π_y exp(-E(x, y) - log Z_y), with the shares π of the training labels."""
 
-    def __init__(self, energy: Energy, labels: Tensor, log_weights: Tensor) -> None:
+    def __init__(
+        self,
+        energy: Energy,
+        labels: Tensor,
+        log_weights: Tensor,
+        log_z_error: float = 0.0,
+        doubts: tuple[str, ...] = (),
+    ) -> None:
         self.energy = energy
         self.labels = labels
         self.log_weights = log_weights
+        self.log_z_error = log_z_error  # nats, the largest of the labels'
+        self.doubts = doubts  # why it may be off by more
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the energies, (batch, *event) -> (batch,); their log Z is 0."""
@@ -31,12 +40,12 @@ class OverLabels:
         return -torch.stack(each).logsumexp(0)
 
 
-def over_labels(view: RunView, box: Tensor, points: int) -> RunView:
+def over_labels(view: RunView, box: Tensor, points: int, known: Tensor | None = None) -> RunView:
     """Return a view of the marginal energy if the run's energy requires labels, else the view.
 
     log Z of each label is by quadrature over a box, (2, dimensions), on `points` along each axis,
-    an odd number. Raises ValueError when labels
-    are no whole numbers, or more than MOST.
+    an odd number; `known`, (k, *event), are points where the model may have mass. Raises ValueError
+    when labels are no whole numbers, or more than MOST.
     """
     if not is_conditional(view):
         return view
@@ -48,9 +57,12 @@ def over_labels(view: RunView, box: Tensor, points: int) -> RunView:
         )
     labels, counts = torch.unique(y, return_counts=True)
     log_shares = (counts.double() / len(y)).log()
-    log_z = [
-        integrate(given(view.energy, y=label), lambda grid: None, view.data, box, points).log_z
+    each = [
+        integrate(given(view.energy, y=label), lambda grid: None, view.data, box, points, known)
         for label in labels
     ]
-    weights = log_shares.cpu() - torch.tensor(log_z, dtype=torch.float64)
-    return dataclasses.replace(view, energy=OverLabels(view.energy, labels, weights))
+    log_z = torch.tensor([of_label.log_z for of_label in each], dtype=torch.float64)
+    error = max(of_label.log_z_error for of_label in each)
+    doubts = tuple(dict.fromkeys(doubt for of_label in each for doubt in of_label.doubts))
+    energy = OverLabels(view.energy, labels, log_shares.cpu() - log_z, error, doubts)
+    return dataclasses.replace(view, energy=energy)

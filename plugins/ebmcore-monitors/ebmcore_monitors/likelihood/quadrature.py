@@ -3,8 +3,10 @@
     Z = ∫ exp(-E(x)) dx ≈ Σ w exp(-E(x)),  w = Π h over the axes, halved at each end of one
 
 On an even grid the rule converges faster than any power of h for a smooth density that is
-negligible at the ends of the box. Two checks hold for that: the share of the mass at the ends
-(`leak`), and log Z from every second point of each axis (`coarse_log_z`).
+negligible at the ends of the box. The share of the mass at the ends (`leak`) checks the latter. How
+far the estimates from every second and every fourth point of each axis, one for each point to start
+from, are spread tells the error; where it is large, or a well lies between the grid's points or
+outside the box, the integral is refined.
 """
 
 from __future__ import annotations
@@ -16,12 +18,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ebmcore_monitors.likelihood.grid_error import at_ends, beyond, spread
+from ebmcore_monitors.likelihood.refinement import refine
 from ebmcore_monitors.points.chunks import evaluate
 from ebmcore_monitors.points.grid import Grid, grid_over
 
 LEAK = 1e-6  # share of the mass at the ends of the box that is negligible
 WIDENINGS = 2  # how often the box is doubled, at most
 LARGEST = 2**23  # points of a grid, at most
+TOLERANCE = 1e-3  # nats of error without a warning; a grid with more of it is refined
+ROUNDING = 1e-9  # nats of the sum's own
+LARGEST_ERROR = 1 - 1e-9  # share of Z: 21 nats
 
 Function = Callable[[Tensor], Tensor]
 
@@ -34,8 +41,16 @@ class Quadrature(NamedTuple):
     log_p: Tensor | None  # (size,), float64, nats per unit of volume
     log_weight: Tensor  # (size,), float64
     log_z: float  # nats
-    coarse_log_z: float  # nats, from every second point of each axis
+    error: float  # share of Z by which it may be off
+    rounding: float  # nats by which the lowest energy may be off
     leak: float  # share of the model's mass in the outermost points
+    beyond: float  # share of it that may lie beyond them
+    doubts: tuple[str, ...] = ()  # why it may be off by more
+
+    @property
+    def log_z_error(self) -> float:
+        """By how many nats log_z may be off; of the integral over the box where mass leaks out."""
+        return -math.log1p(-min(self.error, LARGEST_ERROR)) + 8 * self.rounding + ROUNDING
 
     @property
     def log_q(self) -> Tensor:
@@ -58,8 +73,10 @@ class Quadrature(NamedTuple):
     def must_widen(self) -> bool:
         """Whether model or data have mass at the ends of the box."""
         log_p = self.log_p
-        of_data = 0.0 if log_p is None else share_at_ends(log_p + self.log_weight, self.grid.shape)
-        return self.leak > LEAK or of_data > LEAK
+        if log_p is None or self.leak > LEAK:
+            return self.leak > LEAK
+        of_data = torch.softmax(log_p + self.log_weight, 0).reshape(self.grid.shape)
+        return at_ends(of_data) > LEAK
 
     def expectation(self, value: Tensor) -> float:
         """Return ∫ p(x) value(x) dx, p the data's density; the value is ignored where p is 0."""
@@ -75,21 +92,37 @@ def integrate(
     like: Tensor,
     box: Tensor,
     points: int,
+    known: Tensor | None = None,
 ) -> Quadrature:
     """Evaluate on a grid over the box, (2, dimensions), doubled at the same spacing if needed.
 
     Shapes: like (n, *event), of the dtype, device and event shape that the energy takes. `density`
     returns the data's log p on a grid, (size,), or None where it is not known. `points` is per
-    dimension and odd.
+    dimension and odd. `known`, (k, *event), are points where the model may have mass.
     """
-    for _ in range(WIDENINGS):
+    for widening in range(WIDENINGS + 1):
         quadrature = _integrate_once(energy, density, like, grid_over(box, points))
         wider = 2 * points - 1
-        if not quadrature.must_widen or wider ** box.shape[1] > LARGEST:
-            return quadrature
+        too_large = widening == WIDENINGS or wider ** box.shape[1] > LARGEST
+        if too_large or not quadrature.must_widen:
+            break
         quarter = (box[1] - box[0]) / 2
         box, points = torch.stack([box[0] - quarter, box[1] + quarter]), wider
-    return _integrate_once(energy, density, like, grid_over(box, points))
+    if not math.isfinite(quadrature.log_z):
+        return quadrature
+    x = like[:0] if known is None else known
+    found = refine(
+        energy,
+        like,
+        quadrature.grid,
+        quadrature.energy,
+        quadrature.log_weight - quadrature.energy,
+        quadrature.error,
+        x.flatten(1).cpu().double(),
+        TOLERANCE,
+    )
+    beyond = quadrature.beyond if quadrature.leak <= LEAK else 0.0
+    return quadrature._replace(log_z=found.log_z, error=found.error + beyond, doubts=found.doubts)
 
 
 def _integrate_once(
@@ -99,29 +132,18 @@ def _integrate_once(
     log_p = density(grid)
     log_weight = _log_weights(grid.shape, grid.spacings)
     log_mass = log_weight - values
-    log_z = torch.logsumexp(log_mass, 0)
-    every_second = (slice(None, None, 2),) * len(grid.shape)
-    coarse = values.reshape(grid.shape)[every_second]
-    coarse_weight = _log_weights(tuple(coarse.shape), tuple(2 * h for h in grid.spacings))
+    share = torch.softmax(log_mass, 0).reshape(grid.shape)
     return Quadrature(
         grid=grid,
         energy=values,
         log_p=log_p,
         log_weight=log_weight,
-        log_z=float(log_z),
-        coarse_log_z=float(torch.logsumexp(coarse_weight - coarse.flatten(), 0)),
-        leak=share_at_ends(log_mass, grid.shape),
+        log_z=float(torch.logsumexp(log_mass, 0)),
+        error=spread(share),
+        rounding=torch.finfo(like.dtype).eps * max(1.0, float(values.min().abs())),
+        leak=at_ends(share),
+        beyond=beyond(share),
     )
-
-
-def share_at_ends(log_mass: Tensor, shape: tuple[int, ...]) -> float:
-    """Return the share of the mass in the outermost points, NaN when the mass is not finite.
-
-    Shapes: log_mass (size of the grid,); the whole need not be 1.
-    """
-    mass = torch.softmax(log_mass, 0)
-    inner = mass.reshape(shape)[(slice(1, -1),) * len(shape)]
-    return (1.0 - inner.sum()).clamp(min=0.0).item()
 
 
 def _log_weights(shape: tuple[int, ...], spacings: tuple[float, ...]) -> Tensor:

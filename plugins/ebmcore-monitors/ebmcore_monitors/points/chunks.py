@@ -38,3 +38,17 @@ def evaluate(function: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]) -> 
             )
         values.append(value.cpu().double())
     return torch.cat(values) if values else torch.empty(0, dtype=torch.float64)
+
+
+def evaluate_at(function: Callable[[Tensor], Tensor], points: Tensor, like: Tensor) -> Tensor:
+    """Return the function's values at points, (n, numbers of an event) -> (n,), as `evaluate` does.
+
+    Shapes: like (m, *event), of the dtype, device and event shape that the function takes.
+    """
+    return evaluate(
+        function,
+        (
+            x.to(like.dtype).to(like.device).reshape(-1, *like.shape[1:])
+            for x in torch.split(points, chunk_for(like))
+        ),
+    )

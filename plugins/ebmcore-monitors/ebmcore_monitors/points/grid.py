@@ -27,6 +27,11 @@ class Grid(NamedTuple):
         return tuple(float(axis[1] - axis[0]) for axis in self.axes)
 
     @property
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The lowest and the highest corner, (d,) each."""
+        return torch.stack([a[0] for a in self.axes]), torch.stack([a[-1] for a in self.axes])
+
+    @property
     def size(self) -> int:
         """The number of points in all."""
         return torch.Size(self.shape).numel()
