@@ -86,8 +86,9 @@ def test_a_kernel_that_draws_in_its_step_is_told_by_its_generator():
             return super().step(energy, state, noise)
 
     compiled = CompiledKernel(Draws(), bowl, every=False, device=CPU)
-    compiled.why, compiled.graph = "", lambda state, noises, conditions: (
-        kernel_of().graph(state, noises, conditions)
+    compiled.why, compiled.graph = (
+        "",
+        lambda state, noises, conditions: kernel_of().graph(state, noises, conditions),
     )
     list(compiled.run(compiled.kernel.init(bowl, X), 20, compiled.kernel.generator))
     assert "samples differ" in compiled.why

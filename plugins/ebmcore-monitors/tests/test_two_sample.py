@@ -9,7 +9,7 @@ from ebmcore_monitors.two_sample import TwoSample
 
 def view_of(make_view, held_out, samples, **known):
     return make_view(
-        None, held_out, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
+        None, held_out + 50, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
     )
 
 
@@ -39,7 +39,8 @@ def test_images_are_flattened_with_a_sample_for_each_held_out(make_view, seeded)
 
     view = make_view(None, images, held_out=images, draw=draw)
     found = TwoSample(n=30, n_steps=9, permutations=9, projections=7)(view)
-    assert asked == [(30, 9)]
+    TwoSample(n=99, permutations=9)(view)
+    assert asked == [(30, 9), (40, None)]
     assert set(found) == {"mmd_squared", "mmd_p", "sliced_wasserstein", "sliced_wasserstein_p"}
 
 
