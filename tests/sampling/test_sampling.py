@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from ebmcore import (
+    Binary,
     Differentiable,
     Kernel,
+    Real,
     Sample,
     Sampler,
     Trace,
@@ -115,6 +117,15 @@ def test_counts_are_checked(options, message):
 def test_where_chains_begin_must_be_said():
     with pytest.raises(ValueError, match="give start points"):
         sample_chain(Counter(), flat)
+
+
+def test_a_space_is_the_kernels_and_holds_where_chains_begin():
+    for space, match in (
+        (Binary(), "moves in real events, and the space"),
+        (Real(2, 3), "is 0, but"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            sample_chain(Counter(), flat, torch.zeros(3, 2), space=space, n_steps=1)
 
 
 def test_chains_begin_in_the_energys_dtype_and_device():

@@ -1,60 +1,70 @@
-"""Each formula, perturbed, fails its test: a sign flipped, a factor 2, a term left out.
+"""Each formula and each line that matters, perturbed, fails its test: a sign flipped, a factor 2.
 
-Every plugin lists perturbations of its own in `tests/perturbations.yaml`. Each is applied to a copy
-of the plugin, and the test that guards the formula is run on the copy: it must fail, by itself.
-EBMCORE_TEST_MORE=1 applies all of them, else the first of each test.
+Every plugin lists perturbations of its own in `tests/perturbations.yaml`, the core in one list for
+each of its rooms. Each is applied in a fork by `support.perturbing`, and the test that guards the
+line must fail, by itself. EBMCORE_TEST_MORE=1 applies all of them; else a plugin's first of each
+test, and one of four of the core's.
 """
 
 import os
-import shutil
-from pathlib import Path
 
 import pytest
 import yaml
 
 from support import MORE, ROOT
 
-LISTS = sorted((ROOT / "plugins").glob("*/tests/perturbations.yaml"))
-PERTURBATIONS = [(file.parents[1], entry) for file in LISTS for entry in yaml.safe_load(
-    file.read_text(encoding="utf-8")
-)]  # fmt: skip
-FIRST = {(plugin, e["fails"].partition("[")[0]): (plugin, e) for plugin, e in PERTURBATIONS[::-1]}
-APPLIED = PERTURBATIONS if MORE else list(FIRST.values())[::-1]
+PLUGINS = sorted((ROOT / "plugins").glob("*/tests/perturbations.yaml"))
+CORE = sorted((ROOT / "tests").glob("*/perturbations.yaml"))
+ENTRIES = {file: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (*CORE, *PLUGINS)}
+EACH = [(file, entry) for file, entries in ENTRIES.items() for entry in entries]
+
+
+def owner_of(file):
+    return file.parents[1] if file in PLUGINS else ROOT
 
 
 def title(value):
-    return value.name if isinstance(value, Path) else value["what"].replace(" ", "-")
+    if isinstance(value, dict):
+        return value["what"].replace(" ", "-")
+    return value.parents[1].name if value in PLUGINS else f"core-{value.parent.name}"
 
 
-@pytest.mark.parametrize(("plugin", "entry"), PERTURBATIONS, ids=title)
-def test_the_text_to_perturb_is_there_once(plugin, entry):
-    text = (plugin / entry["file"]).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("file", "entry"), EACH, ids=title)
+def test_the_text_to_perturb_is_there_once(file, entry):
+    text = (owner_of(file) / entry["file"]).read_text(encoding="utf-8")
     assert text.count(entry["was"]) == 1
     assert entry["becomes"] != entry["was"]
     test = entry["fails"].split("::")[1].partition("[")[0]
-    assert f"def {test}(" in (plugin / entry["fails"].split("::")[0]).read_text(encoding="utf-8")
+    assert f"def {test}(" in (owner_of(file) / entry["fails"].split("::")[0]).read_text("utf-8")
 
 
 # no plugin of pytest's: hypothesis's alone takes longer to rewrite than most of the tests to run
-OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-c", os.devnull, "--import-mode=importlib",
-           "--assert=plain", "--tb=line")  # fmt: skip
+OPTIONS = ("-q", "-p", "no:cacheprovider", "-c", os.devnull, "--import-mode=importlib",
+           "--assert=plain", "-p", "support.perturbing")  # fmt: skip
+
+
+def applied(file):
+    """Return which perturbations of a list to apply."""
+    if MORE:
+        return ENTRIES[file]
+    if file in CORE:
+        return ENTRIES[file][::4]
+    return list({e["fails"].partition("[")[0]: e for e in ENTRIES[file][::-1]}.values())[::-1]
 
 
 @pytest.mark.slow
 @pytest.mark.plugins
-@pytest.mark.parametrize(("plugin", "entry"), APPLIED, ids=title)
-def test_a_perturbed_formula_fails(plugin, entry, tmp_path, forks):
-    copy = tmp_path / plugin.name
-    shutil.copytree(plugin, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    file = copy / entry["file"]
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace(entry["was"], entry["becomes"]), encoding="utf-8")
-    variables = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+@pytest.mark.parametrize("file", ENTRIES, ids=title)
+def test_a_perturbed_line_fails(file, tmp_path, forks):
+    owner, entries = owner_of(file), applied(file)
+    chosen = tmp_path / "chosen.yaml"
+    chosen.write_text(yaml.safe_dump(entries), encoding="utf-8")
     done = forks.run(
-        "-m", "pytest", *OPTIONS, "--rootdir", copy, entry["fails"],
-        cwd=copy, env=variables, path=[copy],
+        "-m", "pytest", *OPTIONS, "--rootdir", owner, "--perturb", chosen, "--owner", owner,
+        *sorted({owner / e["fails"] for e in entries}),
+        cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        path=[ROOT / "tests"], timeout=1500,
     )  # fmt: skip
-    printed = done.stdout + done.stderr
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, printed[-3000:]
-    assert " failed" in printed
-    assert " error" not in printed.splitlines()[-1], printed[-3000:]
+    lines = done.stdout.splitlines()
+    missed = [e["what"] for e in entries if f"caught: {e['what']}" not in lines]
+    assert missed == [], (done.stdout + done.stderr)[-3000:]

@@ -106,6 +106,8 @@ def test_uniform_noise_fills_the_bounds_element_by_element():
         stderr = width / math.sqrt(12 * n)
         assert ((noise.mean(0) - (low + high) / 2).abs() <= 5 * stderr).all()
         assert (noise[:, 2] == 5).all()
+        # each element by itself: a correlation of 0, whose standard error is 1/√n
+        assert abs(torch.corrcoef(noise[:, :2].T)[0, 1]) < 5 / math.sqrt(n)
 
 
 def test_normal_noise_has_the_given_scale():
@@ -149,6 +151,9 @@ def test_noise_on_a_discrete_space_is_uniform_on_it(space, kind):
         start = start_chains(chains, x, generator=seeded()).x
         space.check(start)
         assert start.dtype == x.dtype
+        state = torch.get_rng_state()
+        chains.start(x, generator=seeded())
+        assert torch.equal(torch.get_rng_state(), state)
         counts = torch.bincount(start.flatten().long()) * len(start.unique()) / start.numel()
         assert ((counts - 1).abs() < 0.2).all()
         chains.keep(Start(start))
@@ -162,3 +167,11 @@ def test_uniform_noise_on_real_numbers_with_bounds_is_between_them():
         assert -2.1 < start.max() <= -2
         open_ended = begin(made(space=Real(low=-3), data_range=BOUNDS), batch(500), seeded())
         assert torch.equal(open_ended, begin(made(data_range=BOUNDS), batch(500), seeded()))
+
+
+def test_normal_noise_on_real_numbers_knows_no_bounds():
+    for noise in (Noise(kind="normal", space=Real(-3, -2)),
+                  Persistent(500, init="normal", space=Real(-3, -2))):  # fmt: skip
+        start = begin(noise, batch(500), seeded())
+        assert start.min() < -2.5
+        assert start.max() > 2.5

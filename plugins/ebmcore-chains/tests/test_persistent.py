@@ -310,3 +310,29 @@ def test_each_chain_keeps_its_conditions(init, reinit):
             known[at] = label
         moved = start.x + torch.tensor([0.0, 1.0, 0.0])
         chains.keep(Start(moved, start.y, mask=start.mask))
+
+
+def test_chains_of_data_begin_at_rows_drawn_at_random():
+    x = torch.arange(200.0)[:, None].expand(200, 3)
+    for chains in (Persistent(200, init="data"), Persistent(200, init="data", reinit=1.0)):
+        rows = chains.start(x, seeded()).x[:, 0]
+        assert len(rows.unique()) < 180  # with repeats: 126 of 200, on average
+        assert rows.max() > 190
+        assert abs(torch.corrcoef(torch.stack([chains.kept().x[:, 0], x[:, 0]]))[0, 1]) < 0.5
+
+
+def test_new_chains_take_the_labels_of_the_batch_in_turn():
+    chains, y = Persistent(20, init="normal"), torch.arange(8)
+    chains.start(batch(), seeded(), y=y)
+    assert chains.kept().y.tolist() == [*range(8), *range(8), *range(4)]
+
+
+def test_what_is_kept_beside_chains_is_a_copy_each_time():
+    y = torch.arange(8)
+    chains, other = go_on(marked(), 3, y=y, mask=bits(y)), Persistent(20)
+    before, state = chains.state_dict(), chains.state_dict()
+    other.load_state_dict(state)
+    kept = other.kept()
+    for tensor in (*state.values(), kept.y, kept.mask, *kept.carried.values()):
+        tensor.fill_(9)
+    assert all(map(torch.equal, other.state_dict().values(), before.values()))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from ebmcore_chains import Persistent, Proposed
+from ebmcore_chains import Data, Persistent, Proposed
 from torch import nn
 
 from ebmcore import Chains, Real, Start, start_chains
@@ -113,3 +113,37 @@ def test_the_rest_gets_the_slots_of_its_own_chains():
     assert rest.slots[2] is REAL
     chains.keep(begin)
     assert torch.equal(rest.end.mask, mask[2:])
+
+
+class Moving(Chains):
+    """Chains that carry a momentum and don't say which of them are fresh."""
+
+    def start(self, x):
+        return Start(x, carried={"momentum": x})
+
+
+@pytest.mark.parametrize(("share", "proposed"), [(0.1, 1), (0.4, 2), (0.59, 2), (0.6, 3)])
+def test_the_share_is_rounded_down_and_at_least_one(share, proposed):
+    x = torch.arange(10.0).reshape(5, 2)
+    chains = Proposed({"proposer": Latent()}, share=share, rest=Data())
+    begin = chains.start(x, seeded())
+    assert len(chains.latents) == proposed
+    assert torch.equal(begin.x[proposed:], x[proposed:])
+    assert begin.fresh.all()
+
+
+def test_a_rest_that_carries_fields_goes_on():
+    begin = Proposed({"proposer": Drawn()}, share=0.4, rest=Moving()).start(torch.ones(5, 2))
+    assert begin.fresh.tolist() == [True, True, False, False, False]
+    assert begin.carried["momentum"].sum(1).tolist() == [0, 0, 2, 2, 2]
+
+
+def test_ranks_share_the_rest():
+    whole = Proposed({"proposer": Drawn()}, share=0.5, rest=Persistent(12, init="normal"))
+    whole.start(torch.zeros(4, 2), seeded())
+    halves = [Proposed({"proposer": Drawn()}, share=0.5, rest=Persistent(12)) for _ in range(2)]
+    for rank, half in enumerate(halves):
+        half.share(rank, 2)
+        half.deal([whole.state_dict()], rank, 2)
+        assert len(half.kept().x) == 6
+    assert torch.equal(torch.cat([half.kept().x for half in halves]), whole.kept().x)

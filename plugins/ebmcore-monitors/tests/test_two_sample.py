@@ -16,7 +16,7 @@ def bowl(x):
 
 def view_of(make_view, held_out, samples, **known):
     return make_view(
-        bowl, held_out, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
+        bowl, held_out + 50, held_out=held_out, draw=lambda n, k: samples[:n].clone(), **known
     )
 
 
@@ -46,7 +46,8 @@ def test_images_are_flattened_with_a_sample_for_each_held_out(make_view, seeded)
 
     view = make_view(bowl, images, held_out=images, draw=draw)
     found = TwoSample(n=30, n_steps=9, permutations=9, projections=7)(view)
-    assert asked == [(30, 9)]
+    TwoSample(n=99, permutations=9)(view)
+    assert asked == [(30, 9), (40, None)]
     names = {"mmd_squared", "mmd_p", "sliced_wasserstein", "sliced_wasserstein_p", "mixed"}
     assert set(found) == names
 

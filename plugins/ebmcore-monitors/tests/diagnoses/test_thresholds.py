@@ -1,0 +1,118 @@
+"""Each diagnosis on both sides of its threshold, a tenth of it away."""
+
+import math
+from collections import namedtuple
+
+import pytest
+import torch
+from ebmcore_monitors.diagnoses.collapse import collapsed_samples
+from ebmcore_monitors.diagnoses.drift import _grows, drift
+from ebmcore_monitors.diagnoses.evidence import Evidence
+from ebmcore_monitors.diagnoses.explosion import exploding_gradients
+from ebmcore_monitors.diagnoses.gap import gap
+from ebmcore_monitors.diagnoses.movement import acceptance, barely_moving, displacement, rejecting
+from ebmcore_monitors.diagnoses.overfit import excess, overfit
+
+from ebmcore import Trace
+
+BELOW_AND_ABOVE = pytest.mark.parametrize("near", [0.9, 1.1])
+Info = namedtuple("Info", "acceptance")
+
+
+@pytest.fixture
+def evidence(make_view):
+    """Return evidence of a view: energies are 0 in the mean, of standard deviation 1."""
+    of_data = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
+
+    def make(history=None, data=None, x_neg=None, info=None, **known):
+        data = torch.tensor([[3.0, 4.0], [-3.0, -4.0]]) if data is None else data
+        view = make_view(None, data, x_neg=x_neg, info=info, step=99, history=history or {})
+        given = {"of_data": of_data, "of_held_out": None, "of_samples": None, "trace": None}
+        return Evidence(view=view, **given | known)
+
+    return make
+
+
+def recorded(name, values):
+    return {f"advice/{name}": list(enumerate(values))}
+
+
+@BELOW_AND_ABOVE
+def test_samples_collapse_below_a_quarter_of_the_scale(evidence, near):
+    x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    found = collapsed_samples(evidence(data=x, x_neg=0.25 * near * x))
+    assert found.detected is (near < 1)
+    assert collapsed_samples(evidence(data=x, x_neg=x[:8])) is not None
+    assert collapsed_samples(evidence(data=x, x_neg=x[:7])) is None
+
+
+@BELOW_AND_ABOVE
+def test_gradients_explode_at_a_hundredfold(evidence, near):
+    """The median of the last three is compared with that of the first half."""
+    norms = [0.2, 2.0, 20.0, 1e9, 0.0, 200.0 * near, 1e9]
+    assert exploding_gradients(evidence({"train/grad_norm": list(enumerate(norms))})).detected is (
+        near > 1
+    )
+    few = list(enumerate(norms[:6]))
+    assert exploding_gradients(evidence({"train/grad_norm": few})) is not None
+    assert exploding_gradients(evidence({"train/grad_norm": few[:5]})) is None
+
+
+@BELOW_AND_ABOVE
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_gap_stays_beyond_two_spreads(evidence, side, near):
+    series = [0.0] * 5 + [side * 9.0] * 4 + [side * 2.0 * near]
+    assert gap(evidence(recorded("gap_in_spreads", series))).detected is (near > 1)
+    both = [0.0] * 5 + [9.0, 9.0, -9.0, 9.0, 9.0]
+    assert gap(evidence(recorded("gap_in_spreads", both))).detected is False
+    assert gap(evidence(recorded("gap_in_spreads", series[1:]))) is None
+
+
+def moves(share):
+    """A trace of three chains over data of scale √50, whose median moves by a share of it."""
+    way = torch.tensor([0.0, share * math.sqrt(50), 99.0])[:, None] * torch.tensor([0.6, 0.8])
+    return Trace(torch.stack([torch.zeros(3, 2), 7 * torch.ones(3, 2), way]), None)
+
+
+@BELOW_AND_ABOVE
+def test_chains_barely_move_below_a_hundredth_of_the_scale(evidence, near):
+    data = torch.tensor([[5.0, 0.0], [-5.0, 0.0]])  # of variance 50
+    known = {"data": data, "trace": moves(0.01 * near)}
+    assert displacement(evidence(**known)) == pytest.approx(0.01 * near)
+    assert barely_moving(evidence(**known)).detected is (near < 1)
+
+
+@BELOW_AND_ABOVE
+def test_a_kernel_is_stuck_below_one_acceptance_in_twenty(evidence, near):
+    info = Info(torch.tensor([0.0, 0.1 * near]))
+    found = evidence(info=info, data=torch.tensor([[5.0, 0.0], [-5.0, 0.0]]), trace=moves(0.001))
+    assert acceptance(found) == pytest.approx(0.05 * near)
+    assert rejecting(found).detected is (near < 1)
+    assert barely_moving(found).detected is (near > 1)  # what is rejected isn't too small
+
+
+@BELOW_AND_ABOVE
+def test_energies_overfit_beyond_four_errors(evidence, near):
+    of_data = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
+    found = evidence(of_held_out=of_data + 4 * near * math.sqrt(2 / 3))
+    assert excess(found) == pytest.approx(4 * near)
+    assert overfit(found).detected is (near > 1)
+
+
+@BELOW_AND_ABOVE
+def test_energies_drift_beyond_25_spreads(evidence, near):
+    series = [25.0 * near * share / 4 for share in (0, 0, 0, 0, 1, 2, 3, 4)]
+    known = {"of_samples": None, "of_data": torch.tensor([0.0, math.sqrt(2)]).double()}
+    now = 25.0 * near
+    known["of_data"] = known["of_data"] - known["of_data"].mean() + now
+    history = recorded("energy_of_data", series[:-1])
+    assert drift(evidence(history, **known)).detected is (near > 1)
+    assert drift(evidence(recorded("energy_of_data", series[:6]), **known)) is None
+
+
+def test_drift_is_steady_in_nine_of_ten_and_half_lasts():
+    up = [float(value) for value in range(11)]
+    assert _grows([*up[:5], 3.5, *up[6:]], 9.0)  # 9 of 10 changes go outwards
+    assert not _grows([*up[:3], 1.5, *up[4:8], 6.5, *up[9:]], 9.0)
+    assert _grows([0.0, 10.0, 15.5], 9.0)
+    assert not _grows([0.0, 10.0, 14.5], 9.0)

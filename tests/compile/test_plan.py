@@ -1,0 +1,135 @@
+"""Which parts of a step become graphs, and that their draws and results are compared.
+
+The graphs are the plain functions that they would trace, so that nothing is compiled.
+"""
+
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+from ebmcore.compile import functions, plan
+from ebmcore.compile.step import CompiledStep
+from ebmcore.train.step import TrainStep
+from support import compile_parts as made
+from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
+
+
+class Plain:
+    """A graph that calls its function."""
+
+    def __init__(self, function, device, backend):
+        self.function, self.traced = function, 0
+
+    def __call__(self, *args):
+        self.traced = 1
+        return self.function(*args)
+
+
+@pytest.fixture(autouse=True)
+def plain_graphs(monkeypatch):
+    """Trace nothing; outside of a trace torch takes no placeholder for a generator."""
+    monkeypatch.setattr(plan, "Graph", Plain)
+    monkeypatch.setattr(functions, "PlaceholderGenerator", lambda device: torch.Generator())
+
+
+@pytest.fixture
+def both():
+    """Take a few steps eagerly and by plain graphs, which must agree; return the latter."""
+
+    def take(loss, **parts):
+        heard = []
+        make = loss if isinstance(loss, type) else lambda: loss
+        eager = step_of(TrainStep, make(), **parts)
+        planned = step_of(partial(CompiledStep, warn=heard.append), make(), **parts)
+        assert_alike(eager, advance(eager, range(3)), planned, advance(planned, range(3)))
+        planned.heard = heard
+        return planned
+
+    return take
+
+
+def normed():
+    return nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1), nn.Flatten(0))
+
+
+@pytest.mark.parametrize(
+    ("loss", "parts"),
+    [
+        ([made.gap, (made.denoising, 0.5)], SAMPLED),
+        (made.denoising, {}),
+        (made.gap, {**SAMPLED, "sampler": made.Own()}),
+        ([made.gap, made.denoising], {**SAMPLED, "sampler": made.OwnMomentum()}),
+        (made.gap, {**SAMPLED, "sampler": made.DrawnMomentum()}),
+        (made.gap, {**SAMPLED, "sampler": made.Momentum(), "energy": normed}),
+    ],
+    ids=["sampled", "no-sampler", "own-loop", "own-loop-carried", "drawn", "buffers"],
+)
+def test_a_whole_step_is_one_graph(both, loss, parts):
+    planned = both(loss, **parts)
+    assert (planned.mode, planned.heard, planned.left_out) == ("step", [], {})
+
+
+def test_a_plan_changes_nothing():
+    step = step_of(CompiledStep, made.gap, **SAMPLED, energy=normed)
+    for purpose in ("sampler", "loss gap"):
+        step.streams(purpose)
+    x = step.parts.data.x[:8]
+    start = step.start_chains(x, plan.Conditions(), 0)
+    streams, buffers = step.streams.positions(), [b.clone() for b in step.buffers]
+    found = plan.find_plan(step, "inductor", step.noise, x, plan.Conditions(), start, 0)
+    assert found.graphs.mode == "step"
+    assert all(map(torch.equal, step.streams.positions(), streams))
+    assert all(map(torch.equal, step.buffers, buffers))
+    assert all(parameter.grad is None for parameter in step.parameters)
+
+
+@pytest.mark.parametrize(("n_steps", "mode"), [(25, "step"), (26, "blocks")])
+def test_a_long_walk_is_a_graph_of_its_own(both, n_steps, mode):
+    assert both(made.gap, **SAMPLED, n_steps=n_steps).mode == mode
+
+
+class OtherDraws:
+    """A loss that draws from torch's own generator in every second call."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, energy, x):
+        self.calls += 1
+        return energy(x).mean() + 0 * torch.rand(self.calls % 2).sum()
+
+
+class OtherValues(OtherDraws):
+    """A loss whose first value is another than the later ones."""
+
+    def __call__(self, energy, x):
+        self.calls += 1
+        return energy(x).mean() * (2.0 if self.calls == 2 else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "parts", "why"),
+    [
+        (made.gap, {**SAMPLED, "sampler": made.Long()}, "minutes to compile"),
+        ([made.gap, made.growing], SAMPLED, "names `step`"),
+        (made.of_values, {}, "draws by normal"),
+        (made.gap, {**SAMPLED, "sampler": made.Own(), "n_steps": 26}, "26 steps in its own"),
+    ],
+)
+def test_a_part_that_is_left_out_is_named(both, loss, parts, why):
+    planned = both(loss, **parts)
+    assert why in " ".join(planned.left_out.values())
+    assert len(planned.heard) == 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [(OtherDraws, "in another order than the eager step"), (OtherValues, "compiled and")],
+)
+def test_graphs_that_draw_or_compute_something_else_are_left_out(loss, why):
+    step = step_of(CompiledStep, loss())
+    advance(step, range(1))
+    assert why in " ".join(step.left_out.values())
+    assert step.mode == "eager"
