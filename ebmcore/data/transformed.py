@@ -59,6 +59,11 @@ def transform_data(data: Data, transforms: Transforms, generator: Generator) -> 
         x = transforms(data.x, generator)
     else:
         x = transforms.fit(data.x, data.space, generator)
+        if data.n > len(x) and any(part.state_dict() for part in transforms.parts):
+            transforms.warnings.append(
+                f"data.transform was fitted on {len(x):,} of {data.n:,} training rows, which "
+                "data.loader.seen says"
+            )
     held_out, log_det = data.held_out, None
     if len(held_out):
         held_out, log_det = transforms.with_log_det(held_out, generator)
@@ -72,7 +77,7 @@ def transform_data(data: Data, transforms: Transforms, generator: Generator) -> 
         source=_density(data, transforms),
         space=transforms.space,
         transforms=transforms,
-        rows=transforms.before_draws(data.x) if transforms.draws else None,
+        rows=transforms.before_draws(data.x) if transforms.draws and not data.stream else None,
         warnings=(*data.warnings, *transforms.warnings),
     )
 

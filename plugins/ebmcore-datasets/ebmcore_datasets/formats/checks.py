@@ -32,14 +32,22 @@ def as_points(
 
 
 def refuse_bad(
-    values: Tensor | RowsInParts, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+    values: Tensor | RowsInParts,
+    path: Path,
+    dtype: torch.dtype,
+    lines: Sequence[int] | None,
+    *,
+    every: bool = True,
 ) -> None:
-    """Raise DataError as `as_points` does; the rows are read part by part."""
+    """Raise DataError as `as_points` does; the rows are read part by part.
+
+    Without `every`, floats are not read all to find NaN and infinity.
+    """
     if values.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
     if math.prod(values.shape) == 0:
         raise DataError(f"{path} has no numbers: shape {tuple(values.shape)}")
-    for rows in row_slices(values) if values.dtype.is_floating_point else ():
+    for rows in row_slices(values) if every and values.dtype.is_floating_point else ():
         ends = torch.stack(torch.aminmax(values[rows].to(dtype)))  # NaN if any number is
         if not torch.isfinite(ends).all():
             _refuse_non_finite(values[:], path, dtype, lines)

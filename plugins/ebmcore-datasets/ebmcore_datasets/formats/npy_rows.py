@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from ebmcore import RowsInParts
 from ebmcore_datasets.formats.arrays import from_numpy
+from ebmcore_datasets.formats.row_reads import RowPlaces
 
 
 class NpyRows(RowsInParts):
@@ -41,17 +44,27 @@ class NpyRows(RowsInParts):
         # whether torch can hold an unsigned number of 64 bits depends on all of them
         if not array.ndim or array.dtype.kind not in "fiub" or array.dtype.str[1:] == "u8":
             raise ValueError(f"{path} can't be read in parts")
+        self.places = RowPlaces.of(path, array)
         self.shape = torch.Size((len(array), *(array.shape[1:] if event is None else event)))
         self.dtype = self[:0].dtype
 
     def __getitem__(self, rows: slice) -> Tensor:
-        """Read some of the rows, (n', *event); one by one where they lie apart."""
+        """Read some of the rows, (n', *event)."""
         if rows.step not in (None, 1):
-            return torch.cat([self[i : i + 1] for i in range(*rows.indices(len(self)))])
-        x = from_numpy(lambda: np.array(self._mapped()[rows]), str(self.path))
+            return self.at(torch.arange(*rows.indices(len(self))))
+        return self._events(lambda: np.array(self._mapped()[rows]))
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, (k,) -> (k, *event)."""
+        if self.places is None:
+            return self._events(lambda: np.array(self._mapped()[numbers.numpy()]))
+        return self._events(partial(self.places.read, numbers))
+
+    def _events(self, read: Callable[[], np.ndarray[Any, Any]]) -> Tensor:
+        x = from_numpy(read, str(self.path))
         x = x if self.event is None else x.reshape(len(x), *self.event)
         return x.to(self.floats) if self.floats and x.is_floating_point() else x
 
-    def _mapped(self) -> np.ndarray[Any, Any]:
-        array: np.ndarray[Any, Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+    def _mapped(self) -> np.memmap[Any, Any]:
+        array: np.memmap[Any, Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
         return array
