@@ -137,18 +137,17 @@ def show_loaded(path: Path, folder: Path, settings: list[str], workers: int, ste
 
 
 def write_file(path: Path, dtype: str, shape: tuple[int, ...]) -> Path:
-    """Write noise, or random bytes for a type of whole numbers, part by part."""
-    rng = np.random.default_rng(0)
-    file = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)  # type: ignore[no-untyped-call] # NumPy's own
-    at_once = max(1, AT_ONCE // (8 * math.prod(shape[1:])))
-    for start in range(0, len(file), at_once):
-        part = file[start : start + at_once]
-        part[:] = (
-            rng.normal(size=part.shape)
-            if part.dtype.kind == "f"
-            else rng.integers(0, 127, part.shape, part.dtype)
-        )
-    file.flush()
+    """Write noise, or random bytes for a type of whole numbers: a part, turned round each time."""
+    rng, type_ = np.random.default_rng(0), np.dtype(dtype)
+    size = math.prod(shape[1:])
+    part = (min(shape[0], max(1, AT_ONCE // (type_.itemsize * size))), size)
+    noise = rng.normal(size=part) if type_.kind == "f" else rng.integers(0, 127, part)
+    noise = noise.astype(type_)
+    with path.open("wb") as file:
+        header = {"descr": type_.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call] # NumPy's own
+        for start in range(0, shape[0], part[0]):
+            file.write(np.roll(noise, start // part[0])[: shape[0] - start].tobytes())
     return path
 
 

@@ -53,9 +53,9 @@ class Stream:
     def selection(self, numbers: Tensor) -> Iterator[ReadRows]:
         """Read rows of the dataset, (k,), some at a time. Raises DataError."""
         try:
-            yield from self._read(
-                Key("selection", part.numpy()) for part in numbers.split(_AT_ONCE)
-            )
+            starts = range(0, len(numbers), _AT_ONCE)
+            parts = (numbers[start : start + _AT_ONCE].numpy() for start in starts)
+            yield from self._read(Key("selection", part) for part in parts)
         finally:
             self.close()
 

@@ -42,12 +42,16 @@ def test_the_schema_knows_them(file, schema):
     schema.validate(read_config(file).tree)
 
 
-def test_the_schema_knows_transforms(schema):
+def test_the_schema_knows_transforms_and_loaders(schema):
     tree = read_config(EXAMPLES / "tables" / "standardised.yaml").tree
     for good in ("standardise", {"type": "logit", "alpha": 0.1}, ["dequantise", {"type": "logit"}]):
         schema.validate({**tree, "data": {**tree["data"], "transform": good}})
     for bad in ({"type": "standardize"}, [{"type": "logit", "alpa": 0.1}], 3, {"alpha": 0.1}):
         assert not schema.is_valid({**tree, "data": {**tree["data"], "transform": bad}})
+    for good in ({}, {"workers": 2, "prefetch": 4}, {"seen": None}, None):
+        schema.validate({**tree, "data": {**tree["data"], "loader": good}})
+    for bad in ({"workers": -1}, {"prefetch": 0}, 2):
+        assert not schema.is_valid({**tree, "data": {**tree["data"], "loader": bad}})
 
 
 def test_the_main_job_is_what_it_says():

@@ -36,7 +36,7 @@ class RowPlaces(NamedTuple):
         size = rows[0].nbytes if len(rows) else 0
         if not size:
             return rows
-        bytes_ = memoryview(rows.reshape(-1).view(np.uint8))
+        bytes_ = rows.reshape(-1).view(np.uint8).data
         ordered = numbers.sort()  # the disk's own order
         with self.path.open("rb", buffering=0) as file:
             for row, place in zip(ordered.values.tolist(), ordered.indices.tolist(), strict=True):
