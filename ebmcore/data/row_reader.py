@@ -88,12 +88,12 @@ class RowReader:
         self.space = space
         self.dtype = dtype
         self.form: tuple[str, ...] = ()  # of every row
-        first = self(torch.tensor([0]), "first")
-        if first.x.is_complex():
+        self.first = self(torch.tensor([0]), "first")
+        if self.first.x.is_complex():
             raise DataError(
                 "the dataset holds complex numbers; give the two parts of each as columns"
             )
-        self.form = first.form
+        self.form = self.first.form
 
     def __call__(self, numbers: Tensor, visit: str) -> ReadRows:
         """Read the rows of these numbers, (k,); `visit` says what for, such as `step 3`.
@@ -102,7 +102,7 @@ class RowReader:
         """
         source = self.source
         if isinstance(source, Stored):
-            rows = source.at(numbers.long())
+            rows = self._stored(source, numbers.long())
         else:
             with _globals_put_back():
                 items = [self._item(source, row, visit) for row in numbers.tolist()]
@@ -116,6 +116,22 @@ class RowReader:
         """Return rows as events of the run, (k, *event), with 0 at the steps that don't count."""
         x = rows.x.to(self.space.dtype_in(self.dtype))
         return without_padding(x, rows.mask)
+
+    def _stored(self, stored: Stored, numbers: Tensor) -> ReadRows:
+        try:
+            rows = stored.at(numbers)
+        except DataError:
+            raise
+        except (Exception, SystemExit) as error:
+            what = f"{type(error).__name__}: {error} ({raised_at(error)})"
+            raise DataError(f"the dataset's rows can't be read: {what}") from error
+        wanted = (len(numbers), *(stored.x.shape[1:] or (1,)))
+        if rows.x.shape != wanted:
+            raise DataError(
+                f"{type(stored.x).__name__}.at should read {len(numbers)} rows as {wanted}; got "
+                f"{tuple(rows.x.shape)}"
+            )
+        return rows
 
     def _item(self, source: Dataset[Any], row: int, visit: str) -> Any:
         digest = hashlib.sha256(f"{self.seed}/read/{visit}/{row}".encode()).digest()

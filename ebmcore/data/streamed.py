@@ -57,8 +57,7 @@ def stream_data(
     del every
     read = RowReader(rows, seed=seed, space=space, dtype=dtype)
     stream = Stream(read, loader, train, len(held_out))
-    first = read(torch.zeros(1, dtype=torch.int64), "first").x
-    most = loader.seen or max(1, min(_ROWS, _NUMBERS // max(1, first[0].numel())))
+    most = loader.seen or max(1, min(_ROWS, _NUMBERS // max(1, read.first.x.numel())))
     seen, others = _selections(
         stream, _some(train, most, generator), _some(held_out, most, generator)
     )
@@ -73,7 +72,7 @@ def stream_data(
         source=source,
         held_out_y=others.y,
         space=space,
-        warnings=() if isinstance(declared, Space) else whole_numbers(first.dtype),
+        warnings=() if isinstance(declared, Space) else whole_numbers(read.first.x.dtype),
         mask=seen.mask,
         held_out_mask=others.mask,
         stream=stream,

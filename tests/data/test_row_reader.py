@@ -55,13 +55,14 @@ def test_numbers_are_events_of_one_value():
     assert torch.equal(reader(float)(torch.tensor([4, 1]), "").x, torch.tensor([[4.0], [1.0]]))
 
 
+class Kept(RowsInParts):
+    shape, dtype = X.shape, X.dtype
+
+    def __getitem__(self, rows):
+        return X[rows]
+
+
 def test_stored_rows_bring_their_labels_and_masks():
-    class Kept(RowsInParts):
-        shape, dtype = X.shape, X.dtype
-
-        def __getitem__(self, rows):
-            return X[rows]
-
     mask = torch.ones(12, 3, dtype=torch.bool)
     mask[5, 1:] = False
     numbers = torch.tensor([5, 0], dtype=torch.int32)
@@ -71,6 +72,21 @@ def test_stored_rows_bring_their_labels_and_masks():
     assert rows.y.tolist() == [5, 0]
     assert torch.equal(rows.mask, mask[[5, 0]])
     assert torch.equal(read.events(rows), torch.where(rows.mask, X[[5, 0]], 0.0).double())
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        (lambda numbers: X[:1], r"Kept.at should read 2 rows as \(2, 3\); got \(1, 3\)"),
+        (lambda numbers: 1 / 0, "rows can't be read: ZeroDivisionError"),
+    ],
+)
+def test_stored_rows_that_are_not_read_are_refused(at, message):
+    kept = Kept()
+    read = RowReader(Stored(kept), seed=0, space=Real(), dtype=torch.float32)
+    kept.at = at
+    with pytest.raises(DataError, match=message):
+        read(torch.tensor([1, 2]), "")
 
 
 def test_a_row_draws_alike_in_any_batch_of_a_visit():

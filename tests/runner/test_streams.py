@@ -102,6 +102,12 @@ def test_a_bad_row_ends_the_run_in_one_sentence(config, monkeypatch, fault, work
     assert "Traceback" not in text
 
 
+def test_a_run_that_diverges_leaves_no_process(config):
+    config["data"]["loader"] = {"workers": 1}
+    with pytest.raises(RunError, match="max_energy"):
+        go(config, train__max_energy=1e-9)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
