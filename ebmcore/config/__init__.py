@@ -8,7 +8,7 @@ from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
 from ebmcore.config.networks import ENERGY, as_targets, choices, name_fault, trains_fault
 from ebmcore.config.optimizers import description, keys_of, maker, needs_argument, of_torch
-from ebmcore.config.sections import Tracking, Train
+from ebmcore.config.sections import Loader, Tracking, Train
 from ebmcore.config.source import (
     Source,
     apply_overrides,
@@ -18,6 +18,7 @@ from ebmcore.config.source import (
 )
 from ebmcore.config.validate import (
     plugin_selection,
+    read_loader,
     read_networks,
     read_node,
     read_nodes,
@@ -41,6 +42,7 @@ __all__ = [
     "REQUIRED",
     "Cadence",
     "Config",
+    "Loader",
     "Node",
     "Parameter",
     "Source",
@@ -69,6 +71,7 @@ __all__ = [
     "parse_config",
     "plugin_selection",
     "read_config",
+    "read_loader",
     "read_networks",
     "read_node",
     "read_nodes",

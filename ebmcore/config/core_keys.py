@@ -11,6 +11,7 @@ from annotated_types import Ge, Lt
 
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.optimizers import keys_of, needs_argument
+from ebmcore.config.sections import Loader
 from ebmcore.config.values.models import Check
 from ebmcore.config.values.signature import REQUIRED, Parameter
 from ebmcore.contracts import Transform
@@ -62,6 +63,13 @@ _RESERVED: dict[str, tuple[Parameter, ...]] = {
             Transform | list[Transform] | None,
             None,
             "Transforms of the events, fitted on the training rows: one, or a list in order.",
+        ),
+        Parameter(
+            "loader",
+            Loader | None,
+            None,
+            "Reads the rows of each batch when it is needed: {workers: 2, prefetch: 2}; by default "
+            "all rows are read into memory.",
         ),
     ),
     "loss": (

@@ -96,6 +96,23 @@ class Train:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loader:
+    """How batches are read from data that stay where they are stored.
+
+    Args:
+        workers: Processes that read ahead; with 0 the run itself reads each batch.
+        prefetch: Batches that each worker reads ahead.
+        seen: How many training rows, and as many held-out rows, are read at the beginning for
+            monitors and to fit transforms; by default 10,000, or as many as hold 34 million
+            numbers.
+    """
+
+    workers: Annotated[int, Ge(0), Le(MOST_THREADS)] = 0
+    prefetch: PositiveInt = 2
+    seen: PositiveInt | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tracking:
     """The run's mirror in MLflow; `off` leaves it out, and other trackers are named by `type`.
 

@@ -10,7 +10,7 @@ from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
 from ebmcore.config.model import Config, Node
 from ebmcore.config.networks import check_trains, network_nodes, optimizer_nodes
-from ebmcore.config.sections import Plugins, Settings, Tracking, Train, is_section
+from ebmcore.config.sections import Loader, Plugins, Settings, Tracking, Train, is_section
 from ebmcore.config.source import DEFAULT_OPTIMIZER, Source
 from ebmcore.config.values.check import check
 from ebmcore.config.values.signature import REQUIRED, Parameter, is_part, parameters
@@ -47,11 +47,22 @@ def validate(source: Source, host: Host, selection: Selection | None = None) -> 
 
 def read_train(given: dict[str, Any]) -> Train:
     """Check a `train` section against its keys. Raises ConfigError."""
-    reader = _Reader(Source({"train": given}), Host(()))
-    train: Train | None = reader.section(Train, given, "train")
-    if train is None:
-        raise ConfigError(reader.problems)
+    train: Train = _read_section(Train, given, "train")
     return train
+
+
+def read_loader(given: dict[str, Any], path: str = "data.loader") -> Loader:
+    """Check the keys of `data.loader`. Raises ConfigError."""
+    loader: Loader = _read_section(Loader, given, path)
+    return loader
+
+
+def _read_section(cls: type[Any], given: Any, path: str) -> Any:
+    reader = _Reader(Source({path: given}), Host(()))
+    section = reader.section(cls, given, path)
+    if section is None:
+        raise ConfigError(reader.problems)
+    return section
 
 
 def read_node(source: Source, host: Host, kind: str, path: str | None = None) -> Node:

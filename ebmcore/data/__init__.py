@@ -4,6 +4,7 @@ from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.mask import as_mask, without_padding
 from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.precision import name_of, refuse_lost_digits, whole_number_lost
+from ebmcore.data.streamed import stream_data
 from ebmcore.data.transformed import transform_data
 from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.spaces import row_and_column
@@ -20,6 +21,7 @@ __all__ = [
     "refuse_lost_digits",
     "row_and_column",
     "row_slices",
+    "stream_data",
     "transform_data",
     "whole_number_lost",
     "without_padding",

@@ -15,11 +15,13 @@ from torch.utils.data import IterableDataset
 from ebmcore.contracts import Conditions
 from ebmcore.data.collated import collated
 from ebmcore.data.mask import Mask, as_mask, read_mapping
-from ebmcore.data.parts import Padded, RowsInParts, filled, in_parts_reader, row_slices
+from ebmcore.data.parts import Padded, RowsInParts, filled, in_parts_reader
 from ebmcore.data.precision import name_of, refuse_lost_digits
+from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
+from ebmcore.data.unfit import in_the_data, refuse_unfit
 from ebmcore.errors import DataError
-from ebmcore.spaces import REAL, Real, Space, row_and_column
+from ebmcore.spaces import REAL, Space
 
 
 class Data(NamedTuple):
@@ -38,11 +40,22 @@ class Data(NamedTuple):
     transforms: Transforms | None = None  # that made x and held_out
     rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
+    stream: Stream | None = None  # reads all rows, of which x and held_out are then a selection
 
     @property
     def conditions(self) -> Conditions:
         """The conditions of x."""
         return Conditions(self.y, self.mask)
+
+    @property
+    def n(self) -> int:
+        """The number of training points."""
+        return len(self.x) if self.stream is None else len(self.stream)
+
+    @property
+    def n_held_out(self) -> int:
+        """The number of held-out points."""
+        return len(self.held_out) if self.stream is None else self.stream.n_held_out
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -102,10 +115,8 @@ def load_data(
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
     declared = space or getattr(source, "space", None)
     space = declared if isinstance(declared, Space) else REAL
-    _refuse_unfit(points, space, dtype)
-    if not 0 <= holdout < 1:
-        raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
-    chosen = _chosen(len(points), y, holdout, generator, stratify)
+    refuse_unfit(points, space, dtype)
+    chosen = chosen_rows(len(points), y, holdout, generator, stratify)
     train, held_out = filled(points, chosen, space.dtype_in(dtype))
     bounds = getattr(source, "bounds", None)
     return Data(
@@ -118,16 +129,18 @@ def load_data(
         source=source,
         held_out_y=None if y is None else y[chosen],
         space=space,
-        warnings=() if isinstance(declared, Space) else _whole_numbers(points.dtype),
+        warnings=() if isinstance(declared, Space) else whole_numbers(points.dtype),
         mask=None if mask is None else mask[~chosen],
         held_out_mask=None if mask is None else mask[chosen],
     )
 
 
-def _chosen(
-    n: int, y: Tensor | None, holdout: float, generator: Generator, stratify: bool
+def chosen_rows(
+    n: int, y: Tensor | None, holdout: float, generator: Generator, stratify: bool = False
 ) -> Tensor:
-    """Return which of the points are held out, (n,) bool."""
+    """Return which of the points are held out, (n,) bool. Raises DataError for a bad share."""
+    if not 0 <= holdout < 1:
+        raise DataError(f"holdout should be a share, at least 0 and below 1; got {holdout}")
     kept_out = round(n * holdout)
     chosen = torch.zeros(n, dtype=torch.bool)
     if stratify:
@@ -189,7 +202,7 @@ def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
     if listed.dtype != torch.float64:
         return listed
     _refuse_wide_integers(found, listed)
-    refuse_lost_digits(listed, dtype, _in_the_data)
+    refuse_lost_digits(listed, dtype, in_the_data)
     return listed.to(dtype)
 
 
@@ -199,74 +212,11 @@ def _refuse_wide_integers(found: Any, listed: Tensor) -> None:
         return
     for index, value in np.ndenumerate(np.array(found, dtype=object)):
         if isinstance(value, int) and int(float(value)) != value:
-            raise DataError(f"{_in_the_data(index)} is {value}, beyond what a float holds exactly")
+            raise DataError(f"{in_the_data(index)} is {value}, beyond what a float holds exactly")
 
 
-def _in_the_data(index: tuple[int, ...]) -> str:
-    return f"the data's {row_and_column(index)}"
-
-
-def _refuse_unfit(x: Padded, space: Space, dtype: torch.dtype) -> None:
-    """Refuse points that the space or the dtype can't hold; read them whole only to say why."""
-    for rows in row_slices(x):
-        if not _fits(x[rows], space, dtype):
-            _say_unfit(x[:], space, dtype)
-            break
-    refuse_lost_digits(x, dtype, _in_the_data)
-
-
-def _fits(given: Tensor, space: Space, dtype: torch.dtype) -> bool:
-    """Tell whether the points are finite in the run's dtype and in the space."""
-    if not given.numel():
-        return False  # nothing to read in parts
-    x = given.to(space.dtype_in(dtype))
-    if given.is_floating_point() and x.is_floating_point():
-        low, high = torch.aminmax(x)  # NaN if any number is
-        if not torch.isfinite(low) or not torch.isfinite(high):
-            return False
-    if space == REAL:
-        return True
-    try:
-        space.check(x if isinstance(space, Real) else given)
-    except ValueError:
-        return False
-    return True
-
-
-def _say_unfit(given: Tensor, space: Space, dtype: torch.dtype) -> None:
-    if not isinstance(space, Real):
-        _refuse_outside(given, space)
-    x = given.to(space.dtype_in(dtype))
-    if given.is_floating_point():
-        _refuse_non_finite(x, given)
-    refuse_lost_digits(given, dtype, _in_the_data)
-    if isinstance(space, Real):
-        _refuse_outside(x, space)
-
-
-def _refuse_non_finite(x: Tensor, given: Tensor) -> None:
-    bad = ~torch.isfinite(x.flatten(1)).all(1)
-    if bad.any():
-        row = int(bad.nonzero()[0])
-        if torch.isfinite(given[row]).all():
-            raise DataError(
-                f"row {row} of the data (counted from 0) holds numbers too large for "
-                f"{name_of(x.dtype)}; divide them, or set dtype: float64"
-            )
-        raise DataError(
-            f"row {row} of the data (counted from 0) holds NaN or inf, "
-            f"as do {int(bad.sum())} of {len(x)} rows in all; remove or mend them"
-        )
-
-
-def _refuse_outside(x: Tensor, space: Space) -> None:
-    try:
-        space.check(x)
-    except ValueError as error:
-        raise DataError(f"the data are declared {space}: {error}") from error
-
-
-def _whole_numbers(dtype: torch.dtype) -> tuple[str, ...]:
+def whole_numbers(dtype: torch.dtype) -> tuple[str, ...]:
+    """Warn of data of whole numbers whose space nothing says."""
     if dtype.is_floating_point:
         return ()
     return (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +31,10 @@ class RowsInParts(ABC):
     @abstractmethod
     def __getitem__(self, rows: slice) -> Tensor:
         """Read some of the rows, (n', *event)."""
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, (k,) -> (k, *event), in any order; by default one by one."""
+        return torch.cat([self[:0], *(self[i : i + 1] for i in numbers.tolist())])
 
     def __len__(self) -> int:
         """Return n."""
@@ -94,11 +100,17 @@ def empty_rows(n: int, like: Tensor) -> Tensor:
     return like.new_empty_strided((n, *like.shape[1:]), (size, *event.stride()[1:]))
 
 
-def in_parts_reader(source: Any) -> Any:
-    """Return how to read a dataset: its `read_in_parts`, unless a subclass changed the call."""
+def in_parts_reader(source: Any, *, check: bool = True) -> Any:
+    """Return how to read a dataset: its `read_in_parts`, unless a subclass changed the call.
+
+    Without `check`, a `read_in_parts` that names it is told that the run checks the rows.
+    """
     for cls in type(source).__mro__:
         if "read_in_parts" in vars(cls):
-            return source.read_in_parts
+            reader = source.read_in_parts
+            if not check and "check" in inspect.signature(reader).parameters:
+                return partial(reader, check=False)
+            return reader
         if "__call__" in vars(cls):
             break
     return source

@@ -62,8 +62,17 @@ def transform_data(
     few, rows = data.x[:1].clone(), None
     through = transforms.through(data.x, generator, fit_in=fit_in, overwrite=overwrite)
     for index, x in enumerate(through):
-        if transforms.draws and index == transforms.first_that_draws:
+        if transforms.draws and not data.stream and index == transforms.first_that_draws:
             rows = x
+    if (
+        fit_in is not None
+        and data.n > len(x)
+        and any(part.state_dict() for part in transforms.parts)
+    ):
+        transforms.warnings.append(
+            f"data.transform was fitted on {len(x):,} of {data.n:,} training rows, which "
+            "data.loader.seen says"
+        )
     held_out, log_det = data.held_out, None
     if len(held_out):
         held_out, log_det = transforms.with_log_det(held_out, generator)

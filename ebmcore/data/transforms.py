@@ -153,14 +153,14 @@ class Transforms:
         """The number of parts before the first that draws."""
         return next((i for i, part in enumerate(self.parts) if part.draws), len(self.parts))
 
-    def before_draws(self, x: Tensor) -> Tensor:
-        """Map events by the parts before the first that draws, once for the whole run."""
+    def before_draws(self, x: Tensor, *, check: bool = True) -> Tensor:
+        """Map events by the parts before the first that draws; `check` refuses NaN and inf."""
         x = x.to(self.dtype)
         for index in range(self.first_that_draws):
-            x = self._apply(index, x, None)
+            x = self._apply(index, x, None, training=not check)
         return x
 
-    def draw(self, x: Tensor, generator: Generator) -> Tensor:
+    def draw(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Map a training batch that `before_draws` made, augmentations included."""
         for index in range(self.first_that_draws, len(self.parts)):
             x = self._apply(index, x, generator, training=True)

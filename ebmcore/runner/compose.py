@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from ebmcore.config import Cadence, Config, Node, Source, build, maker
 from ebmcore.config.build import too_much
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.mapped import as_transform
+from ebmcore.data.streamed import stream_data
 from ebmcore.data.transformed import transform_data
 from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.distributed.rank import RankInfo
@@ -210,11 +211,14 @@ def make_transforms(nodes: Sequence[Node], streams: Streams, dtype: torch.dtype)
 
 def _read_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
     # a dataset that draws from torch's global generator repeats itself, too
-    space = declared_space(node)
+    space, loader = declared_space(node), node.options.get("loader")
+    read: Callable[..., Data] = load_data
+    if loader is not None:
+        read = partial(stream_data, loader=loader, seed=streams.seed)
     with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
         dataset = build(node, Slots(streams, "data", space=space))
         try:
-            return load_data(
+            return read(
                 dataset,
                 holdout=node.options["holdout"],
                 stratify=node.options["stratify"],

@@ -115,7 +115,7 @@ def evaluate(
     warnings = list(facts.skipped_checkpoints)
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
-    epoch = step / max(1, len(data.x) // train.batch_size)
+    epoch = step / max(1, data.n // train.batch_size)
     for entry in entries:
         warnings.extend(mask_warnings(entry, data))
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ebmcore.config import ENERGY, Cadence, Train, read_train
+from ebmcore.config import ENERGY, Cadence, Train, read_loader, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
+from ebmcore.data.streamed import stream_data
 from ebmcore.data.transformed import transform_data
 from ebmcore.data.transforms import TransformError, Transforms
 from ebmcore.distributed.comm import Ranks, joined
@@ -60,6 +61,8 @@ class Experiment:
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
         stratify: Whether to set aside that share of the points of each label.
+        loader: `{"workers": 2, "prefetch": 2}` reads the rows of each batch when it is needed, of a
+            torch Dataset of any size; by default all rows are read into memory.
         space: The set that events live in; by default the `space` of the data, or else `Real()`.
         name: The run directory's name begins with it.
         seed: Every random stream of the run is derived from it.
@@ -92,6 +95,7 @@ class Experiment:
         n_steps: int = 10,
         holdout: float = 0.1,
         stratify: bool = False,
+        loader: Mapping[str, Any] | None = None,
         space: Space | None = None,
         name: str = "experiment",
         seed: int = 0,
@@ -112,7 +116,8 @@ class Experiment:
             parameter = next(energy.parameters(), None)
             dtype = torch.get_default_dtype() if parameter is None else parameter.dtype
         if not isinstance(data, Data):
-            data = self._load(data, holdout, dtype, stratify, space)
+            split = {"holdout": holdout, "stratify": stratify}
+            data = self._load(data, loader, **split, dtype=dtype, space=space)
             data = self._transform(data, transforms, dtype)
         self.data = data.to(self.device)
         self.energy = energy.to(self.device, dtype)
@@ -242,11 +247,11 @@ class Experiment:
         except Exception as error:
             message = f"a training step on the {self.device} device failed: {error}"
             raise ConfigError([Problem("", message, self.origin.where(""))]) from error
-        n, per_epoch = len(parts.data.x), len(parts.data.x) // train.batch_size
+        n, per_epoch = parts.data.n, parts.data.n // train.batch_size
         return {
             "event_shape": list(parts.data.event_shape),
             "points": n,
-            "held_out": len(parts.data.held_out),
+            "held_out": parts.data.n_held_out,
             "parameters": sum(p.numel() for p in parts.parameters),
             "steps": train.total_steps(n),
             "steps_per_epoch": per_epoch,
@@ -293,24 +298,12 @@ class Experiment:
             check_state(self.optimizer, self.optimizers, self.lr_scheduler, parts, self._refuse)
         )
 
-    def _load(
-        self,
-        data: Any,
-        holdout: float,
-        dtype: torch.dtype,
-        stratify: bool,
-        space: Space | None,
-    ) -> Data:
-        generator = self.streams("split", on_cpu=True)
+    def _load(self, data: Any, loader: Mapping[str, Any] | None, **options: Any) -> Data:
+        read: Callable[..., Data] = load_data
+        if loader is not None:
+            read = partial(stream_data, loader=read_loader(dict(loader), "loader"), seed=self.seed)
         try:
-            return load_data(
-                data,
-                holdout=holdout,
-                generator=generator,
-                dtype=dtype,
-                stratify=stratify,
-                space=space,
-            )
+            return read(data, generator=self.streams("split", on_cpu=True), **options)
         except DataError as error:
             self._refuse("data", str(error), error)
 

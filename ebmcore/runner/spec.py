@@ -74,7 +74,7 @@ def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -
     threads = choose_threads(
         spec.threads, parts.energy, parts.data.x[: train.batch_size // ranks.size]
     )
-    decision = decide_compile(spec.compile, parts, train.total_steps(len(parts.data.x)))
+    decision = decide_compile(spec.compile, parts, train.total_steps(parts.data.n))
     step = training_step(decision, warn)
     return Training(
         Loop(parts, train, spec.streams, interrupts, step, ranks), interrupts, threads, decision

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ebmcore
-from support import MORE
+from support import MORE, STREAMS
 from support.runs import assert_same, go
 
 
@@ -26,6 +26,10 @@ def test_kills_at_random_moments(config, tmp_path):
     config["lr_scheduler"]["milestones"] = [600, 1100]
     config["callbacks"] = [{"type": "totals", "stop_after": 56}]
     config["tracking"] = {"experiment": "killed"}
+    config["plugins"]["files"].append(str(STREAMS))
+    (tmp_path / "readers").mkdir()
+    reads = {"type": "items", "draws": True, "note": str(tmp_path / "readers")}
+    config["data"] |= {**reads, "loader": {"workers": 1}}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
     whole = go(config)
@@ -48,6 +52,9 @@ def test_kills_at_random_moments(config, tmp_path):
     assert child.exitcode == 0
     assert len(kills) >= 7
     assert len(set(kills)) >= 4, kills  # they were spread over the run
+    readers = {int(file.name) for file in (tmp_path / "readers").iterdir()} - {os.getpid()}
+    assert len(readers) > len(kills)
+    assert not any(map(_lives, readers))
     (folder,) = tmp_path.glob("runs/killed-*")
     assert_same(whole.dir, folder)
     facts = json.loads((folder / "run.json").read_text())
@@ -74,6 +81,14 @@ def _start(context, target, *arguments):
     child = context.Process(target=target, args=arguments)
     child.start()
     return child
+
+
+def _lives(pid):
+    """Say whether a process lives; one that was orphaned has a moment to end."""
+    until = time.monotonic() + 10
+    while (there := Path(f"/proc/{pid}").exists()) and time.monotonic() < until:
+        time.sleep(0.01)
+    return there
 
 
 def _reached(folder):

@@ -11,6 +11,7 @@ import ebmcore
 from ebmcore.compile.graph import unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.train.step import TrainStep
+from support import STREAMS
 from support import compile_parts as made
 from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
 
@@ -21,7 +22,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.slow
 def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
-    """With inductor: an energy with a dropout, an average, a sampler made of a function."""
+    """With inductor: a dropout, an average, a sampler made of a function, data that are read."""
+    config["plugins"]["files"].append(str(STREAMS))
+    config["data"] = {"type": "items", "loader": {"workers": 1}}
     config["train"]["checkpoint_every"] = "11 steps"
     options = {"energy.dropout": 0.3, "monitors": [], "train.epochs": 3}
     runs = [

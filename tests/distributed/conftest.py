@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support import HARD, MAPS, RANKED, RANKS
+from support import HARD, MAPS, RANKED, RANKS, STREAMS
 
 LAUNCH = RANKS.read_text()
 
@@ -31,8 +31,9 @@ def config(config):
 
 
 def two_networks_with_labels(config):
-    """E(x, y), a generator that proposes chains, and labels and momenta that the others keep."""
-    config["data"] = {"type": "gaussian_mixture", "n": 200, "labels": True}
+    """E(x, y), a generator that proposes chains, kept labels and momenta; a worker reads."""
+    config["plugins"]["files"].append(str(STREAMS))
+    config["data"] |= {"type": "items", "labels": True, "draws": True, "loader": {"workers": 1}}
     net = {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 5}
     config["energy"] = {"type": "class_conditional", "net": net}
     config["networks"] = {"proposer": {"type": "generator", "latent": 2, "hidden": [8]}}

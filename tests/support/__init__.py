@@ -26,6 +26,7 @@ HARD = _PLUGINS / "hard_parts.py"
 MAPS = _PLUGINS / "map_parts.py"
 OPTIM = _PLUGINS / "optim_parts.py"
 PARTS = _PLUGINS / "parts.py"
+STREAMS = _PLUGINS / "stream_parts.py"
 RANKED = _PLUGINS / "rank_parts.py"
 SKIPS = _PLUGINS / "skip_parts.py"
 

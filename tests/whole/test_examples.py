@@ -42,12 +42,16 @@ def test_the_schema_knows_them(file, schema):
     schema.validate(read_config(file).tree)
 
 
-def test_the_schema_knows_transforms(schema):
+def test_the_schema_knows_transforms_and_loaders(schema):
     tree = read_config(EXAMPLES / "tables" / "standardised.yaml").tree
     for good in ("standardise", {"type": "logit", "alpha": 0.1}, ["dequantise", {"type": "logit"}]):
         schema.validate({**tree, "data": {**tree["data"], "transform": good}})
     for bad in ({"type": "standardize"}, [{"type": "logit", "alpa": 0.1}], 3, {"alpha": 0.1}):
         assert not schema.is_valid({**tree, "data": {**tree["data"], "transform": bad}})
+    for good in ({}, {"workers": 2, "prefetch": 4}, {"seen": None}, None):
+        schema.validate({**tree, "data": {**tree["data"], "loader": good}})
+    for bad in ({"workers": -1}, {"prefetch": 0}, 2):
+        assert not schema.is_valid({**tree, "data": {**tree["data"], "loader": bad}})
 
 
 def test_the_main_job_is_what_it_says():
@@ -188,6 +192,28 @@ def test_a_tables_samples_come_back_in_its_units():
     assert ((x.std(0) / spread).log().abs() < 0.25).all()
     gaussian = 0.5 * torch.logdet(2 * torch.pi * torch.e * rows.T.cov()).item()
     assert abs(run.metrics["exact_likelihood/nll"] - gaussian) < 0.15  # nats per cm and kg
+
+
+@pytest.mark.slow
+def test_images_on_disk_are_read_by_two_workers(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    short = {
+        "train.steps": 5, "sampler.n_steps": 1, "data.loader.seen": 100, "tracking": "off",
+        "monitors": [],
+    }  # fmt: skip
+    runs = [
+        ebmcore.run(
+            EXAMPLES / "images" / "from_disk.yaml", {**short, "data.loader.workers": workers},
+            progress=False,
+        )
+        for workers in (2, 0)
+    ]  # fmt: skip
+    assert len(list(tmp_path.glob("cache/ebmcore/digits/*/*.png"))) == 1797
+    first, second = (load_file(next(r.dir.glob("checkpoints/*/weights.safetensors"))) for r in runs)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    x = runs[0].sample(4)
+    assert x.shape == (4, 1, 8, 8)
+    assert x.max() > 16  # of 255, the pixels' own unit
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def _check_batch(parts: Parts, train: Train, rank_info: RankInfo, refuse: Refuse
             f"them together; got {train.batch_size}"
         )
         refuse("train.batch_size", message)
-    points = len(parts.data.x)
+    points = parts.data.n
     if train.batch_size > points:
         message = f"should be at most the {points} training points; got {train.batch_size}"
         refuse("train.batch_size", message)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ebmcore.data.stream import Stream
 from ebmcore.distributed.comm import Ranks
 from ebmcore.train.rng import DATA_ORDER, Streams
 
@@ -20,7 +21,7 @@ class Batches:
     An epoch has as many whole batches as fit; the points left over wait for the next shuffle.
 
     Args:
-        x: The training data, (n, *event).
+        x: The training data, (n, *event), or the stream that reads them.
         batch_size: Points in a batch of all ranks.
         streams: The stream DATA_ORDER shuffles, the same on every rank.
         ranks: Each takes an equal share of a batch.
@@ -28,7 +29,13 @@ class Batches:
     """
 
     def __init__(
-        self, x: Tensor, batch_size: int, streams: Streams, ranks: Ranks, *, whole: bool = False
+        self,
+        x: Tensor | Stream,
+        batch_size: int,
+        streams: Streams,
+        ranks: Ranks,
+        *,
+        whole: bool = False,
     ) -> None:
         self.x = x
         self.batch_size = batch_size

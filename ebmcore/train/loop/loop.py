@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.config import Train
+from ebmcore.data.row_reader import ReadRows
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gradient_sync import GradientSync
 from ebmcore.distributed.rank import RankInfo
@@ -60,19 +61,18 @@ class Loop:
         self.train = train
         self.streams = streams
         self.interrupts = interrupts
-        self.rows = Rows(parts.data, streams, self.ranks)
-        self.batches = Batches(
-            parts.data.x, train.batch_size, streams, self.ranks, whole=self.rows.draws
-        )
+        self.timing = Timing()
+        self.rows = Rows(parts.data, streams, self.ranks, self.timing)
+        points = parts.data.x if parts.data.stream is None else parts.data.stream
+        self.batches = Batches(points, train.batch_size, streams, self.ranks, whole=self.rows.draws)
         self.steps_per_epoch = self.batches.per_epoch
-        self.steps = train.total_steps(len(parts.data.x))
+        self.steps = train.total_steps(parts.data.n)
         self.step = 0  # training steps done
         self.resumed_at = 0
         self.chains = parts.chains  # after the run, the chains of all ranks
         self.averaged = None
         if train.ema is not None:
             self.averaged = Average(parts.energy, train.ema)
-        self.timing = Timing()
         self.rate = StepRate()
         self.checkpoints = CheckpointSchedule(train.checkpoint_every, self.steps_per_epoch)
         several = self.ranks.size > 1
@@ -141,13 +141,20 @@ class Loop:
 
     def run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         """Train to the last step or a signal, and save the last checkpoint."""
+        try:
+            self._run(monitors, recorder)
+        finally:
+            self.rows.close()
+
+    def _run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         self.rate.start()
         self.checkpoints.restart_clock()
         if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
             recorder.save("to roll back to")
         while not self.done and self.interrupts.number is None:
-            for index in self.batches.rest_of_epoch(self.step):
-                last = self._train_on(index, recorder)
+            indices = self.batches.rest_of_epoch(self.step)
+            for batch in self.rows.read_ahead(indices, self.step):
+                last = self._train_on(batch, recorder)
                 self.step += 1
                 self.lr_schedule.after_step(self.step)
                 if self.after_step is not None:
@@ -199,10 +206,10 @@ class Loop:
         self.pending.clear()
         self.skips.in_a_row = 0
 
-    def _train_on(self, index: Tensor, recorder: Recorder) -> StepResult | None:
+    def _train_on(self, batch: Tensor | ReadRows, recorder: Recorder) -> StepResult | None:
         """Take one step; return None when it was skipped."""
         with self.timing("data"):
-            x, conditions = self.rows(index, self.step)
+            x, conditions = self.rows(batch, self.step)
         self.skips.before_step()
         proposal = self.train_step.compute(x, conditions, self.step)
         if self.skips.drops(proposal, self.step + 1, recorder):

@@ -19,17 +19,23 @@ from ebmcore import (
 
 
 def refuse_bad(
-    values: Tensor | RowsInParts, path: Path, dtype: torch.dtype, lines: Sequence[int] | None
+    values: Tensor | RowsInParts,
+    path: Path,
+    dtype: torch.dtype,
+    lines: Sequence[int] | None,
+    *,
+    every: bool = True,
 ) -> None:
     """Raise DataError when there are no rows, a number isn't finite, or the dtype loses digits.
 
-    `lines` holds each row's line number, for a file that has lines.
+    `lines` holds each row's line number, for a file that has lines. Without `every`, rows are not
+    read all to find what only they can show.
     """
     if values.ndim == 0:
         raise DataError(f"{path} holds a single number; it should hold rows, shape (n, …)")
     if math.prod(values.shape) == 0:
         raise DataError(f"{path} has no numbers: shape {tuple(values.shape)}")
-    for rows in row_slices(values) if values.dtype.is_floating_point else ():
+    for rows in row_slices(values) if every and values.dtype.is_floating_point else ():
         ends = torch.stack(torch.aminmax(values[rows].to(dtype)))  # NaN if any number is
         if not torch.isfinite(ends).all():
             _refuse_non_finite(values[:], path, dtype, lines)

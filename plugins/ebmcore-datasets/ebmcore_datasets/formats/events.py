@@ -48,6 +48,10 @@ class _Events(RowsInParts):
         masks = tuple(mask[rows] for mask in self.masks)
         return _events(self.rows[rows], self.event, self.floats, masks)
 
+    def at(self, numbers: Tensor) -> Tensor:
+        masks = tuple(mask[numbers] for mask in self.masks)
+        return _events(self.rows.at(numbers), self.event, self.floats, masks)
+
 
 def _events(
     x: Tensor,

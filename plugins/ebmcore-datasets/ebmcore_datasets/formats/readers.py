@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmcore import DataError
 from ebmcore_datasets.formats.arrays import from_numpy, load_pt, real_tensor
+from ebmcore_datasets.formats.row_reads import RowPlaces
 
 _APART = 64  # rows far from each other that a map may hold in memory
 
@@ -34,13 +36,17 @@ class Mapped:
     begins: int
 
     def __call__(self, rows: slice) -> Tensor:
-        """Read rows, one by one where they lie apart."""
-        return from_numpy(lambda: self._array(range(*rows.indices(self.shape[0]))), self.source)
+        """Read rows."""
+        if rows.step not in (None, 1):
+            return self.at(torch.arange(*rows.indices(self.shape[0])))
+        return from_numpy(lambda: np.array(self._mapped()[rows]), self.source)
 
-    def _array(self, rows: range) -> np.ndarray[Any, Any]:
-        if rows.step == 1:
-            return np.array(self._mapped()[rows.start : rows.stop])
-        return np.stack([np.array(self._mapped()[row]) for row in rows])
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, (k,), each from its own place where it has one."""
+        if self.order == "F" and len(self.shape) > 1:
+            return from_numpy(lambda: np.array(self._mapped()[numbers.numpy()]), self.source)
+        places = RowPlaces(self.path, self.begins, self.shape[1:], self.dtype)
+        return from_numpy(lambda: places.read(numbers), self.source)
 
     def _mapped(self) -> np.ndarray[Any, Any]:
         return np.memmap(self.path, self.dtype, "r", self.begins, self.shape, self.order)
@@ -67,6 +73,13 @@ class Inflated:
     def __call__(self, rows: slice) -> Tensor:
         """Read rows. Raises DataError when the file is damaged."""
         return from_numpy(lambda: self._array(range(*rows.indices(self.shape[0]))), self.source)
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Raise DataError: each row would unpack all those before it."""
+        raise DataError(
+            f"{self.source} is compressed, so that its rows can't be read one by one: save it with "
+            "numpy.savez, which doesn't compress, or as a .npy file, or leave out the loader"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but the open file, for another process."""
@@ -110,17 +123,15 @@ class Loaded:
     name: str | None
 
     def __call__(self, rows: slice) -> Tensor:
-        """Read rows, a few at once where they lie apart."""
-        if rows.step in (None, 1):
-            return self.tensor()[rows].clone()
-        start, stop, step = rows.indices(len(self.tensor()))
-        span = _APART * step
-        return torch.cat(
-            [
-                self.tensor()[i : min(i + span, stop) : step].clone()
-                for i in range(start, stop, span)
-            ]
-        )
+        """Read rows."""
+        if rows.step not in (None, 1):
+            return self.at(torch.arange(*rows.indices(len(self.tensor()))))
+        return self.tensor()[rows].clone()
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, (k,), a few at once."""
+        read = [self.tensor()[part] for part in torch.split(numbers.long(), _APART)]
+        return torch.cat(read) if read else self.tensor()[:0].clone()
 
     def tensor(self) -> Tensor:
         """Return the tensor, in the file. Raises DataError when it holds no real numbers."""

@@ -28,11 +28,11 @@ class StoredRows(RowsInParts):
     """Rows of an array in a file.
 
     Args:
-        read: Reads the rows of a slice whose step is 1 or more, and returns a copy.
+        read: Reads the rows of a slice whose step is 1 or more, or by number, and returns a copy.
         shape: (n, *event).
     """
 
-    def __init__(self, read: Callable[[slice], Tensor], shape: Sequence[int]) -> None:
+    def __init__(self, read: Mapped | Inflated | Loaded, shape: Sequence[int]) -> None:
         self.read = read
         self.shape = torch.Size(shape)
         self.dtype = self[:0].dtype
@@ -40,6 +40,10 @@ class StoredRows(RowsInParts):
     def __getitem__(self, rows: slice) -> Tensor:
         """Read some of the rows, (n', *event)."""
         return self.read(rows)
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, (k,) -> (k, *event)."""
+        return self.read.at(numbers)
 
 
 def npy_in_parts(path: Path) -> Contents:

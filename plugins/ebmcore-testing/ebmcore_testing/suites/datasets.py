@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ebmcore.data import Data, load_data
+from ebmcore import RowsInParts
+from ebmcore.config import Loader
+from ebmcore.data import Data, load_data, stream_data
 from ebmcore.train import own_global_stream
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures import lattice
@@ -100,7 +102,7 @@ class DatasetSuite(Suite):
                 source()
 
     def test_in_parts(self) -> None:
-        """Rows that `read_in_parts` gives are those of a call, bit for bit."""
+        """Rows that `read_in_parts` gives, in order or by number, are those of a call."""
         found = self.data()
         if not hasattr(found.source, "read_in_parts"):
             raise NotApplicable("it has no read_in_parts")
@@ -116,6 +118,21 @@ class DatasetSuite(Suite):
             measured="they differ",
             allowed="no difference",
             cause="a scaling or a choice of rows that only one of them makes",
+        )
+        if not isinstance(self.build().read_in_parts(), RowsInParts):
+            return  # all of them are in memory
+        with own_global_stream(0, _CPU):
+            streamed = stream_data(
+                self.build(), loader=Loader(seen=len(called.x)), seed=0, holdout=0.0,
+                generator=seeded(0), dtype=torch.float64, space=found.space,
+            )  # fmt: skip
+        require(
+            torch.equal(streamed.x, called.x),
+            "in_parts",
+            expected="the same points from `at` and from slices",
+            measured="they differ",
+            allowed="no difference",
+            cause="rows in the order of the file, where `at` gives them in the order asked for",
         )
 
     def test_normalised(self) -> None:

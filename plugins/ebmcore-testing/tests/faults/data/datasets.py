@@ -93,10 +93,21 @@ class ScalesOnlyTheCall(InParts):
         return Part(self() / self.std)
 
 
+class Shifted(Part):
+    def at(self, numbers):
+        return self.x[(numbers + 1) % len(self.x)]
+
+
+class ReadsOtherRowsByNumber(InParts):
+    def read_in_parts(self):
+        return Shifted(self())
+
+
 FAULTS = (
     Fault("dataset", FreshEntropy, "deterministic", Normal),
     Fault("dataset", DrawsGlobally, "global_stream_untouched", Normal),
     Fault("dataset", ScalesOnlyTheCall, "in_parts", InParts),
+    Fault("dataset", ReadsOtherRowsByNumber, "in_parts", InParts),
     Fault("dataset", ConstantOfOneDimension, "normalised", Normal),
     Fault("dataset", LogProbOfAnotherWidth, "law_of_points", Normal),
     Fault("dataset", BoundsOfOtherData, "shape", Normal),
