@@ -90,6 +90,13 @@ class TestImprovedCDWithItsEntropy(LossSuite):
     expected_failures: ClassVar = {"gradient": "parameters are held constant in one term"}
 
 
+class TestImprovedCDWithItsEntropyInOneDimension(LossSuite):
+    component = "improved_cd"
+    params: ClassVar = {"entropy": 1.0}
+    event_shapes: ClassVar = [(1,)]
+    expected_failures: ClassVar = {"gradient": "parameters are held constant in one term"}
+
+
 class TestImprovedCDWithoutItsTerm(LossSuite):
     component = "improved_cd"
     params: ClassVar = {"kl_weight": 0.0}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ebmcore_losses import ImprovedCD, contrastive_divergence
 from ebmcore_losses.improved import held_constant
-from ebmcore_losses.numerics.nearest import nearest_neighbour_entropy
+from ebmcore_losses.numerics.nearest import nearest_neighbour_entropy, neighbour_for
 from torch import Tensor
 
 from ebmcore import Kernel, Sampler, energy_and_score
@@ -140,15 +140,57 @@ def test_a_sampler_without_steps_is_refused(tools):
         ImprovedCD()(tools.Wavy(2), batch(0), batch(1), Sampler(Whole()), None)
 
 
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_entropy_of_a_gaussian(d):
-    # 40 samples of 400 draws of N(0, I), whose entropy is d/2 log 2πe. Student's t with 39 degrees
-    # of freedom over 5: a false alarm in 80,000. The estimate's bias with 400 draws in 5 dimensions
-    # is larger than that, and is allowed for.
-    found = torch.stack([nearest_neighbour_entropy(batch(seed, n=400, d=d)) for seed in range(40)])
-    stderr = found.std() / math.sqrt(len(found))
-    expected = d / 2 * math.log(2 * math.pi * math.e)
-    assert abs(found.mean() - expected) < 5 * stderr + (0.0 if d < 5 else 0.2)
+def moved(scale, n, d, seed):
+    """Return the ends of a Langevin step from N(0, I) on E = ½ (x/scale)², with their graph."""
+    x, xi = batch(2 * seed, n=n, d=d), batch(2 * seed + 1, n=n, d=d)
+    return x - ETA * x / scale**2 + math.sqrt(2 * ETA) * xi
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_gradient_of_the_entropy_has_a_variance(d):
+    # where a step leads two chains that end side by side depends on where they began, so that the
+    # gradient has a term in 1/ρ. It is -d·2η(1-η)/((1-η)²+2η) for the scale, to 5 standard errors,
+    # and a batch 16 times as large deviates by no more. No batch of 40 is far from the others.
+    deviations = []
+    for n in (32, 512):
+        found = torch.empty(40, dtype=torch.float64)
+        for seed in range(40):
+            scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+            entropy = nearest_neighbour_entropy(moved(scale, n, d, seed))
+            (found[seed],) = torch.autograd.grad(entropy, scale)
+        expected = d * (1 - ETA) * 2 * ETA / ((1 - ETA) ** 2 + 2 * ETA)
+        assert abs(found.mean() - expected) < 5 * found.std() / math.sqrt(40)
+        assert (found - found.mean()).abs().max() < 5 * found.std()
+        deviations.append(found.std())
+    assert deviations[1] < 1.3 * deviations[0]
+    assert deviations[1] < 0.6 * expected
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "expected"),
+    [(400, 1, 20), (401, 1, 21), (10, 1, 5), (4, 1, 3), (400, 2, 3), (2, 2, 1), (400, 3, 1)],
+)
+def test_neighbour_is_the_nearest_whose_gradient_has_a_variance(n, d, expected):
+    assert neighbour_for(n, d) == expected
+    x = batch(0, n=n, d=d)
+    taken = nearest_neighbour_entropy(x)
+    assert torch.equal(taken, nearest_neighbour_entropy(x, neighbour=expected))
+
+
+@pytest.mark.parametrize(
+    ("law", "d"),
+    [("gaussian", 1), ("gaussian", 2), ("gaussian", 5), ("uniform", 1), ("uniform", 2)],
+)
+def test_entropy_of_a_known_law(law, d):
+    # 40 batches of 400: the bias is below twice what one batch's estimate deviates, 0.02 to 0.08;
+    # k = 20, 3 and 1. In five dimensions it is larger, and allowed for.
+    found = torch.empty(40, dtype=torch.float64)
+    for seed in range(40):
+        x = batch(seed, n=400, d=d)
+        x = torch.special.ndtr(x) if law == "uniform" else x
+        found[seed] = nearest_neighbour_entropy(x)
+    expected = 0.0 if law == "uniform" else d / 2 * math.log(2 * math.pi * math.e)
+    assert abs(found.mean() - expected) < 2 * found.std() + (0.2 if d == 5 else 0.0)
 
 
 def test_entropy_grows_by_the_log_of_a_scale_in_each_dimension():
@@ -164,6 +206,15 @@ def test_entropy_of_two_points_by_hand():
     # both nearest distances are 3: 1·log 3 + log 2 (a unit ball in one dimension) + ψ(2) - ψ(1)
     x = torch.tensor([[1.0], [4.0]], dtype=torch.float64)
     assert nearest_neighbour_entropy(x).item() == pytest.approx(math.log(3) + math.log(2) + 1)
+
+
+def test_entropy_of_three_points_by_hand():
+    # the second nearest are 5, 4 and 5 away, in a plane: ⅔ log 100 + log π + ψ(3) - ψ(2) = ½
+    x = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
+    expected = 2 / 3 * math.log(5 * 4 * 5) + math.log(math.pi) + 0.5
+    assert nearest_neighbour_entropy(x, neighbour=2).item() == pytest.approx(expected)
+    with pytest.raises(ValueError, match="between 1 and 2 for 3 chains; got 3"):
+        nearest_neighbour_entropy(x, neighbour=3)
 
 
 def test_entropy_of_equal_draws_is_finite_of_one_is_refused():

@@ -28,6 +28,11 @@ class Gaussian(nn.Module):
         """Return the draws of exp(-E) that N(0, I) noise makes, with the parameters' graph."""
         return self.mean + self.log_scale.exp() * noise
 
+    def turned(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the draws that two noises make, mixed by an angle that the parameters turn."""
+        angle = 0.2 * (self.log_scale + self.mean.sum())  # as slowly as a small step would
+        return self.at(angle.cos() * one + angle.sin() * other)
+
     @torch.no_grad()
     def draw(self, n: int, generator: Generator | None) -> Tensor:
         """Draw n events of exp(-E) exactly."""
@@ -123,15 +128,18 @@ class ExactKernel(Kernel):
     """A kernel each step of which is an exact draw from a Gaussian energy, wherever it begins.
 
     The draws are a function of the energy's parameters, with its graph for a `Differentiable` one.
+    As in a sampler's step, two draws at nearly one place may have derivatives that differ: with a
+    single noise, x = μ + sξ, equal places would have equal ones, which no estimator of a density's
+    gradient could fail on.
     """
 
     def init(self, energy: Energy, x: Tensor) -> ExactState:
         """Begin at x."""
         return ExactState(x)
 
-    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
-        """Draw N(0, I), of x's shape."""
-        return (torch.randn(x.shape, generator=generator, dtype=x.dtype),)
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
+        """Draw N(0, I) twice, of x's shape."""
+        return torch.randn((2, *x.shape), generator=generator, dtype=x.dtype).unbind()
 
     def step(
         self, energy: Energy, state: ExactState, noise: tuple[Tensor, ...]
@@ -140,7 +148,7 @@ class ExactKernel(Kernel):
         model: Any = energy
         while not isinstance(model, Gaussian):
             model = model.energy  # of a Shifted or a Differentiable one
-        x = model.at(noise[0])
+        x = model.turned(*noise)
         return ExactState(x if getattr(energy, "keeps_graph", False) else x.detach()), None
 
 
