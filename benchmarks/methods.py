@@ -113,8 +113,6 @@ def figures(found: Found) -> dict[str, str]:
             gaps = [abs(e["metrics"][GAP]) for e in done if GAP in e["metrics"]]
             if gaps:
                 named[f"{row}, {table}, gaps"] = f"{min(gaps):.2f} to {max(gaps):.2f}"
-            for first in found.finished([job(row, 0)]):
-                named[f"{row}, {table}, seed 0"] = f"{first['metrics'][KL]:.3f}"
     number, change = found.again(KL)
     return {**named, "methods, runs again": str(number), "methods, change": f"{change:.1e}"}
 
