@@ -150,6 +150,11 @@ class Found:
         values = [f"{entry['metrics'][metric]:.3f}" for entry in self.finished(jobs)]
         return f"{', '.join(values)} ({len(values)} of {len(jobs)} seeds)" if values else NONE
 
+    def figure(self, metric: str, jobs: Sequence[Job]) -> str:
+        """Write the median for running text; before all are done, the values and their number."""
+        spread = self.spread(metric, jobs)
+        return self.cell(metric, jobs) if spread is None else f"{spread.middle:.3f}"
+
     def spread(self, metric: str, jobs: Sequence[Job]) -> Spread | None:
         """Summarise a metric over jobs that differ by their seed; None before all are done."""
         done = self.finished(jobs)

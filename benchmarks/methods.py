@@ -105,12 +105,13 @@ def figures(found: Found) -> dict[str, str]:
     named = {}
     for table, job, rows in (("one network", shared, ROWS), ("own config", own, OWN)):
         for row in rows:
-            spread = found.spread(KL, [job(row, seed) for seed in SEEDS])
+            runs = [job(row, seed) for seed in SEEDS]
+            named[f"{row}, {table}"] = found.figure(KL, runs)
+            spread = found.spread(KL, runs)
             if spread is not None:
-                named[f"{row}, {table}"] = f"{spread.middle:.3f}"
                 named[f"{row}, {table}, range"] = f"{spread.low:.3f} to {spread.high:.3f}"
-            done = found.finished(job(row, seed) for seed in SEEDS)
-            gaps = [abs(e["metrics"][GAP]) for e in done if GAP in e["metrics"]]
+            done = [entry["metrics"] for entry in found.finished(runs)]
+            gaps = [abs(metrics[GAP]) for metrics in done if GAP in metrics]
             if gaps:
                 named[f"{row}, {table}, gaps"] = f"{min(gaps):.2f} to {max(gaps):.2f}"
     number, change = found.again(KL)

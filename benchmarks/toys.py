@@ -107,8 +107,7 @@ def figures(found: Found) -> dict[str, str]:
     rows = (*METHODS, *OWN)
     cells = {f"{row}, {toy}": [job(row, toy, s) for s in SEEDS] for row in rows for toy in TOYS}
     cells |= {f"PCD on rings, {row}": [changed(row, seed) for seed in SEEDS] for row in CHANGES}
-    spreads = {name: found.spread(GAP, runs) for name, runs in cells.items()}
-    named = {name: f"{spread.middle:.3f}" for name, spread in spreads.items() if spread}
+    named = {name: found.figure(GAP, runs) for name, runs in cells.items()}
     number, change = found.again(GAP)
     named |= {"toys, runs again": str(number), "toys, change": f"{change:.1e}"}
     return {**named, "the bias on rings": f"{price_of_bias(0.15, 0.01):.3f}"}
