@@ -110,7 +110,10 @@ def figures(found: Found) -> dict[str, str]:
     named = {name: found.figure(GAP, runs) for name, runs in cells.items()}
     number, change = found.again(GAP)
     named |= {"toys, runs again": str(number), "toys, change": f"{change:.1e}"}
-    return {**named, "the bias on rings": f"{price_of_bias(0.15, 0.01):.3f}"}
+    thick, step, sigma = 0.15, 0.01, 0.1  # of the rings; of the sampler; of the denoising loss
+    named["the bias on rings"] = f"{price_of_bias(thick, step):.3f}"
+    named["the blur on rings"] = f"{price_of_width(thick**2, thick**2 + sigma**2):.3f}"
+    return named
 
 
 def price_of_bias(std: float, step: float) -> float:
@@ -120,8 +123,12 @@ def price_of_bias(std: float, step: float) -> float:
     variance s² so teach the v that solves v² = s² (v - h / 2); the KL is KL(N(0, s²)‖N(0, v)).
     """
     squared = std**2
-    v = (squared + math.sqrt(squared * (squared - 2 * step))) / 2
-    return (squared / v - 1 - math.log(squared / v)) / 2
+    return price_of_width(squared, (squared + math.sqrt(squared * (squared - 2 * step))) / 2)
+
+
+def price_of_width(data: float, model: float) -> float:
+    """KL(N(0, data)‖N(0, model)) in nats, of two variances."""
+    return (data / model - 1 - math.log(data / model)) / 2
 
 
 def ceiling(found: Found, toy: str) -> float | None:

@@ -133,6 +133,7 @@ def test_the_price_of_a_kernels_bias():
     assert v / (1 - step / (2 * v)) == pytest.approx(std**2)  # the law of Langevin on N(0, v)
     expected = (std**2 / v - 1) / 2 + math.log(v / std**2) / 2  # KL of N(0, s²) to N(0, v)
     assert toys.price_of_bias(std, step) == pytest.approx(expected)
+    assert toys.price_of_width(std**2, v) == pytest.approx(expected)
 
 
 def test_a_start_up_measured_apart_takes_the_place_of_the_old(tmp_path):
