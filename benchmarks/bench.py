@@ -1,8 +1,7 @@
 """Speed, ours and our peers', in one interleaved run: `make bench`, or this file alone.
 
 Writes each measurement to benchmarks/results/speed.jsonl as it is taken, and then the table and the
-plot from that file. A peer that isn't installed is told as such, and its rows say so. The complete
-run takes some 45 minutes on two quiet cores, `--quick` about 11.
+plot from that file. A peer that isn't installed is told as such, and its rows say so.
 """
 
 from __future__ import annotations

@@ -8,14 +8,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from ebmcore.config import apply_overrides, parse_assignments, read_config
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
+NONE = "not measured"
+UNSEEN = ("name", "tracking", "monitors")  # sections that change no weight
 
 
 class Job(NamedTuple):
@@ -29,30 +34,54 @@ class Job(NamedTuple):
     pictures: str = ""  # where the last ones go, below `results`; empty keeps none
 
 
-def run_all(jobs: Sequence[Job], results: Path, workers: int) -> list[dict[str, Any]]:
-    """Run what `results`, a file of JSON lines, lacks; return one entry a job.
+@cache
+def key(job: Job) -> str:
+    """Identify the run by its config with the overrides in it: equal runs have equal keys."""
+    overrides = parse_assignments([*job.overrides, f"seed={job.seed}"])
+    tree = dict(apply_overrides(read_config(ROOT / job.config), overrides).tree)
+    tree = {section: tree[section] for section in sorted(tree) if section not in UNSEEN}
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:16]
 
-    An entry is the job's only while its config and overrides are what they were.
+
+def read_results(results: Path) -> dict[str, dict[str, Any]]:
+    """Read a file of JSON lines: the entry of each key."""
+    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
+    return {entry["key"]: entry for entry in map(json.loads, lines)}
+
+
+def run_all(
+    jobs: Sequence[Job],
+    results: Path,
+    workers: int,
+    only: Sequence[str] = (),
+    *,
+    again: bool = False,
+) -> None:
+    """Run what `results` lacks, and write it after each run; `only` names the rows to run.
+
+    An entry whose config or overrides are no longer those of a job is dropped. With `again`, those
+    that an earlier version of the code trained are trained again.
     """
     results.parent.mkdir(exist_ok=True)
-    known = {}
-    if results.exists():
-        entries = map(json.loads, results.read_text().splitlines())
-        known = {entry["key"]: entry for entry in entries if entry["status"] == "FINISHED"}
-    missing = [job for job in jobs if _key(job) not in known]
+    known, keys = read_results(results), list(dict.fromkeys(map(key, jobs)))
+    missing: dict[str, Job] = {}
+    for job in jobs:
+        entry = known.get(key(job), {})
+        done = entry.get("status") == "FINISHED" and not (again and entry.get("earlier"))
+        if not done and (not only or job.row in only):
+            missing.setdefault(key(job), job)
     with ThreadPoolExecutor(workers) as pool:
-        for entry in pool.map(_run, missing):
+        for running in as_completed([pool.submit(_run, job) for job in missing.values()]):
+            entry = running.result()
+            if known.get(entry["key"], {}).get("earlier"):
+                entry["before"] = known[entry["key"]]["metrics"]
             known[entry["key"]] = entry
-            text = (json.dumps(known[_key(job)]) + "\n" for job in jobs if _key(job) in known)
-            results.write_text("".join(text))
+            text = "".join(json.dumps(known[k]) + "\n" for k in keys if k in known)
+            partial = results.with_suffix(".partial")
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(results)
             done = f"{entry['row']} {entry['column']} seed {entry['seed']}: {entry['status']}"
             print(done, f"in {entry.get('seconds', 0):.0f} s", file=sys.stderr, flush=True)
-    return [known[_key(job)] for job in jobs]
-
-
-def _key(job: Job) -> str:
-    text = (ROOT / job.config).read_text()
-    return hashlib.sha256(repr((tuple(job), text)).encode()).hexdigest()[:16]
 
 
 def _run(job: Job) -> dict[str, Any]:
@@ -66,7 +95,8 @@ def _run(job: Job) -> dict[str, Any]:
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    entry = {"key": _key(job), "row": job.row, "column": job.column, "seed": job.seed}
+    entry = {"key": key(job), **job._asdict()}
+    del entry["pictures"]
     if done.returncode:
         return {**entry, "status": "FAILED", "error": done.stderr.strip().splitlines()[-1]}
     return {**entry, **json.loads(done.stdout.splitlines()[-1])}
@@ -85,13 +115,49 @@ class Spread(NamedTuple):
         values = sorted(values)
         return cls(median(values), values[0], values[-1]) if values else None
 
+    def text(self, places: int = 3) -> str:
+        """Write the median and, in brackets, the lowest and the highest."""
+        middle, low, high = (f"{value:.{places}f}" for value in self)
+        return f"{middle} ({low} to {high})"
 
-def write_table(page: Path, lines: Sequence[str]) -> None:
-    """Put a table into a page, between its two marks."""
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split("<!-- table -->\n", 1)
-    _, after = rest.split("<!-- end of table -->", 1)
-    table = "\n".join(lines)
-    page.write_text(
-        f"{before}<!-- table -->\n{table}\n<!-- end of table -->{after}", encoding="utf-8"
-    )
+
+class Found:
+    """The entries of a file of results, by job."""
+
+    def __init__(self, name: str) -> None:
+        self.entries = read_results(RESULTS / name)
+
+    def finished(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
+        """Return the entries of those jobs that are done."""
+        entries = [self.entries.get(key(job), {}) for job in jobs]
+        return [entry for entry in entries if entry.get("status") == "FINISHED"]
+
+    def mark(self, jobs: Iterable[Job]) -> str:
+        """Return the sign of a row with runs that an earlier version of the code trained."""
+        return " †" if any(entry.get("earlier") for entry in self.finished(jobs)) else ""
+
+    def again(self, metric: str) -> tuple[int, float]:
+        """Count the runs that were trained again; return the largest change of a metric, too."""
+        pairs = [(e["metrics"], e["before"]) for e in self.entries.values() if "before" in e]
+        changes = [abs(now[metric] - before[metric]) for now, before in pairs]
+        return len(changes), max(changes, default=0.0)
+
+    def cell(self, metric: str, jobs: Sequence[Job]) -> str:
+        """Write a cell of a table: the spread, or the values of the seeds that are done."""
+        spread = self.spread(metric, jobs)
+        if spread is not None:
+            return spread.text()
+        values = [f"{entry['metrics'][metric]:.3f}" for entry in self.finished(jobs)]
+        return f"{', '.join(values)} ({len(values)} of {len(jobs)} seeds)" if values else NONE
+
+    def figure(self, metric: str, jobs: Sequence[Job]) -> str:
+        """Write the median for running text; before all are done, the values and their number."""
+        spread = self.spread(metric, jobs)
+        return self.cell(metric, jobs) if spread is None else f"{spread.middle:.3f}"
+
+    def spread(self, metric: str, jobs: Sequence[Job]) -> Spread | None:
+        """Summarise a metric over jobs that differ by their seed; None before all are done."""
+        done = self.finished(jobs)
+        if len(done) < len(jobs):
+            return None
+        return Spread.of(entry["metrics"][metric] for entry in done)

@@ -17,8 +17,10 @@ import math
 import sys
 import tempfile
 from pathlib import Path
+from statistics import fmean, stdev
 
 import torch
+from grid import Spread
 from torch.nn.functional import pad
 
 import ebmcore
@@ -53,6 +55,46 @@ def draw(run: ebmcore.Run, picture: str, n: int = 8) -> None:
     axes.set_xticks([])
     axes.set_title("samples of each class", fontsize=10)
     figure.savefig(picture)
+
+
+def read() -> dict[str, list[dict[str, float]]]:
+    """Read the recorded numbers: of each way to train, an entry a seed, in the same order."""
+    entries = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    kinds = ("jem", "cross_entropy")
+    by_seed = {kind: {e["seed"]: e for e in entries if e["trained"] == kind} for kind in kinds}
+    return {kind: [found[seed] for seed in sorted(found)] for kind, found in by_seed.items()}
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> list[str]:
+    """The table of docs/gallery.md: the median over seeds, the lowest and the highest."""
+    lines = ["| trained by | accuracy | NLL, nats | ECE |", "| --- | --- | --- | --- |"]
+    names = {
+        "jem": "cross-entropy and contrastive divergence",
+        "cross_entropy": "cross-entropy alone",
+    }
+    for kind, name in names.items():
+        cells = [Spread.of(entry[column] for entry in found[kind]) for column in COLUMNS]
+        lines.append(f"| {name} | {' | '.join(c.text(4) for c in cells if c)} |")
+    difference = [_difference(found, column) for column in COLUMNS]
+    return [*lines, f"| difference, its mean and standard error | {' | '.join(difference)} |"]
+
+
+def figures(found: dict[str, list[dict[str, float]]]) -> dict[str, str]:
+    """The difference of the ECE on the seeds that no setting was chosen on, and its sign."""
+    later = {kind: [e for e in entries if e["seed"] > 2] for kind, entries in found.items()}
+    pairs = zip(found["jem"], found["cross_entropy"], strict=True)
+    lower = sum(one["ece"] < other["ece"] for one, other in pairs)
+    return {
+        "JEM's ECE, difference on seeds 3 to 5": _difference(later, "ece"),
+        "JEM's ECE, seeds where it is lower": str(lower),
+    }
+
+
+def _difference(found: dict[str, list[dict[str, float]]], column: str) -> str:
+    pairs = zip(found["jem"], found["cross_entropy"], strict=True)
+    differences = [one[column] - other[column] for one, other in pairs]
+    error = stdev(differences) / math.sqrt(len(differences))
+    return f"{fmean(differences):+.4f} ± {error:.4f}"
 
 
 def main() -> None:

@@ -1,26 +1,32 @@
 """Losses judged by the same KL on five Gaussians: `python benchmarks/methods.py`.
 
-Trains each example of a method with three seeds, two at a time, and writes the table of
-docs/methods.md. What is in benchmarks/results/methods.jsonl already is not trained again.
+Trains each method with three seeds, two at a time: with one network and one budget, and as its own
+config is. What is in benchmarks/results/methods.jsonl already is not trained again;
+`python benchmarks/pages.py` then writes docs/methods.md.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grid import RESULTS, ROOT, Job, Spread, run_all, write_table
+from grid import RESULTS, ROOT, Found, Job, run_all
 
-MONITORS = (
-    "monitors=[{type: exact_likelihood, every: end}, {type: landscape, every: end}, "
-    "{type: advice, every: 5 epochs}]"
-)
+from ebmcore.config import read_config
+
+KL = "exact_likelihood/kl"
+GAP = "train/energy_gap"
+SEEDS = range(3)
+EPOCHS = 40
+JUDGE = "{type: exact_likelihood, every: end}"
+MONITORS = f"monitors=[{JUDGE}, {{type: landscape, every: end}}, {{type: advice, every: 5 epochs}}]"
 ROWS = {
-    "PCD, 10 steps: the main example": "examples/five_gaussians.yaml",
+    "PCD": "examples/five_gaussians.yaml",
     "PCD, regularised and clipped": "examples/methods/regularised.yaml",
     "CD-1": "examples/methods/contrastive_divergence.yaml",
-    "short-run MCMC from noise, 10 steps": "examples/methods/short_run.yaml",
+    "short-run MCMC from noise": "examples/methods/short_run.yaml",
     "improved CD": "examples/methods/improved_cd.yaml",
     "score matching, exact trace": "examples/methods/score_matching.yaml",
     "sliced score matching": "examples/methods/sliced_score_matching.yaml",
@@ -28,49 +34,118 @@ ROWS = {
     "noise-contrastive": "examples/methods/noise_contrastive.yaml",
     "energy discrepancy": "examples/methods/energy_discrepancy.yaml",
 }
+# its energy takes the noise level beside x, so it can't have the others' network
+OWN = {**ROWS, "multilevel denoising": "examples/noise_levels.yaml"}
+
+
+def protocol(length: str, epochs: int) -> tuple[str, ...]:
+    """One network, one budget: the loss, the sampler, the chains, the clipping stay each method's.
+
+    `length` is the budget as an override of `train`, `epochs` how long the learning rate falls.
+    """
+    return (
+        "energy={type: sum, terms: [{type: mlp, hidden: [128, 128], activation: silu}, "
+        "{type: gaussian, scale: 2.0}]}",
+        "optimizer={type: Adam, lr: 2.0e-3}",
+        "lr_scheduler={type: LinearLR, start_factor: 1.0, end_factor: 0.05, "
+        f"total_iters: {epochs}}}",
+        length,
+        "train.batch_size=128",
+        "train.ema=0.999",
+    )
+
+
+def shared(row: str, seed: int) -> Job:
+    """The run of a method with the shared network and budget."""
+    budget = protocol(f"train.epochs={EPOCHS}", EPOCHS)
+    return Job(row, "shared", seed, ROWS[row], (*budget, f"monitors=[{JUDGE}]"))
+
+
+def own(row: str, seed: int) -> Job:
+    """The run of a method's config as it is, but for its monitors."""
+    return Job(row, "own", seed, OWN[row], (MONITORS,), "" if seed else Path(OWN[row]).stem)
+
+
+def jobs() -> list[Job]:
+    """All runs of both tables; one that serves both is its own config's, and leaves pictures."""
+    each = [own(row, seed) for seed in SEEDS for row in OWN]
+    return [*each, *(shared(row, seed) for seed in SEEDS for row in ROWS)]
+
+
+def tables(found: Found) -> dict[str, list[str]]:
+    """The tables of docs/methods.md."""
+    one = ["| method | KL, nats | gradients a step | gradients |", "| --- | --- | --- | --- |"]
+    for row in ROWS:
+        runs = [shared(row, seed) for seed in SEEDS]
+        cells = (row + found.mark(runs), found.cell(KL, runs), *_gradients(found, runs))
+        one.append(f"| {' | '.join(cells)} |")
+    each = [
+        "| method | config | network | steps | KL, nats | gradients |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row, config in OWN.items():
+        runs = [own(row, seed) for seed in SEEDS]
+        link = f"[{config.rpartition('/')[2]}](../{config})"
+        network = _network(read_config(ROOT / config).tree["energy"])
+        steps = f"{done[0]['steps']:,}" if (done := found.finished(runs)) else ""
+        cells = (
+            row + found.mark(runs),
+            link,
+            network,
+            steps,
+            found.cell(KL, runs),
+            _gradients(found, runs)[1],
+        )
+        each.append(f"| {' | '.join(cells)} |")
+    return {"methods, one network": one, "methods, own configs": each}
+
+
+def figures(found: Found) -> dict[str, str]:
+    """The KLs of the tables one by one, for running text."""
+    named = {}
+    for table, job, rows in (("one network", shared, ROWS), ("own config", own, OWN)):
+        for row in rows:
+            runs = [job(row, seed) for seed in SEEDS]
+            named[f"{row}, {table}"] = found.figure(KL, runs)
+            spread = found.spread(KL, runs)
+            if spread is not None:
+                named[f"{row}, {table}, range"] = f"{spread.low:.3f} to {spread.high:.3f}"
+            done = [entry["metrics"] for entry in found.finished(runs)]
+            gaps = [abs(metrics[GAP]) for metrics in done if GAP in metrics]
+            if gaps:
+                named[f"{row}, {table}, gaps"] = f"{min(gaps):.2f} to {max(gaps):.2f}"
+    number, change = found.again(KL)
+    return {**named, "methods, runs again": str(number), "methods, change": f"{change:.1e}"}
+
+
+def _gradients(found: Found, runs: Sequence[Job]) -> tuple[str, str]:
+    """Gradients a step and in all; the monitors' own, fewer than one a step, are left out."""
+    done = found.finished(runs)
+    if not done:
+        return "", ""
+    each = done[0]["gradients"] // done[0]["steps"]
+    return str(each), f"{each * done[0]['steps']:,}"
+
+
+def _network(energy: Mapping[str, Any]) -> str:
+    """The network of an energy, as a row names it."""
+    if energy["type"] == "sum":
+        return " + ".join(_network(term) for term in energy["terms"])
+    if energy["type"] == "noise_conditional":
+        return f"{_network(energy['net'])}, {energy['levels']} noise levels"
+    if energy["type"] == "mlp":
+        return f"{energy['activation']} {'-'.join(map(str, energy['hidden']))}"
+    return str(energy["type"])
 
 
 def main() -> None:
-    """Run what is missing, and write the table."""
+    """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    workers = parser.parse_args().workers
-    jobs = [
-        Job(row, "five_gaussians", seed, config, (MONITORS,), "" if seed else Path(config).stem)
-        for seed in range(3)
-        for row, config in ROWS.items()
-    ]
-    found = run_all(jobs, RESULTS / "methods.jsonl", workers)
-    lines = [
-        "| method | config | KL, nats | seconds | gradients a step | gradients |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(
-            _line(row, config, [e for e in found if e["row"] == row])
-            for row, config in ROWS.items()
-        ),
-    ]
-    write_table(ROOT / "docs" / "methods.md", lines)
-
-
-def _line(row: str, config: str, entries: list[dict[str, Any]]) -> str:
-    kl = Spread.of(
-        e["metrics"]["exact_likelihood/kl"]
-        for e in entries
-        if "exact_likelihood/kl" in e.get("metrics", {})
-    )
-    done = [e for e in entries if e["status"] == "FINISHED"]
-    seconds = Spread.of(e["seconds"] for e in done)
-    link = f"[{config.rpartition('/')[2]}](../{config})"
-    if kl is None or seconds is None:
-        reasons = ", ".join(sorted({e.get("error", "no KL") for e in entries}))
-        return f"| {row} | {link} | {reasons} | | | |"
-    # the monitors' own are fewer than one a step, and are left out
-    steps = done[0]["steps"]
-    each = done[0]["gradients"] // steps
-    return (
-        f"| {row} | {link} | {kl.middle:.3f} ({kl.low:.3f} to {kl.high:.3f}) | "
-        f"{seconds.middle:.0f} | {each} | {each * steps:,} |"
-    )
+    parser.add_argument("--only", nargs="+", choices=OWN, default=(), metavar="ROW")
+    parser.add_argument("--again", action="store_true", help="what earlier code trained, too")
+    given = parser.parse_args()
+    run_all(jobs(), RESULTS / "methods.jsonl", given.workers, given.only, again=given.again)
 
 
 if __name__ == "__main__":

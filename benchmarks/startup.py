@@ -4,19 +4,24 @@ Prints the median wall time of ten runs of each, with the plugins that are insta
 the bare start of the interpreter and the bare import of torch. `ebmcore run` is timed to its first
 training step, which stands in the run's metrics with the time of day; the run has one step, so that
 what is compiled for a long one isn't in it, and no monitors, which would look after that step.
+
+With `--record` they take the place of the start-up lines of benchmarks/results/speed.jsonl.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from statistics import median
 
+RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 EXAMPLE = Path(__file__).parents[1] / "examples" / "five_gaussians.yaml"
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
@@ -58,11 +63,29 @@ def to_first_step(folder: Path, number: int) -> float:
     return float(first["time"]) - began
 
 
+def record(results: Path, seconds: dict[str, list[float]], load: float) -> None:
+    """Put the rounds in the place of those of a file, with the machine's load before them."""
+    apart = {"load": load, "plugins": len(entry_points(group="ebmcore.v1"))}
+    lines = results.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if json.loads(line)["section"] != "startup"]
+    for command, rounds in seconds.items():
+        entry = {"section": "startup", "command": command, "rounds": rounds, **apart}
+        kept.append(json.dumps(entry))
+    results.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
 def main() -> None:
     """Measure, and print a line for each command."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--record", action="store_true", help="into the results of make bench")
+    given = parser.parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    for name, found in measure(ROUNDS).items():
-        print(f"{name:32} {median(found):.3f} s")
+    load = os.getloadavg()[0]
+    found = measure(ROUNDS)
+    for name, rounds in found.items():
+        print(f"{name:32} {median(rounds):.3f} s")
+    if given.record:
+        record(RESULTS, found, load)
 
 
 if __name__ == "__main__":

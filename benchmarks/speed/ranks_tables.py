@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from speed.results import Results, Spread, digits
 
 
@@ -9,6 +11,36 @@ def ranks_tables(results: Results) -> list[str]:
     """Return the lines of the scaling tables; none when that section was not measured."""
     lines = [*_training(results), "", *_reduce(results)]
     return lines if results.where(section="scaling") else []
+
+
+def figures(results: Results) -> dict[str, str]:
+    """Numbers of the model of the cost: t(N) = t₀ + c B/N + 2 (N-1) (α + 4 P / (N β))."""
+    small, large = 128, 1024  # batches of the rows of one rank
+    one = {"section": "scaling", "hidden": "128-128", "ranks": 1}
+    ms = {b: results.values("seconds", **one, batch=b) for b in (small, large)}
+    took = {b: median(found) * 1e3 for b, found in ms.items()}
+    c = (took[large] - took[small]) / (large - small)
+    start = took[small] - small * c
+    reduced = {e["numbers"]: e["seconds"] for e in results.where(event="reduce")}
+    few, many = min(reduced), max(reduced)
+    latency = reduced[few] / 2
+    bandwidth = 4 * many / (reduced[many] - reduced[few])
+    parameters = 17_000
+
+    def step(ranks: int) -> str:
+        meeting = 2 * (ranks - 1) * (latency + 4 * parameters / (ranks * bandwidth))
+        return f"{start + c * large / ranks + meeting * 1e3:.0f}"
+
+    return {
+        "scaling, t₀": f"{start:.0f} ms",
+        "scaling, c": f"{c:.3f} ms",
+        "scaling, t₀ of 128": f"{start / took[small]:.2f}",
+        "scaling, t₀ of 1024": f"{start / took[large]:.2f}",
+        "scaling, α": f"{latency * 1e3:.2f} ms",
+        "scaling, β": f"{bandwidth / 1e9:.1f} GB/s",
+        "scaling, 1024 on one": f"{took[large]:.0f}",
+        "scaling, 1024 on several": ", ".join(map(step, (2, 4, 8, 16))),
+    }
 
 
 def _training(results: Results) -> list[str]:

@@ -44,6 +44,12 @@ def tables(results: Results) -> list[str]:
     return [line for part in parts if part for line in (*part, "")][:-1]
 
 
+def figures(results: Results) -> dict[str, str]:
+    """The figures of the running text."""
+    (steps,) = results.seen("steps", section="overhead", event="block")
+    return {"speed, steps of the overhead": f"{steps:,}"}
+
+
 def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a Markdown table under its title; nothing when it has no rows."""
     if not rows:
@@ -247,7 +253,12 @@ def _startup(results: Results) -> list[str]:
         found = Spread.of(entry["rounds"])
         if found:
             rows.append([f"`{entry['command']}`", found.text()])
-    return grid("Start-up", ["command", "seconds"], rows)
+    lines = grid("Start-up", ["command", "seconds"], rows)
+    for entry in results.where(section="startup")[:1]:
+        if "load" in entry:  # measured by benchmarks/startup.py, not in the run of the other rows
+            here = f"{entry['plugins']} plugins, load {entry['load']:.1f} when it began"
+            lines += ["", f"Measured apart, {len(entry['rounds'])} rounds: {here}."]
+    return lines
 
 
 def _one(results: Results, event: str, key: str, here: dict[str, Any], places: int) -> str:

@@ -91,7 +91,8 @@ def _overhead(results: Results) -> list[Target]:
     bare = _middle(results, "training", section="overhead", side="example, bare")
     if full is None or bare is None:
         return []
-    what = "five_gaussians: share that tracking and monitors add to training"
+    (steps,) = results.seen("steps", section="overhead", event="block")
+    what = f"five_gaussians, {steps:,} steps: share that tracking and monitors add to training"
     return [_judge(what, 3, 100 * (full / bare - 1), " %", at_least=False)]
 
 
