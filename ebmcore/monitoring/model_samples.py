@@ -1,10 +1,9 @@
 """Samples of a model, for monitors and after the run: where their chains begin.
 
-A model is judged by samples that a chain reaches without the data. Chains that begin at the data
-look like them, however wrong the energy is, until they have mixed; then they are no better than
-chains that began elsewhere.
-`RunView.sample`, `RunView.trace`, `Run.sample`, `ebmcore sample` and `ebmcore evaluate` share this
-one rule:
+A model is judged by samples that chains reach without the data. Chains that begin at the data look
+like them, however wrong the energy is, until they have mixed; then they are no better than chains
+that began elsewhere. `RunView.sample`, `RunView.trace`, `Run.sample`, `ebmcore sample` and
+`ebmcore evaluate` share one rule:
 
     chains whose `begins_at_data` is False   a random choice of those they keep; without any, those
                                              that they start from a batch of noise

@@ -75,15 +75,15 @@ def mixing_of(view: RunView, n_steps: int | None, chains: int = CHAINS) -> Mixin
 def _conditions(view: RunView, chains: int) -> tuple[Tensor | None, Tensor | None]:
     """Return conditions of the data for the chains, a few that many chains share."""
     y = view.data_y if is_conditional(view) else None
-    masked = view.data_mask is not None
-    masked = masked and conditioned(view.energy, mask=view.data_mask) is not view.energy
-    given = (y, view.data_mask if masked else None)
-    if given == (None, None):
-        return given
+    mask = view.data_mask
+    if mask is not None and conditioned(view.energy, mask=mask) is view.energy:
+        mask = None
+    if y is None and mask is None:
+        return None, None
     generator = view.generator
     few = torch.randint(len(view.data), (CONDITIONS,), generator=generator, device=generator.device)
     each = few.repeat_interleave(-(-chains // CONDITIONS))[:chains]
-    y, mask = (None if rows is None else rows[each.to(rows.device)] for rows in given)
+    y, mask = (None if rows is None else rows[each.to(rows.device)] for rows in (y, mask))
     return y, mask
 
 
