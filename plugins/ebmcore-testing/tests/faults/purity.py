@@ -104,6 +104,9 @@ class RemembersTheFirstX(ULA):
 class CountsOpenly(Counts):
     """A right one: it offers its memory, and makes no promise of a law."""
 
+    implied_temperature = None
+    unknown_law = "the first call moves all chains"
+
     def stationary_variance(self, scale):
         return None
 

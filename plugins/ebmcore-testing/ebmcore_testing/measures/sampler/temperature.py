@@ -25,9 +25,10 @@ class TemperatureChecks(StationaryChecks):
     def test_temperature(self) -> None:
         """`implied_temperature`, or else 1, is that of its law: T s² on a Gaussian of scale s.
 
-        It holds by `stationary_variance` at a large s, and for chains there, in a few steps. Where
-        that isn't known, it holds for chains at scales that their steps cross, within half the
-        share r of the variance that a step is: the unadjusted Langevin step has a bias of r/4.
+        It holds by `stationary_variance` at a large s, and for chains there, in two steps. Where
+        that isn't known, it holds for chains at scales that their steps cross, within the share r
+        of the variance that a mean squared step is at least, where it is 2r at most: the
+        unadjusted Langevin step has a bias of up to r/2 there.
         """
         stated = getattr(self.sampler(), "implied_temperature", None)
         reason = self.why_unknown()
@@ -53,7 +54,7 @@ class TemperatureChecks(StationaryChecks):
         x = math.sqrt(wanted) * scale * normal(CHAINS, 3)
         end = self.go(Gaussian((2,), scale).double(), x, steps, seeded(4)).x
         found = float(end.square().mean()) / scale**2
-        allowed = wanted * (share / 2 + Z * math.sqrt(2 / end.numel()))
+        allowed = wanted * (share + Z * math.sqrt(2 / end.numel()))
         self._require(wanted, found, allowed, f"{steps} steps after draws of it, s = {scale:.4g}")
 
     def _require(self, wanted: float, found: float, allowed: float, how: str) -> None:
