@@ -169,6 +169,7 @@ def test_a_coarse_grid_is_refined(make_view, new_mixture, warned):
         (0.011, (), "may be off by 0.011 nats: the energy bends too sharply"),
         (0.0, ("thin wells", "many"), "may be off by 0 nats or more: thin wells; many"),
     ],
+    ids=["below", "above", "doubted"],
 )
 def test_an_error_of_a_hundredth_nat_warns(make_view, warned, error, doubts, expected):
     x = torch.randn(500, 1, generator=torch.Generator().manual_seed(0))

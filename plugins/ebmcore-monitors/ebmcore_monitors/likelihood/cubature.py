@@ -1,7 +1,8 @@
 """Adaptive cubature over disjoint boxes: halves those of the largest errors until all are small.
 
 Each box gets the product of 7-point Kronrod rules; the error along an axis is how far the sum moves
-when the 4-point Lobatto rule replaces the Kronrod rule on it, and a box is halved along its worst.
+when the 4-point Lobatto rule replaces the Kronrod rule on it, or a quarter of that with the rule of
+the three other points, which catches what both agree on by chance. A box is halved along its worst.
 Both rules have points at the ends of an axis, so a jump there escapes no box. Everything is in
 logarithms, so an energy's constant doesn't matter.
 
@@ -12,6 +13,7 @@ Comput. Appl. Math. 6, 1980 (halving the worst axis of the worst boxes).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,7 +25,10 @@ from ebmcore_monitors.points.chunks import evaluate_at
 
 NODES = (1.0, math.sqrt(2 / 3), math.sqrt(1 / 5))  # and 0, and their negatives
 KRONROD = (77 / 1470, 432 / 1470, 625 / 1470, 672 / 1470)
-LOBATTO = (1 / 6, 0.0, 5 / 6, 0.0)  # of the same nodes; both sum to 2, the length of [-1, 1]
+LOBATTO = (1 / 6, 0.0, 5 / 6, 0.0)  # of the same nodes; each sums to 2, the length of [-1, 1]
+OTHERS = (0.0, 1 / 2, 0.0, 1.0)  # of the nodes that Lobatto's rule leaves out
+SHARE = 1 / 4  # of the distance of this rule, less exact, that counts as the error
+SAFETY = 2.0  # times the sum of the boxes' errors
 OVERLOOKED = 0.5  # nats by which a known point may lie below the energies at a box's points
 SMALLEST = 2**8  # spacings of floating-point numbers, the shortest side of a box that is halved
 
@@ -106,6 +111,7 @@ def cubature(
     dimensions = boxes.low.shape[1]
     points, weights = _rule(dimensions)
     budget //= len(points)
+    tolerance /= SAFETY
 
     def evaluated(boxes: Boxes) -> _Sums:
         return _sums(energy, like, boxes, known, points, weights)
@@ -132,7 +138,7 @@ def cubature(
         budget -= len(new.low)
         boxes = boxes.rows(kept).joined(new)
         sums = sums.rows(kept).joined(of_new)
-    return Integral(float(log_z), float(whole.sum()), reaches_sites)
+    return Integral(float(log_z), SAFETY * float(whole.sum()), reaches_sites)
 
 
 def around_sites(boxes: Boxes, sites: Sites, most: int) -> tuple[Boxes, bool]:
@@ -198,6 +204,8 @@ def _sums(
     f = (log_f - top.nan_to_num(neginf=0.0)).exp()  # all 0 where the energy is infinite
     value, *coarse = (f @ weights).unbind(1)
     moved = torch.stack([(value - other).abs() for other in coarse], 1)
+    lobatto, others = moved.tensor_split(2, 1)
+    moved = torch.maximum(lobatto, SHARE * others)
     log_scale = top + half.log().sum(1, keepdim=True)
     log_error = log_scale + moved.log()
     highest = _highest_in(boxes, known)
@@ -218,20 +226,26 @@ def _highest_in(boxes: Boxes, known: Known) -> Tensor:
 
 
 def _rule(dimensions: int) -> tuple[Tensor, Tensor]:
-    """Return points of [-1, 1]^d, (m, d), and weights, (m, 1 + d).
+    """Return points of [-1, 1]^d, (m, d), and weights, (m, 1 + 2 d).
 
-    The first weights are Kronrod's on all axes, each of the others Lobatto's on one of them.
+    The first weights are Kronrod's on all axes, the others Lobatto's on one of them, then the
+    third rule's on one.
     """
-    nodes, kronrod, lobatto = (
+    nodes, kronrod, lobatto, others = (
         torch.tensor((*half, last, *half[::-1]), dtype=torch.float64)
-        for half, last in ((NODES, 0.0), (KRONROD[:-1], KRONROD[-1]), (LOBATTO[:-1], LOBATTO[-1]))
+        for half, last in (
+            (NODES, 0.0),
+            (KRONROD[:-1], KRONROD[-1]),
+            (LOBATTO[:-1], LOBATTO[-1]),
+            (OTHERS[:-1], OTHERS[-1]),
+        )
     )
     nodes = nodes * torch.tensor([-1.0] * 4 + [1.0] * 3, dtype=torch.float64)
     points = torch.cartesian_prod(*[nodes] * dimensions).reshape(-1, dimensions)
     columns = []
-    for coarse in (None, *range(dimensions)):
+    for rule, coarse in [(kronrod, 0), *itertools.product((lobatto, others), range(dimensions))]:
         weight = torch.ones((), dtype=torch.float64)
         for axis in range(dimensions):
-            weight = weight[..., None] * (lobatto if axis == coarse else kronrod)
+            weight = weight[..., None] * (rule if axis == coarse else kronrod)
         columns.append(weight.flatten())
     return points, torch.stack(columns, 1)

@@ -64,7 +64,7 @@ def refine(
     most = max(log_z, float(torch.logsumexp(wells.log_mass, 0)))
     wells = wells.rows(wells.log_mass > most + math.log(NEGLIGIBLE))
     sites = sites_of(energy, like, wells)
-    found = _integral(energy, like, grid, log_mass, sites, known, tolerance / 2)
+    found = _integral(energy, like, grid, log_mass, sites, known, tolerance)
     if not found.reaches_sites:
         doubts += ("its wells are too thin for the evaluations allowed; raise `points`",)
     missed = 1 - math.exp(min(0.0, found.log_z - log_z))  # of what the grid has

@@ -44,6 +44,8 @@ def test_spread_by_hand():
     share = torch.tensor([0, 0, 0.5, 0.3, 0.2, 0, 0, 0, 0], dtype=torch.float64)
     # every second point: .7 and .3; every fourth: .2, 0, .5, .3; each a half, or a quarter, of 1
     assert spread(share) == pytest.approx(max(0.4, (4 * 0.5 - 1) / 2), abs=1e-12)
+    share = torch.tensor([0, 0, 0.5, 0, 0.5, 0, 0, 0, 0], dtype=torch.float64)
+    assert spread(share) == pytest.approx(1, abs=1e-12)  # all of it, or nothing
 
 
 def test_the_mass_beyond_is_that_of_an_exponential_tail():

