@@ -236,7 +236,7 @@ def lowered(loop):
     ]
 
 
-def test_a_rollback_restores_all_but_the_step_the_streams_and_the_rate(folder):
+def test_a_rollback_restores_all_but_step_streams_and_rate(folder):
     loop = loop_of()
     advance(loop, 3)
     checkpoint, before = written(loop, folder), state_of(loop)

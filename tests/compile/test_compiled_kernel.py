@@ -77,7 +77,7 @@ def test_a_block_that_goes_wrong_is_walked_step_by_step(change, why):
     assert why in compiled.why
 
 
-def test_a_kernel_that_draws_in_its_step_is_told_by_its_generator():
+def test_a_kernel_that_draws_in_its_step_is_found_out():
     class Draws(made.Ula):
         generator = seeded()
 

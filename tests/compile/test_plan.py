@@ -128,7 +128,7 @@ def test_a_part_that_is_left_out_is_named(both, loss, parts, why):
     ("loss", "why"),
     [(OtherDraws, "in another order than the eager step"), (OtherValues, "compiled and")],
 )
-def test_graphs_that_draw_or_compute_something_else_are_left_out(loss, why):
+def test_graphs_that_draw_or_compute_otherwise_are_left_out(loss, why):
     step = step_of(CompiledStep, loss())
     advance(step, range(1))
     assert why in " ".join(step.left_out.values())

@@ -70,7 +70,7 @@ def test_those_that_begin_anew_carry_nothing():
     assert carried_by(Start(X, carried=fields, fresh=fresh)).fresh is fresh
 
 
-def test_what_a_state_carries_on_has_a_row_for_each_chain_and_no_graph():
+def test_what_is_carried_on_has_rows_and_no_graph():
     found = carried_on(Counts(), State(X, X[:, 0].clone().requires_grad_() * 2))
     assert not found["momentum"].requires_grad
     assert torch.equal(found["momentum"], 2 * X[:, 0])
@@ -123,7 +123,7 @@ def test_a_trace_in_blocks_keeps_every_thinth_state(n_steps, thin):
     assert torch.equal(walk.go(2).x, X + n_steps + 2)
 
 
-def test_a_sampler_takes_its_steps_from_the_generator_it_is_given():
+def test_a_sampler_draws_from_the_generator_it_is_given():
     generator, same = (torch.Generator().manual_seed(3) for _ in range(2))
     state = torch.get_rng_state()
     assert torch.equal(Sampler(Counts(), 7)(energy, X, generator).x, X + 7)

@@ -18,7 +18,7 @@ from ebmcore.train.timing import Evaluations, StepRate, Timing
 from ebmcore.train.warnings import slow_average, slow_monitors
 
 
-def test_averages_take_the_place_of_weights_and_buffers_for_a_while():
+def test_averages_take_the_place_of_weights_for_a_while():
     network, average, alone = (nn.BatchNorm1d(2) for _ in range(3))
     with torch.no_grad():
         for number, tensor in enumerate([*average.parameters(), *average.buffers()], 5):
@@ -64,7 +64,7 @@ def test_an_optimisers_state_keeps_its_dtype_when_it_is_loaded():
     assert all(torch.equal(held[0][name], held[1][name]) for name in held[0])
 
 
-def test_a_step_without_wrappers_tells_schedules_that_it_was_taken():
+def test_an_unwrapped_step_tells_schedules_it_was_taken():
     weight = nn.Parameter(torch.ones(1))
     weight.grad = torch.ones(1)
     optimizer = torch.optim.SGD([weight], lr=0.1)

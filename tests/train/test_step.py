@@ -181,7 +181,7 @@ def test_chains_are_kept_when_the_step_is_applied():
     assert proposal.metrics["loss"] == X.mean() - (2 * X + 1).mean()
 
 
-def test_chains_are_kept_once_and_early_for_a_loss_that_names_them():
+def test_chains_are_kept_once_for_a_loss_that_names_them():
     def counts(energy, x_neg, chains):
         return 0 * energy.weight.sum() + len(chains.ends)
 

@@ -65,7 +65,7 @@ def parts_of(**known):
     )
 
 
-def test_energies_are_those_of_evaluation_and_the_largest_in_size():
+def test_energies_are_of_evaluation_and_largest_in_size():
     parts = parts_of()
     x, x_neg = torch.tensor([[1.0], [2.0], [-9.0]]), torch.tensor([[4.0], [5.0]])
     state = torch.get_rng_state()
