@@ -38,12 +38,7 @@ from ebmcore.monitoring.run import MonitorRunner
 from ebmcore.runner.events import Events
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.run import Run
-from ebmcore.runner.run_record import (
-    begin_record,
-    continue_record,
-    is_own,
-    start_trackers,
-)
+from ebmcore.runner.run_record import begin_record, continue_record, is_own, start_trackers
 from ebmcore.runner.spec import RunSpec, prepare_training
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import FIGURES, PROFILE
@@ -53,7 +48,7 @@ from ebmcore.trackers.followers import Followers
 from ebmcore.train.divergence import Divergence, is_finite
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
-from ebmcore.train.warnings import slow_average, slow_monitors
+from ebmcore.train.warnings import slow_average, slow_monitors, untimely
 
 _PATIENT = 60.0  # seconds that the trackers have to send the rest, while they answer
 _HURRIED = 12.0  # the same when another rank is gone: torchrun kills this one 30 s after that
@@ -235,7 +230,8 @@ class Session:
         """Record metrics; those that a callback logs of others may end or save the run as these."""
         self._write_down(step, metrics)
         if self.recording is None:  # the ranks don't agree on what follows
-            self._warn_of_untimely(metrics)
+            for text in untimely(metrics, self.best.name, self.parts.lr_metric, self.warnings):
+                self.warn(text)
         else:
             self.recording |= metrics
             listener = self.spec.listener
@@ -245,16 +241,6 @@ class Session:
             if self.best.update(step, metrics):
                 self.loop.save_reason = f"the best {self.best.name} so far, {self.best.value:.6g}"
         self.events.metrics(step, metrics)
-
-    def _warn_of_untimely(self, metrics: dict[str, float]) -> None:
-        followed = {"train.keep_best": self.best.name, "lr_scheduler": self.parts.lr_metric}
-        for key, name in followed.items():
-            text = (
-                f"{key} follows {name!r} only where a callback logs it in on_metrics, since the "
-                "ranks of a run agree on nothing else that is logged; it was logged elsewhere"
-            )
-            if name in metrics and text not in self.warnings:
-                self.warn(text)
 
     def _write_down(self, step: int, metrics: dict[str, float]) -> None:
         self.result.step = step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 _FIRST_WEIGHTS = 0.05  # share of the first step's weights in the average, above which to warn
 _SHARE = 0.2  # of a run's time, above which a monitor is slow
@@ -28,3 +28,16 @@ def slow_monitors(seconds: Mapping[str, float], whole: float) -> Iterator[str]:
                 f"monitor {name!r} took {took:.0f} of {whole:.0f} s; a longer `every` makes "
                 "the run quicker"
             )
+
+
+def untimely(
+    metrics: Mapping[str, float], best: str, lr_metric: str | None, said: Sequence[str]
+) -> Iterator[str]:
+    """Warn once of metrics that the run follows and a callback logs outside of on_metrics."""
+    for key, name in (("train.keep_best", best), ("lr_scheduler", lr_metric)):
+        text = (
+            f"{key} follows {name!r} only where a callback logs it in on_metrics, since the ranks "
+            "of a run agree on nothing else that is logged; it was logged elsewhere"
+        )
+        if name in metrics and text not in said:
+            yield text
