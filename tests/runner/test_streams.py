@@ -12,7 +12,7 @@ from ebmcore import ConfigError, Experiment, RunError
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
 from support import MAPS, STREAMS
-from support.runs import assert_same, cut, go, resume, same, tensors
+from support.runs import assert_same, cut, go, resume
 
 
 @pytest.fixture
@@ -51,8 +51,6 @@ def test_two_workers_read_what_the_run_itself_reads(config, tmp_path):
     assert len(readers - {str(os.getpid())}) == 3  # one for what monitors see, two for the steps
     alone = go(config, data__loader__workers=0)
     assert_same(two.dir, alone.dir)
-    other = go(config, data__loader__workers=0, seed=4)
-    assert not same(tensors(other.dir), tensors(alone.dir))
     again = resume(cut(two, 15), config)  # in the midst of an epoch
     assert_same(again.dir, two.dir)
     found = ebmcore.evaluate(
@@ -83,8 +81,6 @@ def test_monitors_and_transforms_see_a_selection(config):
     [
         ("raises", 2, "can't give row 7 (counted from 0): OSError: the disk is gone"),
         ("nan", 0, "row 7 of the data (counted from 0) holds NaN or inf; remove or mend it"),
-        ("shape", 2, "row 7 of the data (counted from 0) is float32 of shape (1,), and row 0 is"),
-        ("word", 2, "row 7 of the data (counted from 0) can't become a tensor"),
         ("dies", 2, "a worker process of data.loader ended without a message: it was killed"),
     ],
 )

