@@ -31,6 +31,7 @@ RANKED = _PLUGINS / "rank_parts.py"
 SKIPS = _PLUGINS / "skip_parts.py"
 
 # scripts of their own
-FORK_SERVER = Path(__file__).with_name("fork_server.py")
-RANKS = Path(__file__).with_name("ranks.py")
-RANK_GRADIENTS = Path(__file__).with_name("rank_gradients.py")
+_SCRIPTS = Path(__file__).parent / "scripts"
+FORK_SERVER = _SCRIPTS / "fork_server.py"
+RANKS = _SCRIPTS / "ranks.py"
+RANK_GRADIENTS = _SCRIPTS / "rank_gradients.py"
