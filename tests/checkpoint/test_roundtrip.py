@@ -12,7 +12,6 @@ from torch.optim import lr_scheduler as schedules
 
 import ebmcore
 from ebmcore import Chains, Kernel, Start
-from ebmcore.checkpoint import files
 from ebmcore.checkpoint.files import Checkpoint, write_checkpoint
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains, mean_of_waiting
@@ -214,6 +213,8 @@ def test_the_files_hold_what_their_names_say(folder):
     assert holds("network-shift", network.state_dict())
     assert holds("network-shift-ema", average.module.state_dict())
     assert not holds("ema", loop.parts.energy.state_dict())
+    assert (checkpoint.event_shape, checkpoint.step, checkpoint.whole) == ((2,), 4, True)
+    assert take_snapshot(loop, {}, whole=False).whole is False
     for found, module in (
         (checkpoint.averaged_or_weights(), loop.averaged.module),
         (averaged_or_weights(checkpoint, "shift"), average.module),
@@ -286,43 +287,3 @@ def test_metrics_that_wait_are_averaged_over_ranks():
     found = mean_of_waiting([rows(1.0, 2.0), rows(3.0, 8.0)])
     assert [[step, row["loss"].item()] for step, row in found] == [[4, 2.0], [5, 5.0]]
     assert found[0][1]["loss"].dtype == torch.float32
-
-
-def empty(folder, step, whole=True):
-    contents = files.Contents(step, (2,), {"weights": {"w": torch.tensor([step])}}, {}, whole)
-    return write_checkpoint(folder, contents)
-
-
-def test_which_checkpoints_count_and_which_are_deleted(folder):
-    place, warned = folder / "run" / "checkpoints", []
-    for step in (2, 9, 10, 30, 31):
-        empty(place, step, whole=step != 31)
-    assert files.newest(place).name == "step-00000030"
-    assert Checkpoint.last(place).step == 31
-    assert Checkpoint.last(place, whole=True).step == 30
-    file = place / "step-00000030" / "weights.safetensors"
-    again = empty(place, 30)  # a whole one of the same step stays
-    content = file.read_bytes()
-    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert again == file.parent
-    assert empty(place, 30) == file.parent
-    assert file.read_bytes() != content
-    assert Checkpoint.last(place, whole=True, warn=warned.append).step == 10
-    assert len(warned) == 1
-    assert warned[0].endswith("; step-00000010 is used instead")
-    files.prune(place, 2, 9, None)
-    assert sorted(p.name[-2:] for p in place.iterdir()) == ["09", "30", "31"]
-    files.drop_after(place, 30)
-    assert sorted(p.name[-2:] for p in place.iterdir()) == ["09", "30"]
-
-
-def test_a_large_file_is_hashed_whole(folder):
-    place = folder / "run" / "checkpoints"
-    large = {"w": torch.zeros(3 * files._PIECE // 4)}
-    path = write_checkpoint(place, files.Contents(1, (2,), {"weights": large}, {}))
-    file = path / "weights.safetensors"
-    content = bytearray(file.read_bytes())
-    content[-4] ^= 1
-    file.write_bytes(bytes(content))
-    with pytest.raises(EbmError, match="its hash differs"):
-        Checkpoint(path)

@@ -117,7 +117,7 @@ def test_compiling_pays_from_a_hundred_thousand_steps():
     assert not compiling_pays(made.Long(), 10**9)
 
 
-def test_batched_noise_has_the_dtype_and_the_shape_of_its_points():
+def test_batched_noise_has_the_dtype_and_shape_of_its_points():
     noise = BatchedNoise(made.Ula())
     for x in (X.double(), X.double(), X, X[:3], X.repeat(8, 1), X.repeat(8, 1)):
         found = noise(x, seeded(), 4)

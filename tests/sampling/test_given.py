@@ -35,6 +35,7 @@ def test_each_event_has_a_row_and_numbers_are_repeated():
     assert one_each("y", 3, X).dtype == torch.int64
     assert one_each("t", 0.5, X).dtype == torch.float64
     assert one_each("y", torch.tensor(4), X).tolist() == [4, 4, 4]
+    assert one_each("y", 3, X.to("meta")).is_meta
     for rows in (2, 4):
         with pytest.raises(ValueError, match=f"'y' for {rows} events and called with 3"):
             one_each("y", torch.zeros(rows), X)
@@ -72,3 +73,14 @@ def test_replicas_have_the_condition_of_their_chain():
     assert many(torch.zeros(6, 2)).tolist() == [11, 11, 12, 12, 13, 13]
     assert given(Differentiable(energy), y=Y).keeps_graph
     assert not given(energy, y=Y).keeps_graph
+
+
+def test_energies_whose_signature_says_little():
+    def takes_any(x, **conditions):
+        return conditions["y"] + 0 * x.sum(1)
+
+    assert conditions_of(takes_any) == ((), ("y", "t", "mask"), ())
+    assert given(takes_any, y=Y)(X).tolist() == [1, 2, 3]
+    assert conditioned(takes_any, y=Y) is takes_any
+    assert conditions_of(min) is None
+    assert conditioned(min, y=Y) is min

@@ -126,6 +126,8 @@ def test_a_space_is_the_kernels_and_holds_where_chains_begin():
     ):
         with pytest.raises(ValueError, match=match):
             sample_chain(Counter(), flat, torch.zeros(3, 2), space=space, n_steps=1)
+    with pytest.raises(ValueError, match=r"floating-point numbers; got torch\.int64"):
+        sample_chain(Counter(), flat, torch.zeros(3, 2).long(), n_steps=1)
 
 
 def test_chains_begin_in_the_energys_dtype_and_device():

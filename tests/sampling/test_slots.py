@@ -7,7 +7,17 @@ import torch
 from torch import Tensor
 
 from ebmcore import Chains, Kernel, Sample, Start
-from ebmcore.sampling import StepFunction, Walk, as_chains, carried_by, carried_on, start_chains
+from ebmcore.errors import PluginError
+from ebmcore.sampling import (
+    StepFunction,
+    Walk,
+    as_chains,
+    carried_by,
+    carried_on,
+    keep_ends,
+    kept_by,
+    start_chains,
+)
 from ebmcore.sampling.sampler import Sampler
 
 X = torch.arange(6.0).reshape(3, 2)
@@ -54,7 +64,7 @@ class Block:
             states = []
             for _ in range(min(n_steps, 4) if n_steps >= 4 else 1):
                 state, _ = self.kernel.step(None, state, ())
-                states.append((state.x, None))
+                states.append((state.x, state))
             n_steps -= len(states)
             yield state, states
 
@@ -74,6 +84,10 @@ def test_what_is_carried_on_has_rows_and_no_graph():
     found = carried_on(Counts(), State(X, X[:, 0].clone().requires_grad_() * 2))
     assert not found["momentum"].requires_grad
     assert torch.equal(found["momentum"], 2 * X[:, 0])
+    missing = Counts()
+    missing.carries = ("missing",)
+    with pytest.raises(ValueError, match="carries 'missing'"):
+        carried_on(missing, State(X, X))
     for wrong in (X[:2], None):
         with pytest.raises(ValueError, match="a row for each of the 3 chains"):
             carried_on(Counts(), State(X, wrong))
@@ -120,7 +134,10 @@ def test_a_trace_in_blocks_keeps_every_thinth_state(n_steps, thin):
     expected = [X + step for step in range(thin, n_steps + 1, thin)]
     assert torch.equal(found.x, torch.stack(expected))
     assert torch.equal(walk.x, X + n_steps)
-    assert torch.equal(walk.go(2).x, X + n_steps + 2)
+    end = walk.go(6)
+    assert torch.equal(end.x, X + n_steps + 6)
+    assert end.info.momentum.tolist() == [n_steps + 6] * 3
+    assert not Walk(kernel, energy, X.clone().requires_grad_(), None, n_steps=1).x.requires_grad
 
 
 def test_a_sampler_draws_from_the_generator_it_is_given():
@@ -135,6 +152,7 @@ def test_a_sampler_draws_from_the_generator_it_is_given():
 def test_a_function_is_called_for_each_step_and_keeps_no_graph():
     class Adds:
         spaces = ("some",)
+        implied_temperature = 0.5
 
         def __init__(self):
             self.calls = 0
@@ -154,7 +172,39 @@ def test_a_function_is_called_for_each_step_and_keeps_no_graph():
     found = kernel.sample(energy, X, 4, None)
     assert torch.equal(found, X + 4)
     assert not found.requires_grad
-    assert kernel.spaces == ("some",)
+    assert (kernel.spaces, kernel.implied_temperature) == (("some",), 0.5)
+    starts = as_chains(lambda x, generator: (x, generator))
+    assert starts.start(X, generator := torch.Generator()) == (X, generator)
     assert kernel.state_dict() == {"calls": 4}
     StepFunction(other).load_state_dict(kernel.state_dict())
     assert other.calls == 4
+
+
+def test_a_pair_is_where_chains_ended_and_the_info():
+    class Pair:
+        def sample(self, energy, x, n_steps, generator):
+            return x + n_steps, "info"
+
+    found = Walk(Pair(), energy, X, None, n_steps=3).go(3)
+    assert torch.equal(found.x, X + 3)
+    assert found.info == "info"
+
+
+def test_chains_that_take_a_start_for_a_tensor_are_told():
+    class Wrong(Chains):
+        def keep(self, end):
+            return len(5)
+
+        def kept(self):
+            return X
+
+    chains = Wrong()
+    with pytest.raises(TypeError, match="no len"):
+        keep_ends(chains, Start(X))
+    with pytest.raises(PluginError, match=r"`Wrong.kept` returns a Tensor"):
+        kept_by(chains)
+    with pytest.raises(TypeError, match=r"should be an ebmcore.Chains or a function"):
+        as_chains(dict)
+    chains.keep = lambda end: end.mean()
+    with pytest.raises(PluginError, match=r"takes a tensor and gets a `Start`"):
+        keep_ends(chains, Start(X))

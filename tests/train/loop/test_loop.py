@@ -128,7 +128,7 @@ def test_a_divergence_is_handed_out_before_it_is_saved():
     assert 3 not in [step for step, _ in recorder.rows]
 
 
-def test_checkpoints_are_saved_at_their_steps_and_when_asked():
+def test_checkpoints_are_saved_at_their_steps_or_when_asked():
     loop = loop_of(checkpoint_every="2 steps", keep_best="loss")
     asked = {3: "the best"}
     loop.after_step = lambda: setattr(loop, "save_reason", asked.get(loop.step, ""))

@@ -1,6 +1,6 @@
 """A plugin of pytest that perturbs sources and runs the tests that must fail, each in a fork.
 
-    python -m pytest -p support.perturbing --perturb FILE.yaml --owner FOLDER TESTS
+    python -m pytest -p support.plugins.perturbing --perturb FILE.yaml --owner FOLDER TESTS
 
 The tests of a list are collected and run once as they are. Then each perturbation gets a fork of
 that process, where the functions of the perturbed module take the perturbed code, wherever they are
