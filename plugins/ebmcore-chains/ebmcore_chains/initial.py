@@ -44,11 +44,6 @@ def normal(x: Tensor, n: int, scale: float, generator: Generator | None) -> Tens
     return scale * noise.to(x.device)
 
 
-def rows(x: Tensor, n: int, generator: Generator | None) -> Tensor:
-    """Draw n of the events of x, with repeats."""
-    return x.detach().index_select(0, row_numbers(x, n, generator))
-
-
 def row_numbers(x: Tensor, n: int, generator: Generator | None) -> Tensor:
     """Draw n row numbers of x, with repeats."""
     index = torch.randint(len(x), (n,), generator=generator, device=device_of(x, generator))
