@@ -20,7 +20,10 @@ from ebmcore.config import Loader
 from ebmcore.data.row_reader import ReadRows, RowReader
 from ebmcore.errors import DataError, first_line
 
-_LEFT_TO_THE_RUN = ("SIGINT", "SIGTERM", "SIGUSR1")  # signals that reach a whole process group
+# signals that reach a whole process group; Windows lacks some
+_LEFT_TO_THE_RUN = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+]
 
 
 class Key(NamedTuple):
@@ -61,7 +64,7 @@ class Workers:
         """Read batches, in the order of their keys. Raises DataError."""
         self._keys.now = keys
         before = multiprocessing.active_children()
-        with _own_handler_of_children(), _forking():
+        with _own_handler_of_children(), _signals_wait(), _forking():
             batches = iter(self._loader)
         started = (child for child in multiprocessing.active_children() if child not in before)
         self._processes.extend(started)
@@ -127,9 +130,8 @@ def _unchanged(found: Any) -> Any:
 
 def _prepare_worker(worker_id: int) -> None:
     """Leave signals to the run, and end when it does, even by SIGKILL."""
-    for name in _LEFT_TO_THE_RUN:
-        if hasattr(signal, name):  # Windows lacks some
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _LEFT_TO_THE_RUN:
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -152,6 +154,22 @@ def _own_handler_of_children() -> Iterator[None]:
         yield
     finally:
         signal.signal(number, signal.SIG_DFL if before is None else before)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Hold signals back while processes start: a worker that isn't prepared yet would end by one.
+
+    It inherits that, and ignores them before it could get one.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _LEFT_TO_THE_RUN)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ DATA = torch.randn(20, 2, 2, generator=torch.Generator().manual_seed(0))
 
 CALLS = {
     "contrastive_divergence": lambda e, x, n: contrastive_divergence(e, x, n),
-    "denoising_score_matching": lambda e, x, n: DenoisingScoreMatching([0.1, 0.5])(e, x, None),
+    "denoising_score_matching": lambda e, x, n: DenoisingScoreMatching(0.1)(e, x, None),
     "energy_discrepancy": lambda e, x, n: energy_discrepancy(e, x, None),
     "energy_magnitude": lambda e, x, n: energy_magnitude(e, x, n),
     "gradient_penalty": lambda e, x, n: gradient_penalty(at_samples=True)(e, x, n),

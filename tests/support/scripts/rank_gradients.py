@@ -88,7 +88,6 @@ def losses():
         ),
         "cross_entropy": on(of_net(Classifier), ebmcore_losses.cross_entropy),
         "denoising": ebmcore_losses.DenoisingScoreMatching(0.3),
-        "denoising, levels": ebmcore_losses.DenoisingScoreMatching([0.1, 0.5]),
         "energy_discrepancy": ebmcore_losses.energy_discrepancy,
         "energy_magnitude": ebmcore_losses.energy_magnitude,
         "gradient_penalty": ebmcore_losses.gradient_penalty(),
