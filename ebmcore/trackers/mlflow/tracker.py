@@ -40,6 +40,7 @@ class MLflow(Tracker):
     """
 
     checks_destination = True
+    check_params = {"uri": "sqlite:///checked.db"}  # noqa: RUF012 (never the user's own server)
 
     def __init__(
         self,
