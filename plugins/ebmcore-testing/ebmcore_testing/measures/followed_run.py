@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -176,14 +177,8 @@ def folder_of(name: str) -> str:
 def runs() -> Iterator[Callable[[], FollowedRun]]:
     """Give a function that makes run directories, in a folder that is the current one meanwhile.
 
-    At the end all their trackers are closed and the folder is deleted.
+    Their names are new ones in all places. At the end all trackers are closed, the folder deleted.
     """
     with TemporaryDirectory() as folder, chdir(folder), ExitStack() as stack:
-        made: list[FollowedRun] = []
-
-        def make() -> FollowedRun:
-            place = Path(folder).resolve() / "runs" / f"checked-{len(made) + 1}"
-            made.append(FollowedRun(place, stack))
-            return made[-1]
-
-        yield make
+        parent = Path(folder).resolve() / "runs"
+        yield lambda: FollowedRun(parent / f"checked-{secrets.token_hex(4)}", stack)

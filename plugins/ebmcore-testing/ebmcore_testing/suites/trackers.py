@@ -31,6 +31,7 @@ from ebmcore_testing.measures.followed_run import (
     CONFIG,
     METRICS,
     FollowedRun,
+    Session,
     points,
     runs,
 )
@@ -47,6 +48,7 @@ class TrackerSuite(Suite):
     """The checks of a tracker."""
 
     kind = "tracker"
+    taken_for_granted = "the thread that calls, the order of the calls, or the form of their data"
 
     def test_described(self) -> None:
         """It is a Tracker, whose attributes and record have the contract's types."""
@@ -75,9 +77,7 @@ class TrackerSuite(Suite):
     def test_points(self) -> None:
         """It holds each value at its step, and none that it wasn't sent."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             session.send(points(_STEPS[:3]))
             session.send(points(_STEPS[3:]))
             session.close()
@@ -85,8 +85,7 @@ class TrackerSuite(Suite):
                 "a step or value of 0 that counts as none, or a batch of which one value is taken"
             )
             self._require_held("points", run, cause)
-            again = run.begin(self.build())
-            again.open()
+            again = self._opened(run)
             found = again.steps_of("other")
             require(
                 found == [],
@@ -100,9 +99,7 @@ class TrackerSuite(Suite):
     def test_stored(self) -> None:
         """A value is there once `log_points` has returned, also if the process is killed then."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             session.send(points(_STEPS))
             other = run.begin(self.build())
             try:
@@ -115,9 +112,7 @@ class TrackerSuite(Suite):
     def test_resumes(self) -> None:
         """After a kill and a resume from an earlier step it holds each step once."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             session.send(points(_STEPS[:8]))
             session.end("KILLED")
             session.close()
@@ -156,8 +151,7 @@ class TrackerSuite(Suite):
         with runs() as new:
             one, other = new(), new()
             for run, steps in ((one, _STEPS[:4]), (other, _STEPS[2:])):
-                session = run.begin(self.build())
-                session.open()
+                session = self._opened(run)
                 session.send_missing(points(steps))
                 session.close()
             cause = "a run that is known by run.name, which all runs of a config have: use run.dir"
@@ -167,9 +161,7 @@ class TrackerSuite(Suite):
     def test_values(self) -> None:
         """NaN and infinities are shown, left out or refused; the others arrive."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             refused = set()
             for step, value in zip(_STEPS, (math.nan, math.inf, -math.inf, 1.0), strict=False):
                 odd, even, _ = points([step])
@@ -183,8 +175,7 @@ class TrackerSuite(Suite):
                         except RefusedError:
                             refused.add(point.name)
             session.close()
-            again = run.begin(self.build())
-            again.open()
+            again = self._opened(run)
             last = _STEPS[3] in again.steps_of(METRICS[0]) or METRICS[0] in refused
             others = again.steps_of(METRICS[1])
             require(
@@ -200,9 +191,7 @@ class TrackerSuite(Suite):
     def test_config(self) -> None:
         """It takes a nested config after each `open`, and changes nothing in it."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             session.close()
             session.open()
             require(
@@ -217,8 +206,7 @@ class TrackerSuite(Suite):
     def test_events(self) -> None:
         """It takes lines of events, and takes one that comes twice."""
         with runs() as new:
-            session = new().begin(self.build())
-            session.open()
+            session = self._opened(new())
             session.show_events([1, 2])
             session.break_off()
             session.open()
@@ -228,9 +216,7 @@ class TrackerSuite(Suite):
     def test_files(self) -> None:
         """It takes files, which stay as they are; the sizes that it names are theirs."""
         with runs() as new:
-            run = new()
-            session = run.begin(self.build())
-            session.open()
+            session = self._opened(run := new())
             before = run.files()
             session.show_files()
             session.end("FINISHED")
@@ -244,8 +230,7 @@ class TrackerSuite(Suite):
                 allowed="reading the file while `log_file` is called",
                 cause="a file that is moved instead of copied, or written to",
             )
-            again = run.begin(self.build())
-            again.open()
+            again = self._opened(run)
             sizes = again.sizes()
             wrong = [n for n, size in sizes.items() if size != len(before[n])]
             require(
@@ -262,16 +247,13 @@ class TrackerSuite(Suite):
         """It takes each status, the rest of a KILLED run after it, and another at a resume."""
         with runs() as new:
             for status in _STATUSES:
-                run = new()
-                session = run.begin(self.build())
-                session.open()
+                session = self._opened(run := new())
                 session.send(points(_STEPS[:6]))
                 session.end(status)
                 if status == "KILLED":  # ebmcore says it first, lest no time is left
                     session.send(points(_STEPS[6:]))
                 session.close()
-                again = run.begin(self.build())
-                again.open()
+                again = self._opened(run)
                 again.send_missing(points(_STEPS))
                 again.end("FINISHED")
                 again.close()
@@ -321,6 +303,12 @@ class TrackerSuite(Suite):
                 cause="torch.set_num_threads, which is the whole process's",
             )
 
+    def _opened(self, run: FollowedRun) -> Session:
+        """Return a new tracker of a run, opened."""
+        session = run.begin(self.build())
+        session.open()
+        return session
+
     def _live(self, tracker: Any, run: FollowedRun) -> None:
         """Call a tracker through a whole run."""
         session = run.begin(tracker)
@@ -336,8 +324,7 @@ class TrackerSuite(Suite):
         self, check: str, run: FollowedRun, cause: str, steps: range = _STEPS
     ) -> None:
         """Require of the tracker, opened by another object, each of the steps once."""
-        session = run.begin(self.build())
-        session.open()
+        session = self._opened(run)
         wanted, found = _counted(steps), session.held()
         session.close()
         require(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -115,6 +116,9 @@ class ConnectsInBegin(Table):
 
     def open(self):
         return not self.select("SELECT step FROM points WHERE run = ?", self.key)
+
+    def __del__(self):
+        self.close()
 
 
 class DropsStepZero(Table):
@@ -247,9 +251,17 @@ class ClosesAtItsEnd(Table):
         self.db.close()
 
 
-class KeepsItsConnection(Table):
-    def close(self):
-        pass
+class KeepsAFileOpen(Table):
+    handle = None
+
+    def open(self):
+        is_new = super().open()
+        self.handle = os.open(self.file, os.O_RDONLY) if self.handle is None else self.handle
+        return is_new
+
+    def __del__(self):
+        if self.handle is not None:
+            os.close(self.handle)
 
 
 class KeepsItsThread(Table):
@@ -302,7 +314,7 @@ FAULTS = tuple(
         (ReadsFilesLater, "files", Table, True),
         (KnowsTwoStatuses, "end", Table, True),
         (ClosesAtItsEnd, "end", Table, True),
-        (KeepsItsConnection, "released", Table, False),
+        (KeepsAFileOpen, "released", Table, False),
         (KeepsItsThread, "released", Table, False),
         (DrawsGlobally, "process_untouched", Table, False),
         (TakesTorchsThreads, "process_untouched", Table, False),
