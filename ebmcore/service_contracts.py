@@ -90,6 +90,8 @@ class Tracker:
     def begin(self, run: TrackedRun) -> None:
         """Remember the run; called before its first step, maybe twice, so it calls nothing slow.
 
+        The run's own thread calls it, so what only one thread may use is made by `open`.
+
         Raises EbmError, which says what to type, when the run must not be shown there.
         """
         self.run = run
@@ -103,7 +105,10 @@ class Tracker:
         raise NotImplementedError
 
     def log_points(self, points: Sequence[Point]) -> None:
-        """Add values that it doesn't hold, in the order in which they were recorded."""
+        """Add values that it doesn't hold, in the order in which they were recorded.
+
+        They count as sent when it returns.
+        """
         raise NotImplementedError
 
     def log_config(self, config: Mapping[str, Any]) -> None:
@@ -117,10 +122,16 @@ class Tracker:
         return {}
 
     def log_file(self, file: Path, folder: str) -> None:
-        """Show a file of that folder: a figure, the config, the last weights, the log."""
+        """Show a file of that folder: a figure, the config, the last weights, the log.
+
+        The path holds for this call alone, and may be a link to the file.
+        """
 
     def end(self, status: str, ended: float) -> None:
-        """Record the end: FINISHED, FAILED or KILLED, and when, in seconds since 1970."""
+        """Record the end: FINISHED, FAILED or KILLED, and when, in seconds since 1970.
+
+        The rest of a KILLED run comes after it.
+        """
 
     def close(self) -> None:
         """Release all resources, after the last call or before the next `open`."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ebmcore.config import Tracking
 from ebmcore.errors import RefusedError
@@ -40,6 +40,7 @@ class MLflow(Tracker):
     """
 
     checks_destination = True
+    check_params: ClassVar[Mapping[str, Any]] = {"uri": "sqlite:///mlflow.db"}  # never a server
 
     def __init__(
         self,

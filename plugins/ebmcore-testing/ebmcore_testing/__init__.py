@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ebmcore_testing.suites.optimizers import OptimizerSuite
     from ebmcore_testing.suites.samplers import SamplerSuite
     from ebmcore_testing.suites.suite import Suite
+    from ebmcore_testing.suites.trackers import TrackerSuite
     from ebmcore_testing.suites.transforms import TransformSuite
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Outcome",
     "SamplerSuite",
     "Suite",
+    "TrackerSuite",
     "TransformSuite",
     "check_component",
     "check_plugin",
@@ -67,6 +69,7 @@ _HOME = {
     "Outcome": "report",
     "SamplerSuite": "suites.samplers",
     "Suite": "suites.suite",
+    "TrackerSuite": "suites.trackers",
     "TransformSuite": "suites.transforms",
     "check_component": "report",
     "check_plugin": "report",

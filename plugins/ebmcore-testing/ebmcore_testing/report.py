@@ -29,6 +29,7 @@ from ebmcore_testing.suites.networks import NetworkSuite
 from ebmcore_testing.suites.optimizers import OptimizerSuite
 from ebmcore_testing.suites.samplers import SamplerSuite
 from ebmcore_testing.suites.suite import Suite
+from ebmcore_testing.suites.trackers import TrackerSuite
 from ebmcore_testing.suites.transforms import TransformSuite
 
 SUITES: dict[str, type[Suite]] = {
@@ -45,6 +46,7 @@ SUITES: dict[str, type[Suite]] = {
         TransformSuite,
         OptimizerSuite,
         LRSchedulerSuite,
+        TrackerSuite,
     )
 }
 

@@ -97,6 +97,18 @@ def test_names(name, package, plugin):
     assert name_all(name, "loss") == (name, package, plugin, "loss")
 
 
+def test_its_tracker_is_checked_in_a_folder_of_its_own(command, tmp_path):
+    from ebmcore_testing.commands.new import name_all, render
+    from ebmcore_testing.report import SUITES
+
+    text = render(name_all("mine", "tracker"))["mine/table.py"]
+    text += "\n\nimport ebmcore\n\nebmcore.tracker(name='table')(Table)\n"
+    (tmp_path / "mine.py").write_text(text)
+    done = command("check", "tracker:table", "-p", "mine.py", "--json")
+    assert json.loads(done.stdout)["counts"] == {"passed": len(SUITES["tracker"].checks())}
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["mine.py"]
+
+
 def test_it_imports_nothing_heavy():
     code = (
         "import sys\nfrom ebmcore.cli.main import app\n"

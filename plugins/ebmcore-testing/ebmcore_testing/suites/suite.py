@@ -54,6 +54,7 @@ class Suite:
     """The checks of one kind of component."""
 
     kind: ClassVar[str] = ""
+    taken_for_granted: ClassVar[str] = "a shape, dtype or device"  # usual causes of an exception
     component: ClassVar[Any] = None  # its name, `plugin:name`, or the class or function itself
     params: ClassVar[Mapping[str, Any]] = {}  # its config keys
     event_shapes: ClassVar[Sequence[tuple[int, ...]] | None] = None
@@ -106,8 +107,8 @@ class Suite:
                 expected="the component does as it is asked",
                 measured=f"it raised {type(error).__name__}: {error} ({raised_at(error)})",
                 allowed="no exception",
-                cause="a shape, dtype or device that the component takes for granted, or a mistake "
-                "in it that has nothing to do with this check",
+                cause=f"{self.taken_for_granted} that the component takes for granted, or a "
+                "mistake in it that has nothing to do with this check",
             ) from error
 
     def declared(self, name: str, default: Any = None, *, of: Any = None) -> Any:

@@ -13,7 +13,7 @@ from kit_faults import (
     unusual,
 )
 from kit_faults.data import datasets, transforms
-from kit_faults.run import callbacks, monitors
+from kit_faults.run import callbacks, monitors, trackers
 from kit_faults.training import lr_schedulers, optimizers
 
 FAULTS = (
@@ -24,6 +24,7 @@ FAULTS = (
     *chains.FAULTS,
     *monitors.FAULTS,
     *callbacks.FAULTS,
+    *trackers.FAULTS,
     *datasets.FAULTS,
     *purity.FAULTS,
     *carried.FAULTS,
