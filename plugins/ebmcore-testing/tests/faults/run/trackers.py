@@ -5,6 +5,7 @@ import math
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -118,7 +119,8 @@ class ConnectsInBegin(Table):
         return not self.select("SELECT step FROM points WHERE run = ?", self.key)
 
     def __del__(self):
-        self.close()
+        with suppress(sqlite3.ProgrammingError):  # of another thread's connection
+            self.close()
 
 
 class DropsStepZero(Table):
