@@ -113,23 +113,20 @@ def load_data(
     points = Padded(x, mask)
     if points.dtype.is_complex:
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
-    declared = space or getattr(source, "space", None)
-    space = declared if isinstance(declared, Space) else REAL
+    declared = space_of(source, space)
+    space = declared or REAL
     refuse_unfit(points, space, dtype)
     chosen = chosen_rows(len(points), y, holdout, generator, stratify)
     train, held_out = filled(points, chosen, space.dtype_in(dtype))
-    bounds = getattr(source, "bounds", None)
     return Data(
         x=train,
         held_out=held_out,
         y=None if y is None else y[~chosen],
-        bounds=value_range(train).to(dtype)
-        if bounds is None
-        else torch.as_tensor(bounds, dtype=dtype),
+        bounds=bounds_of(source, train, dtype),
         source=source,
         held_out_y=None if y is None else y[chosen],
         space=space,
-        warnings=() if isinstance(declared, Space) else whole_numbers(points.dtype),
+        warnings=() if declared else whole_numbers(points.dtype),
         mask=None if mask is None else mask[~chosen],
         held_out_mask=None if mask is None else mask[chosen],
     )
@@ -224,6 +221,18 @@ def whole_numbers(dtype: torch.dtype) -> tuple[str, ...]:
         "space is declared: set data.space to real, binary or {type: categorical, k: 10} (in "
         "Python `space=ebmcore.Binary()`) to say which they are",
     )
+
+
+def space_of(source: Any, space: Space | None) -> Space | None:
+    """Return the space that the config says, or else the dataset; None if neither does."""
+    declared = space or getattr(source, "space", None)
+    return declared if isinstance(declared, Space) else None
+
+
+def bounds_of(source: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the bounds that the dataset says, or else the range of x, (2, *event)."""
+    bounds = getattr(source, "bounds", None)
+    return value_range(x).to(dtype) if bounds is None else torch.as_tensor(bounds, dtype=dtype)
 
 
 def value_range(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ebmcore.config import Loader
-from ebmcore.data.load import Data, chosen_rows, default_dtype, value_range, whole_numbers
+from ebmcore.data.load import Data, bounds_of, chosen_rows, default_dtype, space_of, whole_numbers
 from ebmcore.data.mask import read_mapping
 from ebmcore.data.parts import RowsInParts, in_parts_reader
 from ebmcore.data.precision import refuse_lost_digits
@@ -49,8 +49,8 @@ def stream_data(
     n = len(rows)  # type: ignore[arg-type] # `_source` looked
     if not n:
         raise DataError("the dataset has no points: its length is 0")
-    declared = space or getattr(source, "space", None)
-    space = declared if isinstance(declared, Space) else REAL
+    declared = space_of(source, space)
+    space = declared or REAL
     chosen = chosen_rows(n, None, holdout, generator)
     every = torch.arange(n, dtype=torch.int32 if n < 2**31 else torch.int64)
     held_out, train = every[chosen], every[~chosen]
@@ -61,18 +61,15 @@ def stream_data(
     seen, others = _selections(
         stream, _some(train, most, generator), _some(held_out, most, generator)
     )
-    bounds = getattr(source, "bounds", None)
     return Data(
         x=seen.x,
         held_out=others.x,
         y=seen.y,
-        bounds=value_range(seen.x).to(dtype)
-        if bounds is None
-        else torch.as_tensor(bounds, dtype=dtype),
+        bounds=bounds_of(source, seen.x, dtype),
         source=source,
         held_out_y=others.y,
         space=space,
-        warnings=() if isinstance(declared, Space) else whole_numbers(read.first.x.dtype),
+        warnings=() if declared else whole_numbers(read.first.x.dtype),
         mask=seen.mask,
         held_out_mask=others.mask,
         stream=stream,

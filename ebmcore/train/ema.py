@@ -57,7 +57,7 @@ class Average(AveragedModel):
         self.n_averaged += 1
 
     def settle(self) -> None:
-        """Let spectral norms be those of the averaged weights, until the next update."""
+        """Set the spectral norms to those of the averaged weights, until the next update."""
         _set_singular_vectors(self._norms)
 
 

@@ -146,7 +146,7 @@ def at_data(make_view: Callable[..., RunView]) -> Callable[..., RunView]:
 
 @pytest.fixture
 def fooled() -> Callable[[RunView], RunView]:
-    """Let a view's samples begin at the data, as in training."""
+    """Make a view whose samples begin at the data, as in training."""
 
     def change(view: RunView) -> RunView:
         def draw(n: int, n_steps: int | None) -> Tensor:

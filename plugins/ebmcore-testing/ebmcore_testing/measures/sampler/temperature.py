@@ -46,7 +46,7 @@ class TemperatureChecks(StationaryChecks):
         self._require_in_chains(wanted, 0.0)
 
     def _require_in_chains(self, wanted: float, share: float) -> None:
-        """Let exact draws of N(0, T s²) move, where a step is a share of the variance."""
+        """Move exact draws of N(0, T s²); a step is a share of the variance, which must stay."""
         scale = self.scale_of_steps(share, widest=64.0) if share else _WIDE
         if scale is None or wanted == 0:  # no step is so large; no law to draw from
             return
