@@ -5,12 +5,20 @@ import torch
 from torch.utils.data import IterableDataset, TensorDataset
 
 from ebmcore import DataError
+from ebmcore.config import Loader
 from ebmcore.data.load import load_data
+from ebmcore.data.streamed import stream_data
 
 
 def load(source, holdout=0.0, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     return load_data(source, holdout=holdout, generator=generator, dtype=dtype)
+
+
+def stream(source):
+    generator = torch.Generator().manual_seed(0)
+    dtype, loader = torch.float32, Loader(workers=0, prefetch=2)
+    return stream_data(source, loader=loader, seed=0, holdout=0.0, generator=generator, dtype=dtype)
 
 
 def test_the_split_is_a_partition():
@@ -69,6 +77,24 @@ def test_the_range_is_elementwise_and_a_dataset_may_know_better():
     data = load(Known())
     assert data.bounds.tolist() == [[-9.0, -9.0], [9.0, 9.0]]
     assert data.source.log_prob(x).tolist() == [5.0, 1.0]
+
+
+@pytest.mark.parametrize("read", [load, stream], ids=["memory", "stream"])
+def test_columns_have_the_names_that_the_dataset_gives(read):
+    class Table(TensorDataset):
+        columns = None
+
+    table = Table(torch.rand(9, 2))
+    assert read(table).columns is None
+    table.columns = ["age", "dose"]
+    found = read(table)
+    assert (found.columns, found.warnings) == (("age", "dose"), ())
+    table.columns = ("age",)
+    found = read(table)
+    assert found.columns is None
+    assert found.warnings == (
+        "the dataset's `columns` has 1 names, and an event has shape [2]; they are left out",
+    )
 
 
 def test_data_is_drawn_in_the_runs_dtype():
