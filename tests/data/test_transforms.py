@@ -2,13 +2,10 @@
 
 import pytest
 import torch
-from torch.nn import Linear
-from torch.utils.data import TensorDataset
 
 import ebmcore.data.parts
 from ebmcore import Binary, Categorical, Real, Transform
 from ebmcore.data import TransformError, Transforms, load_data, transform_data
-from ebmcore.monitoring.view import make_view
 
 
 def seeded(seed=0):
@@ -217,37 +214,6 @@ def test_a_map_without_inverse_is_where_undoing_stops():
     torch.testing.assert_close(found, data.held_out * data.transforms.parts[1].largest)
     assert data.held_out_log_det is None
     assert data.transforms.without_log_det == "square"
-
-
-def test_columns_are_named_through_transforms():
-    class Shorter(Transform):
-        def shape(self, event_shape):
-            return (event_shape[0] - 1,)
-
-        def __call__(self, x):
-            return x[:, 1:]
-
-    class Named(Shorter):
-        def columns(self, names):
-            return names[1:]
-
-    class Mixes(Exp):
-        def columns(self, names):
-            return None
-
-    class Table(TensorDataset):
-        columns = ("age", "dose", "sex")
-
-    data = load_data(Table(torch.rand(9, 3)), holdout=0.2, generator=seeded(), dtype=torch.float32)
-
-    def columns(*transforms):
-        changed = transform_data(data, Transforms(transforms), seeded())
-        return make_view(Linear(1, 1), changed, None, None, seeded()).columns
-
-    assert columns(Scale()) == ("age", "dose", "sex")
-    assert columns(Named(), Exp()) == ("dose", "sex")
-    assert columns(Shorter(), Exp()) is None
-    assert columns(Mixes(), Scale()) is None
 
 
 def test_the_state_makes_the_same_map_of_other_transforms():
