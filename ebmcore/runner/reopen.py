@@ -30,7 +30,7 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, load_dataset, make_transforms
+from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms
 from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
@@ -95,6 +95,12 @@ class Facts(NamedTuple):
             raise EbmError(f"{found.path}: lacks the data's range") from error
         state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
         return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the numbers of an event of the dataset, if the run recorded any."""
+        found = (self.run.get("data") or {}).get("columns")
+        return None if found is None else tuple(map(str, found))
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""
@@ -236,6 +242,12 @@ class Recorded:
         known = recorded_data(SafeFiles(facts.folder), facts.run)
         data = load_dataset(node, self.streams, facts.bounds.dtype, self.transforms, known)
         return data.to(facts.device)
+
+    def dataset(self) -> Any:
+        """Build the dataset, without reading it."""
+        node = self.node("dataset", "data")
+        with dataset_of(node, self.streams, self.facts.bounds.dtype) as dataset:
+            return dataset
 
     @cached_property
     def transforms(self) -> Transforms | None:
