@@ -62,6 +62,7 @@ class RunView:
     transforms: Any = None  # `ebmcore.Transforms` from the dataset's events to these; None: none
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms at the held-out
     # events, nats; None when there are no transforms, or one of them has none
+    columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
 
     @property
     def can_sample(self) -> bool:

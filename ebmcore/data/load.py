@@ -41,6 +41,7 @@ class Data(NamedTuple):
     rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
     stream: Stream | None = None  # reads all rows, of which x and held_out are then a selection
+    columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
 
     @property
     def conditions(self) -> Conditions:
@@ -118,6 +119,7 @@ def load_data(
     refuse_unfit(points, space, dtype)
     chosen = chosen_rows(len(points), y, holdout, generator, stratify)
     train, held_out = filled(points, chosen, space.dtype_in(dtype))
+    columns, doubts = columns_of(source, tuple(train.shape[1:]))
     return Data(
         x=train,
         held_out=held_out,
@@ -126,9 +128,10 @@ def load_data(
         source=source,
         held_out_y=None if y is None else y[chosen],
         space=space,
-        warnings=() if declared else whole_numbers(points.dtype),
+        warnings=doubts if declared else (*doubts, *whole_numbers(points.dtype)),
         mask=None if mask is None else mask[~chosen],
         held_out_mask=None if mask is None else mask[chosen],
+        columns=columns,
     )
 
 
@@ -227,6 +230,24 @@ def space_of(source: Any, space: Space | None) -> Space | None:
     """Return the space that the config says, or else the dataset; None if neither does."""
     declared = space or getattr(source, "space", None)
     return declared if isinstance(declared, Space) else None
+
+
+def columns_of(
+    source: Any, event_shape: tuple[int, ...]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Return the names that a dataset's `columns` gives to the numbers of a flat event, if any.
+
+    Beside them stands a warning when there are more or fewer names than numbers.
+    """
+    found = getattr(source, "columns", None)
+    if not isinstance(found, tuple | list) or not all(isinstance(name, str) for name in found):
+        return None, ()
+    if (len(found),) == event_shape:
+        return tuple(found), ()
+    return None, (
+        f"the dataset's `columns` has {len(found)} names, and an event has shape "
+        f"{list(event_shape)}; they are left out",
+    )
 
 
 def bounds_of(source: Any, x: Tensor, dtype: torch.dtype) -> Tensor:

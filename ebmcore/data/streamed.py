@@ -10,7 +10,15 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ebmcore.config import Loader
-from ebmcore.data.load import Data, bounds_of, chosen_rows, default_dtype, space_of, whole_numbers
+from ebmcore.data.load import (
+    Data,
+    bounds_of,
+    chosen_rows,
+    columns_of,
+    default_dtype,
+    space_of,
+    whole_numbers,
+)
 from ebmcore.data.mask import read_mapping
 from ebmcore.data.parts import RowsInParts, in_parts_reader
 from ebmcore.data.precision import refuse_lost_digits
@@ -61,6 +69,7 @@ def stream_data(
     seen, others = _selections(
         stream, _some(train, most, generator), _some(held_out, most, generator)
     )
+    columns, doubts = columns_of(source, tuple(seen.x.shape[1:]))
     return Data(
         x=seen.x,
         held_out=others.x,
@@ -69,10 +78,11 @@ def stream_data(
         source=source,
         held_out_y=others.y,
         space=space,
-        warnings=() if declared else whole_numbers(read.first.x.dtype),
+        warnings=doubts if declared else (*doubts, *whole_numbers(read.first.x.dtype)),
         mask=seen.mask,
         held_out_mask=others.mask,
         stream=stream,
+        columns=columns,
     )
 
 

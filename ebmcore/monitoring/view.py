@@ -53,6 +53,7 @@ def make_view(
         space=data.space,
         transforms=data.transforms,
         held_out_log_det=data.held_out_log_det,
+        columns=data.columns,
         kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,
