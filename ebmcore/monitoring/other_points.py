@@ -10,6 +10,9 @@ from torch import Generator, Tensor
 from ebmcore.contracts import Conditions
 from ebmcore.data.load import Data, load_data, space_of
 from ebmcore.errors import DataError
+from ebmcore.train.rng import own_global_stream
+
+_CPU = torch.device("cpu")
 
 
 def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
@@ -27,9 +30,10 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
         raise DataError(
             f"the other dataset's events are {declared.kind}, and this run's are {space.kind}"
         )
-    found = load_data(
-        source, holdout=0.0, generator=Generator(), dtype=data.bounds.dtype, space=space
-    )
+    with own_global_stream(0, _CPU):  # a dataset that draws from it gives the same points again
+        found = load_data(
+            source, holdout=0.0, generator=Generator(), dtype=data.bounds.dtype, space=space
+        )
     if found.event_shape != shape:
         raise DataError(
             f"an event of the other dataset has shape {list(found.event_shape)}, and one of this "

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ebmcore.config import Node, Train
 from ebmcore.data.load import Data
-from ebmcore.monitoring.other_points import read_other
 from ebmcore.errors import ConfigError, PluginError, Problem
+from ebmcore.monitoring.other_points import read_other
 from ebmcore.plugins import Host
 from ebmcore.spaces import Real, Space, as_space
 from ebmcore.train.components import Parts

@@ -7,8 +7,8 @@ At each value t of the score, with TP positives and FP negatives at or above it,
 so points of one score enter together. The average precision is Σ (R_k - R_{k-1}) P_k over the
 values from the highest down: the area under the precision-recall curve without interpolation.
 
-Source: Davis and Goadrich 2006, "The relationship between precision-recall and ROC curves": straight
-lines between the points of a precision-recall curve would give too large an area.
+Source: Davis and Goadrich 2006, "The relationship between precision-recall and ROC curves":
+straight lines between the points of a precision-recall curve would give too large an area.
 """
 
 from __future__ import annotations
