@@ -32,7 +32,7 @@ class TestPanels(MonitorSuite):
 class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
-    event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+    event_shapes: ClassVar = [(2,), (3,), (8, 8), (3, 8, 8), (10, 1)]
 
 
 class TestAdvice(MonitorSuite):
