@@ -125,7 +125,7 @@ def evaluate(
         figures.append(name)
 
     metrics: dict[str, float] = {}
-    warnings = list(facts.skipped_checkpoints)
+    warnings = [*facts.skipped_checkpoints, *data.changes]
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
     epoch = step / max(1, data.n // train.batch_size)
