@@ -86,7 +86,7 @@ def edges_of(column: Tensor, bins: int) -> Tensor:
 
     A column of few values gets a bar for each, its edges half way to the next.
     """
-    values = column.unique()
+    values: Tensor = torch.unique(column)
     if len(values) == 1:
         return values + torch.tensor([-0.5, 0.5], dtype=column.dtype)
     if len(values) <= FEW:
