@@ -247,6 +247,13 @@ class Transform:
         """Return the shape of x' for one of x; by default the same."""
         return event_shape
 
+    def columns(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the names of the numbers of x' for those of a flat x; None when they have none.
+
+        By default the same. The run leaves out names that are more or fewer than the numbers of x'.
+        """
+        return names
+
     def space(self, space: Space) -> Space:
         """Return the space of x' for that of x; by default the same, real ones without bounds."""
         return REAL if isinstance(space, Real) else space

@@ -23,6 +23,7 @@ from ebmcore.runner.checks.fit import check_fit
 from ebmcore.runner.checks.networks import check_networks, choose_optimizers
 from ebmcore.runner.checks.optimizers import check_state, make_optimizer, make_schedule
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.run_record import refuse_changed_data
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
@@ -178,6 +179,8 @@ class Experiment:
         with without_compiler():
             with ranks.share_errors():
                 spec = self._spec(train, tracking, profile=profile)
+                if resumed is not None:
+                    refuse_changed_data(resumed, self.data)
             directory = resumed or self._directory(ranks, runs_dir)
             return execute(spec, directory, ranks, progress=progress, resumes=resumed is not None)
 

@@ -31,6 +31,7 @@ from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
 from ebmcore.runner.compose import Builder, load_dataset, make_transforms
+from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
@@ -227,10 +228,14 @@ class Recorded:
         return chains
 
     def data(self) -> Data:
-        """Read the data again, split and transformed as they were."""
-        node, dtype = self.node("dataset", "data"), self.facts.bounds.dtype
-        data = load_dataset(node, self.streams, dtype, self.transforms)
-        return data.to(self.facts.device)
+        """Read the data again, split and transformed as they were.
+
+        Raises ConfigError when the rows that the run held out can't be told any more.
+        """
+        node, facts = self.node("dataset", "data"), self.facts
+        known = recorded_data(SafeFiles(facts.folder), facts.run)
+        data = load_dataset(node, self.streams, facts.bounds.dtype, self.transforms, known)
+        return data.to(facts.device)
 
     @cached_property
     def transforms(self) -> Transforms | None:

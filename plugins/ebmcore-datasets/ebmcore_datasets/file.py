@@ -70,6 +70,19 @@ class File:
         self.header = header
         self.delimiter = delimiter
         self.shape = shape
+        self.columns: tuple[str, ...] | None = None
+        self.ids: Any = None
+
+    def like(self, path: Path) -> File:
+        """Return the same reading of another file, of new points."""
+        return File(
+            path,
+            x_key=self.x_key,
+            y_key=self.y_key,
+            header=self.header,
+            delimiter=self.delimiter,
+            shape=self.shape,
+        )
 
     def __call__(self) -> Tensor | tuple[Tensor, Tensor] | dict[str, Tensor]:
         """Return x, or (x, y), or a mapping of these and a mask. Raises DataError."""

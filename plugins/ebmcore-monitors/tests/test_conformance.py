@@ -77,3 +77,8 @@ class TestTwoSample(MonitorSuite):
 class TestClassification(MonitorSuite):
     component = "classification"
     event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestOutOfDistribution(MonitorSuite):
+    component = "out_of_distribution"
+    params: ClassVar = {"against": {"type": "two_spirals", "n": 80}}
