@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ebmcore import PositiveInt, RunView
+from ebmcore import PositiveInt, RunView, without_padding
 from ebmcore_monitors.figures.mosaic import plot_curves, plot_images
 from ebmcore_monitors.figures.plotting import (
     DATA,
@@ -18,7 +18,7 @@ from ebmcore_monitors.figures.plotting import (
     plot_points,
 )
 from ebmcore_monitors.points.grid import box_around
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import masks_for, subset_with_conditions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,8 @@ class Samples:
     Images have shape [H, W], [1, H, W] (grey) or [3, H, W] (colour), sequences [T] or [T, C], and
     points of a plane [2]. Greys, colours and heights run from the lowest to the highest value of
     the data, the same in both panels and at every epoch; images clip values beyond that range,
-    sequences show them. Raises ValueError when the run has no sampler.
+    sequences show them. Of sequences of different length only the steps that count are drawn, and
+    the samples have the lengths of data. Raises ValueError when the run has no sampler.
 
     Args:
         n: Number of samples, and of data, to plot.
@@ -45,6 +46,7 @@ class Samples:
 
     every = "10 epochs"
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
+    takes_mask = True
 
     def __init__(
         self,
@@ -65,12 +67,14 @@ class Samples:
 
     def __call__(self, view: RunView) -> dict[str, Figure]:
         """Return the `figure`."""
-        known = view.undo(view.data)
+        known = view.undo(view.data, view.data_mask)
         kind = kind_of(known.shape[1:], self.display)
-        shown = [(f"samples ({self.n:,})", SAMPLES, view.undo(view.sample(self.n, self.n_steps)))]
+        mask = masks_for(view, self.n)
+        drawn = view.undo(view.sample(self.n, self.n_steps, mask=mask), mask)
+        shown = [(f"samples ({self.n:,})", SAMPLES, counted(drawn, mask))]
         if self.data:
-            data = subset(known, self.n, view.generator)
-            shown.insert(0, (f"data ({len(data):,})", DATA, data))
+            data, of_data = subset_with_conditions(view, known, view.data_mask, n=self.n)
+            shown.insert(0, (f"data ({len(data):,})", DATA, counted(data, of_data)))
         figure = new_figure(
             view, 5.0 * len(shown), 5.4, "data and samples" if self.data else "samples"
         )
@@ -110,13 +114,22 @@ def kind_of(
     )
 
 
+def counted(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return x, (n, T, …), with NaN, which is not drawn, at the steps that don't count."""
+    if mask is None:
+        return x
+    return x.where(without_padding(torch.ones_like(x), mask) > 0, torch.nan)
+
+
 def value_range(view: RunView, known: Tensor) -> tuple[float, float]:
     """Return the lowest and highest value of all elements, widened when the two are equal.
 
     Shapes: known (n, *event), the data in their own units, which the view's bounds don't have where
     the data were transformed.
     """
-    if view.bounds is not None and view.transforms is None:
+    if view.data_mask is not None:
+        known = known[view.data_mask]
+    elif view.bounds is not None and view.transforms is None:
         known = torch.as_tensor(view.bounds)
     low, high = float(known.min()), float(known.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)
