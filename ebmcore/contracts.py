@@ -256,6 +256,8 @@ class Transform:
     def fit(self, x: Tensor, *args: Any, **slots: Any) -> None:
         """Learn from the training rows, (n, *event), on the CPU; it may name `space`, theirs.
 
+        If it names `mask`, (n, T) or None, which says the steps that count, it takes sequences of
+        different length: padding is 0 before and after each call, whatever the map makes of it.
         Raises ValueError for data that it can't take. `warnings.warn` reaches the run.
         """
 
