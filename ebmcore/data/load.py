@@ -143,8 +143,9 @@ def load_data(
 
 
 def is_stored(source: Any) -> bool:
-    """Tell whether a dataset reads its rows from files, rather than compute them."""
-    return hasattr(source, "like") or getattr(source, "path", None) is not None
+    """Tell whether a dataset holds its rows or reads them from files, rather than compute them."""
+    of_a_file = hasattr(source, "like") or getattr(source, "path", None) is not None
+    return of_a_file or not callable(source)
 
 
 class Points(NamedTuple):
