@@ -39,7 +39,7 @@ class Rollback:
         """Roll back to the last good checkpoint, or raise DivergenceError that names it."""
         loop, train, folder = self.loop, self.loop.train, self.directory.checkpoints
         good = newest(folder)
-        rolls = train.on_divergence == "rollback"
+        rolls = (divergence.response or train.on_divergence) == "rollback"
         if good is None or not rolls or self.number >= train.max_rollbacks:
             tried = f" after {self.number} rollbacks (train.max_rollbacks)" if rolls else ""
             last = "no checkpoint was written before" if good is None else f"last good: {good}"

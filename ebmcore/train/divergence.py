@@ -25,10 +25,12 @@ class Divergence(NamedTuple):
 
     step: int  # counted from 1
     text: str  # the value, its part, and the value a step before
+    advice: str = _ADVICE
+    response: str | None = None  # in place of train.on_divergence
 
     def error(self) -> DivergenceError:
         """Return the error that ends the run."""
-        return DivergenceError(f"step {self.step}: {self.text}. {_ADVICE}")
+        return DivergenceError(f"step {self.step}: {self.text}. {self.advice}".rstrip(". "))
 
 
 def first_non_finite(

@@ -1,11 +1,12 @@
-"""A dataset that is read from a file of the user's; the core's tests load it as a plugin."""
+"""A dataset of a file, and parts to score its points; the core's tests load it as a plugin."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from ebmcore import RowsInParts, dataset
+from ebmcore import RowsInParts, Transform, dataset, energy, loss, transform
 
 
 @dataset(name="table")
@@ -47,3 +48,35 @@ class Rows(RowsInParts):
 
     def __getitem__(self, rows):
         return torch.from_numpy(np.array(self.x[rows]))
+
+
+@transform(name="halved")
+class Halved(Transform):
+    """x / 2."""
+
+    def __call__(self, x):
+        return x / 2
+
+    def inverse(self, x):
+        return 2 * x
+
+    def log_abs_det(self, x):
+        return x.new_full((len(x),), -x[0].numel() * 0.6931471805599453)
+
+
+@energy
+class labelled(nn.Module):  # noqa: N801 (named as in a config)
+    """E(x, y) = ½ Σ (w x - y)²."""
+
+    def __init__(self, event_shape):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(event_shape))
+
+    def forward(self, x, y):
+        return 0.5 * (self.weight * x - y[:, None]).square().sum(1)
+
+
+@loss
+def fits(energy, x, y):
+    """Mean E(x, y)."""
+    return energy(x, y=y).mean()
