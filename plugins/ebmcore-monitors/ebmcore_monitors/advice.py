@@ -59,9 +59,9 @@ class Advice(WarnsOnce):
     `energy_of_data` and `energy_of_samples` (mean E, nats), `gap_in_spreads` (their difference in
     standard deviations of the energies), `above_data` (the share of samples 4 standard deviations
     above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root of
-    its total variance), `held_out_excess` (in standard errors).
-    A run without warnings may still fail: look at its figures, and at `exact_likelihood` or `two_sample`. The thresholds, each with its reason, are constants in
-    `ebmcore_monitors.diagnoses`.
+    its total variance), `held_out_excess` (in standard errors). A run without warnings may still
+    fail: look at its figures, and at `exact_likelihood` or `two_sample`. The thresholds, each with
+    its reason, are constants in `ebmcore_monitors.diagnoses`.
 
     Args:
         n: Number of points, at most, of the data, the held-out data and the samples each.
