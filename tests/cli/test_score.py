@@ -44,7 +44,7 @@ def test_it_writes_what_run_score_gives(run, files, tmp_path, monkeypatch):
     numbers = np.array(rows, dtype=np.float64)
     assert numbers[:, 0].tolist() == list(range(9))
     for i, one in enumerate(expected, 1):  # the same bits
-        assert np.array_equal(numbers[:, i].astype(np.float32), one.numpy())
+        assert np.array_equal(numbers[:, i].astype(one.numpy().dtype), one.numpy())
 
     monkeypatch.setattr("ebmcore.data.parts.AT_ONCE", 8)  # parts of four rows
     code, said = planted.command("score", run.dir, "named.npy", "-o", "s.npz", *files, "--json")
