@@ -36,9 +36,10 @@ from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
-from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
 from ebmcore.spaces import Space, as_space
 from ebmcore.trackers.keys import mlflow_uris
+from ebmcore.train.components import STEP_SIZE
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
@@ -210,13 +211,24 @@ class Recorded:
 
     def _fill_sampler(self, kernel: Any) -> None:
         """Restore what the run's own sampler remembered; another one has nothing to remember."""
-        others = any(key.split(".")[0] == "sampler" for key in self.overrides)
-        if others or not hasattr(kernel, "load_state_dict"):
+        changed = {key for key in self.overrides if key.split(".")[0] == "sampler"}
+        if not changed - {"sampler.n_steps"}:
+            self._fill_step_size(kernel)
+        if changed or not hasattr(kernel, "load_state_dict"):
             return
         with fitting(self.facts.checkpoint, "the sampler"):
             kept = self.facts.state.get("parts", {})
             if "sampler" in kept:
                 kernel.load_state_dict(kept["sampler"])
+
+    def _fill_step_size(self, kernel: Any) -> None:
+        """Restore the step size that the run fitted or shrank."""
+        kept = self.facts.state.get("parts", {}).get(STEP_SIZE)
+        if kept is not None:
+            kernel.step_size = StepSize()
+            with fitting(self.facts.checkpoint, STEP_SIZE):
+                kernel.step_size.load_state_dict(kept)
+            kernel.step_size.place(self.facts.device)
 
     def part(self, node: Node) -> Any:
         """Build a part; one that refers to the energy or a network gets the trained one."""

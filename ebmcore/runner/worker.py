@@ -96,6 +96,9 @@ class Worker:
         """Send this rank's state to rank 0, which writes the checkpoint."""
         send_rank_state(self.loop)
 
+    def warn(self, text: str) -> None:
+        """Leave a warning to rank 0."""
+
     def diverged(self, divergence: Divergence) -> None:
         """Roll back to the checkpoint that rank 0 names, or raise DivergenceError."""
         name, _, why = self.ranks.broadcast_text("").partition(" ")

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import torch
+
 from ebmcore.testing import MonitorSuite
 
 
@@ -32,7 +34,7 @@ class TestPanels(MonitorSuite):
 class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
-    event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+    event_shapes: ClassVar = [(2,), (3,), (8, 8), (3, 8, 8), (10, 1)]
 
 
 class TestAdvice(MonitorSuite):
@@ -81,4 +83,4 @@ class TestClassification(MonitorSuite):
 
 class TestOutOfDistribution(MonitorSuite):
     component = "out_of_distribution"
-    params: ClassVar = {"against": {"type": "two_spirals", "n": 80}}
+    params: ClassVar = {"against": lambda: torch.full((40, 2), 3.0)}

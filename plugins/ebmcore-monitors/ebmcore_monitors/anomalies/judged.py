@@ -31,10 +31,10 @@ def judged(
     """
     by_label = labels != "ignore" and says_anomalies(y)
     if labels == "anomaly" and not by_label:
-        found = "none" if y is None else f"{tuple(y.shape)} of {y.dtype}"
+        given = "none" if y is None else f"{tuple(y.shape)} of {y.dtype}"
         raise ValueError(
             "labels: anomaly needs a label of 0 (normal) or 1 (anomaly) for each point of the "
-            f"second dataset; found {found}"
+            f"second dataset; found {given}"
         )
     energies = [marginal_energies(view, x, mask)]
     are_anomalies = [_truths(y, x, by_label, True)]

@@ -45,11 +45,16 @@ def plot(view: RunView, found: Judged) -> Figure:
     )
     pr.axhline(baseline, color=DATA, linestyle="--", linewidth=0.8)
     pr.set_xlabel("anomalies found (recall)")
-    pr.set_ylabel("anomalies among those found (precision)")
-    pr.set_title(
-        f"precision-recall, area {way.average_precision:.4f}\n"
-        f"dashed: {baseline:.4f}, for an energy that tells nothing",
-        fontsize=9,
+    pr.set_ylabel("anomalies among those (precision)")
+    pr.set_title(f"precision-recall, area {way.average_precision:.4f}", fontsize=10)
+    low = baseline < 0.5
+    pr.annotate(
+        f"{baseline:.3g} for an energy that tells nothing",
+        (0.02, baseline),
+        xytext=(0, 4 if low else -4),
+        textcoords="offset points",
+        va="bottom" if low else "top",
+        fontsize=7,
     )
     for axes in (roc, pr):
         axes.set_xlim(-0.02, 1.02)
