@@ -85,13 +85,13 @@ def test_held_out_rows_stay_those_that_were(read):
     else:
         options = {}
 
-    def stored(x):
-        return TensorDataset(x)
+    def computed(x):
+        return lambda: TensorDataset(x)
 
-    then = load(stored(X), **options)
+    then = load(computed(X), **options)
     assert then.changes == ()
     more = torch.cat([X, torch.full((25, 3), 9.0)])
-    again = load(stored(more), then.fingerprint, **options)
+    again = load(computed(more), then.fingerprint, **options)
     for name in ("x", "held_out", "bounds"):
         assert torch.equal(getattr(again, name), getattr(then, name))
     assert again.n == then.n
@@ -100,13 +100,17 @@ def test_held_out_rows_stay_those_that_were(read):
         "held-out rows are those that it held out",
     )
     other = torch.cat([X[:-1], X[:1]])
-    (warned,) = load(stored(other), then.fingerprint, **options).changes
+    (warned,) = load(computed(other), then.fingerprint, **options).changes
     assert warned.endswith("other numbers or another order of rows")
-    dataset = stored(other)
-    dataset.path = "points.npy"
-    for bad, why in ((dataset, "other numbers"), (stored(X[:9]), "9 rows, and it had 40")):
+    of_a_file = computed(other)
+    of_a_file.path = "points.npy"
+    others = (of_a_file, TensorDataset(other))
+    for bad, why in (
+        *((one, "other numbers") for one in others),
+        (computed(X[:9]), "9 rows, and it had 40"),
+    ):
         with pytest.raises(DataError, match=rf"any more: {why}.*rows that it held out can't"):
-            load(bad, then.fingerprint, **options)
+            load(one, then.fingerprint, **options)
 
 
 def test_rows_as_numpy_arrays_of_other_types():

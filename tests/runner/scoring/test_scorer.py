@@ -227,9 +227,7 @@ def test_images_and_sequences_are_points_too():
     reference = expected[held_out_rows(run, 30)]
     at_most = (reference[None] <= expected[:, None]).double().mean(1)
     torch.testing.assert_close(scores.percentile, 100 * at_most)
-    with pytest.raises(
-        DataError, match=r"x: mask should say .*\(30, 4\); got \(4,\)"
-    ):
+    with pytest.raises(DataError, match=r"x: mask should say .*\(30, 4\); got \(4,\)"):
         run.score(x, mask=mask[0])
     images = torch.rand(30, 1, 4, 4)
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
