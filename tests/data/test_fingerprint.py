@@ -104,11 +104,8 @@ def test_held_out_rows_stay_those_that_were(read):
     assert warned.endswith("other numbers or another order of rows")
     of_a_file = computed(other)
     of_a_file.path = "points.npy"
-    others = (of_a_file, TensorDataset(other))
-    for bad, why in (
-        *((one, "other numbers") for one in others),
-        (computed(X[:9]), "9 rows, and it had 40"),
-    ):
+    bad = {of_a_file: "other numbers", TensorDataset(other): "other numbers"}
+    for one, why in {**bad, computed(X[:9]): "9 rows, and it had 40"}.items():
         with pytest.raises(DataError, match=rf"any more: {why}.*rows that it held out can't"):
             load(one, then.fingerprint, **options)
 
