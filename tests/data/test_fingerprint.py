@@ -54,6 +54,10 @@ def test_it_is_recorded_and_read_again():
     with pytest.raises(ValueError, match=r"held-out rows aren't|too small|count"):
         Fingerprint.read(then.written(), then.bits()[:2])
 
+    for rows in (0, 10**18, "many"):
+        with pytest.raises(ValueError, match=r"number of rows|invalid literal"):
+            Fingerprint.read({**then.written(), "rows": rows}, then.bits())
+
 
 class Named(TensorDataset):
     columns = ("age", "dose", "sex")

@@ -6,7 +6,8 @@
 
 T are the transforms of the run's data, without their randomness: a point has the same scores, to
 rounding, whatever stands beside it. Without log |det| in one of them the energy is E(T(x)) alone,
-of held-out points, too.
+of held-out points, too. Of rows that a loader streams, the held-out points are the selection that
+monitors see.
 """
 
 from __future__ import annotations
