@@ -68,8 +68,14 @@ def test_the_state_holds_the_rows_of_any_number(rows, new):
 
 
 def test_one_row_alone_is_refused(rows):
-    with pytest.raises(ValueError, match="at least two training rows; got 1"):
-        KernelDensity(rows[:1])
+    for few in ({"training_data": rows[:1]}, {"training_data": rows, "max_rows": 1}):
+        with pytest.raises(ValueError, match="at least two training rows; got 1"):
+            KernelDensity(**few)
+
+
+def test_of_many_rows_some_at_even_distances_are_kept(rows):
+    assert torch.equal(KernelDensity(rows, max_rows=61).rows, rows)
+    assert torch.equal(KernelDensity(rows, max_rows=30).rows, rows[:60:2])
 
 
 @pytest.mark.parametrize("n", [2, 5, 70])
