@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from ebmcore_nets import KernelDensity
+from ebmcore_transforms import RankGaussian, Standardise, Whiten
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import ebmcore
@@ -11,6 +13,7 @@ from support import ROOT
 
 pytestmark = pytest.mark.plugins
 
+VIEWS = {"standardise": Standardise, "rank_gaussian": RankGaussian, "whiten": Whiten}
 AGAINST = {"type": "file", "path": "others.csv"}
 CONFIG = {
     "seed": 0,
@@ -74,3 +77,18 @@ def test_the_recipe_scores_a_table_that_it_never_saw(tmp_path):
     assert roc_auc_score(labels, energies) > 0.95  # each column alone has the same law in both
     weights = [float(term.log_weight.detach()) for term in run.energy.terms]
     assert len(set(weights)) == 3  # each has learned its own
+
+
+@pytest.mark.parametrize("n", [2, 5, 70])
+@pytest.mark.parametrize("view", ["standardise", "rank_gaussian", "whiten"])
+def test_rows_that_are_constant_or_the_same_have_finite_energies(n, view):
+    constant = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
+    constant[:, 1] = 2.0
+    for rows in (constant, torch.ones(n, 3), (constant > 0).float()):
+        energy = KernelDensity(rows, norm=1, view=VIEWS[view]())
+        x = torch.cat([rows, rows + 1, rows * 1000]).requires_grad_()
+        values = energy(x)
+        values.sum().backward()
+        assert values.isfinite().all()
+        assert x.grad.isfinite().all()
+        assert (values[n:].mean() > values[:n].mean()).item()
