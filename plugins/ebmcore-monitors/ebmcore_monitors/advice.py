@@ -39,7 +39,7 @@ class Advice(WarnsOnce):
     Each failure is a number, 1 while the run shows it and 0 while it doesn't; failures that can't
     be judged (no sampler, no held-out data, too short a history) are left out.
 
-    - `badly_scaled`: a column of a table is over 20 times as wide as another (standard deviations),
+    - `badly_scaled`: a column of a table is over 10 times as wide as another (standard deviations),
       as the energy sees them. It comes before all others.
     - `drifting`: |mean E| of data or samples grows steadily and does not level off.
     - `gap_stays`: mean E(data) - mean E(samples) is beyond 2 standard deviations of the energies,
