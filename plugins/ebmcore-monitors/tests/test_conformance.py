@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import pytest
+
 from ebmcore.testing import MonitorSuite
 
 
@@ -77,3 +79,13 @@ class TestTwoSample(MonitorSuite):
 class TestClassification(MonitorSuite):
     component = "classification"
     event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestFidelity(MonitorSuite):
+    component = "fidelity"
+    params: ClassVar = {"n": 50}
+    event_shapes: ClassVar = [(4, 4)]
+
+    @pytest.fixture(autouse=True)
+    def _few_steps(self, monkeypatch):
+        monkeypatch.setattr("ebmcore_monitors.fidelity.judge.STEPS", 10)
