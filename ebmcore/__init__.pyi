@@ -53,13 +53,16 @@ from ebmcore.runner.run import Run as Run
 from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Sampler as Sampler
+from ebmcore.sampling import StepSize as StepSize
 from ebmcore.sampling import conditioned as conditioned
 from ebmcore.sampling import energy_and_score as energy_and_score
 from ebmcore.sampling import given as given
 from ebmcore.sampling import init_state as init_state
 from ebmcore.sampling import replicated as replicated
+from ebmcore.sampling import root as root
 from ebmcore.sampling import sample_chain as sample_chain
 from ebmcore.sampling import start_chains as start_chains
+from ebmcore.sampling import value_of as value_of
 from ebmcore.service_contracts import Job as Job
 from ebmcore.service_contracts import Launcher as Launcher
 from ebmcore.service_contracts import Point as Point

@@ -63,7 +63,7 @@ class Rollback:
         loop, train, folder = self.loop, self.loop.train, self.directory.checkpoints
         up_to = self.well if divergence.of_gap else None
         good = newest(folder, up_to)
-        rolls = train.on_divergence == "rollback"
+        rolls = (divergence.response or train.on_divergence) == "rollback"
         if good is None or not rolls or self.number >= train.max_rollbacks:
             tried = f" after {self.number} rollbacks (train.max_rollbacks)" if rolls else ""
             last = "no checkpoint was written before" if good is None else f"last good: {good}"

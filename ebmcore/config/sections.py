@@ -58,6 +58,9 @@ class Train:
         on_divergence: The response to NaN, infinity or energies beyond max_energy or max_gap: stop
             the run; skip that step, which checks the numbers after each step; or rollback to the
             last good checkpoint with fresh noise.
+        on_unstable: The response to a step of the sampler that is unstable for the energy or too
+            large for the data, measured with or without monitors: warn; stop the run; shrink,
+            which halves the step size; or rollback to the last good checkpoint and then halve it.
         max_energy: Bound on |E| of data and samples, in nats, beyond which a run has diverged;
             checked once every log_every steps, with `skip` at each; null sets none.
         max_gap: Bound on the energy gap |mean E(data) - mean E(samples)|, in nats, beyond which a
@@ -80,6 +83,7 @@ class Train:
     keep_checkpoints: PositiveInt = 3
     keep_best: str | None = None
     on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    on_unstable: Literal["warn", "stop", "shrink", "rollback"] = "warn"
     max_energy: PositiveFloat | None = None
     max_gap: PositiveFloat | None = None
     max_skips: PositiveInt = 10

@@ -87,6 +87,7 @@ def transform_data(
         space=transforms.space,
         transforms=transforms,
         rows=rows,
+        columns=transforms.columns(data.columns),
         warnings=(*data.warnings, *transforms.warnings),
     )
 

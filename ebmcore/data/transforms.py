@@ -211,6 +211,18 @@ class Transforms:
                 return name
         return ""
 
+    def columns(self, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Return the names of the numbers of a flat event that comes out; None when unknown."""
+        for index, part in enumerate(self.parts):
+            if names is None:
+                return None
+            with self._blame(index, "can't name its columns"):
+                given = part.columns(names)
+            names = None if given is None else tuple(map(str, given))
+            if names is not None and (len(names),) != self.shapes[index + 1]:
+                names = None
+        return names
+
     def state_dict(self) -> dict[str, Any]:
         """Return what was fitted, and the shape and the space of the data."""
         return {

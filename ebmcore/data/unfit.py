@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ebmcore.data.parts import Padded, row_slices
+from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
@@ -16,7 +16,7 @@ def in_the_data(index: tuple[int, ...]) -> str:
     return f"the data's {row_and_column(index)}"
 
 
-def refuse_unfit(x: Padded, space: Space, dtype: torch.dtype) -> None:
+def refuse_unfit(x: RowsInParts, space: Space, dtype: torch.dtype) -> None:
     """Refuse points that the space or the dtype can't hold; read them whole only to say why."""
     for rows in row_slices(x):
         if not _fits(x[rows], space, dtype):

@@ -90,7 +90,7 @@ class Session:
             parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
             self.warn, directory.log,
         )  # fmt: skip
-        self.result = Run.of(self.directory.path, self.loop, spec.seed)
+        self.result = Run.of(self.directory.path, self.loop, spec.seed, spec.origin.host)
         self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
         self.rollback = Rollback(self.loop, directory, self.event, self.warn)
         self.requests = Requests(directory, self.loop, self._log, self.warn)
@@ -289,10 +289,8 @@ class Session:
             self.rollback.judge()
             path = write_checkpoint(folder, take_snapshot(self.loop, self._record()))
             prune(folder, self.train.keep_checkpoints, self.best.step, self.rollback.well)
-        self.directory.update(
-            step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
-            best=self.best.state(),
-        )  # fmt: skip
+        saved = {"step": self.loop.step, "why": why}
+        self.directory.update(step=self.loop.step, checkpoint=saved, best=self.best.state())
         self.events.checkpoint(path)
 
     def _save_failed(self, failure: BaseException) -> None:

@@ -29,12 +29,13 @@ class Divergence(NamedTuple):
 
     step: int  # counted from 1
     text: str  # the value, its part, and the value a step before
+    advice: str = _ADVICE
+    response: str | None = None  # in place of train.on_divergence
     of_gap: bool = False  # of train.max_gap, which the state before may have been close to
 
     def error(self) -> DivergenceError:
         """Return the error that ends the run."""
-        advice = _GAP_ADVICE if self.of_gap else _ADVICE
-        return DivergenceError(f"step {self.step}: {self.text}. {advice}")
+        return DivergenceError(f"step {self.step}: {self.text}. {self.advice}".rstrip(". "))
 
 
 def first_non_finite(
@@ -89,7 +90,7 @@ def beyond_gap(means: Mapping[str, float], bound: float | None, step: int) -> Di
     if abs(gap) <= bound:
         return None
     text = f"mean E(data) - mean E(samples) is {gap:.6g} nats; train.max_gap is {bound:g}"
-    return Divergence(step, text, of_gap=True)
+    return Divergence(step, text, _GAP_ADVICE, of_gap=True)
 
 
 def _label(parts: Parts, name: str) -> str:

@@ -36,6 +36,7 @@ from ebmcore.train.loop.skips import Skips
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
+from ebmcore.train.stability import Stability
 from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import StepRate, Timing
 from ebmcore.train.types import StepResult, gathered
@@ -95,6 +96,7 @@ class Loop:
         self.skips = Skips(
             parts, train, self.ranks, self.pending, with_chains=self.train_step.keeps_chains_early
         )
+        self.stability = Stability(parts, train, streams, self.ranks)
         self.lr_schedule = LRSchedule(parts, self.ranks, self.steps_per_epoch)
         self.after_step: Callable[[], None] | None = None  # a profiler's callback
         self.infinite_buffers = infinite_buffers(parts.energy)
@@ -156,7 +158,8 @@ class Loop:
     def _run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         self.rate.start()
         self.checkpoints.restart_clock()
-        if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
+        rolls = "rollback" in (self.train.on_divergence, self.train.on_unstable)
+        if rolls and self.step == 0 and self.steps:
             recorder.save("to roll back to")
         while not self.done and self.interrupts.number is None:
             indices = self.batches.rest_of_epoch(self.step)
@@ -166,6 +169,8 @@ class Loop:
                 self.lr_schedule.after_step(self.step)
                 if self.after_step is not None:
                     self.after_step()
+                if self.stability.after_step(last, self.step, recorder):
+                    last = None  # it was rolled back
                 end = self._takes_up_stop() or self.step >= self.steps
                 if end or self.step - self.pending.fetched == self.train.log_every:
                     last = self._fetch_metrics(last, recorder)
@@ -194,6 +199,7 @@ class Loop:
             "skipped": self.skips.total,
             "skipped_in_a_row": self.skips.in_a_row,
             "evaluations": self.train_step.evaluations.state_dict(),
+            **self.stability.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -205,6 +211,7 @@ class Loop:
         self.pending.finite = dict(state["finite"])
         self.skips.total = int(state["skipped"])
         self.skips.in_a_row = int(state["skipped_in_a_row"])
+        self.stability.load_state_dict(state)
         if "evaluations" in state:
             self.train_step.evaluations.load_state_dict(state["evaluations"])
 
@@ -269,6 +276,7 @@ class Loop:
         counted = self.train_step.evaluations.metrics()
         metrics |= {name: n * self.ranks.size for name, n in counted.items()}
         metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
+        metrics |= self.stability.metrics()
         if self.skips.total:
             metrics["train/skipped"] = float(self.skips.total)
         return metrics

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ebmcore_datasets.eight_gaussians import EightGaussians as EightGaussians
     from ebmcore_datasets.file import File as File
     from ebmcore_datasets.gaussian_mixture import GaussianMixture as GaussianMixture
+    from ebmcore_datasets.image_files import Images as Images
     from ebmcore_datasets.mnist import Mnist as Mnist
     from ebmcore_datasets.moons import Moons as Moons
     from ebmcore_datasets.pinwheel import Pinwheel as Pinwheel
@@ -22,6 +23,7 @@ _HOME = {
     "EightGaussians": "eight_gaussians",
     "File": "file",
     "GaussianMixture": "gaussian_mixture",
+    "Images": "image_files",
     "Mnist": "mnist",
     "Moons": "moons",
     "Pinwheel": "pinwheel",

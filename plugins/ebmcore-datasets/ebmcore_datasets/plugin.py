@@ -12,6 +12,7 @@ def ebmcore_datasets() -> dict[str, str]:
         "eight_gaussians": "ebmcore_datasets.eight_gaussians:EightGaussians",
         "file": "ebmcore_datasets.file:File",
         "gaussian_mixture": "ebmcore_datasets.gaussian_mixture:GaussianMixture",
+        "images": "ebmcore_datasets.image_files.dataset:Images",
         "mnist": "ebmcore_datasets.mnist:Mnist",
         "moons": "ebmcore_datasets.moons:Moons",
         "pinwheel": "ebmcore_datasets.pinwheel:Pinwheel",

@@ -175,7 +175,7 @@ def test_ways_to_write_a_csv(folder, text, keys):
         ("1,2\n1_0,2\n", {}, r"line 2, column 1 .*; got '1_0'"),
         ("1;2\n3;4\n", {"header": False}, r"line 1, column 1 .*; got '1;2'"),
         ("a,b\n1,2\n\n3,nan\ninf,nan\n", {},
-         r"line 4, column 2 \(counted from 1; row 1 from 0\) is nan; of 6 numbers 3 are not"),
+         r"line 4, column 2 'b' \(counted from 1; row 1 from 0\) is nan; of 6 numbers 2 are"),
         ("1,1e60\n", {}, r"line 1, column 2 .* is 1e\+60, too large for float32"),
         ("a,b\n", {}, r"has no rows below its header"),
         ("\n\n", {}, r"has no rows$"),
@@ -232,7 +232,9 @@ def test_a_damaged_compressed_archive(folder):
 
 def test_an_unknown_ending(folder):
     write("points.xlsx", "1,2")
-    supported = r"supported: \.csv, \.npy, \.npz, \.pt, \.pth$"
+    supported = (
+        r"supported: \.csv, \.tsv, \.parquet, \.npy, \.npz, \.pt, \.pth, each also with \.gz$"
+    )
     refused(rf"ending '\.xlsx' is not known; {supported}", "points.xlsx")
 
 

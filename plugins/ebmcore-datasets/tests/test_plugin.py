@@ -25,6 +25,7 @@ def test_the_entry_point_is_installed():
         "eight_gaussians",
         "file",
         "gaussian_mixture",
+        "images",
         "mnist",
         "moons",
         "pinwheel",

@@ -284,8 +284,20 @@ def test_without_samples_only_data_are_judged(train):
 
     run = train(loss=flat, sampler=None, chains=None, steps=100)
     found = {name for name in DIAGNOSES if f"Advice/{name}" in run.metrics}
-    assert found == {"drifting", "exploding", "overfit"}
+    assert found == {"badly_scaled", "drifting", "exploding", "overfit"}
     assert run.warnings == []
+
+
+def test_columns_of_other_scales_are_told_first(make_view, warned):
+    x = points(50) * torch.tensor([1.0, 1e-3])
+    found = Advice()(make_view(Bowl(), x, x_neg=0.01 * x, columns=("length", "width")))
+    assert (found["badly_scaled"], found["collapsed"]) == (1, 1)
+    assert found["scale_ratio"] == pytest.approx(float(x[:, 0].std() / x[:, 1].std()))
+    first, second = warned
+    assert "column 'length' has a standard deviation of" in first
+    assert "'width' of" in first
+    assert "Set data.transform: [{type: standardise}]" in first
+    assert "collapsed" in second
 
 
 def test_another_run_is_warned_again(make_view, warned):

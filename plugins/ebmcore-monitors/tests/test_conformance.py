@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import torch
+
 from ebmcore.testing import MonitorSuite
 
 
@@ -32,7 +34,7 @@ class TestPanels(MonitorSuite):
 class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
-    event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+    event_shapes: ClassVar = [(2,), (3,), (8, 8), (3, 8, 8), (10, 1)]
 
 
 class TestAdvice(MonitorSuite):
@@ -77,3 +79,8 @@ class TestTwoSample(MonitorSuite):
 class TestClassification(MonitorSuite):
     component = "classification"
     event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestOutOfDistribution(MonitorSuite):
+    component = "out_of_distribution"
+    params: ClassVar = {"against": lambda: torch.full((40, 2), 3.0)}

@@ -2,6 +2,7 @@
 
 import math
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from ebmcore_monitors.diagnoses.gap import gap
 from ebmcore_monitors.diagnoses.left_behind import left_behind
 from ebmcore_monitors.diagnoses.movement import acceptance, barely_moving, displacement, rejecting
 from ebmcore_monitors.diagnoses.overfit import excess, overfit
+from ebmcore_monitors.diagnoses.scales import badly_scaled
 
-from ebmcore import Trace
+from ebmcore import Binary, Trace
 
 BELOW_AND_ABOVE = pytest.mark.parametrize("near", [0.9, 1.1])
 Info = namedtuple("Info", "acceptance")
@@ -49,6 +51,20 @@ def test_samples_collapse_below_a_quarter_of_the_scale(evidence, near):
     assert found.detected is (near < 1)
     assert collapsed_samples(evidence(data=x, x_neg=x[:8])) is not None
     assert collapsed_samples(evidence(data=x, x_neg=x[:7])) is None
+
+
+@BELOW_AND_ABOVE
+def test_columns_are_badly_scaled_from_twenty_fold(evidence, near):
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    x = x / x.std(0) * torch.tensor([1.0, 0.0, 20 * near])
+    found = badly_scaled(evidence(data=x))
+    assert found.detected is (near > 1)
+    assert "1 of 2 columns have less" in found.text or near < 1
+    for known in ({"space": Binary()}, {"data_mask": x > 0}):
+        given = evidence(data=x)
+        assert badly_scaled(replace(given, view=replace(given.view, **known))) is None
+    assert badly_scaled(evidence(data=x[:, :2])) is None  # one column varies
+    assert badly_scaled(evidence(data=x[:, :, None])) is None
 
 
 @BELOW_AND_ABOVE
