@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ebmcore import DataError, pad_events
 from ebmcore_datasets.time_series.ts_file import Series, read_ts
@@ -39,6 +39,9 @@ class TimeSeries:
         path: A .ts file in place of it.
         split: Which files of the set to read: train, test, or both, one after the other.
         classes: Only series of these classes, as the file writes them; all when not given.
+        order: The order of a series' steps in time: backwards and shuffled make anomalies of the
+            same numbers, for `out_of_distribution` to compare with.
+        generator: (runtime) Random generator of the shuffled steps.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class TimeSeries:
         path: Path | None = None,
         split: Literal["train", "test", "both"] = "both",
         classes: Sequence[str | int] | None = None,
+        order: Literal["forwards", "backwards", "shuffled"] = "forwards",
+        generator: Generator | None = None,
     ) -> None:
         if (name is None) == (path is None):
             raise ValueError("give a name or a path, one of the two")
@@ -56,6 +61,10 @@ class TimeSeries:
         self.name = name
         self.path = path
         self.split = split
+        if order not in ("forwards", "backwards", "shuffled"):
+            raise ValueError(f"order should be forwards, backwards or shuffled; got {order!r}")
+        self.order = order
+        self.generator = generator
         self.classes = None if classes is None else [str(one) for one in classes]
 
     def __call__(self) -> dict[str, Tensor]:
@@ -70,7 +79,7 @@ class TimeSeries:
             chosen = [i for i in chosen if labels[i] in self.classes]
         if not chosen:
             raise DataError(f"{files[0]} has no series of the classes {self.classes}")
-        x, lengths = pad_events([events[i] for i in chosen])
+        x, lengths = pad_events([self._ordered(torch.from_numpy(events[i])) for i in chosen])
         found: dict[str, Any] = {"x": x[..., 0] if x.shape[2] == 1 else x}
         found["x"] = found["x"].to(torch.get_default_dtype())
         if labels:
@@ -78,6 +87,14 @@ class TimeSeries:
         if lengths.unique().numel() > 1:
             found["lengths"] = lengths
         return found
+
+    def _ordered(self, event: Tensor) -> Tensor:
+        """Return a series, (T, C), with its steps in the order asked for."""
+        if self.order == "forwards":
+            return event
+        if self.order == "backwards":
+            return event.flip(0)
+        return event[torch.randperm(len(event), generator=self.generator)]
 
     def _files(self) -> list[Path]:
         parts = ("TRAIN", "TEST") if self.split == "both" else (self.split.upper(),)

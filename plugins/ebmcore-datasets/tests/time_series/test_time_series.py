@@ -50,6 +50,22 @@ def test_channels_and_lengths(tmp_path):
     assert torch.equal(found["x"].nan_to_num(99), wanted.nan_to_num(99))
 
 
+def test_the_order_of_time(tmp_path):
+    text = "@data\n" + ",".join(map(str, range(50))) + "\n1,2,3\n"
+    path = write(tmp_path, text)
+    back = TimeSeries(path=path, order="backwards")()
+    assert back["x"][0].tolist() == list(range(49, -1, -1))
+    assert back["x"][1, :4].tolist() == [3, 2, 1, 0]
+    mixed = [
+        TimeSeries(path=path, order="shuffled", generator=torch.Generator().manual_seed(s))()["x"]
+        for s in (0, 0, 1)
+    ]
+    assert torch.equal(mixed[0], mixed[1])
+    assert not torch.equal(mixed[0], mixed[2])
+    assert mixed[0][0].sort().values.tolist() == list(range(50))
+    assert mixed[0][1, 3:].eq(0).all()
+
+
 def test_targets_are_numbers(tmp_path):
     text = "@targetlabel true\n@data\n1,2:0.25\n3,4:-1\n"
     assert TimeSeries(path=write(tmp_path, text))()["y"].tolist() == [0.25, -1]
@@ -98,6 +114,8 @@ def test_keys_that_do_not_fit(tmp_path):
     for keys in ({}, {"name": "A", "path": tmp_path}):
         with pytest.raises(ValueError, match="give a name or a path"):
             TimeSeries(**keys)
+    with pytest.raises(ValueError, match=r"order should be forwards, backwards or .*; got 'up'"):
+        TimeSeries(name="A", order="up")
     with pytest.raises(ValueError, match="split should be train, test or both; got 'all'"):
         TimeSeries(name="A", split="all")
     with pytest.raises(DataError, match="no classes quick; there are slow, fast"):
