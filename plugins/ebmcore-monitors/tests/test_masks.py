@@ -8,7 +8,7 @@ from ebmcore_monitors.sampler_health import SamplerHealth
 from ebmcore_monitors.samples import Samples
 from ebmcore_monitors.two_sample import TwoSample
 
-from ebmcore import RunView, Trace
+from ebmcore import Real, RunView, Trace
 
 T = 6
 
@@ -31,7 +31,7 @@ def masks(n):
 
 
 def view(padding=0.0, **options):
-    own, generator = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+    own, generator = torch.Generator().manual_seed(1), torch.Generator().manual_seed(3)
     data, held_out = (draw(n, mask=masks(n), generator=own) for n in (600, 300))
     return RunView(**{
         "energy": energy, "data": data.where(masks(600), padding), "data_mask": masks(600),
@@ -94,6 +94,8 @@ def test_only_steps_that_count_are_drawn():
 
 class Shift:
     """Takes events back to units in which padding would be 5."""
+
+    spaces = (Real(), Real())
 
     def inverse(self, x, *, mask):
         return (x + 5).where(mask, 0)
