@@ -151,6 +151,8 @@ class Loop:
     def _run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         self.rate.start()
         self.checkpoints.restart_clock()
+        if self.step == 0:
+            self.stability.begin()
         rolls = "rollback" in (self.train.on_divergence, self.train.on_unstable)
         if rolls and self.step == 0 and self.steps:
             recorder.save("to roll back to")
