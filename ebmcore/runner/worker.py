@@ -44,7 +44,7 @@ class Worker:
         self.loop, self.interrupts, self.threads, _ = prepare_training(
             spec, ranks, lambda text: None
         )
-        self.result = Run.of(directory.path, self.loop, spec.seed)
+        self.result = Run.of(directory.path, self.loop, spec.seed, spec.origin.host)
         if resumes:
             name = ranks.broadcast_text("")
             if name:

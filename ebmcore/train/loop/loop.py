@@ -17,7 +17,13 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gradient_sync import GradientSync
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.train.components import Parts
-from ebmcore.train.divergence import Divergence, beyond_bound, infinite_buffers, is_finite
+from ebmcore.train.divergence import (
+    Divergence,
+    beyond_bound,
+    beyond_gap,
+    infinite_buffers,
+    is_finite,
+)
 from ebmcore.train.ema import Average
 from ebmcore.train.loop.batches import Batches
 from ebmcore.train.loop.checkpoint_schedule import CheckpointSchedule
@@ -27,10 +33,10 @@ from ebmcore.train.loop.pending_metrics import PendingMetrics
 from ebmcore.train.loop.recorder import Recorder
 from ebmcore.train.loop.rows import Rows
 from ebmcore.train.loop.skips import Skips
+from ebmcore.train.loop.stability import Stability
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
-from ebmcore.train.stability import Stability
 from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import StepRate, Timing
 from ebmcore.train.types import StepResult, gathered
@@ -70,6 +76,7 @@ class Loop:
         self.steps = train.total_steps(parts.data.n)
         self.step = 0  # training steps done
         self.resumed_at = 0
+        self.gap = 0.0  # mean E(data) - mean E(samples), nats, at the last fetch of the metrics
         self.chains = parts.chains  # after the run, the chains of all ranks
         self.averaged = None
         if train.ema is not None:
@@ -214,6 +221,7 @@ class Loop:
         """Drop the metrics of steps that a rollback undid."""
         self.pending.clear()
         self.skips.in_a_row = 0
+        self.gap = 0.0
 
     def _train_on(self, batch: Tensor | ReadRows, recorder: Recorder) -> StepResult | None:
         """Take one step; return None when it was skipped."""
@@ -250,8 +258,10 @@ class Loop:
             means, largest = energies_of(last, self.parts, self.ranks)
             if not self.skips.active:  # which checks each step before it is applied
                 divergence = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
+                divergence = divergence or beyond_gap(means, self.train.max_gap, self.step)
             if "samples" in means and all(map(math.isfinite, means.values())):
                 gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
+                self.gap = gap
         if divergence is None:
             recorded = recorder.write(self.step, metrics)
             self.lr_schedule.recorded(self.step, recorded, of_monitors=False)

@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from ebmcore_datasets.eight_gaussians import EightGaussians as EightGaussians
     from ebmcore_datasets.file import File as File
     from ebmcore_datasets.gaussian_mixture import GaussianMixture as GaussianMixture
+    from ebmcore_datasets.image_files import Images as Images
     from ebmcore_datasets.mnist import Mnist as Mnist
     from ebmcore_datasets.moons import Moons as Moons
     from ebmcore_datasets.pinwheel import Pinwheel as Pinwheel
     from ebmcore_datasets.rings import Rings as Rings
     from ebmcore_datasets.sines import Sines as Sines
+    from ebmcore_datasets.time_series.dataset import TimeSeries as TimeSeries
     from ebmcore_datasets.two_spirals import TwoSpirals as TwoSpirals
 
 _HOME = {
@@ -22,11 +24,13 @@ _HOME = {
     "EightGaussians": "eight_gaussians",
     "File": "file",
     "GaussianMixture": "gaussian_mixture",
+    "Images": "image_files",
     "Mnist": "mnist",
     "Moons": "moons",
     "Pinwheel": "pinwheel",
     "Rings": "rings",
     "Sines": "sines",
+    "TimeSeries": "time_series.dataset",
     "TwoSpirals": "two_spirals",
 }
 __all__ = sorted(_HOME)

@@ -12,10 +12,12 @@ def ebmcore_datasets() -> dict[str, str]:
         "eight_gaussians": "ebmcore_datasets.eight_gaussians:EightGaussians",
         "file": "ebmcore_datasets.file:File",
         "gaussian_mixture": "ebmcore_datasets.gaussian_mixture:GaussianMixture",
+        "images": "ebmcore_datasets.image_files.dataset:Images",
         "mnist": "ebmcore_datasets.mnist:Mnist",
         "moons": "ebmcore_datasets.moons:Moons",
         "pinwheel": "ebmcore_datasets.pinwheel:Pinwheel",
         "rings": "ebmcore_datasets.rings:Rings",
         "sines": "ebmcore_datasets.sines:Sines",
+        "time_series": "ebmcore_datasets.time_series.dataset:TimeSeries",
         "two_spirals": "ebmcore_datasets.two_spirals:TwoSpirals",
     }

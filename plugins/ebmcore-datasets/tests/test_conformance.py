@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pytest
+from PIL import Image
 
 from ebmcore.testing import DatasetSuite
 
@@ -110,4 +111,24 @@ class TestFile(DatasetSuite):
     def _written(self, tmp_path, monkeypatch):
         path = tmp_path / "three.csv"
         path.write_text("1.0,2.0\n0.5,-1.0\n-2.0,0.0\n")
+        monkeypatch.setattr(type(self), "params", {"path": str(path)})
+
+
+class TestImages(DatasetSuite):
+    component = "images"
+
+    @pytest.fixture(autouse=True)
+    def _written(self, tmp_path, monkeypatch):
+        for number in range(3):
+            Image.new("L", (4, 5), 40 * number).save(tmp_path / f"{number}.png")
+        monkeypatch.setattr(type(self), "params", {"path": str(tmp_path)})
+
+
+class TestTimeSeries(DatasetSuite):
+    component = "time_series"
+
+    @pytest.fixture(autouse=True)
+    def _written(self, tmp_path, monkeypatch):
+        path = tmp_path / "three.ts"
+        path.write_text("@classLabel true a b\n@data\n1,2,3:a\n4,5:b\n6,7,8:a\n")
         monkeypatch.setattr(type(self), "params", {"path": str(path)})

@@ -25,11 +25,13 @@ def test_the_entry_point_is_installed():
         "eight_gaussians",
         "file",
         "gaussian_mixture",
+        "images",
         "mnist",
         "moons",
         "pinwheel",
         "rings",
         "sines",
+        "time_series",
         "two_spirals",
     }
 

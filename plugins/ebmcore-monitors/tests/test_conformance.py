@@ -2,6 +2,9 @@
 
 from typing import ClassVar
 
+import pytest
+import torch
+
 from ebmcore.testing import MonitorSuite
 
 
@@ -32,7 +35,7 @@ class TestPanels(MonitorSuite):
 class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
-    event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+    event_shapes: ClassVar = [(2,), (3,), (8, 8), (3, 8, 8), (10, 1)]
 
 
 class TestAdvice(MonitorSuite):
@@ -77,3 +80,18 @@ class TestTwoSample(MonitorSuite):
 class TestClassification(MonitorSuite):
     component = "classification"
     event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestOutOfDistribution(MonitorSuite):
+    component = "out_of_distribution"
+    params: ClassVar = {"against": lambda: torch.full((40, 2), 3.0)}
+
+
+class TestFidelity(MonitorSuite):
+    component = "fidelity"
+    params: ClassVar = {"n": 50}
+    event_shapes: ClassVar = [(4, 4)]
+
+    @pytest.fixture(autouse=True)
+    def _few_steps(self, monkeypatch):
+        monkeypatch.setattr("ebmcore_monitors.fidelity.judge.STEPS", 10)

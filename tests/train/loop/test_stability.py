@@ -12,9 +12,9 @@ from ebmcore.checkpoint.files import Checkpoint, write_checkpoint
 from ebmcore.checkpoint.snapshot import restore, take_snapshot
 from ebmcore.config import read_train
 from ebmcore.train.loop import Loop
+from ebmcore.train.loop.stability import curvature
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.signals import Interrupts
-from ebmcore.train.stability import curvature
 from ebmcore.train.types import Silent
 
 STEEP = 400.0  # the curvature of the energy, on data of standard deviation 1
