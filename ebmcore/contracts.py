@@ -8,8 +8,8 @@ keyword-only parameters are. A function with positional parameters is the compon
 without builds it. The runner passes parameters of these names, which aren't config:
 
     constructors, factories   event_shape, data_range (2, *event), space, generator, device; those
-                              of losses alone: training_data (n, *event), on the CPU; and those of
-                              losses, samplers and chains: networks, by name
+                              of energies and losses: training_data (n, *event), on the CPU; and
+                              those of losses, samplers and chains: networks, by name
     losses, when called       energy, x, x_neg, y, y_neg, mask, mask_neg, step, sampler, chains,
                               generator, networks, and each network of the config by its own name
     `Kernel.init`             generator, n_steps, carried; beside energy and x
@@ -18,6 +18,11 @@ without builds it. The runner passes parameters of these names, which aren't con
 
 A loss trains the energy, or the networks that its attribute `trains` names: "proposer", or
 ("energy", "proposer"). No gradient of it reaches anything else.
+
+A kernel whose `step_size` is `auto` holds an `ebmcore.StepSize`, which the run fits: to the data by
+`Kernel.step_for`, then to the energy by the curvature along the chains or, if the kernel has a
+`target_acceptance`, by the field `acceptance` of its info. Its value is the same for all chains and
+changes between training steps alone; checkpoints hold it.
 
 A sampler, a loss, a monitor or a callback that remembers something from one call to the next offers
 it by `state_dict` and `load_state_dict`, as tensors and JSON types, so that a resumed run restores
@@ -131,6 +136,7 @@ class Kernel:
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
     unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
     carries: tuple[str, ...] = ()
+    takes_step_size: bool = False  # whether `step_size` may be a `StepSize`, not just a number
 
     def init(self, energy: Energy, x: Tensor, *args: Any, **slots: Any) -> Any:
         """Make the state at x: everything that the next step needs and should not compute twice.
@@ -147,6 +153,18 @@ class Kernel:
     def step(self, energy: Energy, state: Any, noise: tuple[Tensor, ...]) -> tuple[Any, Any]:
         """Return the next state and the info: pure, so no `.item()`, in-place write or RNG."""
         raise NotImplementedError
+
+    def step_for(self, spread: Any) -> Any:
+        """Return the largest `step_size` with which chains can be as narrow as `spread`.
+
+        That is on the Gaussian energy which makes them so; a number or a tensor, in units of x.
+        None, by default, says nothing: no run warns of the step, or fits it.
+        """
+        return None
+
+    def stable_step(self, curvature: Any) -> Any:
+        """Return the largest `step_size` that is stable on E = ½κx², κ the curvature; None: any."""
+        return None
 
 
 class Sample(NamedTuple):
@@ -238,12 +256,21 @@ class Transform:
     def fit(self, x: Tensor, *args: Any, **slots: Any) -> None:
         """Learn from the training rows, (n, *event), on the CPU; it may name `space`, theirs.
 
+        If it names `mask`, (n, T) or None, which says the steps that count, it takes sequences of
+        different length: padding is 0 before and after each call, whatever the map makes of it.
         Raises ValueError for data that it can't take. `warnings.warn` reaches the run.
         """
 
     def shape(self, event_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of x' for one of x; by default the same."""
         return event_shape
+
+    def columns(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the names of the numbers of x' for those of a flat x; None when they have none.
+
+        By default the same. The run leaves out names that are more or fewer than the numbers of x'.
+        """
+        return names
 
     def space(self, space: Space) -> Space:
         """Return the space of x' for that of x; by default the same, real ones without bounds."""

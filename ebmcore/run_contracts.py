@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ebmcore.contracts import Energy, Trace
+from ebmcore.contracts import Conditions, Energy, Trace
 from ebmcore.spaces import REAL, Space
 
 if TYPE_CHECKING:
@@ -57,10 +57,12 @@ class RunView:
     kernel: Any = None  # the sampler; None when the run has none
     draw: Callable[..., Tensor] | None = None  # behind `sample`
     walk: Callable[..., Trace] | None = None  # behind `trace`
+    reader: Callable[[Any], tuple[Tensor, Conditions]] | None = None  # behind `read`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
     transforms: Any = None  # `ebmcore.Transforms` from the dataset's events to these; None: none
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms at the held-out
     # events, nats; None when there are no transforms, or one of them has none
+    columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
 
     @property
     def can_sample(self) -> bool:
@@ -83,10 +85,24 @@ class RunView:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
-    def undo(self, x: Tensor) -> Tensor:
-        """Return events in the dataset's own units, as far as the transforms have an inverse."""
-        undone: Tensor = x if self.transforms is None else self.transforms.inverse(x)
+    def undo(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return events in the dataset's own units, as far as the transforms have an inverse.
+
+        The steps that a mask, (n, T), doesn't count stay 0.
+        """
+        undone: Tensor = x if self.transforms is None else self.transforms.inverse(x, mask=mask)
         return undone
+
+    def read(self, dataset: Any) -> tuple[Tensor, Conditions]:
+        """Return another dataset's points as the energy takes them, with their y and mask.
+
+        The run's transforms map them: x is (n, *event), on the device of `data`. Raises DataError
+        when the dataset can't be read, or its events have another space or shape than the run's
+        have before its transforms; ValueError when nothing is behind it, as in a view of a test.
+        """
+        if self.reader is None:
+            raise ValueError("this view has no `reader`, so it can't read another dataset")
+        return self.reader(dataset)
 
     def trace(
         self,

@@ -110,9 +110,12 @@ def _read(part: FolderHandle, name: str) -> BufferedReader:
     return os.fdopen(part.file(name, os.O_RDONLY), "rb")
 
 
-def newest(folder: Path) -> Path | None:
-    """Return the last checkpoint whose manifest says that it is whole; None without one."""
-    return next((path for path in _paths(folder) if _says_whole(path)), None)
+def newest(folder: Path, up_to: int | None = None) -> Path | None:
+    """Return the last checkpoint whose manifest says that it is whole; None without one.
+
+    With `up_to`, later steps than that don't count.
+    """
+    return next((path for path in _paths(folder, up_to) if _says_whole(path)), None)
 
 
 def has_good(folder: Path) -> bool:
@@ -184,15 +187,21 @@ class Checkpoint:
 
     @classmethod
     def last(
-        cls, folder: Path, *, whole: bool = False, warn: Callable[[str], None] = lambda text: None
+        cls,
+        folder: Path,
+        *,
+        whole: bool = False,
+        warn: Callable[[str], None] = lambda text: None,
+        up_to: int | None = None,
     ) -> Checkpoint:
         """Return the newest checkpoint of a run whose files match its manifest.
 
         A later one that was truncated or altered is skipped with a call of `warn`. With `whole`,
-        only a checkpoint from which the run resumes exactly counts. Raises EbmError without one.
+        only a checkpoint from which the run resumes exactly counts; with `up_to`, only one of that
+        step or before. Raises EbmError without one.
         """
         problems: list[str] = []
-        for path in _paths(folder):
+        for path in _paths(folder, up_to):
             try:
                 checkpoint = cls(path)
             except EbmError as error:
@@ -268,10 +277,11 @@ def _folder_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
-def _paths(folder: Path) -> Sequence[Path]:
-    """Return the checkpoints, the newest first."""
+def _paths(folder: Path, up_to: int | None = None) -> Sequence[Path]:
+    """Return the checkpoints, the newest first, up to a step."""
     names = [n for n in _names(folder) if n.startswith("step-") and n[5:].isdecimal()]
-    return [folder / name for name in sorted(names, key=lambda n: int(n[5:]), reverse=True)]
+    steps = {int(name[5:]): folder / name for name in names}
+    return [steps[s] for s in sorted(steps, reverse=True) if up_to is None or s <= up_to]
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,13 +35,22 @@ def command(
     checkpoint: Checkpoints = "last",
     plugins: PluginOptions = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same samples.")] = 0,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|NODE",
+            help="Other data, to tell from the held-out points: AUROC and AUPR of the energy. A "
+            "file like the run's own, or a dataset: '{type: digits}'. May be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Evaluate a trained energy on held-out data and samples.
 
     The results are in RUN_DIR/evaluation/.
     Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
-    one of them failed.
+    one of them failed. With `--against` the monitor out_of_distribution runs, too; `monitors=[]`
+    leaves out the others.
     """
     from ebmcore.config import parse_assignments
     from ebmcore.runner.evaluation import evaluate
@@ -52,9 +61,22 @@ def command(
         plugins=plugins or (),
         seed=seed,
         checkpoint=checkpoint,
+        against=[_other(text) for text in against or ()],
     )
     code = RUN_FAILED if found.failed else 0
     return Answer(found.document(), lambda: _show(found), code, stays=True)
+
+
+def _other(text: str) -> str | dict[str, Any]:
+    """Return the node that an option says, `{type: NAME, …}` or `type=NAME`, or else its path."""
+    from ebmcore.config import parse_assignments
+
+    if not text.startswith(("{", "type=")):
+        return text
+    if text.startswith("type="):
+        return parse_assignments([text])
+    node: dict[str, Any] = parse_assignments([f"against={text}"])["against"]
+    return node
 
 
 def _show(found: Evaluation) -> None:

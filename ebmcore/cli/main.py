@@ -18,6 +18,7 @@ from ebmcore.cli import (
     run,
     sample,
     schema,
+    score,
     show,
 )
 from ebmcore.cli.output import lost_code, out
@@ -87,6 +88,7 @@ def root(
 app.command("run")(run.command)
 app.command("resume")(resume.command)
 app.command("sample")(sample.command)
+app.command("score")(score.command)
 app.command("evaluate")(evaluate.command)
 app.command("components")(components.command)
 app.command("show")(show.command)

@@ -31,7 +31,10 @@ class Nested(NamedTuple):
 
 
 def nested(annotation: Any) -> Nested | None:
-    """Return the kind that a type means: an energy, a sampler, chains, a schedule, a transform."""
+    """Return the kind that a type means: an energy, a sampler, chains, a schedule, a transform.
+
+    A function of tensors alone is an energy, and one without parameters a dataset.
+    """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return nested(arguments[0])
@@ -46,6 +49,8 @@ def nested(annotation: Any) -> Nested | None:
         inner = nested(arguments[0])
         return None if inner is None or inner.many else Nested(inner.kind, many=True)
     if origin is collections.abc.Callable:
+        if arguments and arguments[0] == []:
+            return Nested("dataset")
         takes_tensors = bool(arguments) and all(map(_is_tensor, _flat(arguments)))
         return Nested("energy") if takes_tensors else None
     if not inspect.isclass(annotation):

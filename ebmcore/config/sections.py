@@ -55,11 +55,18 @@ class Train:
         keep_checkpoints: Number of last checkpoints to keep.
         keep_best: A metric, such as exact_likelihood/kl: the run also writes and keeps the
             checkpoint where it was lowest, or highest with 'max NAME'.
-        on_divergence: The response to NaN, infinity or energies beyond max_energy: stop the run;
-            skip that step, which checks the numbers after each step; or rollback to the last
-            good checkpoint with fresh noise.
+        on_divergence: The response to NaN, infinity or energies beyond max_energy or max_gap: stop
+            the run; skip that step, which checks the numbers after each step; or rollback to the
+            last good checkpoint with fresh noise.
+        on_unstable: The response to a step of the sampler that is unstable for the energy or too
+            large for the data, measured with or without monitors: warn; stop the run; shrink,
+            which halves the step size; or rollback to the last good checkpoint and then halve it.
         max_energy: Bound on |E| of data and samples, in nats, beyond which a run has diverged;
             checked once every log_every steps, with `skip` at each; null sets none.
+        max_gap: Bound on the energy gap |mean E(data) - mean E(samples)|, in nats, beyond which a
+            run has diverged; checked as max_energy is. The gap is `train/energy_gap`, also on the
+            line of progress: set twice its largest size while samples are good. A rollback goes
+            to the last checkpoint that was saved while the gap was at most half of it.
         max_skips: Number of steps in a row that may be skipped before the run stops.
         max_rollbacks: Number of times that a run may be rolled back before it stops.
         rollback_lr: Factor of the learning rate at each rollback; 1 leaves it as it is.
@@ -76,7 +83,9 @@ class Train:
     keep_checkpoints: PositiveInt = 3
     keep_best: str | None = None
     on_divergence: Literal["stop", "skip", "rollback"] = "stop"
+    on_unstable: Literal["warn", "stop", "shrink", "rollback"] = "warn"
     max_energy: PositiveFloat | None = None
+    max_gap: PositiveFloat | None = None
     max_skips: PositiveInt = 10
     max_rollbacks: PositiveInt = 3
     rollback_lr: Annotated[float, Gt(0), Le(1)] = 1.0

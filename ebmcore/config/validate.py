@@ -75,10 +75,10 @@ def read_node(source: Source, host: Host, kind: str, path: str | None = None) ->
     return node
 
 
-def read_nodes(source: Source, host: Host, kind: str) -> tuple[Node, ...]:
-    """Check all components of a kind in a recorded config. Raises ConfigError."""
+def read_nodes(source: Source, host: Host, kind: str, path: str | None = None) -> tuple[Node, ...]:
+    """Check all components of a kind in a recorded config, or at a path. Raises ConfigError."""
     reader = _Reader(source, host)
-    path = KINDS[kind].key
+    path = path or KINDS[kind].key
     nodes = reader.nodes(kind, source.tree.get(path), path)
     if reader.problems:
         raise ConfigError(reader.problems)

@@ -14,12 +14,13 @@ from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
 from ebmcore.data.collated import collated
-from ebmcore.data.mask import Mask, as_mask, read_mapping
-from ebmcore.data.parts import Padded, RowsInParts, filled, in_parts_reader
+from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
+from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
+from ebmcore.data.parts import FirstRows, Padded, RowsInParts, filled, in_parts_reader
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
-from ebmcore.data.unfit import in_the_data, refuse_unfit
+from ebmcore.data.unfit import in_the_data, nan_as_padding, refuse_unfit
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Space
 
@@ -37,10 +38,14 @@ class Data(NamedTuple):
     warnings: tuple[str, ...] = ()
     mask: Tensor | None = None  # (n, T), bool: the steps of x that count, if not all do
     held_out_mask: Tensor | None = None  # (m, T), those of the held-out points
+    ended_by_nan: str = ""  # a sentence: which steps of NaN the masks leave out
     transforms: Transforms | None = None  # that made x and held_out
     rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
     stream: Stream | None = None  # reads all rows, of which x and held_out are then a selection
+    columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
+    fingerprint: Fingerprint | None = None  # of all rows, before transforms
+    changes: tuple[str, ...] = ()  # warnings: how they differ from those that a run recorded
 
     @property
     def conditions(self) -> Conditions:
@@ -90,17 +95,78 @@ def load_data(
     dtype: torch.dtype,
     stratify: bool = False,
     space: Space | None = None,
+    known: Fingerprint | None = None,
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
 
     A dataset with `read_in_parts`, which returns `RowsInParts`, is read by that.
     A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
+    Without these, x may be a list of events of different length, or have whole steps of NaN at the
+    ends of events, which then don't count, with a warning.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
+    `known`, what a run recorded of them, says the held-out points in place of that, and rows that
+    were appended since are left out.
     The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
     become real ones with a warning. Raises DataError when there are no points, they hold NaN or inf
-    or lie outside of the space, the dtype would lose their digits, or the dataset is none of these
-    kinds.
+    or lie outside of the space, the dtype would lose their digits, the dataset is none of these
+    kinds, or its rows are no longer the known ones.
     """
+    points, y, mask = read_points(source, dtype)
+    declared = space_of(source, space)
+    space = declared or REAL
+    event_shape, hashed = tuple(points.shape[1:]), RowHash()
+    columns, doubts = columns_of(source, event_shape)
+    if known is not None and len(points) >= known.rows:
+        appended, chosen = len(points) - known.rows, known.held_out
+        points = FirstRows(points, known.rows) if appended else points
+        y, mask = (None if part is None else part[: known.rows] for part in (y, mask))
+    else:
+        appended, chosen = 0, chosen_rows(len(points), y, holdout, generator, stratify)
+    ended_by_nan = ""
+    if mask is None:
+        points, mask, ended_by_nan = nan_as_padding(points, space, dtype)
+        doubts = (*doubts, ended_by_nan) if ended_by_nan else doubts
+    else:
+        refuse_unfit(points, space, dtype)
+    train, held_out = filled(points, chosen, space.dtype_in(dtype), hashed.add)
+    hashed.add(None, y, mask)
+    fingerprint = hashed.fingerprint(event_shape, train.dtype, columns, held_out=chosen)
+    return Data(
+        x=train,
+        held_out=held_out,
+        y=None if y is None else y[~chosen],
+        bounds=bounds_of(source, train, dtype),
+        source=source,
+        held_out_y=None if y is None else y[chosen],
+        space=space,
+        warnings=doubts if declared else (*doubts, *whole_numbers(points.dtype)),
+        mask=None if mask is None else mask[~chosen],
+        held_out_mask=None if mask is None else mask[chosen],
+        ended_by_nan=ended_by_nan,
+        columns=columns,
+        fingerprint=fingerprint,
+        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source))
+        if known
+        else (),
+    )
+
+
+def is_stored(source: Any) -> bool:
+    """Tell whether a dataset holds its rows or reads them from files, rather than compute them."""
+    of_a_file = hasattr(source, "like") or getattr(source, "path", None) is not None
+    return of_a_file or not callable(source)
+
+
+class Points(NamedTuple):
+    """The points of a dataset as it gives them, in its own types."""
+
+    x: RowsInParts  # (n, *event), at least one row, 0 at the steps that don't count
+    y: Tensor | None  # (n, …)
+    mask: Tensor | None  # (n, T), bool
+
+
+def read_points(source: Any, dtype: torch.dtype) -> Points:
+    """Read a dataset, but of stored rows (`RowsInParts`) not the numbers. Raises DataError."""
     found = source
     if callable(found) and not isinstance(found, (Tensor, TorchDataset)):
         with default_dtype(dtype):
@@ -113,23 +179,7 @@ def load_data(
     points = Padded(x, mask)
     if points.dtype.is_complex:
         raise DataError("the dataset holds complex numbers; give the two parts of each as columns")
-    declared = space_of(source, space)
-    space = declared or REAL
-    refuse_unfit(points, space, dtype)
-    chosen = chosen_rows(len(points), y, holdout, generator, stratify)
-    train, held_out = filled(points, chosen, space.dtype_in(dtype))
-    return Data(
-        x=train,
-        held_out=held_out,
-        y=None if y is None else y[~chosen],
-        bounds=bounds_of(source, train, dtype),
-        source=source,
-        held_out_y=None if y is None else y[chosen],
-        space=space,
-        warnings=() if declared else whole_numbers(points.dtype),
-        mask=None if mask is None else mask[~chosen],
-        held_out_mask=None if mask is None else mask[chosen],
-    )
+    return Points(points, y, mask)
 
 
 def chosen_rows(
@@ -165,19 +215,34 @@ def _tensors(
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
         found = collated(found)
         found = tuple(found) if isinstance(found, list) else found
-    found, mask = read_mapping(found)
-    if isinstance(found, tuple) and len(found) == 2:
-        x, y = _points(found[0], dtype), _tensor(found[1], dtype)
-        if x.shape[:1] != y.shape[:1]:
-            raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
-        return x, y, mask
-    if isinstance(found, tuple) and len(found) == 1:
-        found = found[0]
-    return _points(found, dtype), None, mask
+    found, said = read_mapping(found)
+    parts = found if isinstance(found, tuple) and len(found) in (1, 2) else (found,)
+    x, own = _points(parts[0], dtype)
+    if said is not None and own is not None:
+        raise DataError(
+            "the events have different lengths, which say the steps that count; leave out "
+            f"{said.name}"
+        )
+    if len(parts) == 1:
+        return x, None, said or own
+    y = _tensor(parts[1], dtype)
+    if x.shape[:1] != y.shape[:1]:
+        raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
+    return x, y, said or own
 
 
-def _points(found: Any, dtype: torch.dtype) -> Tensor | RowsInParts:
-    return found if isinstance(found, RowsInParts) else _tensor(found, dtype)
+def _points(found: Any, dtype: torch.dtype) -> tuple[Tensor | RowsInParts, Mask | None]:
+    """Return points, and the lengths of those that come one by one."""
+    if isinstance(found, RowsInParts):
+        return found, None
+    events = separate_events(found)
+    if events is None:
+        return _tensor(found, dtype), None
+    x, lengths = pad_events(events)
+    if x.dtype == torch.float64 and not any(isinstance(e, Tensor | np.ndarray) for e in events):
+        refuse_lost_digits(x, dtype, in_the_data)
+        x = x.to(dtype)
+    return x, Mask("lengths", lengths) if lengths.unique().numel() > 1 else None
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
@@ -227,6 +292,27 @@ def space_of(source: Any, space: Space | None) -> Space | None:
     """Return the space that the config says, or else the dataset; None if neither does."""
     declared = space or getattr(source, "space", None)
     return declared if isinstance(declared, Space) else None
+
+
+def columns_of(
+    source: Any, event_shape: tuple[int, ...]
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Return the names that a dataset's `columns` gives to the numbers of a flat event, if any.
+
+    Beside them stand the dataset's own `warnings`, and one when there are more or fewer names than
+    numbers.
+    """
+    found = getattr(source, "columns", None)
+    said = tuple(getattr(source, "warnings", ()))
+    if not isinstance(found, tuple | list) or not all(isinstance(name, str) for name in found):
+        return None, said
+    if (len(found),) == event_shape:
+        return tuple(found), said
+    return None, (
+        *said,
+        f"the dataset's `columns` has {len(found)} names, and an event has shape "
+        f"{list(event_shape)}; they are left out",
+    )
 
 
 def bounds_of(source: Any, x: Tensor, dtype: torch.dtype) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,19 @@ class Padded(RowsInParts):
         return without_padding(x, None if self.mask is None else self.mask[rows])
 
 
+class FirstRows(RowsInParts):
+    """The first n of other rows."""
+
+    def __init__(self, x: RowsInParts, n: int) -> None:
+        self.x = x
+        self.shape = torch.Size((n, *x.shape[1:]))
+        self.dtype = x.dtype
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Read some of the rows."""
+        return self.x[slice(*rows.indices(len(self)))]
+
+
 def row_slices(x: Tensor | RowsInParts) -> Iterator[slice]:
     """Divide rows, (n, *event), into parts of about a million numbers, at least a row each."""
     step = max(1, AT_ONCE // max(1, math.prod(x.shape[1:])))
@@ -69,8 +82,15 @@ def row_slices(x: Tensor | RowsInParts) -> Iterator[slice]:
         yield slice(start, min(start + step, len(x)))
 
 
-def filled(x: RowsInParts, chosen: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def filled(
+    x: RowsInParts,
+    chosen: Tensor,
+    dtype: torch.dtype,
+    seen: Callable[[Tensor], None] = lambda part: None,
+) -> tuple[Tensor, Tensor]:
     """Read the rows into two tensors of that dtype: those not chosen, and the chosen ones.
+
+    `seen` is called with all rows in that dtype, part by part.
 
     Shapes: x (n, *event), chosen (n,) bool -> (n - m, *event), (m, *event).
     """
@@ -80,6 +100,7 @@ def filled(x: RowsInParts, chosen: Tensor, dtype: torch.dtype) -> tuple[Tensor, 
     done = 0  # of the chosen
     for rows in row_slices(x):
         part = x[rows].to(dtype)
+        seen(part)
         if not m:
             others[rows] = part
             continue
@@ -98,6 +119,25 @@ def empty_rows(n: int, like: Tensor) -> Tensor:
     if not size:
         return like.new_empty((n, *like.shape[1:]))
     return like.new_empty_strided((n, *like.shape[1:]), (size, *event.stride()[1:]))
+
+
+def steps_before_nan(x: Tensor | RowsInParts) -> Tensor | None:
+    """Return which steps of events (n, T) or (n, T, C) come before their end in NaN, (n, T) bool.
+
+    An event ends in NaN if its only NaN are its last steps, each of them whole, but not its first.
+    None when no event does.
+    """
+    if x.ndim not in (2, 3) or not x.dtype.is_floating_point:
+        return None
+    counted = torch.ones(x.shape[:2], dtype=torch.bool)
+    for rows in row_slices(x):
+        missing = x[rows].isnan()
+        steps = missing.flatten(2) if missing.ndim == 3 else missing[..., None]
+        whole = steps.all(2)
+        others = (steps.any(2) != whole) | (whole & ~whole.flip(1).cummin(1).values.flip(1))
+        ends = ~(others.any(1) | whole[:, 0])
+        counted[rows] = ~(whole & ends[:, None])
+    return None if counted.all() else counted
 
 
 def in_parts_reader(source: Any, *, check: bool = True) -> Any:

@@ -10,7 +10,17 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ebmcore.config import Loader
-from ebmcore.data.load import Data, bounds_of, chosen_rows, default_dtype, space_of, whole_numbers
+from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
+from ebmcore.data.load import (
+    Data,
+    bounds_of,
+    chosen_rows,
+    columns_of,
+    default_dtype,
+    is_stored,
+    space_of,
+    whole_numbers,
+)
 from ebmcore.data.mask import read_mapping
 from ebmcore.data.parts import RowsInParts, in_parts_reader
 from ebmcore.data.precision import refuse_lost_digits
@@ -33,12 +43,14 @@ def stream_data(
     dtype: torch.dtype,
     stratify: bool = False,
     space: Space | None = None,
+    known: Fingerprint | None = None,
 ) -> Data:
     """Return the data of a dataset that is not read whole: x and held_out are selections.
 
     The dataset is a map-style torch Dataset, stored rows (`RowsInParts`) alone or with labels and a
     mask, or a callable or a `read_in_parts` that returns one of these. The generator draws the
-    held-out rows as `load_data` does, and then the selections. Raises DataError.
+    held-out rows as `load_data` does, and then the selections; `known` is as there. Raises
+    DataError.
     """
     if stratify:
         raise DataError(
@@ -51,7 +63,11 @@ def stream_data(
         raise DataError("the dataset has no points: its length is 0")
     declared = space_of(source, space)
     space = declared or REAL
+    appended = max(0, n - known.rows) if known else 0
+    n -= appended
     chosen = chosen_rows(n, None, holdout, generator)
+    if known is not None and n == known.rows:
+        chosen = known.held_out
     every = torch.arange(n, dtype=torch.int32 if n < 2**31 else torch.int64)
     held_out, train = every[chosen], every[~chosen]
     del every
@@ -61,6 +77,13 @@ def stream_data(
     seen, others = _selections(
         stream, _some(train, most, generator), _some(held_out, most, generator)
     )
+    event_shape, hashed = tuple(seen.x.shape[1:]), RowHash()
+    columns, doubts = columns_of(source, event_shape)
+    for part in (seen, others):
+        hashed.add(*part)
+    fingerprint = hashed.fingerprint(
+        event_shape, seen.x.dtype, columns, held_out=chosen, of_selection=True
+    )
     return Data(
         x=seen.x,
         held_out=others.x,
@@ -69,10 +92,15 @@ def stream_data(
         source=source,
         held_out_y=others.y,
         space=space,
-        warnings=() if declared else whole_numbers(read.first.x.dtype),
+        warnings=doubts if declared else (*doubts, *whole_numbers(read.first.x.dtype)),
         mask=seen.mask,
         held_out_mask=others.mask,
         stream=stream,
+        columns=columns,
+        fingerprint=fingerprint,
+        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source))
+        if known
+        else (),
     )
 
 

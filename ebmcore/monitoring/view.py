@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Generator, Tensor, nn
@@ -10,6 +11,7 @@ from ebmcore.contracts import Chains, Start
 from ebmcore.data.load import Data
 from ebmcore.monitoring.borrowed import copied
 from ebmcore.monitoring.model_samples import ModelSamples, chosen
+from ebmcore.monitoring.other_points import read_other
 from ebmcore.run_contracts import RunView
 from ebmcore.sampling import Sampler
 
@@ -51,8 +53,10 @@ def make_view(
         space=data.space,
         transforms=data.transforms,
         held_out_log_det=data.held_out_log_det,
+        columns=data.columns,
         kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,
+        reader=partial(read_other, data),
         **known,
     )

@@ -28,6 +28,7 @@ from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.hook_calls import calls
 from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.scoring import RunData
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.provenance import changes_since
@@ -240,6 +241,7 @@ def load(
     facts = Facts.read(run_dir, device, checkpoint)
     sampler, chains = None, None
     fitted: Transforms | None = None
+    data: RunData | None = None
     filled = {name: facts.fill_network(name, n) for name, n in (networks or {}).items()}
     if energy is not None:
         energy = facts.fill(energy)
@@ -247,6 +249,7 @@ def load(
     elif facts.run["from_config"]:
         recorded = Recorded(facts, plugins)
         energy, filled, fitted = recorded.energy, recorded.networks, recorded.transforms
+        data = RunData(facts.columns, recorded.data, recorded.dataset, recorded.host)
         if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
             sampler, chains = recorded.sampler(), recorded.chains()
     else:
@@ -261,6 +264,7 @@ def load(
         masks=facts.masks,
         networks=filled,
         transforms=fitted,
+        data=data,
         seed=facts.run["seed"],
     )
     run.status = facts.run["status"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 
 from ebmcore.config import Cadence, Config, Node, Source, build, maker
 from ebmcore.config.build import too_much
+from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data, default_dtype, load_data
 from ebmcore.data.mapped import as_transform
 from ebmcore.data.streamed import stream_data
@@ -173,13 +174,18 @@ def _revision(target: Any) -> str | int | float | None:
 
 
 def load_dataset(
-    node: Node, streams: Streams, dtype: torch.dtype, transforms: Transforms | None = None
+    node: Node,
+    streams: Streams,
+    dtype: torch.dtype,
+    transforms: Transforms | None = None,
+    known: Fingerprint | None = None,
 ) -> Data:
     """Build a dataset, read it and transform it; the same streams draw and split the same points.
 
     `transforms` are those of a run that is opened again; by default the node's own are fitted.
+    `known` is what that run recorded of its rows.
     """
-    data = _read_dataset(node, streams, dtype)
+    data = _read_dataset(node, streams, dtype, known)
     nodes = node.options.get("transform") or ()
     if transforms is None:
         transforms = make_transforms(nodes, streams, dtype)
@@ -209,14 +215,21 @@ def make_transforms(nodes: Sequence[Node], streams: Streams, dtype: torch.dtype)
     return Transforms(parts, [node.name for node in nodes], dtype)
 
 
-def _read_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
-    # a dataset that draws from torch's global generator repeats itself, too
+@contextmanager
+def dataset_of(node: Node, streams: Streams, dtype: torch.dtype) -> Iterator[Any]:
+    """Build a dataset; within, one that draws from torch's global generator repeats itself, too."""
+    with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
+        yield build(node, Slots(streams, "data", space=declared_space(node)))
+
+
+def _read_dataset(
+    node: Node, streams: Streams, dtype: torch.dtype, known: Fingerprint | None
+) -> Data:
     space, loader = declared_space(node), node.options.get("loader")
     read: Callable[..., Data] = load_data
     if loader is not None:
         read = partial(stream_data, loader=loader, seed=streams.seed)
-    with default_dtype(dtype), own_global_stream(derive(streams.seed, "data"), _CPU):
-        dataset = build(node, Slots(streams, "data", space=space))
+    with dataset_of(node, streams, dtype) as dataset:
         try:
             return read(
                 dataset,
@@ -225,6 +238,7 @@ def _read_dataset(node: Node, streams: Streams, dtype: torch.dtype) -> Data:
                 generator=streams("split", on_cpu=True),
                 dtype=dtype,
                 space=space if node.options.get("space") is not None else None,
+                known=known,
             )
         except DataError as error:
             raise ConfigError([Problem(node.path, str(error), node.where)]) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import math
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +37,10 @@ from ebmcore.train.components import MonitorEntry
 from ebmcore.train.rng import derive, own_global_stream
 
 _KEYS = ("monitors", "sampler", "chains")  # what may be set over the recorded config
+_AGAINST = "against"  # where the other data stand, in messages
+_JUDGE = "out_of_distribution"  # the monitor that tells other data from held-out points
+
+Against = str | Path | Mapping[str, Any]  # other data: the path of a file, or a dataset's node
 
 
 class Evaluation(NamedTuple):
@@ -64,6 +70,7 @@ def evaluate(
     seed: int = 0,
     device: str = "auto",
     checkpoint: str | int = "last",
+    against: Against | Sequence[Against] = (),
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
@@ -76,6 +83,10 @@ def evaluate(
         seed: The same seed draws the same samples.
         device: Where to compute.
         checkpoint: The last one, the `best` one, or that of a step.
+        against: Other data, one or several: the path of a file, which is read as the run's own file
+            was, or a dataset's node such as `{"type": "digits"}`. The monitor `out_of_distribution`
+            runs for each, beside the others: how well the energy tells its points from the held-out
+            ones. Of several, each has its own name, `out_of_distribution.<name of the file>`.
 
     Raises EbmError when the directory is no run, or was made of objects; ConfigError, PluginError.
     """
@@ -93,6 +104,8 @@ def evaluate(
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
+    several = [against] if isinstance(against, str | Path | Mapping) else against
+    entries += _against(recorded, data, several, [entry.name for entry in entries])
     place = facts.folder / EVALUATION
     if place.exists() and not place.is_dir():
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
@@ -112,7 +125,7 @@ def evaluate(
         figures.append(name)
 
     metrics: dict[str, float] = {}
-    warnings = list(facts.skipped_checkpoints)
+    warnings = [*facts.skipped_checkpoints, *data.changes]
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
     epoch = step / max(1, data.n // train.batch_size)
@@ -168,6 +181,63 @@ def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[s
             problems = error.problems if isinstance(error, ConfigError) else ()
             left_out[name] = "; ".join(p.message for p in problems) or str(error)
     return entries, left_out
+
+
+def _against(
+    recorded: Recorded, data: Data, several: Sequence[Against], taken: Sequence[str]
+) -> list[MonitorEntry]:
+    """Build the monitors that tell other data from the held-out points.
+
+    Raises ConfigError when other data can't be read, or don't fit those of the run.
+    """
+    if not several:
+        return []
+    own = recorded.node("dataset", "data")
+    itself = {"type": own.type, **{key: own.record[key] for key in own.values}}
+    nodes: list[dict[str, Any]] = []
+    for other in several:
+        name = _own_name(other, len(several), [*taken, *(node["name"] for node in nodes)])
+        dataset = other if isinstance(other, Mapping) else itself
+        nodes.append({"type": _JUDGE, "name": name, "against": dataset})
+    tree = {**recorded.source.tree, _AGAINST: nodes}
+    source = recorded.source._replace(tree=tree, lines={})
+    try:
+        read = read_nodes(source, recorded.host, "monitor", _AGAINST)
+        for i, other in enumerate(several):
+            if not isinstance(other, Mapping):
+                values = {**read[i].values, "against": _like(own, data.source, other)}
+                read = (*read[:i], read[i]._replace(values=values), *read[i + 1 :])
+        return [_entry(recorded, node, data) for node in read]
+    except ConfigError as error:
+        raise ConfigError(
+            problem._replace(path=re.sub(rf"^({_AGAINST}\.\d+)\.against", r"\1", problem.path))
+            for problem in error.problems
+        ) from error
+
+
+def _like(own: Node, source: Any, path: str | Path) -> Any:
+    """Return a dataset that reads a file as the run's own dataset read its file."""
+    like = getattr(getattr(source, "original", source), "like", None)
+    if like is None:
+        message = (
+            f"{own.label} has no `like`, so it can't read {path} as it read the run's data; name a "
+            "dataset, such as {type: file, path: other.csv}"
+        )
+        raise ConfigError([Problem(_AGAINST, message)])
+    try:
+        return like(Path(path))
+    except (ValueError, OSError, EbmError) as error:
+        raise ConfigError([Problem(_AGAINST, str(error))]) from error
+
+
+def _own_name(other: Against, several: int, taken: Sequence[str]) -> str:
+    """Return the monitor's name in metrics; of several, each is named after its data."""
+    if several == 1 and _JUDGE not in taken:
+        return _JUDGE
+    said = str(other.get("type")) if isinstance(other, Mapping) else Path(other).stem
+    name = f"{_JUDGE}." + re.sub(r"[^\w. -]", "-", said)
+    numbered = (f"{name}-{i}" for i in itertools.count(2))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
 def _entry(recorded: Recorded, node: Node, data: Data) -> MonitorEntry:

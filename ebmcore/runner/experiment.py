@@ -23,10 +23,11 @@ from ebmcore.runner.checks.fit import check_fit
 from ebmcore.runner.checks.networks import check_networks, choose_optimizers
 from ebmcore.runner.checks.optimizers import check_state, make_optimizer, make_schedule
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.run_record import changed_data
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
 from ebmcore.spaces import Space
 from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
 from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry, Parts, name_of
@@ -177,6 +178,8 @@ class Experiment:
         """Train as `run`, or `resume`, does, with validated sections, on ranks that have joined."""
         with without_compiler():
             with ranks.share_errors():
+                if resumed is not None:
+                    self.warnings += changed_data(resumed, self.data)
                 spec = self._spec(train, tracking, profile=profile)
             directory = resumed or self._directory(ranks, runs_dir)
             return execute(spec, directory, ranks, progress=progress, resumes=resumed is not None)
@@ -269,6 +272,12 @@ class Experiment:
         schedule = make_schedule(
             self.lr_scheduler, optimizer, self.lr_interval, self.lr_metric, self._refuse
         )
+        kernel = self.sampler and self.sampler.kernel
+        if isinstance(size := getattr(kernel, "step_size", None), StepSize):
+            try:
+                size.start(kernel, self.data.x, self.device)
+            except ValueError as error:
+                self._refuse("sampler", str(error))
         return Parts(
             data=self.data,
             energy=self.energy,

@@ -30,14 +30,16 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, load_dataset, make_transforms
+from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms
+from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
-from ebmcore.sampling import Sampler, as_chains, as_kernel
+from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
 from ebmcore.spaces import Space, as_space
 from ebmcore.trackers.keys import mlflow_uris
+from ebmcore.train.components import STEP_SIZE
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
@@ -94,6 +96,13 @@ class Facts(NamedTuple):
             raise EbmError(f"{found.path}: lacks the data's range") from error
         state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
         return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The names of the numbers of an event of the dataset, if the run recorded any."""
+        data = self.run.get("data")
+        found = data.get("columns") if isinstance(data, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else None
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""
@@ -203,13 +212,24 @@ class Recorded:
 
     def _fill_sampler(self, kernel: Any) -> None:
         """Restore what the run's own sampler remembered; another one has nothing to remember."""
-        others = any(key.split(".")[0] == "sampler" for key in self.overrides)
-        if others or not hasattr(kernel, "load_state_dict"):
+        changed = {key for key in self.overrides if key.split(".")[0] == "sampler"}
+        if not changed - {"sampler.n_steps"}:
+            self._fill_step_size(kernel)
+        if changed or not hasattr(kernel, "load_state_dict"):
             return
         with fitting(self.facts.checkpoint, "the sampler"):
             kept = self.facts.state.get("parts", {})
             if "sampler" in kept:
                 kernel.load_state_dict(kept["sampler"])
+
+    def _fill_step_size(self, kernel: Any) -> None:
+        """Restore the step size that the run fitted or shrank."""
+        kept = self.facts.state.get("parts", {}).get(STEP_SIZE)
+        if kept is not None:
+            kernel.step_size = StepSize()
+            with fitting(self.facts.checkpoint, STEP_SIZE):
+                kernel.step_size.load_state_dict(kept)
+            kernel.step_size.place(self.facts.device)
 
     def part(self, node: Node) -> Any:
         """Build a part; one that refers to the energy or a network gets the trained one."""
@@ -227,10 +247,20 @@ class Recorded:
         return chains
 
     def data(self) -> Data:
-        """Read the data again, split and transformed as they were."""
-        node, dtype = self.node("dataset", "data"), self.facts.bounds.dtype
-        data = load_dataset(node, self.streams, dtype, self.transforms)
-        return data.to(self.facts.device)
+        """Read the data again, split and transformed as they were.
+
+        Raises ConfigError when the rows that the run held out can't be told any more.
+        """
+        node, facts = self.node("dataset", "data"), self.facts
+        known = recorded_data(SafeFiles(facts.folder), facts.run)
+        data = load_dataset(node, self.streams, facts.bounds.dtype, self.transforms, known)
+        return data.to(facts.device)
+
+    def dataset(self) -> Any:
+        """Build the dataset, without reading it."""
+        node = self.node("dataset", "data")
+        with dataset_of(node, self.streams, self.facts.bounds.dtype) as dataset:
+            return dataset
 
     @cached_property
     def transforms(self) -> Transforms | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +14,10 @@ from ebmcore.data.mask import some_masks
 from ebmcore.data.transforms import Transforms
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
+from ebmcore.plugins import Host
 from ebmcore.runner.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
+from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, is_frame, points_given
 from ebmcore.sampling import Sampler
 from ebmcore.spaces import REAL, Space
 from ebmcore.train.ema import averages_in_place
@@ -37,6 +40,7 @@ class Run:
         masks: Tensor | None = None,
         networks: Mapping[str, nn.Module] | None = None,
         transforms: Transforms | None = None,
+        data: RunData | None = None,
         seed: int = 0,
     ) -> None:
         self.dir = directory
@@ -58,13 +62,15 @@ class Run:
         self.sampler = sampler
         self.chains = chains
         self.masks = masks  # (k, T), some of the data's, which samples have
+        self.data = data  # None: those of a run of objects that was opened again
         self.seed = seed
         self.is_own = False  # see `LiveRun`
         self.requests: Requests | None = None  # while it trains in this process
+        self._scorers: dict[bool, Scorer] = {}
         self.find_mlflow: Callable[[], Mapping[str, Any]] = dict  # MLflow's record, while it trains
 
     @classmethod
-    def of(cls, directory: Path, loop: Loop, seed: int) -> Run:
+    def of(cls, directory: Path, loop: Loop, seed: int, host: Host | None) -> Run:
         """Return the run of parts that are about to be trained."""
         parts = loop.parts
         run = cls(
@@ -77,6 +83,7 @@ class Run:
             chains=parts.chains,
             masks=some_masks(parts.data.mask),
             transforms=parts.data.transforms,
+            data=RunData.of(parts.data, host),
             seed=seed,
         )
         run.held_networks = parts.networks
@@ -105,8 +112,10 @@ class Run:
         Raises EbmError when the run has no sampler, there is too little memory, or the energy takes
         no such y or mask.
         """
-        x = self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
-        return self.transforms.inverse(x) if self.transforms.parts else x
+        drawn = self.draw(n, n_steps, seed=seed, y=y, mask=mask)
+        if not self.transforms.parts:
+            return drawn.x
+        return self.transforms.inverse(drawn.x, mask=drawn.mask)
 
     def draw(
         self,
@@ -152,6 +161,76 @@ class Run:
                 if not too_large(error):
                     raise
                 raise EbmError(f"n: {n} events are too many: {first_line(error)}") from error
+
+    def score(self, x: Any, *, y: Any = None, mask: Any = None, percentile: bool = True) -> Any:
+        """Score new points, in the units of the data: energy, ‖∇E‖, percentile of the energy.
+
+        The percentile is the share of held-out points whose energy is at most as high, 0 to 100: a
+        high one is unusual. A percentile needs the data of the run, which a run that was opened
+        again reads once more.
+
+        Args:
+            x: A tensor or an array (n, *event), a DataFrame of pandas, or the path of a file, which
+                the run's dataset reads as its own. Of a DataFrame the columns of the training data
+                are taken by name, if the run knows these.
+            y: The labels, (n, …), or one for all, of an energy of labels; with a DataFrame it may
+                be the name of a column. A file has its own.
+            mask: The steps of each event that count, (n, T).
+            percentile: Whether to compare with held-out points.
+
+        Returns `Scores`: tensors (n,), or arrays for an array, and None for what there is none of.
+        A DataFrame gives one of the same index. Warns where there is no percentile. Raises
+        DataError for bad rows, EbmError when the run's data changed and it can't tell any more
+        which of them were held out.
+        """
+        scorer = self.scorer(percentile=percentile)
+        if isinstance(x, str | Path):
+            points = self.points(x)
+        else:
+            columns = None if self.data is None else self.data.columns
+            points = points_given(x, y, mask, columns, self.bounds.dtype)
+        for text in (*scorer.warnings, *points.warnings):
+            warnings.warn(text, stacklevel=2)
+        scores = Scores.joined(list(scorer.parts(points)))
+        if isinstance(x, Tensor):
+            return Scores(*(None if of is None else of.to(x.device) for of in scores))
+        if isinstance(x, str | Path):
+            return scores
+        arrays = Scores(*(None if of is None else of.numpy() for of in scores))
+        if not is_frame(x):
+            return arrays
+        there = {name: of for name, of in arrays._asdict().items() if of is not None}
+        return x[[]].assign(**there)
+
+    def points(self, file: str | Path) -> NewPoints:
+        """Read the new points of a file, as the run's dataset reads its own. Raises EbmError."""
+        if self.data is None:
+            raise EbmError(f"{self.dir}: made of objects; score a tensor, not {file}")
+        shape = self.transforms.shapes[0] if self.transforms.parts else self.bounds.shape[1:]
+        return self.data.points(file, tuple(shape), self.bounds.dtype)
+
+    def scorer(self, *, percentile: bool = True) -> Scorer:
+        """Return what scores points, and compares them with held-out ones if `percentile` says so.
+
+        Raises EbmError when these can't be read, or can't be told from others.
+        """
+        if percentile not in self._scorers or self.requests is not None:  # while it trains
+            scorer = Scorer(self.energy, self.transforms, self.space, self.bounds)
+            if percentile and self.data is None:
+                scorer.warnings.append(
+                    "the run was made of objects, so there are no held-out points, nor percentiles"
+                )
+            elif percentile and self.data is not None:
+                try:
+                    data = self.data.read()
+                except EbmError as error:
+                    raise EbmError(
+                        f"{error}\nScores but for the percentile need none of the run's data: "
+                        "--no-percentile, or run.score(x, percentile=False)"
+                    ) from error
+                scorer.compare_with(data)
+            self._scorers[percentile] = scorer
+        return self._scorers[percentile]
 
     @property
     def mlflow_run_id(self) -> str | None:

@@ -9,12 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ebmcore.data.fingerprint import Fingerprint
+from ebmcore.data.load import Data, is_stored
+from ebmcore.errors import EbmError, first_line
 from ebmcore.masking import mask_all
 from ebmcore.runner.hook_calls import listeners
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.layout import HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.followers import Followers, first_record
@@ -40,6 +45,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         device=str(spec.device),
         from_config=spec.origin.record is not None,
         space=spec.parts.data.space.written(),
+        data=_record_data(directory, spec.parts.data),
         components=list(spec.origin.components),
         implied_temperature=spec.parts.sampler
         and getattr(spec.parts.sampler.kernel, "implied_temperature", None),
@@ -55,6 +61,54 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     if told is not None:
         register_child(directory.path, told)
     return record
+
+
+def _record_data(directory: RunDirectory, data: Data) -> dict[str, Any] | None:
+    """Write which rows are held out; return the fingerprint of the data for run.json."""
+    fingerprint = data.fingerprint
+    if fingerprint is None:
+        return None
+    if fingerprint.held_out.any():
+        directory.write(HELD_OUT, fingerprint.bits())
+    return fingerprint.written()
+
+
+def recorded_data(files: SafeFiles, facts: Mapping[str, Any]) -> Fingerprint | None:
+    """Return what a run recorded of its data; None when it is of a time that recorded nothing.
+
+    Raises EbmError when it isn't as it was written.
+    """
+    written = facts.get("data")
+    if written is None:
+        return None
+    try:
+        bits = files.read(HELD_OUT, LARGEST_HELD_OUT) if written["held_out"] else b""
+        return Fingerprint.read(written, bits)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise EbmError(
+            f"{files.path}: what it recorded of its data can't be read ({RUN_JSON}, {HELD_OUT}): "
+            f"{first_line(error)}"
+        ) from error
+
+
+def changed_data(directory: RunDirectory, data: Data) -> list[str]:
+    """Return a warning when a run that is to go on was begun with rows of other digits.
+
+    Raises EbmError when they are others altogether: those that a dataset computes may differ in
+    their last digits from machine to machine, stored ones may not.
+    """
+    then, now = recorded_data(directory.files, directory.read()), data.fingerprint
+    found = [] if then is None or now is None else now.changes(then)
+    if not found or then is None or now is None:
+        return []
+    said = f"the data changed since the run began: there are now {'; '.join(found)}"
+    alike = (now.rows, now.event_shape) == (then.rows, then.event_shape)
+    if alike and not is_stored(getattr(data.source, "original", data.source)):
+        return [f"{said}. A dataset computes them, perhaps with other last digits on this machine"]
+    raise EbmError(
+        f"{directory.path}: {said}. To go on would mix both. Put them back as they were, or begin "
+        f"another run on them: ebmcore run {directory.config_file}"
+    )
 
 
 def is_own(directory: RunDirectory, spec: RunSpec, *, resumes: bool) -> bool:

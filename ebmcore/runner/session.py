@@ -90,7 +90,7 @@ class Session:
             parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
             self.warn, directory.log,
         )  # fmt: skip
-        self.result = Run.of(self.directory.path, self.loop, spec.seed)
+        self.result = Run.of(self.directory.path, self.loop, spec.seed, spec.origin.host)
         self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
         self.rollback = Rollback(self.loop, directory, self.event, self.warn)
         self.requests = Requests(directory, self.loop, self._log, self.warn)
@@ -111,7 +111,7 @@ class Session:
             with fitting(checkpoint, "the run's record"):
                 self.warnings = list(record["warnings"])
                 self.best.load(record["best"])
-                self.rollback.number = int(record["rollbacks"])
+                self.rollback.load_state_dict(record)
                 self.seconds = float(record["seconds"])
                 self.loop.timing.seconds.update(record.get("seconds_by_part", {}))
                 self.monitors.load_state_dict(record["monitors"])
@@ -286,12 +286,11 @@ class Session:
         self.directory.sync_metrics()
         folder = self.directory.checkpoints
         with self.loop.timing("checkpoints"):
+            self.rollback.judge()
             path = write_checkpoint(folder, take_snapshot(self.loop, self._record()))
-            prune(folder, self.train.keep_checkpoints, self.best.step)
-        self.directory.update(
-            step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
-            best=self.best.state(),
-        )  # fmt: skip
+            prune(folder, self.train.keep_checkpoints, self.best.step, self.rollback.well)
+        saved = {"step": self.loop.step, "why": why}
+        self.directory.update(step=self.loop.step, checkpoint=saved, best=self.best.state())
         self.events.checkpoint(path)
 
     def _save_failed(self, failure: BaseException) -> None:
@@ -319,7 +318,7 @@ class Session:
         return {
             "warnings": list(self.warnings),
             "best": self.best.state(),
-            "rollbacks": self.rollback.number,
+            **self.rollback.state_dict(),
             "seconds": self._seconds(),
             "seconds_by_part": dict(self.loop.timing.seconds),
             "monitors": self.monitors.state_dict(),

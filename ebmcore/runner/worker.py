@@ -44,7 +44,7 @@ class Worker:
         self.loop, self.interrupts, self.threads, _ = prepare_training(
             spec, ranks, lambda text: None
         )
-        self.result = Run.of(directory.path, self.loop, spec.seed)
+        self.result = Run.of(directory.path, self.loop, spec.seed, spec.origin.host)
         if resumes:
             name = ranks.broadcast_text("")
             if name:
@@ -95,6 +95,9 @@ class Worker:
     def save(self, why: str) -> None:
         """Send this rank's state to rank 0, which writes the checkpoint."""
         send_rank_state(self.loop)
+
+    def warn(self, text: str) -> None:
+        """Leave a warning to rank 0."""
 
     def diverged(self, divergence: Divergence) -> None:
         """Roll back to the checkpoint that rank 0 names, or raise DivergenceError."""

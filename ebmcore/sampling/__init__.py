@@ -23,6 +23,7 @@ from ebmcore.sampling.function_kernel import StartFunction as StartFunction
 from ebmcore.sampling.function_kernel import StepFunction as StepFunction
 from ebmcore.sampling.function_kernel import as_chains as as_chains
 from ebmcore.sampling.function_kernel import as_kernel as as_kernel
+from ebmcore.sampling.local_spread import local_spread as local_spread
 from ebmcore.sampling.sampler import Sampler as Sampler
 from ebmcore.sampling.sampler import run_kernel as run_kernel
 from ebmcore.sampling.slots import carried_by as carried_by
@@ -32,5 +33,9 @@ from ebmcore.sampling.slots import keep_ends as keep_ends
 from ebmcore.sampling.slots import kept_by as kept_by
 from ebmcore.sampling.slots import named_slots as named_slots
 from ebmcore.sampling.slots import start_chains as start_chains
+from ebmcore.sampling.step_size import MARGIN as MARGIN
+from ebmcore.sampling.step_size import StepSize as StepSize
+from ebmcore.sampling.step_size import root as root
+from ebmcore.sampling.step_size import value_of as value_of
 from ebmcore.sampling.walk import Walk as Walk
 from ebmcore.sampling.walk import own_loop as own_loop

@@ -28,6 +28,7 @@ from ebmcore.run_contracts import Monitor
 from ebmcore.sampling import Sampler, conditions_of
 from ebmcore.train.targets import Target, find_targets
 
+STEP_SIZE = "sampler.step_size"  # the name of its state, when it is a `StepSize`
 OF_RANK_0 = ("monitor ", "callback ")  # begin the names of parts that rank 0 alone calls
 
 
@@ -160,6 +161,7 @@ class Parts:
         """The parts besides energy and chains that have a state to save, each with a name."""
         found = [
             ("sampler", self.sampler and self.sampler.kernel),
+            (STEP_SIZE, self.sampler and getattr(self.sampler.kernel, "step_size", None)),
             *((f"loss {term.name}", term.function) for term in self.losses),
             *((f"monitor {entry.name}", entry.function) for entry in self.monitors),
             *((f"callback {entry.name}", entry.callback) for entry in self.callbacks),

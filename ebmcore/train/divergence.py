@@ -1,4 +1,4 @@
-"""Divergence: numbers that are not finite, or energies beyond a bound."""
+"""Divergence: numbers that are not finite, or energies or their gap beyond a bound."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _ADVICE = (
     "Smaller steps (optimizer.lr, sampler.step_size), train.clip_grad_norm or an energy penalty "
     "may keep it finite"
 )
+_GAP_ADVICE = (
+    "Chains that don't follow the energy need more of sampler.n_steps, another sampler.step_size "
+    "or a lower optimizer.lr; the monitor `advice` looks for the cause"
+)
 
 
 class Divergence(NamedTuple):
@@ -25,10 +29,13 @@ class Divergence(NamedTuple):
 
     step: int  # counted from 1
     text: str  # the value, its part, and the value a step before
+    advice: str = _ADVICE
+    response: str | None = None  # in place of train.on_divergence
+    of_gap: bool = False  # of train.max_gap, which the state before may have been close to
 
     def error(self) -> DivergenceError:
         """Return the error that ends the run."""
-        return DivergenceError(f"step {self.step}: {self.text}. {_ADVICE}")
+        return DivergenceError(f"step {self.step}: {self.text}. {self.advice}".rstrip(". "))
 
 
 def first_non_finite(
@@ -73,6 +80,17 @@ def beyond_bound(
             )
             return Divergence(step, text)
     return None
+
+
+def beyond_gap(means: Mapping[str, float], bound: float | None, step: int) -> Divergence | None:
+    """Return the divergence of mean energies that are further apart than train.max_gap."""
+    if bound is None or "samples" not in means:
+        return None
+    gap = means["data"] - means["samples"]
+    if abs(gap) <= bound:
+        return None
+    text = f"mean E(data) - mean E(samples) is {gap:.6g} nats; train.max_gap is {bound:g}"
+    return Divergence(step, text, _GAP_ADVICE, of_gap=True)
 
 
 def _label(parts: Parts, name: str) -> str:

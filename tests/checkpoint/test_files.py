@@ -1,5 +1,7 @@
 """Which checkpoints of a folder count, which are deleted, and that each is hashed whole."""
 
+import json
+
 import pytest
 import torch
 
@@ -40,6 +42,28 @@ def test_which_checkpoints_count_and_which_are_deleted(folder):
     assert sorted(p.name[-2:] for p in place.iterdir()) == ["09", "30", "31"]
     files.drop_after(place, 30)
     assert sorted(p.name[-2:] for p in place.iterdir()) == ["09", "30"]
+
+
+def test_a_run_resumes_from_what_is_whole_or_unreadable(folder):
+    place = folder / "run" / "checkpoints"
+    empty(place, 1, whole=False)
+    assert not files.has_good(place)
+    manifest = empty(place, 2) / "manifest.json"
+    assert files.has_good(place)
+    manifest.write_text("{")  # a later resume says so, rather than to begin again
+    assert files.has_good(place)
+
+
+def test_an_altered_state_is_refused(folder):
+    path = empty(folder / "run" / "checkpoints", 1)
+    (path / "state.json").write_text('{"step": 7}\n')
+    with pytest.raises(EbmError, match=r"state\.json: missing, or not what .*its hash differs"):
+        Checkpoint(path)
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["sha256"]["state.json"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(EbmError, match=r"state\.json: missing, or not what .*its hash differs"):
+        Checkpoint(path)
 
 
 def test_a_large_file_is_hashed_whole(folder):

@@ -126,13 +126,13 @@ def rates(optimizer):
     return schedules.SequentialLR(optimizer, [warm, steps], [4])
 
 
-def loop_of(seed=0):
+def loop_of(seed=0, loss=None):
     torch.manual_seed(seed)
     experiment = ebmcore.Experiment(
         data=torch.randn(30, 2, generator=torch.Generator().manual_seed(1)),
         energy=Energy(),
         networks={"shift": nn.Linear(2, 2)},
-        loss=[Gap(), follows],
+        loss=[loss or Gap(), follows],
         sampler=Drifts(),
         chains=Kept(),
         n_steps=2,
@@ -194,6 +194,18 @@ def test_all_state_goes_through_the_files(folder, at):
         advance(loop, 5)
     assert state_of(other) == state_of(one)
     assert one.step == at + 5
+
+
+def test_a_part_without_saved_state_starts_again_and_says_so(folder):
+    one, other = loop_of(0, loss=Gap().__call__), loop_of(5)
+    advance(one, 4)
+    (label,) = [name for name, part in other.parts.stateful if isinstance(part, Gap)]
+    checkpoint = written(one, folder)
+    record, warnings = restore(checkpoint, other)
+    assert record == {"note": 1}
+    assert warnings == [f"{checkpoint.path} holds no state of {label}, which starts again"]
+    assert dict(other.parts.stateful)[label].calls == 0
+    assert other.parts.sampler.kernel.steps == one.parts.sampler.kernel.steps > 0
 
 
 def test_the_files_hold_what_their_names_say(folder):

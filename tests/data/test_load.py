@@ -2,15 +2,27 @@
 
 import pytest
 import torch
+from torch.nn import Linear
 from torch.utils.data import IterableDataset, TensorDataset
 
-from ebmcore import DataError
+from ebmcore import DataError, Transform
+from ebmcore.config import Loader
 from ebmcore.data.load import load_data
+from ebmcore.data.streamed import stream_data
+from ebmcore.data.transformed import transform_data
+from ebmcore.data.transforms import Transforms
+from ebmcore.monitoring.view import make_view
 
 
 def load(source, holdout=0.0, dtype=torch.float32):
     generator = torch.Generator().manual_seed(0)
     return load_data(source, holdout=holdout, generator=generator, dtype=dtype)
+
+
+def stream(source):
+    generator = torch.Generator().manual_seed(0)
+    dtype, loader = torch.float32, Loader(workers=0, prefetch=2)
+    return stream_data(source, loader=loader, seed=0, holdout=0.0, generator=generator, dtype=dtype)
 
 
 def test_the_split_is_a_partition():
@@ -69,6 +81,58 @@ def test_the_range_is_elementwise_and_a_dataset_may_know_better():
     data = load(Known())
     assert data.bounds.tolist() == [[-9.0, -9.0], [9.0, 9.0]]
     assert data.source.log_prob(x).tolist() == [5.0, 1.0]
+
+
+@pytest.mark.parametrize("read", [load, stream], ids=["memory", "stream"])
+def test_columns_have_the_names_that_the_dataset_gives(read):
+    class Table(TensorDataset):
+        columns = None
+
+    table = Table(torch.rand(9, 2))
+    assert read(table).columns is None
+    table.columns = ["age", "dose"]
+    found = read(table)
+    assert (found.columns, found.warnings) == (("age", "dose"), ())
+    table.columns = ("age",)
+    found = read(table)
+    assert found.columns is None
+    assert found.warnings == (
+        "the dataset's `columns` has 1 names, and an event has shape [2]; they are left out",
+    )
+
+
+def test_columns_are_named_through_transforms():
+    class Shorter(Transform):
+        def shape(self, event_shape):
+            return (event_shape[0] - 1,)
+
+        def __call__(self, x):
+            return x[:, 1:]
+
+    class Named(Shorter):
+        def columns(self, names):
+            return names[1:]
+
+    class Mixes(Transform):
+        def columns(self, names):
+            return None
+
+        def __call__(self, x):
+            return x.cumsum(1)
+
+    class Table(TensorDataset):
+        columns = ("age", "dose", "sex")
+
+    data = load(Table(torch.rand(9, 3)), holdout=0.2)
+
+    def columns(*transforms):
+        changed = transform_data(data, Transforms(transforms), torch.Generator())
+        return make_view(Linear(1, 1), changed, None, None, torch.Generator()).columns
+
+    assert columns(torch.exp) == ("age", "dose", "sex")
+    assert columns(Named(), torch.exp) == ("dose", "sex")
+    assert columns(Shorter(), torch.exp) is None
+    assert columns(Mixes(), torch.exp) is None
 
 
 def test_data_is_drawn_in_the_runs_dtype():

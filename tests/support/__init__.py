@@ -29,6 +29,7 @@ PARTS = _PLUGINS / "parts.py"
 STREAMS = _PLUGINS / "stream_parts.py"
 RANKED = _PLUGINS / "rank_parts.py"
 SKIPS = _PLUGINS / "skip_parts.py"
+TABLE = _PLUGINS / "table_parts.py"
 
 # scripts of their own
 _SCRIPTS = Path(__file__).parent / "scripts"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NoReturn
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from ebmcore.config import Node, Train
 from ebmcore.data.load import Data
 from ebmcore.errors import ConfigError, PluginError, Problem
+from ebmcore.monitoring.other_points import read_other
 from ebmcore.plugins import Host
 from ebmcore.spaces import Real, Space, as_space
 from ebmcore.train.components import Parts
@@ -140,10 +142,11 @@ def check_start(data: Data, start: Tensor) -> None:
 def check_monitor(monitor: Any, data: Data) -> None:
     """Call the `check` of a monitor that has one, which raises for events that it can't take.
 
-    It gets the shape of an event, and the space where it names `space`.
+    It gets the shape of an event, and what it names of: `space`, and `read`, which is the views'.
     """
     check = getattr(monitor, "check", None)
     if check is None:
         return
-    named = {"space": data.space} if "space" in inspect.signature(check).parameters else {}
-    check(data.event_shape, **named)
+    offered = {"space": data.space, "read": partial(read_other, data)}
+    named = inspect.signature(check).parameters
+    check(data.event_shape, **{name: offered[name] for name in offered if name in named})

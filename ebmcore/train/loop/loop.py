@@ -17,7 +17,13 @@ from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.gradient_sync import GradientSync
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.train.components import Parts
-from ebmcore.train.divergence import Divergence, beyond_bound, infinite_buffers, is_finite
+from ebmcore.train.divergence import (
+    Divergence,
+    beyond_bound,
+    beyond_gap,
+    infinite_buffers,
+    is_finite,
+)
 from ebmcore.train.ema import Average
 from ebmcore.train.loop.batches import Batches
 from ebmcore.train.loop.checkpoint_schedule import CheckpointSchedule
@@ -30,6 +36,7 @@ from ebmcore.train.loop.skips import Skips
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
+from ebmcore.train.stability import Stability
 from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import StepRate, Timing
 from ebmcore.train.types import StepResult, gathered
@@ -69,6 +76,7 @@ class Loop:
         self.steps = train.total_steps(parts.data.n)
         self.step = 0  # training steps done
         self.resumed_at = 0
+        self.gap = 0.0  # mean E(data) - mean E(samples), nats, at the last fetch of the metrics
         self.chains = parts.chains  # after the run, the chains of all ranks
         self.averaged = None
         if train.ema is not None:
@@ -88,6 +96,7 @@ class Loop:
         self.skips = Skips(
             parts, train, self.ranks, self.pending, with_chains=self.train_step.keeps_chains_early
         )
+        self.stability = Stability(parts, train, streams, self.ranks)
         self.lr_schedule = LRSchedule(parts, self.ranks, self.steps_per_epoch)
         self.after_step: Callable[[], None] | None = None  # a profiler's callback
         self.infinite_buffers = infinite_buffers(parts.energy)
@@ -149,7 +158,8 @@ class Loop:
     def _run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         self.rate.start()
         self.checkpoints.restart_clock()
-        if self.train.on_divergence == "rollback" and self.step == 0 and self.steps:
+        rolls = "rollback" in (self.train.on_divergence, self.train.on_unstable)
+        if rolls and self.step == 0 and self.steps:
             recorder.save("to roll back to")
         while not self.done and self.interrupts.number is None:
             indices = self.batches.rest_of_epoch(self.step)
@@ -159,6 +169,8 @@ class Loop:
                 self.lr_schedule.after_step(self.step)
                 if self.after_step is not None:
                     self.after_step()
+                if self.stability.after_step(last, self.step, recorder):
+                    last = None  # it was rolled back
                 end = self._takes_up_stop() or self.step >= self.steps
                 if end or self.step - self.pending.fetched == self.train.log_every:
                     last = self._fetch_metrics(last, recorder)
@@ -187,6 +199,7 @@ class Loop:
             "skipped": self.skips.total,
             "skipped_in_a_row": self.skips.in_a_row,
             "evaluations": self.train_step.evaluations.state_dict(),
+            **self.stability.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -198,6 +211,7 @@ class Loop:
         self.pending.finite = dict(state["finite"])
         self.skips.total = int(state["skipped"])
         self.skips.in_a_row = int(state["skipped_in_a_row"])
+        self.stability.load_state_dict(state)
         if "evaluations" in state:
             self.train_step.evaluations.load_state_dict(state["evaluations"])
 
@@ -205,6 +219,7 @@ class Loop:
         """Drop the metrics of steps that a rollback undid."""
         self.pending.clear()
         self.skips.in_a_row = 0
+        self.gap = 0.0
 
     def _train_on(self, batch: Tensor | ReadRows, recorder: Recorder) -> StepResult | None:
         """Take one step; return None when it was skipped."""
@@ -241,8 +256,10 @@ class Loop:
             means, largest = energies_of(last, self.parts, self.ranks)
             if not self.skips.active:  # which checks each step before it is applied
                 divergence = beyond_bound(self.parts, largest, self.train.max_energy, self.step)
+                divergence = divergence or beyond_gap(means, self.train.max_gap, self.step)
             if "samples" in means and all(map(math.isfinite, means.values())):
                 gap = metrics["train/energy_gap"] = means["data"] - means["samples"]
+                self.gap = gap
         if divergence is None:
             recorded = recorder.write(self.step, metrics)
             self.lr_schedule.recorded(self.step, recorded, of_monitors=False)
@@ -259,6 +276,7 @@ class Loop:
         counted = self.train_step.evaluations.metrics()
         metrics |= {name: n * self.ranks.size for name, n in counted.items()}
         metrics["train/lr"] = float(self.parts.optimizer.param_groups[0]["lr"])
+        metrics |= self.stability.metrics()
         if self.skips.total:
             metrics["train/skipped"] = float(self.skips.total)
         return metrics

@@ -21,6 +21,9 @@ class Recorder(Protocol):
     def save(self, why: str) -> None:
         """Write a checkpoint of the loop's state, for the reason given."""
 
+    def warn(self, text: str) -> None:
+        """Record a warning and show it, once for all ranks."""
+
     def diverged(self, divergence: Divergence) -> None:
         """Roll the loop back to a checkpoint, or raise DivergenceError."""
 

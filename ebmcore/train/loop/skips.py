@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.train.components import OF_RANK_0, Parts
-from ebmcore.train.divergence import Divergence, beyond_bound, first_non_finite
+from ebmcore.train.divergence import Divergence, beyond_bound, beyond_gap, first_non_finite
 from ebmcore.train.loop.energies import energies_of
 from ebmcore.train.loop.pending_metrics import PendingMetrics
 from ebmcore.train.loop.recorder import Recorder
@@ -22,7 +22,7 @@ class Skips:
 
     Args:
         parts: What a step may write to before it is applied.
-        train: Its `max_energy` and `max_skips`.
+        train: Its `max_energy`, `max_gap` and `max_skips`.
         ranks: All of them skip the same steps.
         pending: The last finite values, for messages.
         with_chains: Whether a step moves the chains before it is applied.
@@ -97,8 +97,10 @@ class Skips:
         divergence = first_non_finite(self.parts, values, [step], self.pending.finite)
         # without a bound, look at energies only where the last fetch may have found a divergence
         due = step - 1 == self.pending.fetched or self.in_a_row > 0
-        bound = self.train.max_energy
-        if divergence is None and (bound is not None or (due and proposal.x_neg is not None)):
-            largest = energies_of(proposal, self.parts, self.ranks).largest
+        bound, max_gap = self.train.max_energy, self.train.max_gap
+        bounded = bound is not None or max_gap is not None
+        if divergence is None and (bounded or (due and proposal.x_neg is not None)):
+            means, largest = energies_of(proposal, self.parts, self.ranks)
             divergence = beyond_bound(self.parts, largest, bound, step)
+            divergence = divergence or beyond_gap(means, max_gap, step)
         return divergence

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Binary, Categorical, Energy, Kernel, Space
+from ebmcore import Binary, Categorical, Energy, Kernel, Space, replicated
 from ebmcore_discrete.state import GibbsInfo, GibbsState, info_of
 
 
@@ -92,17 +92,17 @@ class Gibbs(Kernel):
         """
         n, flat = len(x), x.flatten(1)
         values = torch.arange(self.values, device=x.device).to(x.dtype)
-        place = site.repeat(self.values)[:, None]
-        candidates = flat.repeat(self.values, 1)  # value by value, each for all chains
-        candidates = candidates.scatter(1, place, values.repeat_interleave(n)[:, None])
+        place = site.repeat_interleave(self.values)[:, None]
+        candidates = flat.repeat_interleave(self.values, 0)  # all values of a chain, then the next
+        candidates = candidates.scatter(1, place, values.repeat(n)[:, None])
         with torch.no_grad():
-            energies = energy(candidates.reshape(-1, *x.shape[1:]))
+            energies = replicated(energy, self.values)(candidates.reshape(-1, *x.shape[1:]))
         if energies.shape != (self.values * n,):
             raise ValueError(
                 f"energy must return one value per chain, shape ({self.values * n},); "
                 f"got {tuple(energies.shape)}. Sum over the event's dimensions first."
             )
-        logits = -energies.reshape(self.values, n).T.to(_wide(x))
+        logits = -energies.reshape(n, self.values).to(_wide(x))
         nowhere = (logits == -torch.inf).all(1, keepdim=True)
         return torch.where(nowhere, 0.0, logits).softmax(1)
 

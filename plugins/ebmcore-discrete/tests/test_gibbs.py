@@ -8,7 +8,7 @@ import pytest
 import torch
 from ebmcore_discrete import RBM, BlockGibbs, Gibbs
 
-from ebmcore import Binary, Categorical, sample_chain
+from ebmcore import Binary, Categorical, given, sample_chain
 
 CASES = {"bits": (2, (4,), Binary()), "a square": (2, (2, 2), Binary()),
          "categories": (3, (3,), Categorical(3))}  # fmt: skip
@@ -52,6 +52,18 @@ def test_each_draw_and_each_scan_leave_the_law_invariant(name, exact):
     flow = pi[:, None] * at_random
     torch.testing.assert_close(flow, flow.T, rtol=0, atol=1e-12)  # reversible
     assert (torch.linalg.matrix_power(systematic, 4096) - pi).abs().max() < 1e-9  # and ergodic
+
+
+def test_each_chain_has_its_own_condition(exact):
+    table, x, space = case(exact, "categories")
+    y = torch.linspace(-1, 2, len(x)).double()
+    kernel, sites = Gibbs(space=space), torch.arange(len(x)) % 3
+    law = kernel.conditional(given(lambda x, y: y * table(x), y=y), x, sites)
+    alone = [
+        kernel.conditional(lambda x, t=t: t * table(x), x[i : i + 1], sites[i : i + 1])
+        for i, t in enumerate(y)
+    ]
+    torch.testing.assert_close(law, torch.cat(alone))
 
 
 @pytest.mark.parametrize("scan", ["systematic", "random"])

@@ -7,7 +7,8 @@ Hamiltonian dynamics".
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -19,7 +20,9 @@ from ebmcore import (
     PositiveFloat,
     PositiveInt,
     Probability,
+    StepSize,
     energy_and_score,
+    value_of,
 )
 from ebmcore_hmc.dual_averaging import dual_average
 from ebmcore_hmc.integrator import Phase, kinetic, leapfrog
@@ -79,25 +82,28 @@ class HMC(Kernel):
     `accepted` (1 or 0), `divergent` (1 or 0), `energy_error` (ΔH in nats) and `step_size`.
 
     Args:
-        step_size: ε, in units of x where the mass is 1; with a warm-up, its first value.
+        step_size: ε, in units of x where the mass is 1; with a warm-up, its first value. `auto`:
+            between training steps the run fits it to `target_acceptance`; it needs warm_up: 0.
         leapfrog: L, the leapfrog steps, and gradients, of one step.
         temperature: T; 1 samples exp(-E).
         mass: m, one number, or a list with one for each number of an event, in the event's order;
             best near T over the variance of x.
         warm_up: The steps at the start of a run in which ε is adapted; 0 keeps ε fixed.
-        target_acceptance: δ, the mean acceptance that the warm-up aims at, between 0 and 1.
+        target_acceptance: δ, the mean acceptance that the warm-up or `auto` aims at, between 0 and
+            1.
 
-    Raises ValueError when target_acceptance is 0 or 1, and when a list of masses doesn't have one
-    for each number of an event.
+    Raises ValueError when target_acceptance is 0 or 1, when `auto` meets a warm-up, and when a list
+    of masses doesn't have one for each number of an event.
     Source: Duane et al. 1987; Neal 2011; Hoffman and Gelman 2014, "The No-U-Turn sampler",
     algorithm 5, with L fixed rather than L ε, and with ε₀ given rather than searched for.
     """
 
+    takes_step_size = True
     unbiased = True  # on any energy, but in a warm-up
 
     def __init__(
         self,
-        step_size: PositiveFloat = 0.1,
+        step_size: PositiveFloat | Literal["auto"] = 0.1,
         *,
         leapfrog: PositiveInt = 10,
         temperature: PositiveFloat = 1.0,
@@ -109,7 +115,9 @@ class HMC(Kernel):
             raise ValueError(
                 f"target_acceptance should lie between 0 and 1; got {target_acceptance}"
             )
-        self.step_size = step_size
+        if step_size == "auto" and warm_up:
+            raise ValueError("step_size: auto and warm_up both adapt the step; give one of them")
+        self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.leapfrog = leapfrog
         self.temperature = temperature
         self.mass = mass
@@ -125,6 +133,11 @@ class HMC(Kernel):
         """
         return None if self.warm_up else self.temperature * scale**2
 
+    def step_for(self, spread: Any) -> Any:
+        """Return 2s√(m/T), the bound of leapfrog on a Gaussian of scale s; a mean of masses."""
+        mass = sum(self.mass) / len(self.mass) if isinstance(self.mass, list) else self.mass
+        return 2 * spread * math.sqrt(mass / self.temperature)
+
     def init(self, energy: Energy, x: Tensor) -> HMCState:
         """Begin at x."""
         values, score = energy_and_score(energy, x)
@@ -134,7 +147,7 @@ class HMC(Kernel):
             values,
             score,
             self._masses(x),
-            zeros + self.step_size,
+            zeros + value_of(self.step_size),
             log_mean=zeros,
             shortfall=zeros,
             taken=zeros.to(torch.int64),
@@ -189,7 +202,7 @@ class HMC(Kernel):
             state.taken,
             state.log_mean,
             state.shortfall,
-            first_step_size=self.step_size,
+            first_step_size=float(self.step_size),
             target=self.target_acceptance,
         )
         adapting = state.taken <= self.warm_up

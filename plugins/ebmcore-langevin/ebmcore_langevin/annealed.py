@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, Kernel, given, init_state
+from ebmcore import Energy, Kernel, StepSize, given, init_state
 
 
 class AnnealedState(NamedTuple):
@@ -63,8 +63,8 @@ class Annealed(Kernel):
     isn't invariant for any one density: it gets from noise to the smallest level's, the nearer the
     more steps there are. After the run's steps it stays at the smallest level.
 
-    Shapes: x (chains, *event). Raises ValueError when the kernel carries a state, and when the
-    energy has no levels.
+    Shapes: x (chains, *event). Raises ValueError when the kernel carries a state or its
+    `step_size` is `auto`, and when the energy has no levels.
     Source: Song and Ermon 2019, "Generative modeling by estimating gradients of the data
     distribution", algorithm 1.
 
@@ -85,6 +85,8 @@ class Annealed(Kernel):
                 f"{type(kernel).__name__} carries {', '.join(kernel.carries)}, which would be lost "
                 "at each level; take a kernel that carries nothing, such as langevin"
             )
+        if isinstance(getattr(kernel, "step_size", None), StepSize):
+            raise ValueError("no run fits a step_size at several noise levels; give a number")
         self.kernel = kernel
         self.rescale = rescale
         self.implied_temperature = getattr(kernel, "implied_temperature", None)

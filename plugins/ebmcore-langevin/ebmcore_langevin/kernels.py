@@ -9,12 +9,21 @@ discrete approximations" (the unadjusted algorithm, ULA).
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, Kernel, NonNegativeFloat, PositiveFloat, energy_and_score
+from ebmcore import (
+    Energy,
+    Kernel,
+    NonNegativeFloat,
+    PositiveFloat,
+    StepSize,
+    energy_and_score,
+    root,
+    value_of,
+)
 
 
 class LangevinState(NamedTuple):
@@ -52,7 +61,9 @@ class Langevin(Kernel):
     temperature 0 (NaN where the score is 0, too).
 
     Args:
-        step_size: η, in squared units of x for each nat.
+        step_size: η, in squared units of x for each nat; `auto`: the run fits it to the data's
+            local spread ℓ, η = ℓ²/(8T), and then to the energy's curvature κ along the chains,
+            η = 1/(8κ), a sixteenth of what is stable.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
         clip_score: Bound on each element of the score, in nats per unit of x; null sets none. The
             law is wider than exp(-E/T) where the bound is reached: with a bound of 1 on N(0, 1),
@@ -67,18 +78,22 @@ class Langevin(Kernel):
     a(b + t)^(-γ) this is at b = 1.
     """
 
+    takes_step_size = True
+
     def __init__(
         self,
-        step_size: PositiveFloat = 0.01,
+        step_size: PositiveFloat | Literal["auto"] = 0.01,
         *,
         temperature: NonNegativeFloat = 1.0,
         clip_score: PositiveFloat | None = None,
         bounds: tuple[float, float] | None = None,
         decay: NonNegativeFloat = 0.0,
     ) -> None:
+        if step_size == "auto" and temperature == 0:
+            raise ValueError("step_size: auto needs a temperature above 0; give a number")
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ValueError(f"bounds should be [lowest, highest]; got {list(bounds)}")
-        self.step_size = step_size
+        self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.temperature = temperature
         self.clip_score = clip_score
         self.bounds = bounds
@@ -100,8 +115,19 @@ class Langevin(Kernel):
         """
         if self.unknown_law:
             return None
-        share = self.step_size / (2 * scale**2)
+        share = float(self.step_size) / (2 * scale**2)
         return self.temperature * scale**2 / (1 - share) if share < 1 else math.inf
+
+    def step_for(self, spread: Any) -> Any:
+        """Return s²/(2T): with a larger η no Gaussian energy gives chains as narrow as s.
+
+        Of E = x²/(2u) they have the variance Tu²/(u - η/2), which is least, 2ηT, at u = η.
+        """
+        return spread**2 / (2 * self.temperature) if self.temperature else math.inf
+
+    def stable_step(self, curvature: Any) -> Any:
+        """Return 2/κ: x' = (1 - ηκ)x grows beyond it on E = ½κx²."""
+        return 2 / curvature
 
     def init(self, energy: Energy, x: Tensor) -> LangevinState | DecayingState:
         """Begin at x."""
@@ -122,15 +148,16 @@ class Langevin(Kernel):
         if self.clip_score is not None:
             score = score.clamp(-self.clip_score, self.clip_score)
             moved_norm = _norm(score)
+        step_size = value_of(self.step_size)
         if isinstance(state, DecayingState):
             sizes = self._decayed(state)
             size = sizes.view(-1, *(1 for _ in state.x.shape[1:]))
             x = state.x + size * score + (2 * size * self.temperature).sqrt() * noise[0]
             ratio = moved_norm * self._ratio(state.x) * sizes.sqrt()
         else:
-            spread = math.sqrt(2 * self.step_size * self.temperature)
-            x = state.x + self.step_size * score + spread * noise[0]
-            ratio = moved_norm * (self._ratio(state.x) * math.sqrt(self.step_size))
+            spread = root(2 * step_size * self.temperature)
+            x = state.x + step_size * score + spread * noise[0]
+            ratio = moved_norm * (self._ratio(state.x) * root(step_size))
         if self.bounds is not None:
             x = x.clamp(*self.bounds)
         info = LangevinInfo(values, norm, ratio)
@@ -140,7 +167,7 @@ class Langevin(Kernel):
 
     def _decayed(self, state: DecayingState) -> Tensor:
         """Return η of each chain's next step, (chains,)."""
-        return (state.taken + 1).to(state.x.dtype).pow(-self.decay) * self.step_size
+        return (state.taken + 1).to(state.x.dtype).pow(-self.decay) * value_of(self.step_size)
 
     def _ratio(self, x: Tensor) -> float:
         """Return 1/√(2Td), which times ‖score‖·√η is the step ratio."""

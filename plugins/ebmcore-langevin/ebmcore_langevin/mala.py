@@ -10,12 +10,21 @@ distributions and their discrete approximations", who named it and showed when i
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, Kernel, PositiveFloat, energy_and_score
+from ebmcore import (
+    Energy,
+    Kernel,
+    PositiveFloat,
+    Probability,
+    StepSize,
+    energy_and_score,
+    root,
+    value_of,
+)
 
 
 class MALAState(NamedTuple):
@@ -52,25 +61,43 @@ class MALA(Kernel):
     `acceptance` min(1, r), and `accepted`, 1 or 0.
 
     Args:
-        step_size: η, in squared units of x for each nat.
+        step_size: η, in squared units of x for each nat; `auto`: the run fits it to the data's
+            local spread and then to `target_acceptance`, but not within a run of the kernel,
+            which so keeps its law.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
+        target_acceptance: The mean acceptance that `auto` aims at, between 0 and 1.
 
+    Raises ValueError when target_acceptance is 0 or 1.
     Source: Besag 1994; Roberts and Tweedie 1996; the best acceptance: Roberts and Rosenthal 2001,
     "Optimal scaling for various Metropolis-Hastings algorithms".
     """
 
+    takes_step_size = True
     unbiased = True  # on any energy: ebmcore.testing compares it on more than Gaussians
 
     def __init__(
-        self, step_size: PositiveFloat = 0.01, *, temperature: PositiveFloat = 1.0
+        self,
+        step_size: PositiveFloat | Literal["auto"] = 0.01,
+        *,
+        temperature: PositiveFloat = 1.0,
+        target_acceptance: Probability = 0.57,
     ) -> None:
-        self.step_size = step_size
+        if not 0 < target_acceptance < 1:
+            raise ValueError(
+                f"target_acceptance should lie between 0 and 1; got {target_acceptance}"
+            )
+        self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
+        self.target_acceptance = target_acceptance
         self.temperature = temperature
         self.implied_temperature = temperature
 
     def stationary_variance(self, scale: float) -> float:
         """Return T s², the stationary variance on E(x) = x²/(2s²), s = scale: unbiased."""
         return self.temperature * scale**2
+
+    def step_for(self, spread: Any) -> Any:
+        """Return s²/(2T), as `langevin` does: here a larger η is only slower."""
+        return spread**2 / (2 * self.temperature)
 
     def init(self, energy: Energy, x: Tensor) -> MALAState:
         """Begin at x."""
@@ -88,17 +115,18 @@ class MALA(Kernel):
     ) -> tuple[MALAState, MALAInfo]:
         """Propose one step, and keep it or not."""
         xi, uniform = noise
-        spread = math.sqrt(2 * self.step_size * self.temperature)
-        x = state.x + self.step_size * state.score + spread * xi
+        step_size = value_of(self.step_size)
+        spread = root(2 * step_size * self.temperature)
+        x = state.x + step_size * state.score + spread * xi
         values, score = energy_and_score(energy, x)
-        back = xi + (self.step_size / spread) * (state.score + score)
+        back = xi + (step_size / spread) * (state.score + score)
         log_q = 0.5 * (xi.square() - back.square()).flatten(1).sum(1)
         log_ratio = (state.energy - values) / self.temperature + log_q
         acceptance = torch.where(log_ratio.isfinite(), log_ratio.clamp(max=0).exp(), 0.0)
         accepted = uniform < acceptance
         each = accepted.view(-1, *(1 for _ in x.shape[1:]))
         norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
-        ratio = norm * (self.step_size / (spread * math.sqrt(x.shape[1:].numel())))
+        ratio = norm * (step_size / (spread * math.sqrt(x.shape[1:].numel())))
         info = MALAInfo(state.energy, norm, ratio, acceptance, accepted.to(x.dtype))
         return MALAState(
             torch.where(each, x, state.x),

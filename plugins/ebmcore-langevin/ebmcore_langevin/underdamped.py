@@ -14,12 +14,21 @@ molecular sampling".
 from __future__ import annotations
 
 import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Carried, Energy, Kernel, PositiveFloat, energy_and_score
+from ebmcore import (
+    Carried,
+    Energy,
+    Kernel,
+    PositiveFloat,
+    StepSize,
+    energy_and_score,
+    root,
+    value_of,
+)
 
 
 class UnderdampedState(NamedTuple):
@@ -55,6 +64,8 @@ class Underdamped(Kernel):
 
     Args:
         step_size: h, in units of x (the mass is 1); stable under 2s on a Gaussian of scale s.
+            `auto`: the run fits it to the data's local spread ℓ, h = ℓ/(2√T), and then to the
+            energy's curvature κ along the chains, h = 1/(2√κ).
         friction: γ; the share of the momentum that a step keeps is exp(-γh).
         temperature: T; 1 samples exp(-E).
 
@@ -62,6 +73,7 @@ class Underdamped(Kernel):
     """
 
     carries = ("momentum",)
+    takes_step_size = True
     # for `ebmcore check`: friction that forgets new momenta within the steps of a check
     check_params: ClassVar = {"friction": 10.0}
     expected_failures: ClassVar = {
@@ -70,12 +82,12 @@ class Underdamped(Kernel):
 
     def __init__(
         self,
-        step_size: PositiveFloat = 0.1,
+        step_size: PositiveFloat | Literal["auto"] = 0.1,
         *,
         friction: PositiveFloat = 1.0,
         temperature: PositiveFloat = 1.0,
     ) -> None:
-        self.step_size = step_size
+        self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.friction = friction
         self.temperature = temperature
         self.implied_temperature = temperature
@@ -85,7 +97,15 @@ class Underdamped(Kernel):
 
         `ebmcore.testing` compares the kernel with it.
         """
-        return self.temperature * scale**2 if self.step_size < 2 * scale else math.inf
+        return self.temperature * scale**2 if float(self.step_size) < 2 * scale else math.inf
+
+    def step_for(self, spread: Any) -> Any:
+        """Return 2s/√T: E = x²/(2u) gives the variance Tu, and h < 2√u is stable."""
+        return 2 * spread / math.sqrt(self.temperature)
+
+    def stable_step(self, curvature: Any) -> Any:
+        """Return 2/√κ, the bound on E = ½κx²."""
+        return 2 / curvature**0.5
 
     def init(
         self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried
@@ -102,10 +122,12 @@ class Underdamped(Kernel):
         self, energy: Energy, state: UnderdampedState, noise: tuple[Tensor, ...]
     ) -> tuple[UnderdampedState, UnderdampedInfo]:
         """Take one step."""
-        half, kept = 0.5 * self.step_size, math.exp(-self.friction * self.step_size)
+        step_size = value_of(self.step_size)
+        half, decay = 0.5 * step_size, -self.friction * step_size
+        kept = decay.exp() if isinstance(decay, Tensor) else math.exp(decay)
         p = state.momentum + half * state.score
         x = state.x + half * p
-        p = kept * p + math.sqrt((1 - kept**2) * self.temperature) * noise[0]
+        p = kept * p + root((1 - kept**2) * self.temperature) * noise[0]
         x = x + half * p
         values, score = energy_and_score(energy, x)
         norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)

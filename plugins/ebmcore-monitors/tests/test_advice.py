@@ -205,6 +205,24 @@ def test_chains_that_do_not_keep_up(train):
     assert numbers(run, "Advice/gap_in_spreads")[-1] < -2
 
 
+def test_samples_that_training_leaves_behind(train):
+    """Chains beside the data that hardly move: training raises E where they are."""
+    far = 0.3 * points() + torch.tensor([2.0, -2.0])
+    slow = Langevin(1e-4)
+    run = train(data=far, energy=Net(), sampler=slow, n_steps=2, optimizer=adam(2e-3), steps=40,
+                every="5 steps")  # fmt: skip
+    assert "left_behind" in detected(run)
+    shares = numbers(run, "Advice/above_data")
+    first = next(i for i, share in enumerate(shares) if share > 0.5)
+    assert first > 0
+    message = warning(run, "left behind")
+    assert message.startswith(f"Advice at step {5 * (first + 2)}: ")
+    gaps = numbers(run, "train/energy_gap")[: (5 * first) // 10]  # until then, one each 10 steps
+    assert f"train.max_gap: {2 * max(map(abs, gaps)):.2g}" in message
+    for key in ("sampler.n_steps", "optimizer.lr", "train.on_divergence: rollback"):
+        assert key in message
+
+
 def test_steps_that_are_too_small(train):
     run = train(sampler=Langevin(1e-8), steps=60)
     assert "barely_moving" in detected(run)
@@ -266,8 +284,20 @@ def test_without_samples_only_data_are_judged(train):
 
     run = train(loss=flat, sampler=None, chains=None, steps=100)
     found = {name for name in DIAGNOSES if f"Advice/{name}" in run.metrics}
-    assert found == {"drifting", "exploding", "overfit"}
+    assert found == {"badly_scaled", "drifting", "exploding", "overfit"}
     assert run.warnings == []
+
+
+def test_columns_of_other_scales_are_told_first(make_view, warned):
+    x = points(50) * torch.tensor([1.0, 1e-3])
+    found = Advice()(make_view(Bowl(), x, x_neg=0.01 * x, columns=("length", "width")))
+    assert (found["badly_scaled"], found["collapsed"]) == (1, 1)
+    assert found["scale_ratio"] == pytest.approx(float(x[:, 0].std() / x[:, 1].std()))
+    first, second = warned
+    assert "column 'length' has a standard deviation of" in first
+    assert "'width' of" in first
+    assert "Set data.transform: [{type: standardise}]" in first
+    assert "collapsed" in second
 
 
 def test_another_run_is_warned_again(make_view, warned):
@@ -293,6 +323,7 @@ def test_evidence_by_hand(make_view):
             "energy_of_data": 0.0,
             "energy_of_samples": 2.0,
             "gap_in_spreads": -2 / spread,
+            "above_data": 0.0,  # none of 3, 1, 5, -1 is above 4 √(20/3)
             "samples_scale": math.sqrt(2 * var_samples / 2 / var_data),
             "held_out_excess": 6 / math.sqrt(var_data / 4 + var_data / 4),
             "collapsed": 0.0,

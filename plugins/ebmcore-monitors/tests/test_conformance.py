@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pytest
+import torch
 
 from ebmcore.testing import MonitorSuite
 
@@ -34,7 +35,7 @@ class TestPanels(MonitorSuite):
 class TestSamples(MonitorSuite):
     component = "samples"
     params: ClassVar = {"n": 9}
-    event_shapes: ClassVar = [(2,), (8, 8), (3, 8, 8), (10, 1)]
+    event_shapes: ClassVar = [(2,), (3,), (8, 8), (3, 8, 8), (10, 1)]
 
 
 class TestAdvice(MonitorSuite):
@@ -79,6 +80,11 @@ class TestTwoSample(MonitorSuite):
 class TestClassification(MonitorSuite):
     component = "classification"
     event_shapes: ClassVar = [(2,), (4, 4)]
+
+
+class TestOutOfDistribution(MonitorSuite):
+    component = "out_of_distribution"
+    params: ClassVar = {"against": lambda: torch.full((40, 2), 3.0)}
 
 
 class TestFidelity(MonitorSuite):

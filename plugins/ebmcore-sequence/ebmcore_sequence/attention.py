@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """softmax(Q Kᵀ / √d) V for each head of size d, over all steps; then a linear layer."""
+    """softmax(Q Kᵀ / √d) V for each head of size d, over the steps; then a linear layer."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -21,10 +21,16 @@ class SelfAttention(nn.Module):
         self.inputs = nn.Linear(width, 3 * width)
         self.outputs = nn.Linear(width, width)
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Attend from each step to all steps, (batch, T, width) -> the same."""
+    def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attend from each step to all steps, or to those of a mask, (batch, T).
+
+        Shapes: h (batch, T, width) -> the same; NaN where no step counts.
+        """
         query, key, value = self.inputs(h).view(*h.shape[:2], *self.split).permute(2, 0, 3, 1, 4)
-        weights = torch.softmax(query @ key.mT / math.sqrt(query.shape[-1]), dim=-1)
+        logits = query @ key.mT / math.sqrt(query.shape[-1])
+        if mask is not None:
+            logits = logits.masked_fill(~mask[:, None, None, :], -math.inf)
+        weights = torch.softmax(logits, dim=-1)
         gathered: Tensor = self.outputs((weights @ value).transpose(1, 2).flatten(2))
         return gathered
 
@@ -48,8 +54,9 @@ class EncoderLayer(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Return h after both sub-layers, (batch, T, width) -> the same."""
-        h = h + self.attend(h)
+    def forward(self, h: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return h after both sub-layers, (batch, T, width), mask (batch, T) -> the same."""
+        norm, attention, dropout = self.attend
+        h = h + dropout(attention(norm(h), mask))
         fed: Tensor = self.feed(h)
         return h + fed

@@ -16,10 +16,10 @@ def final_states(network: nn.RNNBase, sequences: Tensor, mask: Tensor) -> Tensor
 
     Shapes: sequences (batch, T, C), mask (batch, T) bool, true at the steps that count
     -> (batch, directions · hidden), NaN where no step counts. The state of an event is that of its
-    steps that count alone.
+    steps that count alone, if the others hold finite numbers.
     """
     order = torch.argsort(~mask, dim=1, stable=True)
-    steps = _picked(sequences.where(mask[..., None], 0), order)
+    steps = _picked(sequences, order)
     lengths = mask.sum(1)
     places = torch.arange(mask.shape[1], device=mask.device)
     backwards = (lengths[:, None] - 1 - places) % mask.shape[1]  # its own inverse, up to the length

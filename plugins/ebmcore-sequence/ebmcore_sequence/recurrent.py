@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ebmcore import PositiveInt
+from ebmcore import PositiveInt, Space, without_padding
 from ebmcore_sequence.different_lengths import final_states
 from ebmcore_sequence.events import as_sequences, mask_of, refuse_less_than_one, sequence_shape
+from ebmcore_sequence.tokens import Tokens, number_of_tokens
 
 
 class Recurrent(nn.Module):
@@ -26,17 +27,33 @@ class Recurrent(nn.Module):
         layers: PositiveInt = 2,
         bidirectional: bool = True,
         head_width: PositiveInt = 128,
+        embedding: PositiveInt = 32,
+        outputs: PositiveInt = 1,
+        space: Space | None = None,
     ) -> None:
         super().__init__()
-        refuse_less_than_one(hidden=hidden, layers=layers, head_width=head_width)
+        refuse_less_than_one(
+            hidden=hidden,
+            layers=layers,
+            head_width=head_width,
+            embedding=embedding,
+            outputs=outputs,
+        )
         self.event_shape = tuple(event_shape)
         _, channels = sequence_shape(self.event_shape)
         self.directions = 2 if bidirectional else 1
+        self.embed: nn.Module = nn.Identity()
+        if tokens := number_of_tokens(space):
+            self.embed = Tokens(tokens, channels, embedding)
+            channels = embedding
         self.recurrent = self.network(
             channels, hidden, layers, batch_first=True, bidirectional=bidirectional
         )
+        self.outputs = outputs
         self.head = nn.Sequential(
-            nn.Linear(self.directions * hidden, head_width), nn.SiLU(), nn.Linear(head_width, 1)
+            nn.Linear(self.directions * hidden, head_width),
+            nn.SiLU(),
+            nn.Linear(head_width, outputs),
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -44,12 +61,14 @@ class Recurrent(nn.Module):
         name = type(self).__name__.lower()
         sequences = as_sequences(name, x, self.event_shape)
         if mask is None:
-            states = self.final_states(sequences)
+            states = self.final_states(self.embed(sequences))
         else:
             mask = mask_of(name, mask, sequences)
-            states = final_states(self.recurrent, sequences, mask)
+            states = final_states(
+                self.recurrent, self.embed(without_padding(sequences, mask)), mask
+            )
         energies: Tensor = self.head(states)
-        return energies.squeeze(1)
+        return energies.squeeze(1) if self.outputs == 1 else energies
 
     def final_states(self, sequences: Tensor) -> Tensor:
         """Return the last layer's final state of each direction, concatenated.
@@ -76,6 +95,9 @@ class LSTM(Recurrent):
     With a mask, (batch, T) bool, E is that of the steps that count, read as a shorter sequence: no
     number at another step changes it. An event without any step that counts has E = NaN.
 
+    In a categorical space x holds tokens, whole numbers from 0 to k - 1; the network reads a row
+    of a table of k embeddings for each, or with several channels the sum of a row for each.
+
     |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
     bounds, or add an energy that grows, such as a Gaussian's.
 
@@ -88,7 +110,11 @@ class LSTM(Recurrent):
         layers: Layers, each of which reads the outputs of the one below.
         bidirectional: Whether each layer reads backwards too.
         head_width: Width of the head's hidden layer.
+        embedding: Width of the embeddings of tokens; numbers have none.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         event_shape: (runtime) Shape of one event.
+        space: (runtime) The set that events live in; real when not given.
 
     Source: Hochreiter and Schmidhuber 1997, "Long short-term memory"; the cell is torch.nn.LSTM's.
     """
@@ -109,6 +135,9 @@ class GRU(Recurrent):
     With a mask, (batch, T) bool, E is that of the steps that count, read as a shorter sequence: no
     number at another step changes it. An event without any step that counts has E = NaN.
 
+    In a categorical space x holds tokens, whole numbers from 0 to k - 1; the network reads a row
+    of a table of k embeddings for each, or with several channels the sum of a row for each.
+
     |h| < 1, so E is bounded: exp(-E) has no finite integral over all of space. Keep the chains in
     bounds, or add an energy that grows, such as a Gaussian's.
 
@@ -121,7 +150,11 @@ class GRU(Recurrent):
         layers: Layers, each of which reads the outputs of the one below.
         bidirectional: Whether each layer reads backwards too.
         head_width: Width of the head's hidden layer.
+        embedding: Width of the embeddings of tokens; numbers have none.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         event_shape: (runtime) Shape of one event.
+        space: (runtime) The set that events live in; real when not given.
 
     Source: Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for
     statistical machine translation"; the cell is torch.nn.GRU's.

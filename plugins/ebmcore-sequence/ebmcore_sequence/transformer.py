@@ -8,9 +8,10 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
 
-from ebmcore import PositiveInt
+from ebmcore import PositiveInt, Space, without_padding
 from ebmcore_sequence.attention import EncoderLayer
-from ebmcore_sequence.events import as_sequences, refuse_less_than_one, sequence_shape
+from ebmcore_sequence.events import as_sequences, mask_of, refuse_less_than_one, sequence_shape
+from ebmcore_sequence.tokens import Tokens, number_of_tokens
 
 
 class Transformer(nn.Module):
@@ -28,6 +29,13 @@ class Transformer(nn.Module):
     event's energy depends on that event alone, and is infinitely often differentiable in x, on any
     device. Calls with events of another shape raise ValueError. Time and memory grow as T².
 
+    With a mask, (batch, T) bool, E is that of the steps that count, read as a shorter sequence: the
+    attention and the mean leave the others out, t counts only those that count, and no number at
+    another step changes E. An event without any step that counts has E = NaN.
+
+    In a categorical space x holds tokens, whole numbers from 0 to k - 1, and W x_t is a row of a
+    table of k embeddings, or with several channels the sum of a row for each.
+
     The last norm makes E bounded: exp(-E) has no finite integral over all of space. Keep the chains
     in bounds, or add an energy that grows, such as a Gaussian's.
 
@@ -35,8 +43,11 @@ class Transformer(nn.Module):
         width: Features of each step.
         layers: Layers, each an attention and an mlp.
         heads: Parts that the width is divided into, each with an attention of its own.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         dropout: Share of each sub-layer's output to drop, in train mode only.
         event_shape: (runtime) Shape of one event.
+        space: (runtime) The set that events live in; real when not given.
 
     Source: Vaswani et al. 2017, "Attention is all you need", positions as in its section 3.5; norms
     inside the branches as in Xiong et al. 2020, "On layer normalization in the transformer
@@ -55,25 +66,41 @@ class Transformer(nn.Module):
         layers: PositiveInt = 2,
         heads: PositiveInt = 4,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        outputs: PositiveInt = 1,
+        space: Space | None = None,
     ) -> None:
         super().__init__()
-        refuse_less_than_one(width=width, layers=layers, heads=heads)
+        refuse_less_than_one(width=width, layers=layers, heads=heads, outputs=outputs)
         if width % heads:
             raise ValueError(f"width should be a multiple of heads, {heads}; got {width}")
         self.event_shape = tuple(event_shape)
         steps, channels = sequence_shape(self.event_shape)
-        self.embed = nn.Linear(channels, width)
+        tokens = number_of_tokens(space)
+        self.embed = Tokens(tokens, channels, width) if tokens else nn.Linear(channels, width)
         self.register_buffer("positions", sinusoids(steps, width), persistent=False)
         self.layers = nn.Sequential(*(EncoderLayer(width, heads, dropout) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 1)
+        self.outputs = outputs
+        self.head = nn.Linear(width, outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
-        sequences = as_sequences("transformer", x, self.event_shape)
-        h = self.layers(self.embed(sequences) + self.positions)
-        energies: Tensor = self.head(self.norm(h).mean(1))
-        return energies.squeeze(1)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the energy of each event, (batch, *event_shape), mask (batch, T) -> (batch,)."""
+        sequences, positions = as_sequences("transformer", x, self.event_shape), self.positions
+        if mask is not None:
+            mask = mask_of("transformer", mask, sequences)
+            sequences = without_padding(sequences, mask)
+            positions = positions[(mask.cumsum(1) - 1).clamp(min=0)]
+        h = self.embed(sequences) + positions
+        for layer in self.layers:
+            h = layer(h, mask)
+        pooled = self.norm(h).mean(1) if mask is None else mean_of_steps(self.norm(h), mask)
+        energies: Tensor = self.head(pooled)
+        return energies.squeeze(1) if self.outputs == 1 else energies
+
+
+def mean_of_steps(h: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean over the steps that count, (batch, T, width) -> (batch, width)."""
+    return without_padding(h, mask).sum(1) / mask.sum(1, keepdim=True)
 
 
 def sinusoids(steps: int, width: int) -> Tensor:

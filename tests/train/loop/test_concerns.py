@@ -113,7 +113,9 @@ def test_each_pending_metric_is_checked_once():
 
 
 def skips_of(part, chains=None, max_skips=3):
-    train = SimpleNamespace(on_divergence="skip", max_energy=None, max_skips=max_skips)
+    train = SimpleNamespace(
+        on_divergence="skip", max_energy=None, max_gap=None, max_skips=max_skips
+    )
     energy = Bowl()
     parts = parts_of(
         energy=energy, stateful=[("sampler", part)], buffers=[energy.seen], chains=chains

@@ -13,6 +13,7 @@ from torch import Tensor
 from ebmcore import RunView, Trace
 from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
 
+FAR_ABOVE = 4.0  # standard deviations of the data's energies: normal ones exceed 4 at 3 in 100,000
 CHAINS = 64  # that are followed over one training step's worth of sampling
 
 
@@ -50,18 +51,24 @@ class Evidence:
             gap = numbers["energy_of_data"] - numbers["energy_of_samples"]
             if self.spread > 0:
                 numbers["gap_in_spreads"] = gap / self.spread
+            highest = numbers["energy_of_data"] + FAR_ABOVE * float(self.of_data.std())
+            numbers["above_data"] = float((self.of_samples > highest).double().mean())
         return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def series(self, name: str) -> list[float]:
         """Return a number's recorded values, and its current one."""
+        return [value for _, value in self.recorded(name)]
+
+    def recorded(self, name: str) -> list[tuple[int, float]]:
+        """Return a number's recorded steps and values, and its current ones."""
         recorded: Sequence[tuple[int, float]] = max(
             (s for key, s in self.view.history.items() if key.split("/")[-1] == name),
             key=len,
             default=(),
         )
-        earlier = [value for step, value in recorded if step < self.view.step]
+        earlier = [(step, value) for step, value in recorded if step < self.view.step]
         now = self.numbers().get(name)
-        return earlier if now is None else [*earlier, now]
+        return earlier if now is None else [*earlier, (self.view.step, now)]
 
 
 def gather(view: RunView, n: int) -> Evidence:

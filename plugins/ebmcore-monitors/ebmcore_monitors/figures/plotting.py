@@ -58,7 +58,8 @@ def outside(x: Tensor, box: Tensor) -> float:
 def refuse_all_but_planes(monitor: str, event_shape: tuple[int, ...]) -> None:
     """Raise ValueError unless events are points of a plane, shape (2,)."""
     if tuple(event_shape) != (2,):
+        instead = "; samples plots tables of other widths" if len(event_shape) == 1 else ""
         raise ValueError(
             f"{monitor} plots events of shape (2,), points of a plane; "
-            f"this run's have shape {tuple(event_shape)}. Remove the monitor"
+            f"this run's have shape {tuple(event_shape)}. Remove the monitor{instead}"
         )

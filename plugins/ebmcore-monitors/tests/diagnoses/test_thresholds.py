@@ -2,6 +2,7 @@
 
 import math
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,13 +11,19 @@ from ebmcore_monitors.diagnoses.drift import _grows, drift
 from ebmcore_monitors.diagnoses.evidence import Evidence
 from ebmcore_monitors.diagnoses.explosion import exploding_gradients
 from ebmcore_monitors.diagnoses.gap import gap
+from ebmcore_monitors.diagnoses.left_behind import left_behind
 from ebmcore_monitors.diagnoses.movement import acceptance, barely_moving, displacement, rejecting
 from ebmcore_monitors.diagnoses.overfit import excess, overfit
+from ebmcore_monitors.diagnoses.scales import badly_scaled
 
-from ebmcore import Trace
+from ebmcore import Binary, Trace
 
 BELOW_AND_ABOVE = pytest.mark.parametrize("near", [0.9, 1.1])
 Info = namedtuple("Info", "acceptance")
+# above_data each 25 steps: of 14×14 digits that turn to noise from step 350 on (Langevin, step 0.01
+# at temperature 0.005), and of examples/images/from_disk.yaml
+TURNING = [0.81, 0.28, 0.14, 0.22, 0.2, 0.27, 0.22, 0.31, 0.38, 0.45, 0.47, 0.44, 0.39, 0.52, 0.59]
+HOLDING = [0.0, 0.02, 0.05, 0.2, 0.09, 0.11, 0.12, 0.25]
 
 
 @pytest.fixture
@@ -47,6 +54,20 @@ def test_samples_collapse_below_a_quarter_of_the_scale(evidence, near):
 
 
 @BELOW_AND_ABOVE
+def test_columns_are_badly_scaled_from_tenfold(evidence, near):
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    x = x / x.std(0) * torch.tensor([1.0, 0.0, 10 * near])
+    found = badly_scaled(evidence(data=x))
+    assert found.detected is (near > 1)
+    assert "1 of 2 columns have less" in found.text or near < 1
+    for known in ({"space": Binary()}, {"data_mask": x > 0}):
+        given = evidence(data=x)
+        assert badly_scaled(replace(given, view=replace(given.view, **known))) is None
+    assert badly_scaled(evidence(data=x[:, :2])) is None  # one column varies
+    assert badly_scaled(evidence(data=x[:, :, None])) is None
+
+
+@BELOW_AND_ABOVE
 def test_gradients_explode_at_a_hundredfold(evidence, near):
     """The median of the last three is compared with that of the first half."""
     norms = [0.2, 2.0, 20.0, 1e9, 0.0, 200.0 * near, 1e9]
@@ -66,6 +87,37 @@ def test_a_gap_stays_beyond_two_spreads(evidence, side, near):
     both = [0.0] * 5 + [9.0, 9.0, -9.0, 9.0, 9.0]
     assert gap(evidence(recorded("gap_in_spreads", both))).detected is False
     assert gap(evidence(recorded("gap_in_spreads", series[1:]))) is None
+
+
+@BELOW_AND_ABOVE
+def test_samples_are_left_behind_when_half_of_them_rise(evidence, near):
+    """The data's energies are -1, 0 and 1; so many of 100 samples have 4.1, and the others 3.9."""
+    high, low = torch.full((100,), 4.1).double(), torch.full((100,), 3.9).double()
+    share = 50 * near
+    of_samples = torch.cat([high[: round(share)], low[round(share) :]])
+    held = {"of_samples": of_samples}
+    assert evidence(**held).numbers()["above_data"] == pytest.approx(share / 100)
+    turned = recorded("above_data", [1.0, 0.5, 0.51])
+    assert left_behind(evidence(turned, **held)).detected is (near > 1)
+    for others in ([1.0, 0.9, 0.8], [0.9, 0.1, 0.5]):  # never came down; only one call
+        assert not left_behind(evidence(recorded("above_data", others), **held)).detected
+    assert left_behind(evidence(recorded("above_data", [0.1]), **held)) is None
+
+
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [(TURNING, 375), (TURNING[:-1], None), (HOLDING, None)],
+    ids=["turns", "before", "holds"],
+)
+def test_digits_that_turn_to_noise_are_told(evidence, shares, told):
+    for looks in range(3, len(shares) + 1):
+        samples = torch.zeros(100).double()
+        samples[: round(100 * shares[looks - 1])] = 9.0
+        history = recorded("above_data", shares[: looks - 1])
+        if left_behind(evidence(history, of_samples=samples)).detected:
+            assert 25 * looks == told
+            return
+    assert told is None
 
 
 def moves(share):

@@ -66,6 +66,7 @@ class MonitorSuite(Suite):
                 torch.stack([self._draw(n, shape, generator) for _ in range(n_steps // thin)]),
                 None,
             ),
+            reader=_read,
             warn=lambda text: None,
             **{name: labels[name] for name in labels if name in RunView.__dataclass_fields__},
         )
@@ -167,6 +168,13 @@ class MonitorSuite(Suite):
             allowed="what a config may say",
             cause="a number without its unit",
         )
+
+
+def _read(dataset: Any) -> Any:
+    """Return a dataset's points, without conditions, as a run without transforms reads them."""
+    found = dataset()
+    x = found["x"] if isinstance(found, Mapping) else found
+    return torch.as_tensor(x[0] if isinstance(x, tuple) else x), (None, None)
 
 
 def _numbers(found: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,147 @@
+"""New points for a trained energy: a tensor, an array, a table of pandas, or the rows of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebmcore.data.load import read_points
+from ebmcore.data.parts import RowsInParts, row_slices
+from ebmcore.data.unfit import refuse_unfit_rows
+from ebmcore.errors import DataError, EbmError, first_line
+from ebmcore.spaces import Space
+
+
+class NewPoints(NamedTuple):
+    """Points in the units of the data, read as they are asked for."""
+
+    place: str  # in messages: the file, or `x`
+    x: RowsInParts  # (n, *event), 0 at the steps that don't count
+    y: Tensor | None = None  # (n, …)
+    mask: Tensor | None = None  # (n, T), bool
+    columns: Sequence[str] | None = None
+    ids: Sequence[Any] | None = None  # (n,), the names of the rows
+    warnings: Sequence[str] = ()  # of the dataset that read them
+
+    def parts(self) -> Iterator[slice]:
+        """Divide the rows into parts of a few megabytes."""
+        return row_slices(self.x)
+
+    def conditions(self, rows: slice) -> tuple[Tensor | None, Tensor | None]:
+        """Return y and the mask of some rows."""
+        y, mask = (None if of is None else of[rows] for of in (self.y, self.mask))
+        return y, mask
+
+    def read(self, rows: slice, space: Space, dtype: torch.dtype) -> Tensor:
+        """Read some rows as events of a run. Raises DataError that names the first bad number."""
+        given = self.x[rows]
+        if given.is_floating_point() and not (finite := given.isfinite()).all():
+            row, *rest = map(int, (~finite).nonzero()[0])
+            at = f"row {rows.start + row}, {self._column(rest)} (counted from 0)"
+            raise DataError(f"{self.place}: {at} is {given[row, *rest].item()}; remove or mend it")
+        try:
+            refuse_unfit_rows(given, torch.arange(rows.start, rows.stop), space, dtype)
+        except DataError as error:
+            raise DataError(f"{self.place}: {error}") from error
+        return given.to(space.dtype_in(dtype))
+
+    def _column(self, index: list[int]) -> str:
+        if len(index) > 1:
+            return f"index {index}"
+        return f"column {self.columns[index[0]]!r}" if self.columns else f"column {index[0]}"
+
+
+def points_of(dataset: Any, place: str, dtype: torch.dtype) -> NewPoints:
+    """Read a dataset of new points, such as a `like(path)` of a run's own. Raises DataError."""
+    try:
+        found = read_points(dataset, dtype)
+    except EbmError:
+        raise
+    except (Exception, SystemExit) as error:
+        kind = type(dataset).__name__
+        raise DataError(f"{place}: dataset {kind} can't read it: {first_line(error)}") from error
+    columns, ids = getattr(dataset, "columns", None), getattr(dataset, "ids", None)
+    if ids is not None and len(ids) != len(found.x):
+        raise DataError(f"{place}: has {len(found.x)} rows and {len(ids)} ids")
+    said = getattr(dataset, "warnings", ())
+    return NewPoints(place, found.x, found.y, found.mask, columns, ids, tuple(said))
+
+
+def points_given(
+    x: Any, y: Any, mask: Any, columns: Sequence[str] | None, dtype: torch.dtype
+) -> NewPoints:
+    """Take points from memory: a tensor, an array, a list, or a DataFrame of pandas.
+
+    A DataFrame's columns are those of the names `columns`, in their order; others are left out. y
+    may be a tensor (n, …), a number for all, or the name of a column; mask is (n, T).
+    Raises DataError when a column is missing or holds no numbers.
+    """
+    if is_frame(x):
+        if isinstance(y, str):
+            x, y = x.drop(columns=_there(x, y)), x[y]
+        x = _numbers(x, columns)
+    try:
+        x, y, mask = (None if part is None else _tensor(part) for part in (x, y, mask))
+        given = {"x": x, "mask": mask}
+        if y is not None:
+            given["y"] = y.expand(len(x)) if y.ndim == 0 and x.ndim else y
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            "x should be a tensor or an array of numbers (n, *event), a DataFrame or the path of a "
+            f"file: {first_line(error)}"
+        ) from error
+    try:
+        found = read_points(given, dtype)
+    except DataError as error:
+        raise DataError(f"x: {error}") from error
+    return NewPoints("x", found.x, found.y, found.mask, columns)
+
+
+def _tensor(given: Any) -> Tensor:
+    if isinstance(given, Tensor):
+        return given.detach().cpu()
+    return torch.from_numpy(np.array(given, order="C"))  # a copy: it may be read-only
+
+
+def is_frame(x: Any) -> bool:
+    """Tell whether something is a DataFrame of pandas, without importing it."""
+    kinds = {f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(x).__mro__}
+    return "pandas.DataFrame" in kinds
+
+
+def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
+    """Return the numbers of a DataFrame, (n, columns), those that are missing as NaN."""
+    if columns is not None:
+        for name in columns:
+            _there(frame, name)
+        frame = frame[list(columns)]
+    words = [
+        str(name)
+        for name, kind in zip(frame.columns, frame.dtypes, strict=True)
+        if kind.kind not in "biuf"
+    ]
+    if words:
+        raise DataError(
+            f"x: column {words[0]!r} holds no numbers; turn it into those that the run was trained "
+            "on, as its dataset did"
+        )
+    if all(kind.kind in "biu" for kind in frame.dtypes):
+        try:
+            return np.asarray(frame.to_numpy(), dtype=np.int64)
+        except (TypeError, ValueError):  # some are missing
+            pass
+    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _there(frame: Any, name: str) -> str:
+    count = list(frame.columns).count(name)
+    if count == 1:
+        return name
+    has = ", ".join(map(str, frame.columns[:10]))
+    if count:
+        raise DataError(f"x: has {count} columns {name!r}; keep one of them")
+    raise DataError(f"x: has no column {name!r}, which the run was trained on; it has {has}")

@@ -1,0 +1,110 @@
+"""Rows of a table that are kept while it is read: in memory, or in a file that has no name."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ebmcore import DataError, RowsInParts
+from ebmcore_datasets.tables.nameless import POSSIBLE, NamelessFile
+
+IN_MEMORY = 2**26  # bytes of a table; a larger one goes to a file
+
+
+class Spool:
+    """Takes blocks of rows, float64 (k, columns), in turn.
+
+    A table of more than 64 MiB goes to a temporary file in the folder that TMPDIR names, which
+    nobody else sees and which is gone when its rows are.
+    """
+
+    def __init__(self, columns: int, in_memory: int | None = None) -> None:
+        self.columns = columns
+        self.most = (IN_MEMORY if in_memory is None else in_memory) if POSSIBLE else sys.maxsize
+        self.n = 0
+        self._blocks: list[np.ndarray[Any, Any]] = []
+        self._bytes = 0
+        self._file: NamelessFile | None = None
+
+    def add(self, block: np.ndarray[Any, Any]) -> None:
+        """Keep some more rows. Raises DataError when the disk is full."""
+        if not block.size:
+            return
+        self.n += len(block)
+        self._bytes += block.nbytes
+        self._blocks.append(block)
+        if self._file is not None or self._bytes > self.most:
+            self._write()
+
+    def rows(self) -> RowsInParts:
+        """Return all rows, float64."""
+        if self._file is not None:
+            return FileRows(self._file, (self.n, self.columns))
+        blocks = self._blocks or [np.empty((0, self.columns))]
+        self._blocks = []
+        return MemoryRows(torch.from_numpy(np.concatenate(blocks)))
+
+    def _write(self) -> None:
+        try:
+            if self._file is None:
+                self._file = NamelessFile()
+            for block in self._blocks:
+                self._file.append(np.ascontiguousarray(block).data.cast("B"))
+        except OSError as error:
+            raise DataError(
+                f"the table's numbers need a temporary file of about {self._bytes / 1e6:.0f} MB or "
+                f"more in {tempfile.gettempdir()}: {error.strerror}. Set TMPDIR to another folder"
+            ) from error
+        self._blocks = []
+
+
+class MemoryRows(RowsInParts):
+    """Rows that are in memory."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.all = rows
+        self.shape = rows.shape
+        self.dtype = rows.dtype
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Return some of the rows."""
+        return self.all[rows]
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Return rows by their numbers."""
+        return self.all[numbers.long()]
+
+
+class FileRows(RowsInParts):
+    """Rows, float64, in a file without a name."""
+
+    def __init__(self, file: NamelessFile, shape: tuple[int, int]) -> None:
+        self.file = file
+        self.shape = torch.Size(shape)
+        self.dtype = torch.float64
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Read some of the rows."""
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            return self.at(torch.arange(start, stop, step))
+        found = np.empty((max(0, stop - start), self.shape[1]))
+        self._fill(found, start)
+        return torch.from_numpy(found)
+
+    def at(self, numbers: Tensor) -> Tensor:
+        """Read rows by their numbers, each from its place."""
+        found = np.empty((len(numbers), self.shape[1]))
+        ordered = numbers.sort()
+        for row, place in zip(ordered.values.tolist(), ordered.indices.tolist(), strict=True):
+            self._fill(found[place : place + 1], row)
+        return torch.from_numpy(found)
+
+    def _fill(self, found: np.ndarray[Any, Any], row: int) -> None:
+        if found.size:
+            self.file.fill(found.data.cast("B"), row * self.shape[1] * 8)

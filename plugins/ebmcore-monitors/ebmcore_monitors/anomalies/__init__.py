@@ -1,0 +1,1 @@
+"""How well energies tell anomalies from normal points."""
