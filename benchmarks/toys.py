@@ -32,11 +32,13 @@ OWN = {
     "noise-contrastive, silu alone": METHODS["noise-contrastive"],
 }
 TOYS = ("eight_gaussians", "rings", "moons", "two_spirals", "checkerboard", "pinwheel")
-# PCD on rings again, each with one change: without the bias of the sampler, and four times as long
+# PCD on rings again: without the bias of the sampler, four times as long, and both
+MALA = ("sampler={type: mala, step_size: 0.01, n_steps: 10}",)
 CHANGES: dict[str, tuple[int, tuple[str, ...]]] = {
     "as above": (STEPS, ()),
-    "by `mala`": (STEPS, ("sampler={type: mala, step_size: 0.01, n_steps: 10}",)),
+    "by `mala`": (STEPS, MALA),
     "four times as long": (4 * STEPS, ()),
+    "four times as long, by `mala`": (4 * STEPS, MALA),
 }
 
 

@@ -8,8 +8,8 @@ keyword-only parameters are. A function with positional parameters is the compon
 without builds it. The runner passes parameters of these names, which aren't config:
 
     constructors, factories   event_shape, data_range (2, *event), space, generator, device; those
-                              of losses alone: training_data (n, *event), on the CPU; and those of
-                              losses, samplers and chains: networks, by name
+                              of energies and losses: training_data (n, *event), on the CPU; and
+                              those of losses, samplers and chains: networks, by name
     losses, when called       energy, x, x_neg, y, y_neg, mask, mask_neg, step, sampler, chains,
                               generator, networks, and each network of the config by its own name
     `Kernel.init`             generator, n_steps, carried; beside energy and x
@@ -256,6 +256,8 @@ class Transform:
     def fit(self, x: Tensor, *args: Any, **slots: Any) -> None:
         """Learn from the training rows, (n, *event), on the CPU; it may name `space`, theirs.
 
+        If it names `mask`, (n, T) or None, which says the steps that count, it takes sequences of
+        different length: padding is 0 before and after each call, whatever the map makes of it.
         Raises ValueError for data that it can't take. `warnings.warn` reaches the run.
         """
 

@@ -85,9 +85,12 @@ class RunView:
             raise ValueError("this run has no sampler, so its monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
-    def undo(self, x: Tensor) -> Tensor:
-        """Return events in the dataset's own units, as far as the transforms have an inverse."""
-        undone: Tensor = x if self.transforms is None else self.transforms.inverse(x)
+    def undo(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return events in the dataset's own units, as far as the transforms have an inverse.
+
+        The steps that a mask, (n, T), doesn't count stay 0.
+        """
+        undone: Tensor = x if self.transforms is None else self.transforms.inverse(x, mask=mask)
         return undone
 
     def read(self, dataset: Any) -> tuple[Tensor, Conditions]:

@@ -53,7 +53,9 @@ def command(
         energies = torch.cat(
             [of_chains(run.energy, given.rows(chunk))(x[chunk]) for chunk in chunks]
         )
-    x, stopped_at = run.transforms.undone(x) if run.transforms.parts else (x, "")
+    stopped_at = ""
+    if run.transforms.parts:
+        x, stopped_at = run.transforms.undone(x, mask=given.mask)
     if stopped_at:
         say(f"warning: transform {stopped_at} has no inverse, so x has its units, not the data's")
     beside = {name: rows for name, rows in given._asdict().items() if rows is not None}

@@ -23,7 +23,7 @@ from ebmcore.errors import (
 from ebmcore.run_contracts import EVENTS, Callback
 
 _HANDED_TO = {  # build slots that not every kind may ask for
-    "training_data": ("loss",),
+    "training_data": ("energy", "loss"),
     "networks": ("loss", "sampler", "chains"),  # a monitor finds them in its view
 }
 _OF_THE_DATA = ("event_shape", "data_range", "space")  # unknown before a transform
@@ -90,7 +90,8 @@ def _inner(value: Any, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
 
 
 def _plurals(kinds: tuple[str, ...]) -> str:
-    names = [{"loss": "losses", "sampler": "samplers"}.get(kind, kind) for kind in kinds]
+    plurals = {"energy": "energies", "loss": "losses", "sampler": "samplers"}
+    names = [plurals.get(kind, kind) for kind in kinds]
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

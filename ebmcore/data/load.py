@@ -143,8 +143,9 @@ def load_data(
 
 
 def is_stored(source: Any) -> bool:
-    """Tell whether a dataset reads its rows from files, rather than compute them."""
-    return hasattr(source, "like") or getattr(source, "path", None) is not None
+    """Tell whether a dataset holds its rows or reads them from files, rather than compute them."""
+    of_a_file = hasattr(source, "like") or getattr(source, "path", None) is not None
+    return of_a_file or not callable(source)
 
 
 class Points(NamedTuple):
@@ -274,14 +275,17 @@ def columns_of(
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
     """Return the names that a dataset's `columns` gives to the numbers of a flat event, if any.
 
-    Beside them stands a warning when there are more or fewer names than numbers.
+    Beside them stand the dataset's own `warnings`, and one when there are more or fewer names than
+    numbers.
     """
     found = getattr(source, "columns", None)
+    said = tuple(getattr(source, "warnings", ()))
     if not isinstance(found, tuple | list) or not all(isinstance(name, str) for name in found):
-        return None, ()
+        return None, said
     if (len(found),) == event_shape:
-        return tuple(found), ()
+        return tuple(found), said
     return None, (
+        *said,
         f"the dataset's `columns` has {len(found)} names, and an event has shape "
         f"{list(event_shape)}; they are left out",
     )

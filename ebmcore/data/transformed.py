@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.data.load import Data, value_range
-from ebmcore.data.transforms import TransformError, Transforms
+from ebmcore.data.transforms import Transforms
 
 
 class TransformedDensity:
@@ -52,15 +52,13 @@ def transform_data(
     rows of the data given are lost, so that one copy of them is in memory. Raises TransformError.
     """
     if data.mask is not None:
-        raise TransformError(
-            0,
-            "the data have a mask, and transforms would take the padding for data; transform the "
-            "sequences in the dataset itself, or leave out data.transform",
-        )
+        transforms.refuse_masks()
     # those with shapes were fitted in the run that these data are read for again
     fit_in = None if transforms.shapes else data.space
     few, rows = data.x[:1].clone(), None
-    through = transforms.through(data.x, generator, fit_in=fit_in, overwrite=overwrite)
+    through = transforms.through(
+        data.x, generator, fit_in=fit_in, overwrite=overwrite, mask=data.mask
+    )
     for index, x in enumerate(through):
         if transforms.draws and not data.stream and index == transforms.first_that_draws:
             rows = x
@@ -74,7 +72,9 @@ def transform_data(
             "data.loader.seen says"
         )
     held_out, log_det = data.held_out, None
-    if len(held_out):
+    if len(held_out) and data.mask is not None:  # whose density isn't known
+        held_out = transforms(held_out, mask=data.held_out_mask)
+    elif len(held_out):
         held_out, log_det = transforms.with_log_det(held_out, generator)
     else:
         held_out = x[:0]
@@ -83,7 +83,7 @@ def transform_data(
         held_out=held_out,
         held_out_log_det=log_det,
         bounds=value_range(x).to(transforms.dtype),
-        source=_density(data.source, few, transforms),
+        source=_density(data.source, few, transforms, known=data.mask is None),
         space=transforms.space,
         transforms=transforms,
         rows=rows,
@@ -92,9 +92,9 @@ def transform_data(
     )
 
 
-def _density(source: Any, few: Tensor, transforms: Transforms) -> Any:
+def _density(source: Any, few: Tensor, transforms: Transforms, *, known: bool) -> Any:
     """Return the density of the transformed data, tried on a few rows of those that came in."""
-    if not callable(getattr(source, "log_prob", None)):
+    if not known or not callable(getattr(source, "log_prob", None)):
         return None if source is None else UnknownDensity(source)
     try:
         transforms.preimage(transforms(few).to(transforms.dtype))

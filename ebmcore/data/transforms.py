@@ -19,6 +19,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.data.mapped import Mapped, as_transform, transform_name
+from ebmcore.data.mask import without_padding
 from ebmcore.data.parts import empty_rows, row_slices
 from ebmcore.errors import DataError, raised_at
 from ebmcore.spaces import REAL, Real, Space, as_space, row_and_column
@@ -89,13 +90,14 @@ class Transforms:
         *,
         fit_in: Space | None = None,
         overwrite: bool = False,
+        mask: Tensor | None = None,
     ) -> Iterator[Tensor]:
         """Take the training rows, (n, *event), through the parts; a few at a time where they can.
 
         Yields the rows before each part, and at last those that come out. Parts are fitted first if
         `fit_in` says the space of the rows. With `overwrite` the rows are mapped where they are,
-        except those before the first part that draws, so that others hold until the next. Raises
-        TransformError.
+        except those before the first part that draws, so that others hold until the next. A mask,
+        (n, T), says which steps count; the others stay 0. Raises TransformError.
         """
         if fit_in is not None:
             self.spaces, self.shapes, self.warnings = [fit_in], [tuple(x.shape[1:])], []
@@ -104,33 +106,47 @@ class Transforms:
         for index, part in enumerate(self.parts):
             yield x
             if fit_in is not None:
-                self._fit(index, x)
+                self._fit(index, x, mask)
             own = own and index != self.first_that_draws
             function = isinstance(part, Mapped)  # which may keep its result, or look at all rows
             if part.draws or function:
                 mapped = self._apply(index, x, generator)
             else:
-                mapped = self._apply_in_parts(index, x, x if own else None)
+                mapped = self._apply_in_parts(index, x, x if own else None, mask)
             own = not function and (own or not _share_memory(mapped, x))
             x = mapped
         yield self._whole(x)
 
-    def _fit(self, index: int, x: Tensor) -> None:
+    def refuse_masks(self) -> None:
+        """Raise TransformError at the first part that would take padding for data."""
+        for index, part in enumerate(self.parts):
+            if part.draws or "mask" not in inspect.signature(part.fit).parameters:
+                raise TransformError(
+                    index,
+                    "the data have a mask, and this transform would take the padding for data; "
+                    "standardise, min_max and robust_scale know masks, as does any whose `fit` "
+                    "names `mask`. Or transform the sequences in the dataset itself",
+                )
+
+    def _fit(self, index: int, x: Tensor, mask: Tensor | None) -> None:
         part = self.parts[index]
         self._check_space(index, self.spaces[-1])
         with self._blame(index, "can't be fitted"), self._collecting_warnings(index):
             named = inspect.signature(part.fit).parameters
-            part.fit(x, **({"space": self.spaces[-1]} if "space" in named else {}))
+            slots = {"space": self.spaces[-1], "mask": mask}
+            part.fit(x, **{name: value for name, value in slots.items() if name in named})
         self._follow(index)
 
-    def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, generator: Generator | None = None, *, mask: Tensor | None = None
+    ) -> Tensor:
         """Map new events, (n, *event) -> (n, *event'); without a generator, without randomness.
 
-        Augmentations leave them alone.
+        Augmentations leave them alone, and the steps that a mask, (n, T), doesn't count stay 0.
         """
         x = x.to(self.dtype)
         for index in range(len(self.parts)):
-            x = self._apply(index, x, generator)
+            x = self._apply(index, x, generator, mask=mask)
         return self._whole(x)
 
     def with_log_det(
@@ -153,11 +169,11 @@ class Transforms:
         """The number of parts before the first that draws."""
         return next((i for i, part in enumerate(self.parts) if part.draws), len(self.parts))
 
-    def before_draws(self, x: Tensor, *, check: bool = True) -> Tensor:
+    def before_draws(self, x: Tensor, *, check: bool = True, mask: Tensor | None = None) -> Tensor:
         """Map events by the parts before the first that draws; `check` refuses NaN and inf."""
         x = x.to(self.dtype)
         for index in range(self.first_that_draws):
-            x = self._apply(index, x, None, training=not check)
+            x = self._apply(index, x, None, training=not check, mask=mask)
         return x
 
     def draw(self, x: Tensor, generator: Generator | None) -> Tensor:
@@ -166,16 +182,16 @@ class Transforms:
             x = self._apply(index, x, generator, training=True)
         return self._whole(x)
 
-    def inverse(self, x: Tensor) -> Tensor:
+    def inverse(self, x: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """Return events in the data's own units, as far as the parts have an inverse."""
-        return self.undone(x).x
+        return self.undone(x, mask=mask).x
 
-    def undone(self, x: Tensor) -> Undone:
-        """Take events back, and say at which transform that ended."""
+    def undone(self, x: Tensor, *, mask: Tensor | None = None) -> Undone:
+        """Take events back, and say at which transform that ended; steps off a mask stay 0."""
         x = x.to(self.dtype)
         for index in reversed(range(len(self.parts))):
             try:
-                x = self.parts[index].inverse(x)
+                x = without_padding(self.parts[index].inverse(x), mask)
             except NotImplementedError:
                 if not self.parts[index].augments:  # its events are as the data's, or part of them
                     return Undone(self._whole(x, index + 1), self.names[index])
@@ -274,6 +290,7 @@ class Transforms:
         *,
         training: bool = False,
         first: int = 0,
+        mask: Tensor | None = None,
     ) -> Tensor:
         part = self.parts[index]
         given = generator if part.draws and (training or not part.augments) else None
@@ -290,16 +307,20 @@ class Transforms:
                 index,
                 f"should give {self.dtype} of shape {wanted}, as its `shape` says; got {found}",
             )
+        mapped = without_padding(mapped, mask)
         if not training:  # which would wait for the device at each step
             self._refuse_non_finite(index, mapped, first)
         return mapped
 
-    def _apply_in_parts(self, index: int, x: Tensor, out: Tensor | None) -> Tensor:
+    def _apply_in_parts(
+        self, index: int, x: Tensor, out: Tensor | None, mask: Tensor | None
+    ) -> Tensor:
         """Map rows a few at a time, into `out` if they keep their shape."""
         if self._cuts(index):
             out = None
         for rows in row_slices(x):
-            mapped = self._apply(index, x[rows], None, first=rows.start)
+            own = None if mask is None else mask[rows]
+            mapped = self._apply(index, x[rows], None, first=rows.start, mask=own)
             if len(mapped) == len(x):
                 return mapped
             out = empty_rows(len(x), mapped) if out is None else out

@@ -40,8 +40,8 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
             f"run's data has {list(shape)}"
         )
     if found.mask is not None and transforms is not None:
-        raise DataError("the other dataset has a mask, which the run's transforms can't take")
-    x = found.x if transforms is None else transforms(found.x)
+        transforms.refuse_masks()
+    x = found.x if transforms is None else transforms(found.x, mask=found.mask)
     return x.to(data.x.device), Conditions(_on(found.y, data.x), _on(found.mask, data.x))
 
 

@@ -23,7 +23,7 @@ from ebmcore.runner.checks.fit import check_fit
 from ebmcore.runner.checks.networks import check_networks, choose_optimizers
 from ebmcore.runner.checks.optimizers import check_state, make_optimizer, make_schedule
 from ebmcore.runner.run import Listener, Run
-from ebmcore.runner.run_record import refuse_changed_data
+from ebmcore.runner.run_record import changed_data
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
@@ -178,9 +178,9 @@ class Experiment:
         """Train as `run`, or `resume`, does, with validated sections, on ranks that have joined."""
         with without_compiler():
             with ranks.share_errors():
-                spec = self._spec(train, tracking, profile=profile)
                 if resumed is not None:
-                    refuse_changed_data(resumed, self.data)
+                    self.warnings += changed_data(resumed, self.data)
+                spec = self._spec(train, tracking, profile=profile)
             directory = resumed or self._directory(ranks, runs_dir)
             return execute(spec, directory, ranks, progress=progress, resumes=resumed is not None)
 

@@ -112,8 +112,10 @@ class Run:
         Raises EbmError when the run has no sampler, there is too little memory, or the energy takes
         no such y or mask.
         """
-        x = self.draw(n, n_steps, seed=seed, y=y, mask=mask).x
-        return self.transforms.inverse(x) if self.transforms.parts else x
+        drawn = self.draw(n, n_steps, seed=seed, y=y, mask=mask)
+        if not self.transforms.parts:
+            return drawn.x
+        return self.transforms.inverse(drawn.x, mask=drawn.mask)
 
     def draw(
         self,

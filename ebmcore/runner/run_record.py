@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ebmcore.data.fingerprint import Fingerprint
-from ebmcore.data.load import Data
+from ebmcore.data.load import Data, is_stored
 from ebmcore.errors import EbmError, first_line
 from ebmcore.masking import mask_all
 from ebmcore.runner.hook_calls import listeners
@@ -91,16 +91,24 @@ def recorded_data(files: SafeFiles, facts: Mapping[str, Any]) -> Fingerprint | N
         ) from error
 
 
-def refuse_changed_data(directory: RunDirectory, data: Data) -> None:
-    """Raise EbmError when a run that is to go on was begun with other data."""
-    then = recorded_data(directory.files, directory.read())
-    found = [] if then is None or data.fingerprint is None else data.fingerprint.changes(then)
-    if found:
-        raise EbmError(
-            f"{directory.path}: the data changed since the run began, and going on would mix both. "
-            f"There are now {'; '.join(found)}. Put them back as they were, or begin another run "
-            f"on them: ebmcore run {directory.config_file}"
-        )
+def changed_data(directory: RunDirectory, data: Data) -> list[str]:
+    """Return a warning when a run that is to go on was begun with rows of other digits.
+
+    Raises EbmError when they are others altogether: those that a dataset computes may differ in
+    their last digits from machine to machine, stored ones may not.
+    """
+    then, now = recorded_data(directory.files, directory.read()), data.fingerprint
+    found = [] if then is None or now is None else now.changes(then)
+    if not found or then is None or now is None:
+        return []
+    said = f"the data changed since the run began: there are now {'; '.join(found)}"
+    alike = (now.rows, now.event_shape) == (then.rows, then.event_shape)
+    if alike and not is_stored(data.source):
+        return [f"{said}. A dataset computes them, perhaps with other last digits on this machine"]
+    raise EbmError(
+        f"{directory.path}: {said}. To go on would mix both. Put them back as they were, or begin "
+        f"another run on them: ebmcore run {directory.config_file}"
+    )
 
 
 def is_own(directory: RunDirectory, spec: RunSpec, *, resumes: bool) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ebmcore import ConfigError
+from ebmcore import ConfigError, load
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
 from support.runs import go, same, weights
@@ -91,7 +91,7 @@ def test_data_noise_has_a_stream_of_its_own(config):
 
 FITTED = """
 import torch
-from ebmcore import energy, loss
+from ebmcore import chains, energy, loss
 
 @loss
 class fitted:
@@ -102,18 +102,38 @@ class fitted:
         return (energy(x) - energy(self.mean[None])).mean(), {"mean": self.mean[0]}
 
 @energy
-def greedy(training_data):
-    return torch.nn.Linear(2, 1)
+class around(torch.nn.Module):
+    def __init__(self, training_data=None):
+        super().__init__()
+        mean = torch.zeros(2) if training_data is None else training_data.mean(0)
+        self.register_buffer("mean", mean)
+        self.weight = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, x):
+        return (self.weight * (x - self.mean).square()).sum(1)
+
+@chains
+class greedy:
+    def __init__(self, training_data):
+        pass
+
+    def start(self, x):
+        return x
 """
 
 
-def test_losses_may_ask_for_the_training_data(config, tmp_path):
+def test_energies_and_losses_get_the_training_data(config, tmp_path):
     (tmp_path / "fitted.py").write_text(FITTED)
     config["plugins"]["files"].append(str(tmp_path / "fitted.py"))
     config["loss"] = "fitted"
     run = go(config)
     data = compose(*prepare(config)).data.x
     assert run.metrics["loss/fitted/mean"] == pytest.approx(float(data.mean(0)[0]))
-    config["energy"] = "greedy"
-    with pytest.raises(ConfigError, match="asks for training_data, which is handed to losses"):
+    config["energy"] = "around"
+    run = go(config)
+    again = load(run.dir, plugins=config["plugins"]["files"])
+    for found in (run, again):  # a run that is opened again has it in its weights
+        torch.testing.assert_close(found.energy.mean, data.mean(0))
+    config["chains"] = "greedy"
+    with pytest.raises(ConfigError, match="which is handed to energies and losses alone"):
         go(config)

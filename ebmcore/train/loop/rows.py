@@ -81,14 +81,14 @@ class Rows:
         moved = rows.each(lambda part: part.to(device, non_blocking=True))
         x = self.data.stream.read.events(moved)
         if transforms is not None:
-            x = self._mapped(x, transforms, step)
+            x = self._mapped(x, transforms, step, moved.mask)
         return x, Conditions(moved.y, moved.mask)
 
-    def _mapped(self, x: Tensor, transforms: Transforms, step: int) -> Tensor:
+    def _mapped(self, x: Tensor, transforms: Transforms, step: int, mask: Tensor | None) -> Tensor:
         ranks, on_cpu = self.ranks, x.device.type == "cpu"
         with blame("data.transform", step):
             try:  # looking for NaN would wait for an accelerator
-                x = transforms.before_draws(x, check=on_cpu)
+                x = transforms.before_draws(x, check=on_cpu, mask=mask)
             except TransformError as error:
                 name = transforms.names[error.index]
                 raise DataError(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from ebmcore import Energy, PositiveFloat, Real, conditioned, given, loss
+from ebmcore import Energy, PositiveFloat, Real, conditioned, given, loss, without_padding
 
 
 class DenoisingScoreMatching:
@@ -24,6 +24,9 @@ class DenoisingScoreMatching:
         sigma: σ, in units of x. A list of several is refused: at a σ drawn for each event, an
             energy that doesn't know σ fits the mixture Σ σ² p_σ, p_σ the data's density under that
             noise: nearly that of the largest. `multilevel_denoising` takes several.
+
+    With an energy that takes a mask, only the steps that count have noise and a share in the norm:
+    the loss is the mean of those of the shorter sequences, a sum over the numbers of each.
 
     Shapes: x (batch, *event) -> (), dimensionless. Needs an energy that is twice differentiable in
     x and in its parameters. Raises ValueError for a list that isn't of one number.
@@ -39,11 +42,17 @@ class DenoisingScoreMatching:
         self.sigma = _one_level(sigma)
 
     def __call__(
-        self, energy: Energy, x: Tensor, generator: Generator | None, y: Tensor | None = None
+        self,
+        energy: Energy,
+        x: Tensor,
+        generator: Generator | None,
+        y: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """Return the loss of a batch."""
-        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-        return denoising(conditioned(energy, y=y), x, noise, self.sigma)
+        return denoising(
+            conditioned(energy, y=y, mask=mask), x, noise_on(x, mask, generator), self.sigma
+        )
 
     def fitted_scale(self, scale: float) -> float:
         """Return the scale of the Gaussian that it fits to N(0, scale²): √(scale² + σ²).
@@ -65,6 +74,12 @@ def _one_level(sigma: float | list[float]) -> float:
             "E(x, t), whose smallest level is the data's"
         )
     return sigma[0]
+
+
+def noise_on(x: Tensor, mask: Tensor | None, generator: Generator | None) -> Tensor:
+    """Draw ε ~ N(0, I) of x's shape; it is 0 at the steps that don't count."""
+    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    return without_padding(noise, mask)
 
 
 def denoising(energy: Energy, x: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
@@ -90,7 +105,11 @@ class _Levels(nn.Module):
 
 @loss(spaces=(Real,), order=2, check_energy=_Levels)  # it differentiates the score
 def multilevel_denoising(
-    energy: Any, x: Tensor, generator: Generator | None, y: Tensor | None = None
+    energy: Any,
+    x: Tensor,
+    generator: Generator | None,
+    y: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Mean σ²·½‖∇E(x̃, σ) - ε/σ‖² at x̃ = x + σε, σ one of the energy's levels, ε ~ N(0, I).
 
@@ -100,7 +119,8 @@ def multilevel_denoising(
     level alone, separate modes would keep any relative weight; levels that reach from one to the
     other, and an energy that changes smoothly with σ, fix it.
 
-    The levels are the energy's attribute `sigmas`, (levels,), which `noise_conditional` has.
+    The levels are the energy's attribute `sigmas`, (levels,), which `noise_conditional` has. With
+    an energy that takes a mask, only the steps that count have noise and a share in the norm.
 
     Shapes: x (batch, *event) -> (), dimensionless. Needs an energy E(x, t), t (batch,) in units of
     x, that is twice differentiable in x and in its parameters. Never 0: only differences are
@@ -115,7 +135,7 @@ def multilevel_denoising(
             f"`noise_conditional`; {type(energy).__name__} has none"
         )
     chosen = torch.randint(len(sigmas), (len(x),), generator=generator, device=x.device)
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+    noise = noise_on(x, mask, generator)
     sigma = sigmas.to(x)[chosen]
-    at_level = given(conditioned(energy, y=y), t=sigma)
+    at_level = given(conditioned(energy, y=y, mask=mask), t=sigma)
     return denoising(at_level, x, noise, sigma.view(-1, *(1 for _ in x.shape[1:])))

@@ -28,6 +28,7 @@ def energy_discrepancy(
     x: Tensor,
     generator: Generator | None,
     y: Tensor | None = None,
+    mask: Tensor | None = None,
     *,
     sigma: PositiveFloat = 0.5,
     samples: PositiveInt = 16,
@@ -39,7 +40,8 @@ def energy_discrepancy(
     from. As M grows the minimum is the energy of the data whatever σ is: the loss tends to
     𝔼 E(x) + 𝔼 log ∫ N(x′; x + σε₀, σ²I) exp(-E(x′)) dx′. With small σ it nears score matching,
     with large σ maximum likelihood. Few samples bias it, the more so the larger σ and the
-    dimension are. Its value is not a likelihood.
+    dimension are. Its value is not a likelihood. With an energy that takes a mask it is the mean of
+    that of the shorter sequences, since noise on the other steps changes no energy.
 
     Args:
         sigma: σ, standard deviation of each of the two moves, in units of x.
@@ -55,16 +57,22 @@ def energy_discrepancy(
         (samples + 1, *x.shape), generator=generator, device=x.device, dtype=x.dtype
     )
     noised = x + sigma * draws[:1] + sigma * draws[1:]
-    return discrepancy(energy, x, noised, stabiliser, y)
+    return discrepancy(energy, x, noised, stabiliser, y, mask)
 
 
 def discrepancy(
-    energy: Energy, x: Tensor, noised: Tensor, stabiliser: float, y: Tensor | None = None
+    energy: Energy,
+    x: Tensor,
+    noised: Tensor,
+    stabiliser: float,
+    y: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Return the loss for given noised points, (samples, batch, *event)."""
     samples, batch = noised.shape[:2]
-    of_noised = conditioned(energy, y=copies(y, samples))(noised.flatten(0, 1))
-    contrast = conditioned(energy, y=y)(x) - of_noised.view(samples, batch)
+    at_noised = conditioned(energy, y=copies(y, samples), mask=copies(mask, samples))
+    of_noised = at_noised(noised.flatten(0, 1)).view(samples, batch)
+    contrast = conditioned(energy, y=y, mask=mask)(x) - of_noised
     if stabiliser:
         floor = torch.full_like(contrast[:1], math.log(stabiliser))
         contrast = torch.cat([contrast, floor])
@@ -72,5 +80,5 @@ def discrepancy(
 
 
 def copies(y: Tensor | None, n: int) -> Tensor | None:
-    """Repeat labels, (batch, …), for n copies of a batch, one after the other."""
+    """Repeat labels or masks, (batch, …), for n copies of a batch, one after the other."""
     return None if y is None else y.repeat(n, *(1 for _ in y.shape[1:]))

@@ -11,7 +11,9 @@ from ebmcore_losses.numerics.third_derivatives import ThirdDerivatives, refuse_f
 
 # it differentiates the score; meaningless where ΔE is 0
 @loss(spaces=(Real,), order=2, needs_curvature=True)
-def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
+def score_matching(
+    energy: Energy, x: Tensor, y: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean of ½‖∇E(x)‖² - ΔE(x): the distance of the scores, up to a constant of the data.
 
     ΔE is the trace of the Hessian of E in x. By parts, the mean is that of
@@ -21,7 +23,8 @@ def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor
 
     One gradient, and one more for each element of an event: exact, and expensive in many
     dimensions, where `sliced_score_matching` costs one more for each projection. It assumes that
-    each event's energy depends on that event alone.
+    each event's energy depends on that event alone. With an energy that takes a mask it is the mean
+    of that of the shorter sequences: the numbers that don't count have no slope.
 
     Shapes: x (batch, *event) -> (), in squared nats per squared unit of x. Needs an energy that is
     twice differentiable in x. Raises ValueError when the energy normalises by a batch's statistics,
@@ -29,7 +32,7 @@ def score_matching(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor
     Source: Hyvärinen 2005, "Estimation of non-normalized statistical models by score matching".
     """
     x = x.detach().requires_grad_()
-    gradient = gradient_at(conditioned(energy, y=y), x)
+    gradient = gradient_at(conditioned(energy, y=y, mask=mask), x)
     return (0.5 * gradient.square().sum(1) - laplacian(gradient, x)).mean()
 
 

@@ -50,7 +50,8 @@ class ImprovedCD:
     Needs an energy that is twice differentiable in x and in its parameters. The kernel must take
     its scores from `ebmcore.energy_and_score`; where it chooses, as in an acceptance, the gradient
     goes through the chosen value. Raises ValueError when the sampler is not a `Kernel`, which
-    alone takes single steps, when the event shapes differ, and with an entropy of one chain.
+    alone takes single steps, when the event shapes differ, and with an entropy of one chain or of
+    chains of different length.
     Source: Du, Li, Tenenbaum and Mordatch 2021, "Improved contrastive divergence training of
     energy-based models", and the code that the authors published: it goes through the last step,
     with λ = 1 and an entropy of weight 0.3, by the first neighbour, that leaves out a factor, the
@@ -91,12 +92,19 @@ class ImprovedCD:
         generator: Generator | None,
         y: Tensor | None = None,
         y_neg: Tensor | None = None,
+        mask: Tensor | None = None,
+        mask_neg: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and its terms."""
-        divergence = contrastive_divergence(energy, x, x_neg, y, y_neg)
+        divergence = contrastive_divergence(energy, x, x_neg, y, y_neg, mask, mask_neg)
         if not self.kl_weight:
             return divergence, {"cd": divergence}
-        energy = conditioned(energy, y=y_neg)
+        if self.entropy and mask_neg is not None and not bool(mask_neg.all()):
+            raise ValueError(
+                "improved_cd estimates the entropy from distances between chains, and sequences of "
+                "different length have none; set its entropy to 0, or kl_weight to 0"
+            )
+        energy = conditioned(energy, y=y_neg, mask=mask_neg)
         ends = self.ends(energy, x_neg, sampler.kernel, generator)
         term = held_constant(energy, ends).mean() - energy_and_score(energy, x_neg)[0].mean()
         if self.entropy:

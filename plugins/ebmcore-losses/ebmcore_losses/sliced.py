@@ -18,6 +18,7 @@ def sliced_score_matching(
     x: Tensor,
     generator: Generator | None,
     y: Tensor | None = None,
+    mask: Tensor | None = None,
     *,
     projections: PositiveInt = 1,
     kind: Literal["rademacher", "normal"] = "rademacher",
@@ -27,7 +28,8 @@ def sliced_score_matching(
 
     Without variance reduction, ½(vᵀ∇E(x))² stands for ½‖∇E(x)‖²; v has mean square I, so the mean
     is the same. One gradient, and one more for each projection, whatever the dimension. The value
-    may have any sign, and only differences are meaningful.
+    may have any sign, and only differences are meaningful. With an energy that takes a mask it is
+    the mean of that of the shorter sequences: the numbers that don't count have no slope.
 
     Args:
         projections: How many v are drawn for each event.
@@ -45,7 +47,8 @@ def sliced_score_matching(
     else:
         bits = torch.randint(2, shape, generator=generator, device=x.device)
         directions = 2 * bits.to(x.dtype) - 1
-    return sliced(conditioned(energy, y=y), x, directions, variance_reduced=variance_reduced)
+    bound = conditioned(energy, y=y, mask=mask)
+    return sliced(bound, x, directions, variance_reduced=variance_reduced)
 
 
 def sliced(energy: Energy, x: Tensor, directions: Tensor, *, variance_reduced: bool) -> Tensor:

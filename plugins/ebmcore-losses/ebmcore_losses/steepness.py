@@ -32,9 +32,11 @@ gradient_penalty.spaces = (Real,)  # type: ignore[attr-defined] # read before it
 
 
 @loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
-def gradient_penalty_at_data(energy: Energy, x: Tensor, y: Tensor | None = None) -> Tensor:
+def gradient_penalty_at_data(
+    energy: Energy, x: Tensor, y: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean ‖∇E(x)‖²."""
-    return squared_gradient(conditioned(energy, y=y), x)
+    return squared_gradient(conditioned(energy, y=y, mask=mask), x)
 
 
 @loss(spaces=(Real,), order=2, regulariser=True)  # it differentiates the score
@@ -44,10 +46,12 @@ def gradient_penalty_at_both(
     x_neg: Tensor,
     y: Tensor | None = None,
     y_neg: Tensor | None = None,
+    mask: Tensor | None = None,
+    mask_neg: Tensor | None = None,
 ) -> Tensor:
     """Mean ‖∇E(x)‖² + mean ‖∇E(x⁻)‖²."""
-    at_data = squared_gradient(conditioned(energy, y=y), x)
-    return at_data + squared_gradient(conditioned(energy, y=y_neg), x_neg)
+    at_data = squared_gradient(conditioned(energy, y=y, mask=mask), x)
+    return at_data + squared_gradient(conditioned(energy, y=y_neg, mask=mask_neg), x_neg)
 
 
 def squared_gradient(energy: Energy, x: Tensor) -> Tensor:
@@ -63,6 +67,7 @@ def noise_smoothness(
     x: Tensor,
     generator: Generator | None,
     y: Tensor | None = None,
+    mask: Tensor | None = None,
     *,
     sigma: PositiveFloat = 0.1,
 ) -> Tensor:
@@ -77,5 +82,5 @@ def noise_smoothness(
     parameters alone.
     """
     noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    bound = conditioned(energy, y=y)
+    bound = conditioned(energy, y=y, mask=mask)
     return (bound(x + sigma * noise) - bound(x)).square().mean()

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
-from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
+from ebmcore_monitors.points.labels import (
+    energies_at,
+    labels_for,
+    masks_for,
+    subset_with_conditions,
+)
 from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.statistics.ranks import share_above
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -37,7 +42,8 @@ class EnergyHistogram(WarnsOnce):
     These shares are areas under a ROC curve. They don't depend on the density's height: a model can
     order energies well and be far too flat. Without a sampler the samples are those of the last
     training step, if there was one. Numbers that can't be computed, such as the mean of infinite
-    energies, are left out.
+    energies, are left out. Of sequences of different length all points have the energy of the steps
+    that count, samples and uniform points those of the data.
 
     Args:
         n: Number of points, at most, of each kind.
@@ -47,6 +53,7 @@ class EnergyHistogram(WarnsOnce):
 
     every = "20 epochs"
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
+    takes_mask = True
 
     def __init__(
         self, *, n: PositiveInt = 1000, n_steps: PositiveInt | None = None, bins: PositiveInt = 60
@@ -84,23 +91,23 @@ class EnergyHistogram(WarnsOnce):
 
     def _energies(self, view: RunView) -> dict[str, Tensor]:
         """Return the energies of each kind of points that the run has."""
-        samples, labels = view.x_neg, view.y_neg
+        samples, labels, masks = view.x_neg, view.y_neg, view.mask_neg
         if view.can_sample:
-            labels = labels_for(view, self.n)
-            samples = view.sample(self.n, self.n_steps, y=labels)
+            labels, masks = labels_for(view, self.n), masks_for(view, self.n)
+            samples = view.sample(self.n, self.n_steps, y=labels, mask=masks)
+        kinds = {
+            "data": (view.data, view.data_y, view.data_mask),
+            "held_out": (view.held_out, view.held_out_y, view.held_out_mask),
+            "samples": (samples, labels, masks),
+        }
         points = {
-            "data": labelled_subset(view, view.data, view.data_y, self.n),
-            "held_out": labelled_subset(view, view.held_out, view.held_out_y, self.n),
-            "samples": (None, None)
-            if samples is None
-            else labelled_subset(view, samples, labels, self.n),
-            "uniform": (uniform_over_box(view, self.n), labels_for(view, self.n)),
+            name: subset_with_conditions(view, x, *conditions, n=self.n)
+            for name, (x, *conditions) in kinds.items()
+            if x is not None
         }
-        return {
-            name: energies_at(view, x, y)
-            for name, (x, y) in points.items()
-            if x is not None and len(x)
-        }
+        uniform = uniform_over_box(view, self.n)
+        points["uniform"] = (uniform, labels_for(view, self.n), masks_for(view, self.n))
+        return {name: energies_at(view, *own) for name, own in points.items() if len(own[0])}
 
 
 def uniform_over_box(view: RunView, n: int) -> Tensor:

@@ -31,6 +31,7 @@ class Gradients:
     """
 
     every = "1 epoch"
+    takes_mask = True  # it looks at no event
 
     def __init__(self, *, depth: PositiveInt = 1) -> None:
         self.depth = depth

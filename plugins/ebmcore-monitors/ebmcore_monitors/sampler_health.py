@@ -10,8 +10,13 @@ from torch import Tensor
 
 from ebmcore import NonNegativeInt, PositiveInt, RunView, Trace, conditioned, energy_and_score
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
-from ebmcore_monitors.points.labels import energies_at, labelled_subset, labels_for
-from ebmcore_monitors.points.mixed import mixing_of
+from ebmcore_monitors.points.labels import (
+    energies_at,
+    labels_for,
+    masks_for,
+    subset_with_conditions,
+)
+from ebmcore_monitors.points.mixed import mixing_of, repeated
 from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
 from ebmcore_monitors.statistics.mixing import Statistic, by_group, groups_of
 from ebmcore_monitors.statistics.signals import step_lengths
@@ -32,7 +37,8 @@ class SamplerHealth(WarnsOnce):
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
       that agree; over 1.01 they don't yet) and effective sample sizes, out of `n_chains` times the
       kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates. Of
-      a conditional energy, the largest R-hat and the sum of the sizes over chains of one label.
+      a conditional energy, the largest R-hat and the sum of the sizes over chains of one label, and
+      of sequences of different length over those of one mask.
     - `score_norm`: mean ‖∇E(x)‖₂ over the trace, in nats per unit of x.
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
       report them. With `thin` over 1, they are those of the kept steps.
@@ -63,6 +69,7 @@ class SamplerHealth(WarnsOnce):
     """
 
     every = "10 epochs"
+    takes_mask = True
 
     def __init__(
         self,
@@ -84,20 +91,21 @@ class SamplerHealth(WarnsOnce):
 
     def __call__(self, view: RunView) -> dict[str, Any]:
         """Return the numbers that can be computed, and the `figure` of the chains' energies."""
-        y = labels_for(view, self.n_chains)
-        trace = view.trace(self.n_chains, self.n_steps, self.thin, y=y)
+        y, mask = labels_for(view, self.n_chains), masks_for(view, self.n_chains)
+        trace = view.trace(self.n_chains, self.n_steps, self.thin, y=y, mask=mask)
         x = trace.x  # (kept, chains, *event)
-        labels = None if y is None else y.repeat(len(x), *(1 for _ in y.shape[1:]))
-        energy = energies_at(view, x.flatten(0, 1), labels).reshape(x.shape[:2])
-        held_out = len(view.held_out) > 0
-        data = (view.held_out, view.held_out_y) if held_out else (view.data, view.data_y)
-        of_data = energies_at(view, *labelled_subset(view, *data, JUDGED))
-        numbers = self._convergence(view, x, energy, groups_of(y))
-        numbers |= _steps(view, trace, labels)
+        conditions = [None if own is None else repeated(own, len(x)) for own in (y, mask)]
+        energy = energies_at(view, x.flatten(0, 1), *conditions).reshape(x.shape[:2])
+        trained = (view.data, view.data_y, view.data_mask)
+        others = (view.held_out, view.held_out_y, view.held_out_mask)
+        data = others if len(view.held_out) else trained
+        of_data = energies_at(view, *subset_with_conditions(view, *data, n=JUDGED))
+        numbers = self._convergence(view, x, energy, groups_of(y, mask))
+        numbers |= _steps(view, trace, *conditions)
         if view.x_neg is not None:
-            trained = energies_at(view, *labelled_subset(view, view.data, view.data_y, JUDGED))
-            samples = energies_at(view, view.x_neg, view.y_neg)
-            numbers["d_s"] = float(trained.mean() - samples.mean())
+            of_trained = energies_at(view, *subset_with_conditions(view, *trained, n=JUDGED))
+            samples = energies_at(view, view.x_neg, view.y_neg, view.mask_neg)
+            numbers["d_s"] = float(of_trained.mean() - samples.mean())
         if self.long_run and view.n_steps:
             numbers |= self._long_run(view, of_data)
         known = {name: value for name, value in numbers.items() if math.isfinite(value)}
@@ -135,9 +143,9 @@ class SamplerHealth(WarnsOnce):
 
     def _long_run(self, view: RunView, of_data: Tensor) -> dict[str, float]:
         """Return how far the energies of long chains are from the data's."""
-        y = labels_for(view, self.n_chains)
-        x = view.sample(self.n_chains, self.long_run * view.n_steps, y=y)
-        energy = energies_at(view, x, y)
+        y, mask = labels_for(view, self.n_chains), masks_for(view, self.n_chains)
+        x = view.sample(self.n_chains, self.long_run * view.n_steps, y=y, mask=mask)
+        energy = energies_at(view, x, y, mask)
         gap = float(of_data.mean() - energy.mean())
         mixing = mixing_of(view, self.long_run * view.n_steps, self.n_chains)
         if not mixing.mixed:
@@ -149,14 +157,17 @@ class SamplerHealth(WarnsOnce):
         return {**numbers, "long_run_errors": gap / error if error > 0 else math.nan}
 
 
-def _steps(view: RunView, trace: Trace, labels: Tensor | None) -> dict[str, float]:
+def _steps(
+    view: RunView, trace: Trace, labels: Tensor | None, masks: Tensor | None
+) -> dict[str, float]:
     """Return the diagnostics of single steps: score norm, acceptance, divergences, r_s, T."""
     numbers: dict[str, float] = {}
-    at, y = labelled_subset(view, trace.x.flatten(0, 1), labels, POINTS)
+    at, y, mask = subset_with_conditions(view, trace.x.flatten(0, 1), labels, masks, n=POINTS)
+    energy = conditioned(view.energy, y=y, mask=mask)
     if hasattr(trace.info, "score_norm"):
         numbers["score_norm"] = float(trace.info.score_norm.double().mean())
     else:
-        scores = energy_and_score(conditioned(view.energy, y=y), at)[1]
+        scores = energy_and_score(energy, at)[1]
         numbers["score_norm"] = float(scores.flatten(1).norm(dim=1).double().mean())
     if hasattr(trace.info, "acceptance"):
         numbers["acceptance"] = float(trace.info.acceptance.double().mean())
@@ -165,7 +176,7 @@ def _steps(view: RunView, trace: Trace, labels: Tensor | None) -> dict[str, floa
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
         numbers["implied_temperature"] = float(temperature)
-    lengths = step_lengths(view.kernel, conditioned(view.energy, y=y), at, view.generator)
+    lengths = step_lengths(view.kernel, energy, at, view.generator)
     if lengths is not None:
         numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
         if lengths.noise > 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from ebmcore import Binary, Categorical, PositiveInt, Real, RunView, Space
+from ebmcore import Binary, Categorical, PositiveInt, Real, RunView, Space, without_padding
 from ebmcore_monitors.figures.mosaic import plot_curves, plot_images
 from ebmcore_monitors.figures.plotting import (
     DATA,
@@ -18,7 +18,7 @@ from ebmcore_monitors.figures.plotting import (
     plot_points,
 )
 from ebmcore_monitors.points.grid import box_around
-from ebmcore_monitors.points.subset import subset
+from ebmcore_monitors.points.labels import masks_for, subset_with_conditions
 from ebmcore_monitors.tables.columns import Table, table_of
 from ebmcore_monitors.tables.components import plot_components
 from ebmcore_monitors.tables.marginals import plot_marginals
@@ -42,8 +42,9 @@ class Samples:
     Images have shape [H, W], [1, H, W] (grey) or [3, H, W] (colour), sequences [T, 1] or [T, C],
     points of a plane [2], and the rows of a table [columns]. Greys, colours and heights run from
     the lowest to the highest value of the data, the same in both panels and at every epoch; images
-    clip values beyond that range, sequences show them. Raises ValueError when the run has no
-    sampler.
+    clip values beyond that range, sequences show them. Of sequences of different length only the
+    steps that count are drawn, and the samples have the lengths of data. Raises ValueError when the
+    run has no sampler.
 
     A table has three pictures, in the data's units:
 
@@ -63,6 +64,7 @@ class Samples:
 
     every = "10 epochs"
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
+    takes_mask = True
 
     def __init__(
         self,
@@ -83,21 +85,22 @@ class Samples:
 
     def __call__(self, view: RunView) -> dict[str, Figure]:
         """Return the `figure`, or a table's `marginals`, `pairs` and `pca`."""
-        known = view.undo(view.data[:1])
+        known = view.undo(view.data[:1], None if view.data_mask is None else view.data_mask[:1])
         space = view.space if view.transforms is None else view.transforms.spaces[0]
         kind = kind_of(known.shape[1:], self.display, space, view.data_mask is not None)
         n = self.n or (ROWS if kind == "table" else CELLS)
-        samples = view.undo(view.sample(n, self.n_steps))
+        mask = masks_for(view, n)
+        samples = view.undo(view.sample(n, self.n_steps, mask=mask), mask)
         if kind == "table":
             return _plot_table(view, table_of(view, samples, n))
-        return {"figure": self._plot(view, kind, samples)}
+        return {"figure": self._plot(view, kind, counted(samples, mask))}
 
     def _plot(self, view: RunView, kind: Kind, samples: Tensor) -> Figure:
-        known = view.undo(view.data)
-        shown = [(f"samples ({len(samples):,})", SAMPLES, samples)]
+        known, n = view.undo(view.data, view.data_mask), len(samples)
+        shown = [(f"samples ({n:,})", SAMPLES, samples)]
         if self.data:
-            data = subset(known, len(samples), view.generator)
-            shown.insert(0, (f"data ({len(data):,})", DATA, data))
+            data, of_data = subset_with_conditions(view, known, view.data_mask, n=n)
+            shown.insert(0, (f"data ({len(data):,})", DATA, counted(data, of_data)))
         figure = new_figure(
             view, 5.0 * len(shown), 5.4, "data and samples" if self.data else "samples"
         )
@@ -152,13 +155,22 @@ def _plot_table(view: RunView, table: Table) -> dict[str, Figure]:
     return figures
 
 
+def counted(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Return x, (n, T, …), with NaN, which is not drawn, at the steps that don't count."""
+    if mask is None:
+        return x
+    return x.where(without_padding(torch.ones_like(x), mask) > 0, torch.nan)
+
+
 def value_range(view: RunView, known: Tensor) -> tuple[float, float]:
     """Return the lowest and highest value of all elements, widened when the two are equal.
 
     Shapes: known (n, *event), the data in their own units, which the view's bounds don't have where
     the data were transformed.
     """
-    if view.bounds is not None and view.transforms is None:
+    if view.data_mask is not None:
+        known = known[view.data_mask]
+    elif view.bounds is not None and view.transforms is None:
         known = torch.as_tensor(view.bounds)
     low, high = float(known.min()), float(known.max())
     return (low, high) if high > low else (low - 0.5, low + 0.5)

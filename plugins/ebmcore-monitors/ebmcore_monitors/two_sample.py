@@ -7,6 +7,7 @@ import math
 import torch
 
 from ebmcore import PositiveInt, RunView
+from ebmcore_monitors.points.labels import masks_for
 from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.points.subset import subset
 from ebmcore_monitors.statistics import permutation
@@ -31,8 +32,9 @@ class TwoSample(WarnsOnce):
     The samples' chains begin without the data, so chains that stay where the data put them don't
     count for a model. The monitor draws as many samples as the run has held-out points, `n` at
     most, and flattens the events. The p-values assume independent samples, so give the chains
-    enough steps for that, and use more chains than `n`. Raises ValueError when the run has no
-    sampler, or fewer than 2 held-out points.
+    enough steps for that, and use more chains than `n`. Sequences of different length are compared
+    with 0 where a step doesn't count; the samples have lengths of the training data. Raises
+    ValueError when the run has no sampler, or fewer than 2 held-out points.
 
     Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures"; Gretton et
     al. 2012, "A kernel two-sample test".
@@ -46,6 +48,7 @@ class TwoSample(WarnsOnce):
 
     every = "end"
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
+    takes_mask = True
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class TwoSample(WarnsOnce):
                 f"{len(view.held_out)}. Set data.holdout"
             )
         x = subset(view.held_out, self.n, view.generator)
-        y = view.sample(len(x), self.n_steps)
+        y = view.sample(len(x), self.n_steps, mask=masks_for(view, len(x)))
         pooled = torch.cat([x, y]).flatten(1).double().cpu()
         if not bool(pooled.isfinite().all()):
             view.warn("some samples are not finite, so two_sample can't compare them with the data")

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ebmcore_nets.classifier import Classifier as Classifier
     from ebmcore_nets.conv import Conv as Conv
     from ebmcore_nets.generator import MLPGenerator as MLPGenerator
+    from ebmcore_nets.kernel_density import KernelDensity as KernelDensity
     from ebmcore_nets.mlp import MLP as MLP
     from ebmcore_nets.noise_conditional import NoiseConditional as NoiseConditional
     from ebmcore_nets.resnet import ResNet as ResNet
@@ -16,6 +17,7 @@ _HOME = {
     "ClassConditional": "class_conditional",
     "Classifier": "classifier",
     "Conv": "conv",
+    "KernelDensity": "kernel_density",
     "MLP": "mlp",
     "MLPGenerator": "generator",
     "NoiseConditional": "noise_conditional",

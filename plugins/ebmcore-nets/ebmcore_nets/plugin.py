@@ -10,6 +10,7 @@ def ebmcore_energies() -> dict[str, str]:
         "class_conditional": "ebmcore_nets.class_conditional:ClassConditional",
         "classifier": "ebmcore_nets.classifier:Classifier",
         "conv": "ebmcore_nets.conv:Conv",
+        "kernel_density": "ebmcore_nets.kernel_density:KernelDensity",
         "mlp": "ebmcore_nets.mlp:MLP",
         "noise_conditional": "ebmcore_nets.noise_conditional:NoiseConditional",
         "resnet": "ebmcore_nets.resnet:ResNet",

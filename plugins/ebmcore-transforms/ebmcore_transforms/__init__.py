@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ebmcore_transforms.scaling import MinMax as MinMax
     from ebmcore_transforms.scaling import RobustScale as RobustScale
     from ebmcore_transforms.scaling import Standardise as Standardise
+    from ebmcore_transforms.whiten import Whiten as Whiten
 
 _HOME = {
     "Augment": "augment",
@@ -24,6 +25,7 @@ _HOME = {
     "RankGaussian": "rank_gaussian",
     "RobustScale": "scaling",
     "Standardise": "scaling",
+    "Whiten": "whiten",
 }
 __all__ = sorted(_HOME)
 

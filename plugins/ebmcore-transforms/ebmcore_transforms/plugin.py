@@ -16,4 +16,5 @@ def ebmcore_transforms() -> dict[str, str]:
         "rank_gaussian": "ebmcore_transforms.rank_gaussian:RankGaussian",
         "robust_scale": "ebmcore_transforms.scaling:RobustScale",
         "standardise": "ebmcore_transforms.scaling:Standardise",
+        "whiten": "ebmcore_transforms.whiten:Whiten",
     }

@@ -1,8 +1,9 @@
 """Shifts and scales: x' = (x - shift) / scale, with log |det| = -sum of log scale.
 
 Both are found from the training rows in float64, for each number of an event, each channel or the
-event as a whole. A number that doesn't vary in the training rows is shifted alone (scale 1), with
-a warning: dividing by its spread, 0 or rounding, would be no map.
+event as a whole; of sequences with a mask, from the steps that count. A number that doesn't vary in
+the training rows is shifted alone (scale 1), with a warning: dividing by its spread, 0 or rounding,
+would be no map.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ebmcore import Transform
 
-Per = Literal["number", "channel", "event"]
+Per = Literal["number", "channel", "feature", "event"]
 
 _BLOCK = 64  # columns
 
@@ -26,7 +27,8 @@ class Scaling(Transform):
 
     Args:
         per: What has a shift and a scale of its own: each number of an event, each channel (its
-            first dimension), or the event as a whole.
+            first dimension), each feature (its last one, as in sequences (T, C)), or the event as a
+            whole.
     """
 
     check_event_shapes = ((3,), (2, 4, 4))
@@ -36,10 +38,15 @@ class Scaling(Transform):
         self.shift = torch.zeros(())  # float64, in units of x
         self.scale = torch.ones(())  # float64, units of x per unit of x'
 
-    def fit(self, x: Tensor) -> None:
-        """Find the shift and the scale, (n, *event)."""
+    def fit(self, x: Tensor, mask: Tensor | None = None) -> None:
+        """Find the shift and the scale, (n, *event), of the steps that a mask, (n, T), counts."""
         rows, shape = self._rows(x)
-        found = [self._of(rows[:, columns].double()) for columns in _groups(rows.shape[1])]
+        if mask is None:
+            found = [self._of(rows[:, columns].double()) for columns in _groups(rows.shape[1])]
+        else:
+            wide = mask.reshape(*mask.shape, *(1 for _ in x.shape[mask.ndim :])).expand(x.shape)
+            counted, _ = self._rows(wide)
+            found = [self._of_counted(*column) for column in zip(rows.T, counted.T, strict=True)]
         constant, shift, scale = map(torch.cat, zip(*found, strict=True))
         flat = (scale <= 0) & ~constant
         for told, where in (("are constant", constant), ("have no spread by this measure", flat)):
@@ -55,11 +62,18 @@ class Scaling(Transform):
         """Return which columns are constant, and their shifts and scales, (columns,) each."""
         return x.amin(0) == x.amax(0), *self._find(x)
 
+    def _of_counted(self, x: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the same of one column, (rows,), where it counts; of none at all, shift 0."""
+        kept = x[counted][:, None] if counted.any() else x.new_zeros(1, 1)
+        return self._of(kept.double())
+
     def _rows(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
         """Return the values that share a shift as columns, and the shape of the shifts."""
         event = x.shape[1:]
         if self.per == "event":
             return x.reshape(-1, 1), (1,) * len(event)
+        if self.per == "feature" and len(event) > 1:
+            return x.reshape(-1, event[-1]), (*(1,) * (len(event) - 1), event[-1])
         if self.per == "channel" and len(event) > 1:
             return x.movedim(1, -1).reshape(-1, event[0]), (event[0], *(1,) * (len(event) - 1))
         return x.flatten(1), tuple(event)
@@ -108,7 +122,8 @@ class Standardise(Scaling):
 
     Args:
         per: What has a mean and a std of its own: each number of an event, each channel (its
-            first dimension), or the event as a whole.
+            first dimension), each feature (its last one, as in sequences (T, C)), or the event as a
+            whole.
     """
 
     def _find(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +138,8 @@ class RobustScale(Scaling):
 
     Args:
         per: What has a median and quartiles of its own: each number of an event, each channel (its
-            first dimension), or the event as a whole.
+            first dimension), each feature (its last one, as in sequences (T, C)), or the event as a
+            whole.
     """
 
     def _find(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,7 +158,8 @@ class MinMax(Scaling):
         low: The smallest value of the training rows.
         high: Their largest value.
         per: What has a smallest and a largest value of its own: each number of an event, each
-            channel (its first dimension), or the event as a whole.
+            channel (its first dimension), each feature (its last one, as in sequences (T, C)), or
+            the event as a whole.
     """
 
     def __init__(self, *, low: float = 0.0, high: float = 1.0, per: Per = "number") -> None:

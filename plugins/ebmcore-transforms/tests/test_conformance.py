@@ -40,6 +40,10 @@ class TestRankGaussian(TestStandardise):
     params: ClassVar = {"knots": 20}
 
 
+class TestWhiten(TestStandardise):
+    component = "whiten"
+
+
 class TestDequantise(TransformSuite):
     component = "dequantise"
     check_space = Categorical(256)

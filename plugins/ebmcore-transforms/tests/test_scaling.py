@@ -13,15 +13,17 @@ def x():
     return drawn * torch.tensor([1e-3, 1.0, 1e4]) + torch.tensor([5.0, 0.0, -1e5])
 
 
-@pytest.mark.parametrize("per", ["number", "channel", "event"])
+@pytest.mark.parametrize("per", ["number", "channel", "feature", "event"])
 def test_the_training_rows_have_the_moments_of_what_shares_them(x, per):
     found = Transforms([Standardise(per=per)]).fit(x, Real()).double()
-    over = {"number": 0, "channel": (0, 2), "event": (0, 1, 2)}[per]
+    over = {"number": 0, "channel": (0, 2), "feature": (0, 1), "event": (0, 1, 2)}[per]
     assert found.mean(over).abs().max() < 1e-3  # of float32 numbers of size 1e5
     assert (found.std(over, correction=0) - 1).abs().max() < 1e-3
 
 
-@pytest.mark.parametrize(("per", "times"), [("number", 1), ("channel", 3), ("event", 6)])
+@pytest.mark.parametrize(
+    ("per", "times"), [("number", 1), ("channel", 3), ("feature", 2), ("event", 6)]
+)
 def test_log_det_is_minus_the_log_of_the_scales(x, per, times):
     one = Standardise(per=per)
     one.fit(x)
@@ -75,3 +77,24 @@ def test_equal_quartiles_keep_the_unit():
 def test_ends_in_the_wrong_order_are_refused():
     with pytest.raises(ValueError, match="low should be below high; got 1 and 1"):
         MinMax(low=1, high=1)
+
+
+@pytest.mark.parametrize("one", [Standardise, RobustScale, MinMax])
+@pytest.mark.parametrize("per", ["number", "feature", "event"])
+def test_a_mask_leaves_the_steps_that_count(x, one, per):
+    lengths = torch.arange(len(x)) % 2 + 1
+    mask = torch.arange(2) < lengths[:, None]
+    masked, alone = one(per=per), one(per=per)
+    masked.fit(torch.where(mask[..., None], x, 7e3), mask)
+    if per == "number":
+        alone.fit(x)
+        long = one()
+        long.fit(x[lengths == 2])
+        torch.testing.assert_close(masked.shift, torch.stack([alone.shift[0], long.shift[1]]))
+        torch.testing.assert_close(masked.scale, torch.stack([alone.scale[0], long.scale[1]]))
+        return
+    alone.fit(x[mask] if per == "feature" else x[mask].reshape(-1, 1))
+    torch.testing.assert_close(masked.shift.flatten(), alone.shift)
+    torch.testing.assert_close(masked.scale.flatten(), alone.scale)
+    with pytest.warns(UserWarning, match="are constant in the training rows and are shifted"):
+        one().fit(x, torch.tensor([True, False]).expand(len(x), 2))

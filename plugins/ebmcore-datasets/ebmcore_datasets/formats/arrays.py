@@ -81,6 +81,8 @@ def from_numpy(load: Callable[[], Any], source: str) -> Tensor:
     """Return an array as torch can hold it. Raises DataError when it can't be loaded or held."""
     try:
         array = load()
+    except MemoryError as error:
+        raise DataError(f"{source} doesn't fit in memory, or is damaged: {error}") from error
     except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise DataError(f"{source} {_PICKLED}") from error

@@ -78,7 +78,7 @@ def texts(array: pa.Array) -> pa.Array:
             array = array.cast(pa.string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             array = pa.array([None if v is None else str(v) for v in array.to_pylist()])
-    text = pc.utf8_trim_whitespace(array)
+    text = pc.utf8_trim(array, " \t\u00a0")  # the end of a line is in a cell that was not closed
     missing = pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(MISSING), text.type))
     return pc.if_else(missing, pa.scalar(None, text.type), text)
 
@@ -130,7 +130,7 @@ def _one_by_one(cells: list[str | None]) -> Cells:
 
 
 def _number(cell: str) -> float:
-    if "_" in cell:  # Python reads 1_000 as a number; other software doesn't write it
+    if "_" in cell or "\n" in cell:  # Python reads 1_000 as a number; other software doesn't
         raise ValueError(cell)
     cell = cell.strip()
     truth = _TRUTH.get(cell.lower())

@@ -1,4 +1,4 @@
-"""Energies of points with labels: each at its own, where the run's energy requires one."""
+"""Conditions of points: labels where the run's energy requires one, masks where it takes one."""
 
 from __future__ import annotations
 
@@ -56,8 +56,20 @@ def labelled_subset(
 
 def labels_for(view: RunView, n: int) -> Tensor | None:
     """Draw labels for n samples, as the data have them; None where the energy needs none."""
-    if view.data_y is None or not is_conditional(view):
+    return _drawn(view, view.data_y, n) if is_conditional(view) else None
+
+
+def masks_for(view: RunView, n: int) -> Tensor | None:
+    """Draw masks for n samples, as the data have them; None where the energy takes none."""
+    mask = view.data_mask
+    if mask is None or conditioned(view.energy, mask=mask) is view.energy:
         return None
-    size, generator = len(view.data_y), view.generator
-    rows = torch.randint(size, (n,), generator=generator, device=generator.device)
-    return view.data_y[rows.to(view.data_y.device)]
+    return _drawn(view, mask, n)
+
+
+def _drawn(view: RunView, rows: Tensor | None, n: int) -> Tensor | None:
+    if rows is None:
+        return None
+    generator = view.generator
+    drawn = torch.randint(len(rows), (n,), generator=generator, device=generator.device)
+    return rows[drawn.to(rows.device)]

