@@ -22,6 +22,12 @@ EXAMPLES = ROOT / "examples"
 CONFIGS = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("methods/*.yaml")])
 
 
+@pytest.fixture(autouse=True)
+def from_the_root(tmp_path):
+    """Find the examples' tables where the root of the repository has them."""
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+
+
 @pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
 def test_the_parts_fit(file):
     prepared = prepare(file)
