@@ -7,8 +7,9 @@ ADBench's classical tables. Of more than 10,000 rows, 10,000 are drawn. Half of 
 train; the other half and all anomalies are scored. The training rows' mean and standard deviation
 scale all rows; those to score are clipped to ±1,000. Every method gets the same rows, on one core.
 
-A table, a method, AUROC and AUPR in percent (means over the seeds), and the CPU seconds of the
-slowest seed are printed, and go to `benchmarks/results/anomaly.jsonl` in place of what it held for them.
+It prints AUROC and AUPR of each table and method in percent, the mean over the seeds, and the
+recipe's CPU seconds at its slowest seed, and writes each measurement to
+`benchmarks/results/anomaly.jsonl` in place of that of the same table, method and seed.
 """
 
 from __future__ import annotations

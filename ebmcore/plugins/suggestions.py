@@ -32,7 +32,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "histogram_2d landscape panels sampler_health samples two_sample"
     },
     "ebmcore-nets": {
-        "energy": "class_conditional classifier conv mlp noise_conditional resnet",
+        "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
         "network": "generator",
     },
     "ebmcore-ray": {"launcher": "ray"},
@@ -42,7 +42,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
     "ebmcore-transforms": {
         "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "
-        "standardise"
+        "standardise whiten"
     },
 }
 KNOWN: dict[tuple[str, str], str] = {

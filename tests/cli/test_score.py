@@ -44,7 +44,7 @@ def test_it_writes_what_run_score_gives(run, files, tmp_path, monkeypatch):
     numbers = np.array(rows, dtype=np.float64)
     assert numbers[:, 0].tolist() == list(range(9))
     for i, one in enumerate(expected, 1):  # the same bits
-        assert np.array_equal(numbers[:, i].astype(np.float32), one.numpy())
+        assert np.array_equal(numbers[:, i].astype(one.numpy().dtype), one.numpy())
 
     monkeypatch.setattr("ebmcore.data.parts.AT_ONCE", 8)  # parts of four rows
     code, said = planted.command("score", run.dir, "named.npy", "-o", "s.npz", *files, "--json")
@@ -117,3 +117,21 @@ def test_held_out_points_that_are_lost_are_told(run, files, tmp_path):
         points.write_bytes(kept)
     planted.command("score", run.dir, "new.npy", *files)
     assert (tmp_path / "scores.csv").read_bytes() == first
+
+
+@pytest.mark.plugins
+def test_a_toy_reads_new_points_by_the_dataset_file(config, files, tmp_path):
+    toy = ebmcore.run(config | {"train": {"steps": 2, "batch_size": 20}}, progress=False)
+    (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,2.25\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, said.startswith("2 points with")) == (0, True), said
+    energy = toy.energy(torch.tensor([[0.5, 1.0], [-1.0, 2.25]])).detach().numpy()
+    rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
+    np.testing.assert_allclose([float(row.split(",")[1]) for row in rows], energy, rtol=1e-5)
+    (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,nan\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, said.startswith("new.csv")) == (2, True)
+    assert said.count("\n") == 1
+    (tmp_path / "new.csv").write_text("a,b,c\n0.5,1,2\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, "points have shape [3], and the events of the run [2]" in said) == (2, True)

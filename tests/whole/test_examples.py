@@ -31,6 +31,12 @@ READ = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def from_the_root(tmp_path):
+    """Find the examples' tables where the root of the repository has them."""
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+
+
 @pytest.mark.parametrize("file", READ, ids=lambda file: file.stem)
 def test_the_parts_fit(file):
     prepared = prepare(file)

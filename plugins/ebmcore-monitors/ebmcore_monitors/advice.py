@@ -58,8 +58,8 @@ class Advice(WarnsOnce):
     The evidence is recorded beside them: `scale_ratio` (of the widest column to the narrowest),
     `energy_of_data` and `energy_of_samples` (mean E, nats), `gap_in_spreads` (their difference in
     standard deviations of the energies), `above_data` (the share of samples 4 standard deviations
-    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root of
-    its total variance), `held_out_excess` (in standard errors). A run without warnings may still
+    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root
+    of its total variance), `held_out_excess` (in standard errors). A run without warnings may still
     fail: look at its figures, and at `exact_likelihood` or `two_sample`. The thresholds, each with
     its reason, are constants in `ebmcore_monitors.diagnoses`.
 

@@ -49,6 +49,7 @@ class KernelDensity(nn.Module):
         neighbours: k.
         bandwidth: Initial h, in units of s.
         learnable: Whether h is trained.
+        max_rows: How many training rows are kept at most; of more, so many at even distances.
     """
 
     check_event_shapes: ClassVar = ((2,), (3, 2))
@@ -66,6 +67,7 @@ class KernelDensity(nn.Module):
         neighbours: PositiveInt = 1,
         bandwidth: PositiveFloat = 1.0,
         learnable: bool = True,
+        max_rows: PositiveInt = 20_000,
     ) -> None:
         super().__init__()
         self.view = view
@@ -76,8 +78,12 @@ class KernelDensity(nn.Module):
         if training_data is None:  # until a state is loaded
             training_data = torch.linspace(-1, 1, 3).view(3, *(1 for _ in event_shape))
             training_data = training_data.expand(3, *event_shape)
-        if len(training_data) < 2:
-            raise ValueError(f"needs at least two training rows; got {len(training_data)}")
+        if len(training_data) < 2 or max_rows < 2:
+            found = min(len(training_data), max_rows)
+            raise ValueError(f"needs at least two training rows; got {found}")
+        if len(training_data) > max_rows:
+            kept = torch.arange(max_rows, device=training_data.device)
+            training_data = training_data[kept * len(training_data) // max_rows]
         where = self.log_weight.device
         self.register_buffer("rows", training_data.detach().clone().to(where))
         self.register_buffer("seen", torch.empty(0), persistent=False)  # the rows in the view

@@ -25,8 +25,9 @@ def left_behind(evidence: Evidence) -> Finding | None:
     return Finding(
         bool(good) and all(share > ABOVE for _, share in shares[-LOOKS:]),
         f"samples are left behind: the energies of {shares[-1][1]:.0%} of them are more than "
-        f"4 standard deviations above the data's, and the chains don't come down. {_cause(evidence)}. To go back by itself, a run "
-        f"needs train.on_divergence: rollback and {_bound(evidence, max(good, default=0))}",
+        "4 standard deviations above the data's, and the chains don't come down. "
+        f"{_cause(evidence)}. To go back by itself, a run needs train.on_divergence: rollback and "
+        f"{_bound(evidence, max(good, default=0))}",
     )
 
 

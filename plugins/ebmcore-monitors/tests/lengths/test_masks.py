@@ -8,7 +8,7 @@ from ebmcore_monitors.sampler_health import SamplerHealth
 from ebmcore_monitors.samples import Samples
 from ebmcore_monitors.two_sample import TwoSample
 
-from ebmcore import RunView, Trace
+from ebmcore import Real, RunView, Trace
 
 T = 6
 
@@ -94,6 +94,8 @@ def test_only_steps_that_count_are_drawn():
 
 class Shift:
     """Takes events back to units in which padding would be 5."""
+
+    spaces = (Real(), Real())
 
     def inverse(self, x, *, mask):
         return (x + 5).where(mask, 0)
