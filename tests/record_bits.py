@@ -83,7 +83,8 @@ def examples() -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield a name and the arguments of `ebmcore run` for each example."""
     for file in sorted(EXAMPLES.rglob("*.yaml")):
         config = yaml.safe_load(file.read_text())
-        is_sweep, needs_install = "base" in config, (file.parent / "pyproject.toml").exists()
+        needs_install = file.stem == "mnist" or (file.parent / "pyproject.toml").exists()
+        is_sweep = "base" in config
         if not is_sweep and not needs_install:
             yield str(file.relative_to(EXAMPLES)), (file, *SHORT)
     five = EXAMPLES / "five_gaussians.yaml"

@@ -39,7 +39,7 @@ class Advice(WarnsOnce):
     Each failure is a number, 1 while the run shows it and 0 while it doesn't; failures that can't
     be judged (no sampler, no held-out data, too short a history) are left out.
 
-    - `badly_scaled`: a column of a table is over 10 times as wide as another (standard deviations),
+    - `badly_scaled`: a column of a table is over 20 times as wide as another (standard deviations),
       as the energy sees them. It comes before all others.
     - `drifting`: |mean E| of data or samples grows steadily and does not level off.
     - `gap_stays`: mean E(data) - mean E(samples) is beyond 2 standard deviations of the energies,
@@ -58,8 +58,8 @@ class Advice(WarnsOnce):
     The evidence is recorded beside them: `scale_ratio` (of the widest column to the narrowest),
     `energy_of_data` and `energy_of_samples` (mean E, nats), `gap_in_spreads` (their difference in
     standard deviations of the energies), `above_data` (the share of samples 4 standard deviations
-    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root of
-    its total variance), `held_out_excess` (in standard errors). A run without warnings may still
+    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root
+    of its total variance), `held_out_excess` (in standard errors). A run without warnings may still
     fail: look at its figures, and at `exact_likelihood` or `two_sample`. The thresholds, each with
     its reason, are constants in `ebmcore_monitors.diagnoses`.
 
