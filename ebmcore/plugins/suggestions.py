@@ -29,7 +29,8 @@ _OFFERS: dict[str, dict[str, str]] = {
     },
     "ebmcore-monitors": {
         "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape panels sampler_health samples two_sample"
+        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
+        "two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
