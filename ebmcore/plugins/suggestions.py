@@ -12,7 +12,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
         "dataset": "checkerboard digits eight_gaussians file gaussian_mixture images mnist moons "
-        "pinwheel rings sines two_spirals"
+        "pinwheel rings sines time_series two_spirals"
     },
     "ebmcore-discrete": {
         "dataset": "bars",
