@@ -63,7 +63,7 @@ def plot_marginals(view: RunView, table: Table) -> Figure:
 def shortened(name: str) -> str:
     """Return a name that fits above a small panel; dollar signs stay as they are."""
     name = name if len(name) <= NAME else name[: NAME - 1] + "…"
-    return name.replace("$", r"\$")
+    return name.replace("$", "\\$")
 
 
 def plot_histogram(axes: Axes, x: Tensor, edges: Tensor, colour: str, label: str) -> None:
