@@ -12,7 +12,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
         "dataset": "checkerboard digits eight_gaussians file gaussian_mixture images mnist moons "
-        "pinwheel rings sines two_spirals"
+        "pinwheel rings sines time_series two_spirals"
     },
     "ebmcore-discrete": {
         "dataset": "bars",
@@ -29,7 +29,8 @@ _OFFERS: dict[str, dict[str, str]] = {
     },
     "ebmcore-monitors": {
         "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape panels sampler_health samples two_sample"
+        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
+        "two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
