@@ -242,7 +242,7 @@ def _points(found: Any, dtype: torch.dtype) -> tuple[Tensor | RowsInParts, Mask 
     if x.dtype == torch.float64 and not any(isinstance(e, Tensor | np.ndarray) for e in events):
         refuse_lost_digits(x, dtype, in_the_data)
         x = x.to(dtype)
-    return x, Mask("lengths", lengths) if lengths.unique().numel() > 1 else None
+    return x, None if lengths is None else Mask("lengths", lengths)
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:

@@ -119,8 +119,10 @@ def separate_events(found: Any) -> Sequence[Any] | None:
     return found if tensors or len({len(one) for one in found}) > 1 else None
 
 
-def pad_events(events: Sequence[Any]) -> tuple[Tensor, Tensor]:
+def pad_events(events: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
     """Return events of different length in one tensor, with 0 behind each, and their lengths.
+
+    The lengths are None when they are all the same.
 
     Shapes: each event (T, *step), a tensor, an array or a list -> (n, largest T, *step) and (n,).
     The type is one that holds those of all; numbers of lists are float64 or int64. Raises DataError
@@ -134,8 +136,9 @@ def pad_events(events: Sequence[Any]) -> tuple[Tensor, Tensor]:
                 f"event 0 of {list(found[0].shape[1:])}"
             )
     dtype = reduce(torch.promote_types, {event.dtype for event in found})
-    lengths = torch.tensor([len(event) for event in found])
-    return pad_sequence([event.to(dtype) for event in found], batch_first=True), lengths
+    x = pad_sequence([event.to(dtype) for event in found], batch_first=True)
+    lengths = [len(event) for event in found]
+    return x, torch.tensor(lengths) if len(set(lengths)) > 1 else None
 
 
 def _has_steps(event: Any) -> bool:

@@ -82,7 +82,7 @@ def without_lists(data: Any, path: Path) -> Any:
                 found[str(name)], lengths = pad_events(events)
             except DataError as error:
                 raise DataError(f"{path} [{name}]: {error}") from error
-            if lengths.unique().numel() > 1:
+            if lengths is not None:
                 found["lengths"] = lengths
         elif isinstance(value, list | tuple):
             with suppress(TypeError, ValueError):

@@ -73,7 +73,7 @@ class TimeSeries:
         read = [read_ts(file) for file in files]
         events = [event for series in read for event in series.events]
         labels = [label for series in read for label in series.labels or ()]
-        chosen = range(len(events))
+        chosen = list(range(len(events)))
         if self.classes is not None:
             self._refuse_unknown(read[0], labels)
             chosen = [i for i in chosen if labels[i] in self.classes]
@@ -84,7 +84,7 @@ class TimeSeries:
         found["x"] = found["x"].to(torch.get_default_dtype())
         if labels:
             found["y"] = _numbers([labels[i] for i in chosen], read[0].classes)
-        if lengths.unique().numel() > 1:
+        if lengths is not None:
             found["lengths"] = lengths
         return found
 
