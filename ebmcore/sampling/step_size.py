@@ -94,7 +94,8 @@ def _for_data(kernel: Any, x: Tensor) -> tuple[float, float]:
         raise ValueError(
             f"{type(kernel).__name__} has no `step_for`, so its step_size can't be auto"
         )
-    return MARGIN * float(first), MARGIN * float(most)
+    adjusted = getattr(kernel, "target_acceptance", None) is not None  # stable at any step
+    return MARGIN * float(first), (4 if adjusted else MARGIN) * float(most)
 
 
 def value_of(step_size: float | StepSize) -> float | Tensor:

@@ -56,7 +56,8 @@ class Whiten(Transform):
 
     def log_abs_det(self, x: Tensor) -> Tensor:
         """Return -½ log det C, the same for each event, (n,)."""
-        return -torch.linalg.slogdet(self.from_white).logabsdet.to(x).expand(len(x))
+        half: Tensor = torch.linalg.slogdet(self.from_white).logabsdet
+        return -half.to(x).expand(len(x))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mean and both roots."""

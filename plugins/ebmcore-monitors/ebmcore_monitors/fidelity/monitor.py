@@ -37,7 +37,7 @@ class Fidelity(WarnsOnce):
     units: transforms are undone. It is a network of two convolutions for images and of two hidden
     layers for other events; the features are its last hidden layer, 64 numbers, shifted and scaled
     together to mean 0 and mean variance 1. It depends on the training data alone, so a resumed run
-    trains it again to the same bits. That takes about 3 s of one core for images of 28×28; a later
+    trains it again to the same bits. That takes about 7 s of one core for images of 28×28; a later
     look takes the time of its samples, and less than a second.
 
     Raises ValueError when the run has no sampler, no class numbers as labels, fewer than two
