@@ -1,14 +1,15 @@
 """`examples/anomaly.yaml` over a folder of tables, beside three simple methods of scikit-learn.
 
-    python benchmarks/anomaly.py DIR [--seeds 0 1 2] [--only NAME ...]
+    python benchmarks/anomaly.py DIR [--seeds 0 1 2] [--only NAME ...] [--out FILE]
 
 DIR holds .npz files with arrays `X`, (rows, columns), and `y`, 1 where a row is an anomaly, such as
 ADBench's classical tables. Of more than 10,000 rows, 10,000 are drawn. Half of the normal rows
 train; the other half and all anomalies are scored. The training rows' mean and standard deviation
 scale all rows; those to score are clipped to ±1,000. Every method gets the same rows, on one core.
 
-A table, a method, AUROC and AUPR in percent (means over the seeds), and the CPU seconds of the
-slowest seed are printed, and go to `benchmarks/results/anomaly.jsonl` in place of what it held for them.
+It prints AUROC and AUPR of each table and method in percent, the mean over the seeds, and the
+recipe's CPU seconds at its slowest seed, and writes each measurement to FILE, by default
+`benchmarks/results/anomaly.jsonl`, in place of that of the same table, method and seed.
 """
 
 from __future__ import annotations
@@ -124,11 +125,11 @@ def measure(path: Path, seed: int, method: str) -> dict[str, Any]:
     }
 
 
-def read() -> list[dict[str, Any]]:
+def read(results: Path = RESULTS) -> list[dict[str, Any]]:
     """Read the recorded scores."""
-    if not RESULTS.exists():
+    if not results.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
 
 
 def table(found: Sequence[dict[str, Any]]) -> list[str]:
@@ -168,12 +169,18 @@ def _number(name: str) -> tuple[int, str]:
     return (int(number) if number.isdigit() else 0), name
 
 
+def _key(entry: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a measurement is of."""
+    return *_number(entry["table"]), list(METHODS).index(entry["method"]), entry["seed"]
+
+
 def main() -> None:
     """Measure every table and print the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="tables, by their files' names")
+    parser.add_argument("--out", type=Path, metavar="FILE", default=RESULTS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     paths = [p for p in asked.folder.glob("*.npz") if not asked.only or p.stem in asked.only]
@@ -186,11 +193,9 @@ def main() -> None:
         sys.stdout.flush()
         found += mine
     sys.stdout.write("\n".join(["", *table(found), ""]))
-    key = ("table", "method", "seed")
-    new = {tuple(entry[k] for k in key) for entry in found}
-    kept = [entry for entry in read() if tuple(entry[k] for k in key) not in new]
-    lines = [json.dumps(entry) + "\n" for entry in [*kept, *found]]
-    RESULTS.write_text("".join(lines), encoding="utf-8")
+    entries = {_key(entry): entry for entry in [*read(asked.out), *found]}
+    lines = [json.dumps(entries[key]) + "\n" for key in sorted(entries)]
+    asked.out.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

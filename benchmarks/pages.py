@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import anomaly
 import jem
 import methods
 import toys
@@ -38,11 +39,12 @@ class Content(NamedTuple):
         """Read the results, all of them."""
         one, toy = Found("methods.jsonl"), Found("toys.jsonl")
         quick, ranks = (Results.read(RESULTS / f"{name}.jsonl") for name in ("speed", "scaling"))
-        pairs = jem.read()
+        pairs, scored = jem.read(), anomaly.read()
         tables = {
             **methods.tables(one),
             **toys.tables(toy),
             "jem": jem.table(pairs),
+            "anomaly": anomaly.table(scored),
             "speed": speed.tables(quick),
             "scaling": [*speed.facts(ranks), "", *ranks_tables.ranks_tables(ranks)],
         }
@@ -50,6 +52,7 @@ class Content(NamedTuple):
             **methods.figures(one),
             **toys.figures(toy),
             **jem.figures(pairs),
+            **anomaly.figures(scored),
             **speed.figures(quick),
             **ranks_tables.figures(ranks),
             "five_gaussians.yaml, all runs": _all_runs(one, quick),

@@ -11,8 +11,11 @@ from ebmcore.contracts import Transform as Transform
 from ebmcore.data import RowsInParts as RowsInParts
 from ebmcore.data import Transforms as Transforms
 from ebmcore.data import as_mask as as_mask
+from ebmcore.data import pad_events as pad_events
 from ebmcore.data import refuse_lost_digits as refuse_lost_digits
 from ebmcore.data import row_slices as row_slices
+from ebmcore.data import separate_events as separate_events
+from ebmcore.data import steps_before_nan as steps_before_nan
 from ebmcore.data import without_padding as without_padding
 from ebmcore.decorators import callback as callback
 from ebmcore.decorators import chains as chains

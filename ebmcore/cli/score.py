@@ -44,7 +44,7 @@ def command(
         for scores in scorer.parts(points):
             infinite += int((~scores.energy.isfinite()).sum())
             table.add(scores, points.ids)
-    warnings = [*run.skipped_checkpoints, *scorer.warnings]
+    warnings = [*run.skipped_checkpoints, *scorer.warnings, *points.warnings]
     if infinite:
         warnings.append(f"the energy of {infinite} of {table.rows} points is NaN or infinite")
     for text in warnings:

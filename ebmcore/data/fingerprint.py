@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ebmcore.errors import DataError
 
+_MOST_ROWS = 2**33  # of a record that is believed
 _ALL, _SELECTION = "rows", "selection"
 
 
@@ -49,6 +50,8 @@ class Fingerprint(NamedTuple):
         `bits` may be empty when no row was held out.
         """
         rows, columns = int(written["rows"]), written["columns"]
+        if not 0 < rows <= _MOST_ROWS:
+            raise ValueError(f"a number of rows from 1 to {_MOST_ROWS:,} was expected; got {rows}")
         held_out = np.zeros(rows, dtype=bool)
         if written["held_out"]:
             held_out = np.unpackbits(np.frombuffer(bits, np.uint8), count=rows).astype(bool)

@@ -15,12 +15,12 @@ from torch.utils.data import IterableDataset
 from ebmcore.contracts import Conditions
 from ebmcore.data.collated import collated
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
-from ebmcore.data.mask import Mask, as_mask, read_mapping
+from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
 from ebmcore.data.parts import FirstRows, Padded, RowsInParts, filled, in_parts_reader
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
-from ebmcore.data.unfit import in_the_data, refuse_unfit
+from ebmcore.data.unfit import in_the_data, nan_as_padding, refuse_unfit
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Space
 
@@ -38,6 +38,7 @@ class Data(NamedTuple):
     warnings: tuple[str, ...] = ()
     mask: Tensor | None = None  # (n, T), bool: the steps of x that count, if not all do
     held_out_mask: Tensor | None = None  # (m, T), those of the held-out points
+    ended_by_nan: str = ""  # a sentence: which steps of NaN the masks leave out
     transforms: Transforms | None = None  # that made x and held_out
     rows: Tensor | None = None  # (n, *event) that batches are drawn from, if a transform draws
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms, nats
@@ -100,6 +101,8 @@ def load_data(
 
     A dataset with `read_in_parts`, which returns `RowsInParts`, is read by that.
     A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
+    Without these, x may be a list of events of different length, or have whole steps of NaN at the
+    ends of events, which then don't count, with a warning.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
     `known`, what a run recorded of them, says the held-out points in place of that, and rows that
     were appended since are left out.
@@ -119,7 +122,12 @@ def load_data(
         y, mask = (None if part is None else part[: known.rows] for part in (y, mask))
     else:
         appended, chosen = 0, chosen_rows(len(points), y, holdout, generator, stratify)
-    refuse_unfit(points, space, dtype)
+    ended_by_nan = ""
+    if mask is None:
+        points, mask, ended_by_nan = nan_as_padding(points, space, dtype)
+        doubts = (*doubts, ended_by_nan) if ended_by_nan else doubts
+    else:
+        refuse_unfit(points, space, dtype)
     train, held_out = filled(points, chosen, space.dtype_in(dtype), hashed.add)
     hashed.add(None, y, mask)
     fingerprint = hashed.fingerprint(event_shape, train.dtype, columns, held_out=chosen)
@@ -134,6 +142,7 @@ def load_data(
         warnings=doubts if declared else (*doubts, *whole_numbers(points.dtype)),
         mask=None if mask is None else mask[~chosen],
         held_out_mask=None if mask is None else mask[chosen],
+        ended_by_nan=ended_by_nan,
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source))
@@ -206,19 +215,34 @@ def _tensors(
             raise DataError("an IterableDataset has no length to shuffle; give one with indices")
         found = collated(found)
         found = tuple(found) if isinstance(found, list) else found
-    found, mask = read_mapping(found)
-    if isinstance(found, tuple) and len(found) == 2:
-        x, y = _points(found[0], dtype), _tensor(found[1], dtype)
-        if x.shape[:1] != y.shape[:1]:
-            raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
-        return x, y, mask
-    if isinstance(found, tuple) and len(found) == 1:
-        found = found[0]
-    return _points(found, dtype), None, mask
+    found, said = read_mapping(found)
+    parts = found if isinstance(found, tuple) and len(found) in (1, 2) else (found,)
+    x, own = _points(parts[0], dtype)
+    if said is not None and own is not None:
+        raise DataError(
+            "the events have different lengths, which say the steps that count; leave out "
+            f"{said.name}"
+        )
+    if len(parts) == 1:
+        return x, None, said or own
+    y = _tensor(parts[1], dtype)
+    if x.shape[:1] != y.shape[:1]:
+        raise DataError(f"x has shape {tuple(x.shape)}, its labels {tuple(y.shape)}")
+    return x, y, said or own
 
 
-def _points(found: Any, dtype: torch.dtype) -> Tensor | RowsInParts:
-    return found if isinstance(found, RowsInParts) else _tensor(found, dtype)
+def _points(found: Any, dtype: torch.dtype) -> tuple[Tensor | RowsInParts, Mask | None]:
+    """Return points, and the lengths of those that come one by one."""
+    if isinstance(found, RowsInParts):
+        return found, None
+    events = separate_events(found)
+    if events is None:
+        return _tensor(found, dtype), None
+    x, lengths = pad_events(events)
+    if x.dtype == torch.float64 and not any(isinstance(e, Tensor | np.ndarray) for e in events):
+        refuse_lost_digits(x, dtype, in_the_data)
+        x = x.to(dtype)
+    return x, None if lengths is None else Mask("lengths", lengths)
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:

@@ -1,12 +1,15 @@
-"""Masks of events of different length: a dataset's `mask` or `lengths`, checked."""
+"""Events of different length: a dataset's `mask` or `lengths`, checked, or events to pad."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from ebmcore.errors import DataError
 
@@ -101,3 +104,52 @@ def without_padding(x: Tensor, mask: Tensor | None) -> Tensor:
 def some_masks(mask: Tensor | None, most: int = 1000) -> Tensor | None:
     """Return at most so many of the data's masks, evenly spaced, to draw those of samples from."""
     return None if mask is None else mask[:: -(-len(mask) // most)]
+
+
+def separate_events(found: Any) -> Sequence[Any] | None:
+    """Return a list's or an object array's events if they don't make one array; else None.
+
+    They are tensors, arrays or lists of steps, of different length or, as tensors, of any.
+    """
+    if isinstance(found, np.ndarray):
+        found = list(found) if found.dtype == object and found.ndim == 1 else None
+    if not isinstance(found, list | tuple) or not found or not all(map(_has_steps, found)):
+        return None
+    tensors = all(isinstance(one, Tensor) and one.numel() > 1 for one in found)
+    return found if tensors or len({len(one) for one in found}) > 1 else None
+
+
+def pad_events(events: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+    """Return events of different length in one tensor, with 0 behind each, and their lengths.
+
+    The lengths are None when they are all the same.
+
+    Shapes: each event (T, *step), a tensor, an array or a list -> (n, largest T, *step) and (n,).
+    The type is one that holds those of all; numbers of lists are float64 or int64. Raises DataError
+    when an event holds other things than numbers, or has steps of another shape than the first.
+    """
+    found = [_event(number, event) for number, event in enumerate(events)]
+    for number, event in enumerate(found):
+        if event.shape[1:] != found[0].shape[1:]:
+            raise DataError(
+                f"event {number} (counted from 0) has steps of shape {list(event.shape[1:])}, and "
+                f"event 0 of {list(found[0].shape[1:])}"
+            )
+    dtype = reduce(torch.promote_types, {event.dtype for event in found})
+    x = pad_sequence([event.to(dtype) for event in found], batch_first=True)
+    lengths = [len(event) for event in found]
+    return x, torch.tensor(lengths) if len(set(lengths)) > 1 else None
+
+
+def _has_steps(event: Any) -> bool:
+    return isinstance(event, list | tuple) or getattr(event, "ndim", 0) > 0
+
+
+def _event(number: int, event: Any) -> Tensor:
+    try:
+        return torch.as_tensor(event if isinstance(event, Tensor) else np.asarray(event)).detach()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"event {number} (counted from 0) of events of different length should hold numbers, "
+            f"the same for each step; it is a {type(event).__name__} that torch can't hold: {error}"
+        ) from error

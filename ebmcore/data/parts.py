@@ -121,6 +121,25 @@ def empty_rows(n: int, like: Tensor) -> Tensor:
     return like.new_empty_strided((n, *like.shape[1:]), (size, *event.stride()[1:]))
 
 
+def steps_before_nan(x: Tensor | RowsInParts) -> Tensor | None:
+    """Return which steps of events (n, T) or (n, T, C) come before their end in NaN, (n, T) bool.
+
+    An event ends in NaN if its only NaN are its last steps, each of them whole, but not its first.
+    None when no event does.
+    """
+    if x.ndim not in (2, 3) or not x.dtype.is_floating_point:
+        return None
+    counted = torch.ones(x.shape[:2], dtype=torch.bool)
+    for rows in row_slices(x):
+        missing = x[rows].isnan()
+        steps = missing.flatten(2) if missing.ndim == 3 else missing[..., None]
+        whole = steps.all(2)
+        others = (steps.any(2) != whole) | (whole & ~whole.flip(1).cummin(1).values.flip(1))
+        ends = ~(others.any(1) | whole[:, 0])
+        counted[rows] = ~(whole & ends[:, None])
+    return None if counted.all() else counted
+
+
 def in_parts_reader(source: Any, *, check: bool = True) -> Any:
     """Return how to read a dataset: its `read_in_parts`, unless a subclass changed the call.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ebmcore.data.parts import RowsInParts, row_slices
+from ebmcore.data.parts import Padded, RowsInParts, row_slices, steps_before_nan
 from ebmcore.data.precision import name_of, refuse_lost_digits
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
@@ -23,6 +23,32 @@ def refuse_unfit(x: RowsInParts, space: Space, dtype: torch.dtype) -> None:
             _say_unfit(x[:], space, dtype)
             break
     refuse_lost_digits(x, dtype, in_the_data)
+
+
+def nan_as_padding(
+    x: RowsInParts, space: Space, dtype: torch.dtype
+) -> tuple[RowsInParts, Tensor | None, str]:
+    """Refuse points that don't fit, as `refuse_unfit` does, but take NaN at their ends as padding.
+
+    Returns the points with 0 there, which steps count, and a sentence that says so; without such
+    NaN the points, None and an empty sentence.
+    """
+    try:
+        refuse_unfit(x, space, dtype)
+    except DataError:
+        counted = steps_before_nan(x)
+        if counted is None:
+            raise
+        padded = Padded(x, counted)
+        refuse_unfit(padded, space, dtype)
+        shorter, steps = int((~counted).any(1).sum()), int((~counted).sum())
+        return (
+            padded,
+            counted,
+            f"{shorter:,} of {len(counted):,} events end in steps of NaN, {steps:,} in all, which "
+            "are taken as padding, as by a mask; if numbers are missing there, remove or fill them",
+        )
+    return x, None, ""
 
 
 def refuse_unfit_rows(x: Tensor, numbers: Tensor, space: Space, dtype: torch.dtype) -> None:

@@ -11,8 +11,8 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
-        "dataset": "checkerboard digits eight_gaussians file gaussian_mixture mnist moons pinwheel "
-        "rings sines two_spirals"
+        "dataset": "checkerboard digits eight_gaussians file gaussian_mixture images mnist moons "
+        "pinwheel rings sines time_series two_spirals"
     },
     "ebmcore-discrete": {
         "dataset": "bars",
@@ -28,11 +28,12 @@ _OFFERS: dict[str, dict[str, str]] = {
         "sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification energies energy_histogram exact_likelihood gradients "
-        "histogram_2d landscape panels sampler_health samples two_sample"
+        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
+        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
+        "two_sample"
     },
     "ebmcore-nets": {
-        "energy": "class_conditional classifier conv mlp noise_conditional resnet",
+        "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
         "network": "generator",
     },
     "ebmcore-ray": {"launcher": "ray"},
@@ -42,7 +43,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
     "ebmcore-transforms": {
         "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "
-        "standardise"
+        "standardise whiten"
     },
 }
 KNOWN: dict[tuple[str, str], str] = {

@@ -100,8 +100,9 @@ class Facts(NamedTuple):
     @property
     def columns(self) -> tuple[str, ...] | None:
         """The names of the numbers of an event of the dataset, if the run recorded any."""
-        found = (self.run.get("data") or {}).get("columns")
-        return None if found is None else tuple(map(str, found))
+        data = self.run.get("data")
+        found = data.get("columns") if isinstance(data, dict) else None
+        return tuple(map(str, found)) if isinstance(found, list) else None
 
     def fill_network(self, name: str, network: nn.Module) -> nn.Module:
         """Give a network its trained weights. Raises EbmError when they don't fit."""

@@ -184,13 +184,13 @@ class Run:
         which of them were held out.
         """
         scorer = self.scorer(percentile=percentile)
-        for text in scorer.warnings:
-            warnings.warn(text, stacklevel=2)
         if isinstance(x, str | Path):
             points = self.points(x)
         else:
             columns = None if self.data is None else self.data.columns
             points = points_given(x, y, mask, columns, self.bounds.dtype)
+        for text in (*scorer.warnings, *points.warnings):
+            warnings.warn(text, stacklevel=2)
         scores = Scores.joined(list(scorer.parts(points)))
         if isinstance(x, Tensor):
             return Scores(*(None if of is None else of.to(x.device) for of in scores))

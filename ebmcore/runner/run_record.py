@@ -103,7 +103,7 @@ def changed_data(directory: RunDirectory, data: Data) -> list[str]:
         return []
     said = f"the data changed since the run began: there are now {'; '.join(found)}"
     alike = (now.rows, now.event_shape) == (then.rows, then.event_shape)
-    if alike and not is_stored(data.source):
+    if alike and not is_stored(getattr(data.source, "original", data.source)):
         return [f"{said}. A dataset computes them, perhaps with other last digits on this machine"]
     raise EbmError(
         f"{directory.path}: {said}. To go on would mix both. Put them back as they were, or begin "

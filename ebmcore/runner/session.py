@@ -289,10 +289,8 @@ class Session:
             self.rollback.judge()
             path = write_checkpoint(folder, take_snapshot(self.loop, self._record()))
             prune(folder, self.train.keep_checkpoints, self.best.step, self.rollback.well)
-        self.directory.update(
-            step=self.loop.step, checkpoint={"step": self.loop.step, "why": why},
-            best=self.best.state(),
-        )  # fmt: skip
+        saved = {"step": self.loop.step, "why": why}
+        self.directory.update(step=self.loop.step, checkpoint=saved, best=self.best.state())
         self.events.checkpoint(path)
 
     def _save_failed(self, failure: BaseException) -> None:

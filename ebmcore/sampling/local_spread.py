@@ -18,7 +18,7 @@ from torch import Tensor
 
 ROWS = 1024  # of the data, evenly spaced; a quarter of them are the points where it is measured
 COST = 0.1  # nats
-_HALVINGS = 9  # the smallest bandwidth is 2^-9 of the whole spread
+_MOST = 20  # bandwidths, each the one before over √2, the first the whole spread
 
 
 def whole_spread(x: Tensor) -> float:
@@ -34,19 +34,19 @@ def local_spread(x: Tensor) -> float:
     whole = whole_spread(rows)
     squared = torch.cdist(rows[::4], rows).square()  # (points, rows)
     squared = squared.masked_fill(squared <= 1e-9 * whole**2, math.inf)  # itself, and its equals
-    steps = torch.arange(2 * _HALVINGS + 1, dtype=rows.dtype)
-    widths = whole * 2 ** (-steps / 2)
-    likelihood = torch.stack([_likelihood(squared, h, rows.shape[1]) for h in widths])
-    enough = likelihood >= likelihood.max() - COST
-    at = int(enough.int().argmax())  # the first, and so the widest
+    widths, likelihoods = [whole], [_likelihood(squared, whole, rows.shape[1])]
+    while len(widths) < _MOST and likelihoods[-1] >= max(likelihoods) - 10 * COST:
+        widths.append(widths[-1] / math.sqrt(2))
+        likelihoods.append(_likelihood(squared, widths[-1], rows.shape[1]))
+    bound = max(likelihoods) - COST
+    at = next(i for i, likelihood in enumerate(likelihoods) if likelihood >= bound)
     if at == 0:
-        return float(widths[0])
-    low, high = likelihood[at - 1], likelihood[at]
-    share = (likelihood.max() - COST - low) / (high - low)
-    return float(widths[at - 1] * (widths[at] / widths[at - 1]) ** share)
+        return whole
+    share = (bound - likelihoods[at - 1]) / (likelihoods[at] - likelihoods[at - 1])
+    return float(widths[at - 1] / math.sqrt(2) ** share)
 
 
-def _likelihood(squared: Tensor, width: Tensor, dimension: int) -> Tensor:
+def _likelihood(squared: Tensor, width: float, dimension: int) -> float:
     """Return the mean log density that the other rows give to a point, but for a constant."""
-    each = torch.logsumexp(-squared / (2 * width**2), 1) - dimension * width.log()
-    return each.clamp(min=-1e9).mean()
+    each = torch.logsumexp(-squared / (2 * width**2), 1) - dimension * math.log(width)
+    return float(each.clamp(min=-1e9).mean())

@@ -9,7 +9,7 @@ import torch
 import ebmcore
 from ebmcore import EbmError, RunError, RunInterrupted
 from support import OPTIM
-from support.runs import assert_same, cut, go, lines, resume
+from support.runs import assert_same, change, cut, go, lines, resume
 
 WARM = {"type": "LinearLR", "start_factor": 0.1, "total_iters": 3}
 
@@ -139,6 +139,9 @@ def test_other_parts_are_refused_and_nothing_is_written(config):
     part = cut(go(config), 22)
     text = (part / "config.yaml").read_text()
     (part / "config.yaml").write_text(text.replace("dimension: 2", "dimension: 3"))
+    with pytest.raises(EbmError, match=r"there are now events of shape \[3\], not \[2\]"):
+        resume(part, config)
+    change(part / "run.json", data=None)  # as before runs recorded them
     before = {file: file.read_bytes() for file in part.rglob("*") if file.is_file()}
     with pytest.raises(EbmError, match=r"step-00000022: its state doesn't fit energy 'parts:bowl'"):
         resume(part, config)

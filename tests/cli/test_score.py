@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet
 import pytest
 import torch
@@ -27,7 +28,7 @@ def run(make_config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files():
-    return [word for file in (PARTS, TABLE) for word in ("-p", file)]
+    return [word for file in (PARTS, TABLE) for word in ("-p", str(file))]
 
 
 def test_it_writes_what_run_score_gives(run, files, tmp_path, monkeypatch):
@@ -44,7 +45,7 @@ def test_it_writes_what_run_score_gives(run, files, tmp_path, monkeypatch):
     numbers = np.array(rows, dtype=np.float64)
     assert numbers[:, 0].tolist() == list(range(9))
     for i, one in enumerate(expected, 1):  # the same bits
-        assert np.array_equal(numbers[:, i].astype(np.float32), one.numpy())
+        assert np.array_equal(numbers[:, i].astype(one.numpy().dtype), one.numpy())
 
     monkeypatch.setattr("ebmcore.data.parts.AT_ONCE", 8)  # parts of four rows
     code, said = planted.command("score", run.dir, "named.npy", "-o", "s.npz", *files, "--json")
@@ -117,3 +118,48 @@ def test_held_out_points_that_are_lost_are_told(run, files, tmp_path):
         points.write_bytes(kept)
     planted.command("score", run.dir, "new.npy", *files)
     assert (tmp_path / "scores.csv").read_bytes() == first
+
+
+@pytest.mark.plugins
+def test_a_toy_reads_new_points_by_the_dataset_file(config, files, tmp_path):
+    toy = ebmcore.run(config | {"train": {"steps": 2, "batch_size": 20}}, progress=False)
+    (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,2.25\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, said.startswith("2 points with")) == (0, True), said
+    energy = toy.energy(torch.tensor([[0.5, 1.0], [-1.0, 2.25]])).detach().numpy()
+    rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
+    np.testing.assert_allclose([float(row.split(",")[1]) for row in rows], energy, rtol=1e-5)
+    (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,nan\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, said.startswith("new.csv")) == (2, True)
+    assert said.count("\n") == 1
+    (tmp_path / "new.csv").write_text("a,b,c\n0.5,1,2\n")
+    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    assert (code, "points have shape [3], and the events of the run [2]" in said) == (2, True)
+
+
+@pytest.mark.plugins
+def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
+    frame = pd.DataFrame(X, columns=["age", "dose"]).assign(target=np.arange(60) % 2)
+    frame.insert(0, "name", [f"a{i}" for i in range(60)])
+    frame.to_csv("train.csv", index=False)
+    data = {"type": "file", "path": "train.csv", "label": "target", "id": "name"}
+    config["data"] = data | {"transform": "standardise", "holdout": 0.2}
+    config |= {"train": {"steps": 4, "batch_size": 20}, "monitors": []}
+    run = ebmcore.load(ebmcore.run(config, progress=False).dir, plugins=files[1::2])
+    new = pd.DataFrame({"dose": NEW[:, 1], "name": [f"b{i}" for i in range(9)], "age": NEW[:, 0]})
+    new.to_csv("new.csv", index=False)
+    found = run.score(new)
+    assert found.percentile.between(0, 100).all()
+    code, said = planted.command("score", run.dir, "new.csv", *files)
+    assert code == 0, said
+    written = pd.read_csv("scores.csv")
+    assert list(written.columns) == ["id", "energy", "score_norm", "percentile"]
+    assert written["id"].tolist() == new["name"].tolist()
+    for name in found.columns:
+        np.testing.assert_allclose(written[name], found[name], rtol=1e-6)
+    new.drop(columns="age").to_csv("less.csv", index=False)
+    code, said = planted.command("score", run.dir, "less.csv", *files)
+    assert (code, "'age'" in said, said.count("\n")) == (2, True, 1), said
+    with pytest.raises(ebmcore.DataError, match="x: has no column 'age'"):
+        run.score(new.drop(columns="age"))

@@ -49,5 +49,5 @@ def test_items_are_collated_as_all_at_once(item, monkeypatch):
 
 def test_items_of_another_shape_are_named_by_their_place(monkeypatch):
     monkeypatch.setattr(ebmcore.data.collated, "AT_ONCE", 60)
-    with pytest.raises(RuntimeError, match=r"\[2\] at entry 190"):
-        collated(Items(lambda i: X[i, : 2 if i == 190 else 3]))
+    with pytest.raises(RuntimeError, match=r"\[1, 2\] at entry 190"):
+        collated(Items(lambda i: X[i : i + 1, : 2 if i == 190 else 3]))

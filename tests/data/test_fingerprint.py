@@ -54,6 +54,10 @@ def test_it_is_recorded_and_read_again():
     with pytest.raises(ValueError, match=r"held-out rows aren't|too small|count"):
         Fingerprint.read(then.written(), then.bits()[:2])
 
+    for rows in (0, 10**18, "many"):
+        with pytest.raises(ValueError, match=r"number of rows|invalid literal"):
+            Fingerprint.read({**then.written(), "rows": rows}, then.bits())
+
 
 class Named(TensorDataset):
     columns = ("age", "dose", "sex")
@@ -85,13 +89,13 @@ def test_held_out_rows_stay_those_that_were(read):
     else:
         options = {}
 
-    def stored(x):
-        return TensorDataset(x)
+    def computed(x):
+        return lambda: TensorDataset(x)
 
-    then = load(stored(X), **options)
+    then = load(computed(X), **options)
     assert then.changes == ()
     more = torch.cat([X, torch.full((25, 3), 9.0)])
-    again = load(stored(more), then.fingerprint, **options)
+    again = load(computed(more), then.fingerprint, **options)
     for name in ("x", "held_out", "bounds"):
         assert torch.equal(getattr(again, name), getattr(then, name))
     assert again.n == then.n
@@ -100,13 +104,14 @@ def test_held_out_rows_stay_those_that_were(read):
         "held-out rows are those that it held out",
     )
     other = torch.cat([X[:-1], X[:1]])
-    (warned,) = load(stored(other), then.fingerprint, **options).changes
+    (warned,) = load(computed(other), then.fingerprint, **options).changes
     assert warned.endswith("other numbers or another order of rows")
-    dataset = stored(other)
-    dataset.path = "points.npy"
-    for bad, why in ((dataset, "other numbers"), (stored(X[:9]), "9 rows, and it had 40")):
+    of_a_file = computed(other)
+    of_a_file.path = "points.npy"
+    bad = {of_a_file: "other numbers", TensorDataset(other): "other numbers"}
+    for one, why in {**bad, computed(X[:9]): "9 rows, and it had 40"}.items():
         with pytest.raises(DataError, match=rf"any more: {why}.*rows that it held out can't"):
-            load(bad, then.fingerprint, **options)
+            load(one, then.fingerprint, **options)
 
 
 def test_rows_as_numpy_arrays_of_other_types():

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,3 +99,115 @@ def test_a_run_keeps_some_masks_alone():
     assert some_masks(None) is None
     assert torch.equal(some_masks(MASK, 2), MASK[::2])
     assert len(some_masks(torch.ones(2001, 2), 1000)) == 667
+
+
+EVENTS = [X[i, :length] for i, length in enumerate(LENGTHS.tolist())]
+
+
+class Shorter(torch.utils.data.Dataset):
+    """Items of different length, more of them than are looked at first."""
+
+    def __init__(self, item, n=130):
+        self.item, self.n = item, n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        return self.item(i, EVENTS[i % 4])
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        EVENTS,
+        tuple(EVENTS),
+        lambda: [event.tolist() for event in EVENTS],
+        np.array([event.numpy() for event in EVENTS], dtype=object),
+        {"x": EVENTS, "y": [0, 1, 2, 3]},
+        (EVENTS, [0, 1, 2, 3]),
+        Shorter(lambda i, x: x, 4),
+    ],
+    ids=["tensors", "tuple", "lists", "objects", "mapping", "labels", "dataset"],
+)
+def test_events_of_different_length_are_padded(found):
+    data = load(found)
+    assert torch.equal(data.x, X.where(MASK, 0))
+    assert data.x.dtype == torch.float32
+    assert torch.equal(data.mask, MASK)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        lambda i, x: x,
+        lambda i, x: (x.numpy(), i),
+        lambda i, x: {"x": x[:, None].repeat(1, 2), "y": i},
+        lambda i, x: x if i > 99 else X[i % 4, :2],
+    ],
+    ids=["x", "labels", "mapping", "late"],
+)
+def test_items_of_different_length_are_padded(item):
+    data = load(Shorter(item))
+    assert torch.equal(data.mask.sum(1)[100:], LENGTHS.repeat(33)[100:130])
+    expected = X.repeat(33, 1)[:130].where(data.mask, 0)
+    assert torch.equal(data.x if data.x.ndim == 2 else data.x[..., 1], expected)
+    if data.y is not None:
+        assert torch.equal(data.y, torch.arange(130))
+
+
+def test_events_as_tensors_may_be_of_one_length():
+    data = load([X[:2], X[2:]])
+    assert torch.equal(data.x, X.reshape(2, 2, 3))
+    assert data.mask is None
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (
+            [X[0], X[:2]],
+            r"event 1 .* has steps of shape \[3\], and event 0 of \[\]",
+        ),
+        ([X[0], X[1, :0]], r"row 1 \(counted from 0\) is 0"),
+        (
+            [[1.0, 2.0], ["a"]],
+            r"event 1 .* should hold numbers, the same for each step; it is a li",
+        ),
+        ({"x": EVENTS, "mask": MASK}, "different lengths, which say the steps .*; leave out mask"),
+        ((EVENTS, [1, 2]), r"x has shape \(4, 3\), its labels \(2,\)"),
+    ],
+)
+def test_events_that_do_not_go_together(found, message):
+    with pytest.raises(DataError, match=message):
+        load(found)
+
+
+@pytest.mark.parametrize("channels", [0, 2])
+def test_whole_steps_of_nan_at_the_ends_are_padding(channels):
+    x = X[..., None].repeat(1, 1, channels) if channels else X
+    wide = MASK.reshape(4, 3, *[1] * (x.ndim - 2)).expand_as(x)
+    data = load(x.where(wide, torch.nan))
+    assert torch.equal(data.x, x.where(wide, 0))
+    assert torch.equal(data.mask, MASK)
+    (warning,) = data.warnings
+    assert warning == data.ended_by_nan
+    assert warning.startswith("2 of 4 events end in steps of NaN, 3 in all, which are taken as pad")
+    assert load(x).ended_by_nan == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "row"),
+    [
+        ((1, 0), torch.nan, "row 1"),  # before a step that counts
+        ((0, 2, 1), torch.nan, "row 0"),  # half a step
+        ((3,), torch.nan, "row 3"),  # a whole event
+        ((0, 2), torch.inf, "row 0"),
+    ],
+)
+def test_nan_elsewhere_is_refused(place, value, row):
+    x = X[..., None].repeat(1, 1, 2)
+    x[2, 2:] = torch.nan
+    x[place] = value
+    with pytest.raises(DataError, match=f"^{row} of the data .* holds NaN or inf, as do 1 of 4"):
+        load(x)

@@ -137,6 +137,10 @@ def test_no_number_of_padding_changes_a_run():
     [
         ({"data": sequences()["x"]}, "requires a `mask`, and the data have none: a dataset gives"),
         ({"energy": Unmasked}, "the data have a mask, and energy takes none, so their padding"),
+        (
+            {"energy": Unmasked, "data": sequences(padding=torch.nan)["x"]},
+            "The mask is of NaN: 45 of 60 events end in steps of NaN, 90 in all, which are taken",
+        ),
         ({"loss": lambda energy, x: energy(x).mean()}, "doesn't take `mask`, so the padding"),
         (
             {"loss": lambda energy, x, x_neg, mask: energy(x, mask).mean()},

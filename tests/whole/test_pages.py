@@ -10,7 +10,7 @@ import pytest
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
-MODULES = ("speed", "grid", "methods", "toys", "jem", "pages", "startup")
+MODULES = ("speed", "grid", "methods", "toys", "jem", "anomaly", "pages", "startup")
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 MEASURED = re.compile(r"(?<![\w.])\d+\.\d+ ?(?:nats|ms|µs|s|%|×|MB|GB/s)(?!\w)|= ?\d*\.\d+")
 

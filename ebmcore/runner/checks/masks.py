@@ -39,7 +39,7 @@ def check_masks(parts: Parts, refuse: Callable[[str, str], NoReturn]) -> list[st
             "energy",
             f"the data have a mask, and {label} takes none, so their padding would count: take an "
             "energy whose forward takes `mask`, such as lstm, or cut or fill the events and leave "
-            "the mask out of the data",
+            "the mask out of the data" + _whence(parts.data),
         )
     return [text for entry in parts.monitors for text in mask_warnings(entry, parts.data)]
 
@@ -53,6 +53,10 @@ def mask_warnings(entry: MonitorEntry, data: Data) -> list[str]:
         f"{entry.label} doesn't declare `takes_mask`, so the padding of the data, which is 0, may "
         "count in its numbers"
     ]
+
+
+def _whence(data: Data) -> str:
+    return f". The mask is of NaN: {data.ended_by_nan}" if data.ended_by_nan else ""
 
 
 def _lacks(term: LossTerm) -> str:

@@ -25,6 +25,7 @@ class NewPoints(NamedTuple):
     mask: Tensor | None = None  # (n, T), bool
     columns: Sequence[str] | None = None
     ids: Sequence[Any] | None = None  # (n,), the names of the rows
+    warnings: Sequence[str] = ()  # of the dataset that read them
 
     def parts(self) -> Iterator[slice]:
         """Divide the rows into parts of a few megabytes."""
@@ -66,7 +67,8 @@ def points_of(dataset: Any, place: str, dtype: torch.dtype) -> NewPoints:
     columns, ids = getattr(dataset, "columns", None), getattr(dataset, "ids", None)
     if ids is not None and len(ids) != len(found.x):
         raise DataError(f"{place}: has {len(found.x)} rows and {len(ids)} ids")
-    return NewPoints(place, found.x, found.y, found.mask, columns, ids)
+    said = getattr(dataset, "warnings", ())
+    return NewPoints(place, found.x, found.y, found.mask, columns, ids, tuple(said))
 
 
 def points_given(

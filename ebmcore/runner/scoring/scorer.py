@@ -4,9 +4,10 @@
     score norm  ‖∇E(T(x))‖                    nats per unit of T(x)
     percentile  100 · #{held-out points whose energy is at most that of x} / #{held-out points}
 
-T are the transforms of the run's data, without their randomness: a point has the same scores
-whatever stands beside it. Without log |det| in one of them the energy is E(T(x)) alone, of held-out
-points, too.
+T are the transforms of the run's data, without their randomness: a point has the same scores, to
+rounding, whatever stands beside it. Without log |det| in one of them the energy is E(T(x)) alone,
+of held-out points, too. Of rows that a loader streams, the held-out points are the selection that
+monitors see.
 """
 
 from __future__ import annotations
@@ -143,8 +144,8 @@ class Scorer:
         if self.reference is None:
             return None
         below = torch.searchsorted(self.reference, energies, right=True)
-        share = 100 * below.to(energies.dtype) / len(self.reference)
-        return torch.where(energies.isnan(), energies, share)
+        share = 100 * below.double() / len(self.reference)
+        return torch.where(energies.isnan(), torch.nan, share)
 
     def _batches(self, start: int, stop: int) -> Iterator[slice]:
         step = max(1, min(_ROWS, _NUMBERS // max(1, self.bounds[0].numel())))

@@ -33,10 +33,10 @@ from ebmcore.train.loop.pending_metrics import PendingMetrics
 from ebmcore.train.loop.recorder import Recorder
 from ebmcore.train.loop.rows import Rows
 from ebmcore.train.loop.skips import Skips
+from ebmcore.train.loop.stability import Stability
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
-from ebmcore.train.stability import Stability
 from ebmcore.train.step import TrainStep
 from ebmcore.train.timing import StepRate, Timing
 from ebmcore.train.types import StepResult, gathered
@@ -158,6 +158,8 @@ class Loop:
     def _run(self, monitors: MonitorSchedule, recorder: Recorder) -> None:
         self.rate.start()
         self.checkpoints.restart_clock()
+        if self.step == 0:
+            self.stability.begin()
         rolls = "rollback" in (self.train.on_divergence, self.train.on_unstable)
         if rolls and self.step == 0 and self.steps:
             recorder.save("to roll back to")

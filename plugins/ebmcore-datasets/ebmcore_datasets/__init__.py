@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ebmcore_datasets.pinwheel import Pinwheel as Pinwheel
     from ebmcore_datasets.rings import Rings as Rings
     from ebmcore_datasets.sines import Sines as Sines
+    from ebmcore_datasets.time_series.dataset import TimeSeries as TimeSeries
     from ebmcore_datasets.two_spirals import TwoSpirals as TwoSpirals
 
 _HOME = {
@@ -29,6 +30,7 @@ _HOME = {
     "Pinwheel": "pinwheel",
     "Rings": "rings",
     "Sines": "sines",
+    "TimeSeries": "time_series.dataset",
     "TwoSpirals": "two_spirals",
 }
 __all__ = sorted(_HOME)

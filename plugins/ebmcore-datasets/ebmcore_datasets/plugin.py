@@ -18,5 +18,6 @@ def ebmcore_datasets() -> dict[str, str]:
         "pinwheel": "ebmcore_datasets.pinwheel:Pinwheel",
         "rings": "ebmcore_datasets.rings:Rings",
         "sines": "ebmcore_datasets.sines:Sines",
+        "time_series": "ebmcore_datasets.time_series.dataset:TimeSeries",
         "two_spirals": "ebmcore_datasets.two_spirals:TwoSpirals",
     }

@@ -122,3 +122,13 @@ class TestImages(DatasetSuite):
         for number in range(3):
             Image.new("L", (4, 5), 40 * number).save(tmp_path / f"{number}.png")
         monkeypatch.setattr(type(self), "params", {"path": str(tmp_path)})
+
+
+class TestTimeSeries(DatasetSuite):
+    component = "time_series"
+
+    @pytest.fixture(autouse=True)
+    def _written(self, tmp_path, monkeypatch):
+        path = tmp_path / "three.ts"
+        path.write_text("@classLabel true a b\n@data\n1,2,3:a\n4,5:b\n6,7,8:a\n")
+        monkeypatch.setattr(type(self), "params", {"path": str(path)})

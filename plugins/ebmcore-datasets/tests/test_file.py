@@ -113,9 +113,45 @@ def test_numbers_that_do_not_count_may_be_anything(folder):
     assert all(torch.equal(each["x"], wanted) for each in found)
     assert found[2]["y"].tolist() == found[0]["lengths"].tolist() == [2, 1, 2]
     assert File("padded.npz", x_key="y", y_key="lengths")()[1].tolist() == [2, 1, 2]  # as labels
-    refused("padded.npz: line|padded.npz: row 1", "padded.npz", y_key="lengths")
+    x[0, 0] = np.nan
+    np.savez("padded.npz", x=x, y=lengths, lengths=lengths)
+    refused("padded.npz: row 0, column 0 .* of 6 numbers 1 are", "padded.npz", y_key="lengths")
     np.savez("short.npz", x=x, lengths=lengths[:2])
     refused(r"short.npz: lengths should hold one number for each event", "short.npz")
+
+
+def test_nan_at_the_ends_of_events_is_left_to_the_run(folder):
+    x = ROWS.copy()
+    x[1, 1] = np.nan
+    np.save("ends.npy", x)
+    assert File("ends.npy")().isnan().sum() == 1
+    x[0, 0] = np.nan  # elsewhere
+    x[1, 1] = 0
+    np.save("starts.npy", x)
+    refused(r"starts.npy: row 0, column 0 \(counted from 0\) is nan", "starts.npy")
+    write("ends.csv", "1,2\n3,nan\n5,6\n")
+    refused(r"ends.csv: line 2", "ends.csv")  # a table's missing value
+
+
+@pytest.mark.parametrize("packed", [list, lambda events: {"x": list(events), "y": [0, 1, 1]}])
+def test_a_pt_file_may_hold_events_of_different_length(folder, packed):
+    y = {} if packed is list else {"y_key": "y"}
+    events = [POINTS[0], POINTS[1, :1], POINTS[2]]
+    for held in (events, [event.tolist() for event in events]):
+        torch.save(packed(held), "events.pt")
+        for read in (File("events.pt", **y), File("events.pt", **y).read_in_parts):
+            found = read()
+            assert torch.equal(found["x"], torch.stack([POINTS[0], POINTS[1] * 0, POINTS[2]]).where(
+                torch.tensor([[True, True], [False, True], [True, True]]), POINTS[1, 0]
+            ))  # fmt: skip
+            assert found["lengths"].tolist() == [2, 1, 2]
+            assert ("y" in found) == bool(y)
+    torch.save(packed([POINTS, POINTS[:2, :1]]), "apart.pt")
+    refused(
+        r"apart.pt \[x\]: event 1 .* has steps of shape \[1\], and event 0 of \[2\]", "apart.pt"
+    )
+    np.savez("objects.npz", x=np.array([POINTS[0].numpy(), np.zeros(1)], dtype=object))
+    refused("different length go into one array, filled up, with an array `lengths`", "objects.npz")
 
 
 def test_names_and_labels(folder):
@@ -241,11 +277,11 @@ def test_an_unknown_ending(folder):
 def test_what_is_not_finite_is_named(folder):
     bad = ROWS.copy()
     bad[1, 0] = np.inf
-    bad[2, 1] = np.nan
+    bad[2, 0] = np.nan
     np.save("points.npy", bad)
     refused(r"row 1, column 0 \(counted from 0\) is inf; of 6 numbers 2 are not", "points.npy")
     np.save("points.npy", bad[:, 0])
-    refused(r"points\.npy: row 1 \(counted from 0\) is inf; of 3 numbers 1", "points.npy")
+    refused(r"points\.npy: row 1 \(counted from 0\) is inf; of 3 numbers 2", "points.npy")
     np.save("points.npy", bad.reshape(3, 1, 2))
     refused(r"row 1, element \[0, 0\] \(counted from 0\) is inf", "points.npy")
 

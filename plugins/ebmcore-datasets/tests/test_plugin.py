@@ -31,6 +31,7 @@ def test_the_entry_point_is_installed():
         "pinwheel",
         "rings",
         "sines",
+        "time_series",
         "two_spirals",
     }
 

@@ -47,7 +47,7 @@ class Advice(WarnsOnce):
       the data keep it near 0, whatever the model.
     - `left_behind`: the energies of more than half of the samples are 4 standard deviations above
       the data's at two calls in a row, after one where they weren't: training turned, and samples
-      become noise.
+      become noise. Chains that begin at the data hide it, too.
     - `barely_moving`: chains move less than 1 % of the data's scale in a training step.
     - `rejecting`: the sampler accepts less than 5 % of its steps.
     - `collapsed`: the samples' cloud is less than a quarter of the data's in size. Samples of the
@@ -58,8 +58,8 @@ class Advice(WarnsOnce):
     The evidence is recorded beside them: `scale_ratio` (of the widest column to the narrowest),
     `energy_of_data` and `energy_of_samples` (mean E, nats), `gap_in_spreads` (their difference in
     standard deviations of the energies), `above_data` (the share of samples 4 standard deviations
-    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root of
-    its total variance), `held_out_excess` (in standard errors). A run without warnings may still
+    above the data's energies), `displacement` and `samples_scale` (in the data's scale, the root
+    of its total variance), `held_out_excess` (in standard errors). A run without warnings may still
     fail: look at its figures, and at `exact_likelihood` or `two_sample`. The thresholds, each with
     its reason, are constants in `ebmcore_monitors.diagnoses`.
 

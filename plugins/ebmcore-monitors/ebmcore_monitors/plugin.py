@@ -12,6 +12,7 @@ def ebmcore_monitors() -> dict[str, str]:
         "energies": "ebmcore_monitors.energies:Energies",
         "energy_histogram": "ebmcore_monitors.energy_histogram:EnergyHistogram",
         "exact_likelihood": "ebmcore_monitors.exact_likelihood:ExactLikelihood",
+        "fidelity": "ebmcore_monitors.fidelity.monitor:Fidelity",
         "gradients": "ebmcore_monitors.gradients:Gradients",
         "histogram_2d": "ebmcore_monitors.histogram:Histogram2d",
         "landscape": "ebmcore_monitors.landscape:Landscape",

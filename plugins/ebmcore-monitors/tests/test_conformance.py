@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import pytest
 import torch
 
 from ebmcore.testing import MonitorSuite
@@ -84,3 +85,13 @@ class TestClassification(MonitorSuite):
 class TestOutOfDistribution(MonitorSuite):
     component = "out_of_distribution"
     params: ClassVar = {"against": lambda: torch.full((40, 2), 3.0)}
+
+
+class TestFidelity(MonitorSuite):
+    component = "fidelity"
+    params: ClassVar = {"n": 50}
+    event_shapes: ClassVar = [(4, 4)]
+
+    @pytest.fixture(autouse=True)
+    def _few_steps(self, monkeypatch):
+        monkeypatch.setattr("ebmcore_monitors.fidelity.judge.STEPS", 10)

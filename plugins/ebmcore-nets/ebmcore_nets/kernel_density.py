@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ebmcore import PositiveFloat, PositiveInt, Transform
+from ebmcore import Binary, PositiveFloat, PositiveInt, Real, Transform
 
 _CHUNK = 512  # events whose distances to all rows are in memory at once
 _POOL = 32  # rows near by the Euclidean distance, among which the nearest by another are sought
@@ -49,8 +49,10 @@ class KernelDensity(nn.Module):
         neighbours: k.
         bandwidth: Initial h, in units of s.
         learnable: Whether h is trained.
+        max_rows: How many training rows are kept at most; of more, so many at even distances.
     """
 
+    spaces: ClassVar = (Real, Binary)
     check_event_shapes: ClassVar = ((2,), (3, 2))
     rows: Tensor
     seen: Tensor
@@ -66,6 +68,7 @@ class KernelDensity(nn.Module):
         neighbours: PositiveInt = 1,
         bandwidth: PositiveFloat = 1.0,
         learnable: bool = True,
+        max_rows: PositiveInt = 20_000,
     ) -> None:
         super().__init__()
         self.view = view
@@ -76,8 +79,12 @@ class KernelDensity(nn.Module):
         if training_data is None:  # until a state is loaded
             training_data = torch.linspace(-1, 1, 3).view(3, *(1 for _ in event_shape))
             training_data = training_data.expand(3, *event_shape)
-        if len(training_data) < 2:
-            raise ValueError(f"needs at least two training rows; got {len(training_data)}")
+        if len(training_data) < 2 or max_rows < 2:
+            found = min(len(training_data), max_rows)
+            raise ValueError(f"needs at least two training rows; got {found}")
+        if len(training_data) > max_rows:
+            kept = torch.arange(max_rows, device=training_data.device)
+            training_data = training_data[kept * len(training_data) // max_rows]
         where = self.log_weight.device
         self.register_buffer("rows", training_data.detach().clone().to(where))
         self.register_buffer("seen", torch.empty(0), persistent=False)  # the rows in the view
@@ -86,8 +93,7 @@ class KernelDensity(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energies, (batch, *event) -> (batch,)."""
-        places = self._look(x)
-        away = torch.cat([self._distances(part) for part in places.split(_CHUNK)])
+        away = self._distances(self._look(x))
         itself = away[:, 0] < _OWN * self.scale
         left_out = torch.zeros_like(away, dtype=torch.bool)
         left_out[:, 0] = itself
@@ -98,12 +104,18 @@ class KernelDensity(nn.Module):
 
     def _distances(self, places: Tensor) -> Tensor:
         """Return the distances to the nearest rows, rising, (batch, numbers) -> (batch, k + 1)."""
+        starts = range(0, max(1, len(places)), _CHUNK)
+        return torch.cat([self._nearest(places[i : i + _CHUNK]) for i in starts])
+
+    def _nearest(self, places: Tensor) -> Tensor:
+        """Return them of a batch that is small enough to be compared with all rows at once."""
         wanted = min(self.neighbours + 1, len(self.seen))
         pool = wanted if self.norm == 2 else min(wanted + _POOL - 1, len(self.seen))
         with torch.no_grad():
             near = torch.cdist(places, self.seen).topk(pool, largest=False).indices
         away = places.unsqueeze(1) - self.seen[near]
-        return torch.linalg.vector_norm(away, self.norm, -1).sort(1).values[:, :wanted]
+        distances: Tensor = torch.linalg.vector_norm(away, self.norm, -1)
+        return distances.sort(1).values[:, :wanted]
 
     @torch.no_grad()
     def _fit(self) -> None:
@@ -115,8 +127,7 @@ class KernelDensity(nn.Module):
             _fit_quietly(self.view, self.rows.cpu())
         self.seen = self._look(self.rows)
         some = self.seen[:: math.ceil(len(self.seen) / 1000)]
-        away = torch.cat([self._distances(part)[:, :2] for part in some.split(_CHUNK)])
-        s = away[:, 1].median()
+        s = self._distances(some)[:, 1].median()
         self.scale = torch.where(s > 0, s, 1.0)
 
     def _look(self, x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import ClassVar
 
@@ -26,10 +27,12 @@ class NoiseConditional(nn.Module):
 
     t is optional: without it E is that of the smallest level, nearly the data's own. `sigmas` are
     the levels, from the largest to the smallest in equal ratios, which losses and the sampler
-    `annealed` read.
+    `annealed` read. A mask, (batch, T), says the steps of sequences that count, if the net takes
+    one.
 
     Shapes: x (batch, *event_shape), t (batch,) above 0 -> (batch,), nats; sigmas (levels,). Raises
-    ValueError when sigma_min isn't below sigma_max, or the net returns a single number.
+    ValueError when sigma_min isn't below sigma_max, the net returns a single number, or it takes no
+    mask and there is one.
     Source: the levels are those of Song and Ermon 2019, "Generative modeling by estimating
     gradients of the data distribution".
 
@@ -65,13 +68,19 @@ class NoiseConditional(nn.Module):
         if outputs < 2:
             raise ValueError("the net should have several outputs; set its key `outputs`, say to 8")
         self.net = net
+        self.masked = "mask" in inspect.signature(net.forward).parameters
         ends = math.log(sigma_max), math.log(sigma_min)
         self.register_buffer("sigmas", torch.linspace(*ends, levels).exp())
         self.of_level = nn.Sequential(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, outputs))
 
-    def forward(self, x: Tensor, t: Tensor | None = None) -> Tensor:
-        """Return E(x, t), (batch, *event_shape) and (batch,) -> (batch,)."""
-        features: Tensor = self.net(x)
+    def forward(self, x: Tensor, t: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Return E(x, t), x (batch, *event_shape), t (batch,), mask (batch, T) -> (batch,)."""
+        if mask is not None and not self.masked:
+            raise ValueError(
+                f"the data have a mask, and the net {type(self.net).__name__} takes none, so their "
+                "padding would count; take a net whose forward takes `mask`, such as lstm"
+            )
+        features: Tensor = self.net(x) if mask is None else self.net(x, mask=mask)
         level = self.sigmas[-1].expand(x.shape[:1]) if t is None else t
         if level.shape != x.shape[:1]:
             raise ValueError(

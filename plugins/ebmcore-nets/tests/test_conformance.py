@@ -22,19 +22,6 @@ class TestNormedMLP(TestMLP):
     params: ClassVar = {"hidden": [8], "activation": "silu", "spectral_norm": True}
 
 
-class TestKernelDensity(EnergySuite):
-    component = "kernel_density"
-    event_shapes: ClassVar = [(2,), (3, 2)]
-
-
-class TestKernelDensityByAnotherNorm(TestKernelDensity):
-    params: ClassVar = {"norm": 1, "view": {"type": "rank_gaussian"}}
-
-
-class TestKernelDensityOfSeveral(TestKernelDensity):
-    params: ClassVar = {"neighbours": 4, "view": {"type": "whiten"}}
-
-
 class TestConv(EnergySuite):
     component = "nets:conv"
     params: ClassVar = {"channels": [4, 8, 8]}

@@ -31,3 +31,24 @@ def test_wrong_levels_and_nets_are_refused(energy):
         NoiseConditional(MLP((2,)))
     with pytest.raises(ValueError, match=r"one noise level for each event, shape \(4,\)"):
         energy(torch.zeros(4, 2).double(), torch.ones(4, 1).double())
+
+
+class Mean(torch.nn.Module):
+    """The mean of the steps that count, and its square."""
+
+    outputs = 2
+
+    def forward(self, x, mask=None):
+        mask = torch.ones_like(x) if mask is None else mask
+        mean = (x * mask).sum(1) / mask.sum(1)
+        return torch.stack([mean, mean**2], 1)
+
+
+def test_a_mask_goes_to_the_net(energy):
+    of_steps = NoiseConditional(Mean())
+    x, t = torch.randn(4, 3), torch.full((4,), 0.3)
+    mask = torch.tensor([[1, 1, 0]]).bool().expand(4, 3)
+    assert torch.equal(of_steps(x, t, mask), of_steps(x[:, :2], t))
+    assert not torch.equal(of_steps(x, t), of_steps(x, t, mask))
+    with pytest.raises(ValueError, match="the net MLP takes none, so their padding would count"):
+        energy(torch.randn(4, 2), t, torch.ones(4, 2))

@@ -23,6 +23,7 @@ def test_the_entry_point_is_installed():
         "class_conditional",
         "classifier",
         "conv",
+        "kernel_density",
         "mlp",
         "noise_conditional",
         "resnet",

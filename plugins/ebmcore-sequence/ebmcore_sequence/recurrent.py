@@ -28,11 +28,16 @@ class Recurrent(nn.Module):
         bidirectional: bool = True,
         head_width: PositiveInt = 128,
         embedding: PositiveInt = 32,
+        outputs: PositiveInt = 1,
         space: Space | None = None,
     ) -> None:
         super().__init__()
         refuse_less_than_one(
-            hidden=hidden, layers=layers, head_width=head_width, embedding=embedding
+            hidden=hidden,
+            layers=layers,
+            head_width=head_width,
+            embedding=embedding,
+            outputs=outputs,
         )
         self.event_shape = tuple(event_shape)
         _, channels = sequence_shape(self.event_shape)
@@ -44,8 +49,11 @@ class Recurrent(nn.Module):
         self.recurrent = self.network(
             channels, hidden, layers, batch_first=True, bidirectional=bidirectional
         )
+        self.outputs = outputs
         self.head = nn.Sequential(
-            nn.Linear(self.directions * hidden, head_width), nn.SiLU(), nn.Linear(head_width, 1)
+            nn.Linear(self.directions * hidden, head_width),
+            nn.SiLU(),
+            nn.Linear(head_width, outputs),
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -60,7 +68,7 @@ class Recurrent(nn.Module):
                 self.recurrent, self.embed(without_padding(sequences, mask)), mask
             )
         energies: Tensor = self.head(states)
-        return energies.squeeze(1)
+        return energies.squeeze(1) if self.outputs == 1 else energies
 
     def final_states(self, sequences: Tensor) -> Tensor:
         """Return the last layer's final state of each direction, concatenated.
@@ -103,6 +111,8 @@ class LSTM(Recurrent):
         bidirectional: Whether each layer reads backwards too.
         head_width: Width of the head's hidden layer.
         embedding: Width of the embeddings of tokens; numbers have none.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         event_shape: (runtime) Shape of one event.
         space: (runtime) The set that events live in; real when not given.
 
@@ -141,6 +151,8 @@ class GRU(Recurrent):
         bidirectional: Whether each layer reads backwards too.
         head_width: Width of the head's hidden layer.
         embedding: Width of the embeddings of tokens; numbers have none.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         event_shape: (runtime) Shape of one event.
         space: (runtime) The set that events live in; real when not given.
 

@@ -43,6 +43,8 @@ class Transformer(nn.Module):
         width: Features of each step.
         layers: Layers, each an attention and an mlp.
         heads: Parts that the width is divided into, each with an attention of its own.
+        outputs: Values per event; with more than 1 it is no energy but a net for one that holds it,
+            such as `noise_conditional`, and returns (batch, outputs).
         dropout: Share of each sub-layer's output to drop, in train mode only.
         event_shape: (runtime) Shape of one event.
         space: (runtime) The set that events live in; real when not given.
@@ -64,10 +66,11 @@ class Transformer(nn.Module):
         layers: PositiveInt = 2,
         heads: PositiveInt = 4,
         dropout: Annotated[float, Ge(0), Lt(1)] = 0.0,
+        outputs: PositiveInt = 1,
         space: Space | None = None,
     ) -> None:
         super().__init__()
-        refuse_less_than_one(width=width, layers=layers, heads=heads)
+        refuse_less_than_one(width=width, layers=layers, heads=heads, outputs=outputs)
         if width % heads:
             raise ValueError(f"width should be a multiple of heads, {heads}; got {width}")
         self.event_shape = tuple(event_shape)
@@ -77,7 +80,8 @@ class Transformer(nn.Module):
         self.register_buffer("positions", sinusoids(steps, width), persistent=False)
         self.layers = nn.Sequential(*(EncoderLayer(width, heads, dropout) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 1)
+        self.outputs = outputs
+        self.head = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the energy of each event, (batch, *event_shape), mask (batch, T) -> (batch,)."""
@@ -91,7 +95,7 @@ class Transformer(nn.Module):
             h = layer(h, mask)
         pooled = self.norm(h).mean(1) if mask is None else mean_of_steps(self.norm(h), mask)
         energies: Tensor = self.head(pooled)
-        return energies.squeeze(1)
+        return energies.squeeze(1) if self.outputs == 1 else energies
 
 
 def mean_of_steps(h: Tensor, mask: Tensor) -> Tensor:

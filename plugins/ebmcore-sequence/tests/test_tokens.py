@@ -55,6 +55,19 @@ def test_energies_of_tokens(build, keys):
 
 
 @ENERGIES
+def test_nets_of_several_outputs(build, keys):
+    net, energy = build((6,), **keys, outputs=3), build((6,), **keys)
+    with torch.no_grad():
+        weights = net.state_dict()
+        last = [name for name in weights if name.startswith("head")][-2:]
+        first = {name: value[:1] if name in last else value for name, value in weights.items()}
+    energy.load_state_dict(first)
+    x = torch.randn(5, 6)
+    assert net(x).shape == (5, 3)
+    torch.testing.assert_close(net(x)[:, 0], energy(x))
+
+
+@ENERGIES
 def test_other_spaces_have_no_table(build, keys):
     energy = build((6,), **keys, space=Binary())
     assert not any("table" in name for name in energy.state_dict())

@@ -18,8 +18,8 @@ class Whiten(Transform):
     S has n in its denominator, m is the mean of its diagonal, and the share s in [0, 1] is Ledoit
     and Wolf's, which minimises the expected ‖C - Σ‖²: near 0 for many rows, near 1 for few. So C
     has an inverse also when there are more numbers than rows. C^(-1/2) is the symmetric root, of
-    all that whiten the one that moves events least. Numbers of quite different units come first to one
-    scale, by `standardise`: s m I adds the same to each. Rows that are all the same are shifted
+    all that whiten the one that moves events least. Bring numbers of different units to one scale
+    first, by `standardise`: s m I adds the same to each. Rows that are all the same are shifted
     alone, with a warning.
 
     The fit takes time with the cube of an event's numbers, a few seconds for 2,000.
@@ -56,7 +56,8 @@ class Whiten(Transform):
 
     def log_abs_det(self, x: Tensor) -> Tensor:
         """Return -½ log det C, the same for each event, (n,)."""
-        return -torch.linalg.slogdet(self.from_white).logabsdet.to(x).expand(len(x))
+        half: Tensor = torch.linalg.slogdet(self.from_white).logabsdet
+        return -half.to(x).expand(len(x))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the mean and both roots."""

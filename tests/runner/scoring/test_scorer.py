@@ -40,9 +40,9 @@ def by_hand(run, x):
     return energy, (w * w * x / 2).norm(dim=1)
 
 
-def held_out(run):
-    bits = np.unpackbits(np.fromfile(run.dir / "held_out.bits", np.uint8))[:60].astype(bool)
-    return by_hand(run, X[bits])[0]
+def held_out_rows(run, n):
+    bits = np.unpackbits(np.fromfile(run.dir / "held_out.bits", np.uint8))[:n]
+    return torch.from_numpy(bits.astype(bool))
 
 
 def test_they_are_those_by_hand(run, trained):
@@ -50,8 +50,8 @@ def test_they_are_those_by_hand(run, trained):
     energy, norm = by_hand(run, NEW)
     torch.testing.assert_close(scores.energy, energy)
     torch.testing.assert_close(scores.score_norm, norm)
-    at_most = (held_out(run)[None] <= energy[:, None]).float().mean(1)
-    torch.testing.assert_close(scores.percentile, 100 * at_most)
+    at_most = (by_hand(run, X[held_out_rows(run, 60)])[0][None] <= energy[:, None]).float().mean(1)
+    torch.testing.assert_close(scores.percentile, 100 * at_most.double(), rtol=1e-6, atol=0)
     assert 0 < scores.percentile.min() < scores.percentile.max()
     own = run.score(X, percentile=False)
     assert own.percentile is None
@@ -156,11 +156,9 @@ def test_noise_of_transforms_is_left_out():
     scores = run.score(whole)
     with torch.no_grad():
         torch.testing.assert_close(scores.energy, run.energy(whole + 0.5))
-    chosen = run.dir / "held_out.bits"
-    bits = np.unpackbits(np.fromfile(chosen, np.uint8))[:60].astype(bool)
-    reference = scores.energy[torch.from_numpy(bits)]
+    reference = scores.energy[held_out_rows(run, 60)]
     at_most = (reference[None] <= scores.energy[:, None]).float().mean(1)
-    torch.testing.assert_close(scores.percentile, 100 * at_most)
+    torch.testing.assert_close(scores.percentile, 100 * at_most.double(), rtol=1e-6, atol=0)
     with pytest.raises(DataError, match=r"x: the data are declared cat.*row 1, column 0 .* is 9"):
         run.score(torch.tensor([[1, 2], [9, 2]]))
 
@@ -201,3 +199,43 @@ def test_labels_are_those_given(make_config, tmp_path):
         run.score(X)
     with pytest.raises(DataError, match="x: x has shape"):
         run.score(X, y=y[:4])
+
+
+def test_images_and_sequences_are_points_too():
+    class Masked(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x, mask=None):
+            mask = torch.ones_like(x) if mask is None else mask
+            return (self.w * x * mask).square().sum(1)
+
+    def loss(energy, x, mask):
+        return energy(x, mask=mask).mean()
+
+    x, lengths = torch.randn(30, 4), torch.arange(30) % 4 + 1
+    mask = torch.arange(4) < lengths[:, None]
+    x[~mask] = torch.nan
+    options = {"energy": Masked(), "loss": loss, "seed": 1}
+    run = Experiment(data={"x": x, "lengths": lengths}, **options).run(
+        steps=2, batch_size=10, tracking="off", progress=False
+    )
+    expected = (run.energy.w * x.nan_to_num()).square().sum(1).detach()
+    scores = run.score(x, mask=mask)
+    torch.testing.assert_close(scores.energy, expected)
+    reference = expected[held_out_rows(run, 30)]
+    at_most = (reference[None] <= expected[:, None]).double().mean(1)
+    torch.testing.assert_close(scores.percentile, 100 * at_most)
+    with pytest.raises(DataError, match=r"x: mask should say .*\(30, 4\); got \(4,\)"):
+        run.score(x, mask=mask[0])
+    images = torch.rand(30, 1, 4, 4)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
+    run = objects(images, net)
+    with torch.no_grad():
+        torch.testing.assert_close(run.score(images).energy, net(images))
+    images[3, 0, 1, 2] = torch.inf
+    with pytest.raises(DataError, match=r"x: row 3, index \[0, 1, 2\] \(counted from 0\) is inf"):
+        run.score(images)
+    with pytest.raises(DataError, match=r"x: has a mask, and the run's energy takes none"):
+        run.score(torch.rand(30, 1, 4, 4), mask=torch.ones(30, 1, dtype=bool))

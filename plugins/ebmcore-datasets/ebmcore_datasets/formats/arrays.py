@@ -6,6 +6,7 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebmcore import DataError, RowsInParts
+from ebmcore import DataError, RowsInParts, pad_events, separate_events
 
 Rows = Tensor | RowsInParts
 Contents = Rows | Mapping[str, Callable[[], Rows]]  # one array, or several by name
 
 # torch computes with few unsigned types, and only in the machine's own order of bytes
 _TORCH_TYPES = {"u2": "i4", "u4": "i8", "f12": "f8", "f16": "f8"}
-_PICKLED = "holds pickled objects, which could run code; save it as a plain array of numbers"
+_PICKLED = (
+    "holds pickled objects, which could run code; save it as a plain array of numbers. Sequences "
+    "of different length go into one array, filled up, with an array `lengths` beside it in a .npz"
+)
 
 
 def read_npy(path: Path) -> Tensor:
@@ -53,13 +57,37 @@ def read_npz(path: Path) -> dict[str, Callable[[], Tensor]]:
 
 def read_pt(path: Path) -> Contents:
     """Read a tensor, or a dict of tensors. Raises DataError when it is anything else."""
-    data = load_pt(path)
+    data = without_lists(load_pt(path), path)
     if isinstance(data, Mapping):
         return {
             str(name): partial(real_tensor, value, f"{path} [{name}]")
             for name, value in data.items()
         }
     return real_tensor(data, str(path))
+
+
+def without_lists(data: Any, path: Path) -> Any:
+    """Return what a file holds, but events of different length padded, with their `lengths` beside.
+
+    They are a list of tensors or of lists of numbers, alone or in a dict. Other lists of numbers
+    become tensors.
+    """
+    if not isinstance(data, Mapping):
+        return data if separate_events(data) is None else without_lists({"x": data}, path)
+    found: dict[str, Any] = {}
+    for name, value in data.items():
+        found[str(name)] = value
+        if (events := separate_events(value)) is not None:
+            try:
+                found[str(name)], lengths = pad_events(events)
+            except DataError as error:
+                raise DataError(f"{path} [{name}]: {error}") from error
+            if lengths is not None:
+                found["lengths"] = lengths
+        elif isinstance(value, list | tuple):
+            with suppress(TypeError, ValueError):
+                found[str(name)] = torch.tensor(value)
+    return found
 
 
 def load_pt(path: Path, *, mmap: bool = False) -> Any:

@@ -15,7 +15,9 @@ from ebmcore import (
     as_mask,
     refuse_lost_digits,
     row_slices,
+    steps_before_nan,
 )
+from ebmcore_datasets.formats.events import as_events
 
 
 def refuse_bad(
@@ -28,7 +30,8 @@ def refuse_bad(
 ) -> None:
     """Raise DataError when there are no rows, a number isn't finite, or the dtype loses digits.
 
-    `lines` holds each row's line number, for a file that has lines. Without `every`, rows are not
+    NaN at the ends of events may be padding, but not in a table: `lines` holds each row's line
+    number, for a file that has lines. Without `every`, rows are not
     read all to find what only they can show.
     """
     if values.ndim == 0:
@@ -38,6 +41,10 @@ def refuse_bad(
     for rows in row_slices(values) if every and values.dtype.is_floating_point else ():
         ends = torch.stack(torch.aminmax(values[rows].to(dtype)))  # NaN if any number is
         if not torch.isfinite(ends).all():
+            counted = None if lines is not None else steps_before_nan(values)
+            if counted is not None:  # the run takes NaN at the ends of events as padding
+                rest = as_events(values, None, masks=(counted,))
+                return refuse_bad(rest, path, dtype, None, every=every)
             _refuse_non_finite(values[:], path, dtype, lines)
     refuse_lost_digits(values, dtype, lambda index: f"{path}: {_location(index, lines)}")
 

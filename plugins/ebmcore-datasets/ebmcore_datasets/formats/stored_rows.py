@@ -65,6 +65,9 @@ def pt_in_parts(path: Path) -> Contents:
         data = load_pt(path, mmap=True)
     except Exception:  # also from a format that torch can't map
         return read_pt(path)
+    values = list(data.values()) if isinstance(data, Mapping) else [data]
+    if any(isinstance(value, list | tuple) for value in values):
+        return read_pt(path)
     if not isinstance(data, Mapping):
         return _pt_rows(path, None)
     return {str(name): partial(_pt_rows, path, str(name)) for name in data}

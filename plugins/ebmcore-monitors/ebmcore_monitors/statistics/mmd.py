@@ -1,11 +1,13 @@
-"""Maximum mean discrepancy of two samples, with a Gaussian kernel.
+"""Maximum mean discrepancy of two samples, with a Gaussian kernel or a polynomial one.
 
     MMD²ᵤ = Σᵢ≠ⱼ k(xᵢ, xⱼ) / (n (n - 1)) + Σᵢ≠ⱼ k(yᵢ, yⱼ) / (m (m - 1)) - 2 Σᵢⱼ k(xᵢ, yⱼ) / (n m)
     k(x, y) = exp(-‖x - y‖² / (2 s²)),  s the median distance of all pairs of pooled points
+    k(x, y) = (xᵀy / d + 1)³,  d the numbers of a point
 
 Unbiased, so below 0 about half of the time for samples of one density. Dimensionless.
 Source: Gretton, Borgwardt, Rasch, Schölkopf and Smola 2012, "A kernel two-sample test", eq. 3, and
-section 8 for the median.
+section 8 for the median; Bińkowski, Sutherland, Arbel and Gretton 2018, "Demystifying MMD GANs",
+for the polynomial kernel on a network's features (KID).
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ def gaussian_kernel(pooled: Tensor) -> Tensor | None:
     if not bandwidth > 0:
         return None
     return torch.exp(-distance.square() / (2 * bandwidth**2))
+
+
+def polynomial_kernel(pooled: Tensor) -> Tensor:
+    """Return (xᵀy / d + 1)³ of all pairs of points, (N, d) -> (N, N)."""
+    return (pooled @ pooled.T / pooled.shape[1] + 1) ** 3
 
 
 def squared_mmd(kernel: Tensor, labels: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 16  # columns of one picture
-ACROSS = 4
+ACROSS = 4  # columns beside each other, at most
 BINS = 30
 SEEN = 0.01  # share of the samples outside of a panel that it says
 NAME = 22  # letters of a column's name that a title has room for
@@ -33,8 +33,8 @@ def plot_marginals(view: RunView, table: Table) -> Figure:
     if width > MOST:
         shown = distances.argsort(descending=True, stable=True)[:MOST].tolist()
         title = f"the {MOST} of {width} columns that differ most, the worst first"
-    across = min(ACROSS, len(shown))
-    down = math.ceil(len(shown) / across)
+    down = math.ceil(len(shown) / ACROSS)
+    across = math.ceil(len(shown) / down)
     figure = new_figure(view, max(3.0 * across, 6.4), 2.1 * down + 1.3, title)
     panels = figure.subplots(down, across, squeeze=False).flatten()
     for axes, column in zip(panels, shown, strict=False):
@@ -63,7 +63,7 @@ def plot_marginals(view: RunView, table: Table) -> Figure:
 def shortened(name: str) -> str:
     """Return a name that fits above a small panel; dollar signs stay as they are."""
     name = name if len(name) <= NAME else name[: NAME - 1] + "…"
-    return name.replace("$", r"\$")
+    return name.replace("$", "\\$")
 
 
 def plot_histogram(axes: Axes, x: Tensor, edges: Tensor, colour: str, label: str) -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
+from ebmcore_monitors.statistics.mmd import gaussian_kernel, polynomial_kernel, squared_mmd
 
 
 def test_mmd_by_hand(first):
@@ -40,3 +40,27 @@ def test_mmd_of_gaussians_is_the_closed_form(first, normal):
     expected = 2 * same * (1 - math.exp(-(shift**2) / (2 * (s**2 + 2))))
     # 256 independent, unbiased estimates; 4 standard errors: once in 16,000
     assert abs(float(found.mean()) - expected) < 4 * float(found.std()) / 16
+
+
+def test_the_polynomial_kernel_by_hand():
+    x = torch.tensor([[1.0, 2.0], [0.0, -1.0]])
+    expected = [[(5 / 2 + 1) ** 3, 0.0], [0.0, (1 / 2 + 1) ** 3]]
+    assert polynomial_kernel(x).tolist() == expected
+
+
+def test_its_mmd_has_no_bias(first):
+    """The mean over all pairs of draws from two finite laws is the laws' own discrepancy."""
+    p, q = torch.tensor([[0.0], [1.0], [3.0]]).double(), torch.tensor([[-1.0], [0.5]]).double()
+
+    def mean(a, b):
+        return float(polynomial_kernel(torch.cat([a, b]))[: len(a), len(a) :].mean())
+
+    for law in (p, q):
+        found = [
+            squared_mmd(polynomial_kernel(torch.cat([p[[i, j]], law[[k, m]]])), first(2, 2)).item()
+            for i in range(3) for j in range(3)
+            for k in range(len(law)) for m in range(len(law))
+        ]  # fmt: skip
+        expected = mean(p, p) + mean(law, law) - 2 * mean(p, law)
+        assert sum(found) / len(found) == pytest.approx(expected, abs=1e-12)
+        assert min(found) < 0

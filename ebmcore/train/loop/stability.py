@@ -24,6 +24,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore.config import Train
+from ebmcore.contracts import Start
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import ConfigError, Problem
 from ebmcore.sampling import (
@@ -137,6 +138,15 @@ class Stability:
             if self.fits:
                 self._fit(measured)
         return step % REPORT == 0 and self._report(step, recorder)
+
+    def begin(self) -> None:
+        """Fit the step size to the energy before the first step, at the data themselves."""
+        if not self.fits or self.adjusted:
+            return
+        data, rows = self.parts.data, slice(CHAINS)
+        x, conditions = data.x[rows], data.conditions.rows(rows)
+        start = Start(x, conditions.y, mask=conditions.mask)
+        self._fit(self._measure(StepResult(x, x, None, {}, start, conditions), x, 0))
 
     def metrics(self) -> dict[str, float]:
         """Return the step size, if the run may change it."""

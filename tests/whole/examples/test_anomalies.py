@@ -2,14 +2,18 @@
 
 import pytest
 import torch
+from ebmcore_nets import KernelDensity
+from ebmcore_transforms import RankGaussian, Standardise, Whiten
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import ebmcore
 from ebmcore.runner.api import prepare
 from ebmcore.runner.compose import compose
+from support import ROOT
 
 pytestmark = pytest.mark.plugins
 
+VIEWS = {"standardise": Standardise, "rank_gaussian": RankGaussian, "whiten": Whiten}
 AGAINST = {"type": "file", "path": "others.csv"}
 CONFIG = {
     "seed": 0,
@@ -53,3 +57,38 @@ def test_rows_of_another_file_are_told_from_held_out_ones(tmp_path):
     truth = [0] * 20 + [1] * 30
     assert metrics["auroc"] == pytest.approx(roc_auc_score(truth, energy), abs=1e-12)
     assert metrics["aupr"] == pytest.approx(average_precision_score(truth, energy), abs=1e-12)
+
+
+def test_the_recipe_scores_a_table_that_it_never_saw(tmp_path):
+    g = torch.Generator().manual_seed(0)
+    mix = torch.tensor([[1.0, 5.0, 200.0], [0.5, -5.0, 100.0]])
+    normal = torch.randn(230, 2, generator=g) @ mix
+    alone = torch.stack([column[torch.randperm(60, generator=g)] for column in normal[:60].T], 1)
+    write_csv(tmp_path / "normal.csv", normal[:150])
+    changed = {"data.path": str(tmp_path / "normal.csv"), "train.steps": 20}
+    run = ebmcore.run(
+        ROOT / "examples" / "anomaly.yaml", changed, runs_dir=tmp_path, progress=False
+    )
+    again = ebmcore.load(run.dir)  # its rows are in the checkpoint
+    x = run.transforms(torch.cat([normal[150:], alone]))
+    energies = run.energy(x).detach()
+    assert torch.equal(again.energy(x).detach(), energies)
+    labels = [0] * 80 + [1] * 60
+    assert roc_auc_score(labels, energies) > 0.95  # each column alone has the same law in both
+    weights = [float(term.log_weight.detach()) for term in run.energy.terms]
+    assert len(set(weights)) == 3  # each has learned its own
+
+
+@pytest.mark.parametrize("n", [2, 5, 70])
+@pytest.mark.parametrize("view", ["standardise", "rank_gaussian", "whiten"])
+def test_rows_that_are_constant_or_the_same_have_finite_energies(n, view):
+    constant = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
+    constant[:, 1] = 2.0
+    for rows in (constant, torch.ones(n, 3), (constant > 0).float()):
+        energy = KernelDensity(rows, norm=1, view=VIEWS[view]())
+        x = torch.cat([rows, rows + 1, rows * 1000]).requires_grad_()
+        values = energy(x)
+        values.sum().backward()
+        assert values.isfinite().all()
+        assert x.grad.isfinite().all()
+        assert (values[n:].mean() > values[:n].mean()).item()

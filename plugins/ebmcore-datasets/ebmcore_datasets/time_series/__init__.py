@@ -1,0 +1,1 @@
+"""Time series: the dataset `time_series`, and the .ts files of the UCR and UEA archives."""
