@@ -1,9 +1,8 @@
 """Step sizes that a run fits: a scalar tensor, changed in place between training steps.
 
-The runner begins with `Kernel.step_for` at a quarter of the data's local spread's bound, and every
-ten training steps moves the value to a quarter of `Kernel.step_for` at the energy's own spread
-√(T/κ), κ the curvature along the chains; a kernel that accepts and rejects moves towards its
-`target_acceptance`:
+The runner begins at half of `Kernel.step_for(ℓ)`, ℓ the data's local spread, and every ten training
+steps moves the value to half of `Kernel.step_for(√(T/κ))`, κ the curvature along the chains, or, if
+the kernel accepts and rejects, towards its `target_acceptance` α*:
 
     log η ← log η + α - α*
 """
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from ebmcore.sampling.local_spread import local_spread, whole_spread
 
-MARGIN = 0.25  # of the largest step with which chains can be as narrow as the data
+MARGIN = 0.5  # of the largest step with which chains can be so narrow
 RISE = 1.1  # the most that a step size grows by at once; it falls as far as it must
 UNFITTED = (
     "step_size: auto is fitted to data in a run; here there are none, so give a number for it"

@@ -15,7 +15,7 @@ class Plain:
     """A kernel whose step is in units of x."""
 
     def step_for(self, spread):
-        return 4 * spread
+        return 2 * spread
 
 
 def drawn(scale=1.0):
@@ -28,8 +28,8 @@ def started(scale=1.0, first=None):
     return size
 
 
-def test_it_begins_at_a_quarter_of_what_the_data_allow():
-    assert float(started()) == pytest.approx(1.0, rel=0.2)  # a quarter of 4 ℓ, and ℓ is near 1
+def test_it_begins_at_half_of_what_the_data_allow():
+    assert float(started()) == pytest.approx(1.0, rel=0.2)  # half of 2 ℓ, and ℓ is near 1
     assert float(started(10.0)) == pytest.approx(10 * float(started()), rel=1e-6)
     assert float(started(10.0, first=0.3)) == pytest.approx(0.3)
 

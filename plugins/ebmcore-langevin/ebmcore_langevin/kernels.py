@@ -62,8 +62,8 @@ class Langevin(Kernel):
 
     Args:
         step_size: η, in squared units of x for each nat; `auto`: the run fits it to the data's
-            local spread ℓ, η = ℓ²/(8T), and then to the energy's curvature κ along the chains,
-            η = 1/(8κ), a sixteenth of what is stable.
+            local spread ℓ, η = ℓ²/(4T), and then to the energy's curvature κ along the chains,
+            η = 1/(4κ), an eighth of what is stable.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
         clip_score: Bound on each element of the score, in nats per unit of x; null sets none. The
             law is wider than exp(-E/T) where the bound is reached: with a bound of 1 on N(0, 1),

@@ -64,8 +64,8 @@ class Underdamped(Kernel):
 
     Args:
         step_size: h, in units of x (the mass is 1); stable under 2s on a Gaussian of scale s.
-            `auto`: the run fits it to the data's local spread ℓ, h = ℓ/(2√T), and then to the
-            energy's curvature κ along the chains, h = 1/(2√κ).
+            `auto`: the run fits it to the data's local spread ℓ, h = ℓ/√T, and then to the
+            energy's curvature κ along the chains, h = 1/√κ.
         friction: γ; the share of the momentum that a step keeps is exp(-γh).
         temperature: T; 1 samples exp(-E).
 

@@ -47,7 +47,7 @@ class Advice(WarnsOnce):
       the data keep it near 0, whatever the model.
     - `left_behind`: the energies of more than half of the samples are 4 standard deviations above
       the data's at two calls in a row, after one where they weren't: training turned, and samples
-      become noise.
+      become noise. Chains that begin at the data hide it, too.
     - `barely_moving`: chains move less than 1 % of the data's scale in a training step.
     - `rejecting`: the sampler accepts less than 5 % of its steps.
     - `collapsed`: the samples' cloud is less than a quarter of the data's in size. Samples of the

@@ -165,7 +165,7 @@ def test_a_step_too_wide_for_the_data_is_told_by_the_data():
     (text,) = ran(loop_of(Walker(1.1 * limit), steepness=1.0)).warnings
     assert "can't become as narrow as the data" in text
     assert f"at most {limit:.2g}" in text
-    assert f"{limit / 4:.1g} would suit" in text
+    assert f"{limit / 2:.1g} would suit" in text
     assert ran(loop_of(Walker(0.9 * limit), steepness=1.0)).warnings == []
 
 
@@ -196,11 +196,11 @@ def test_shrink_halves_the_step_and_records_it():
 def test_auto_keeps_the_step_within_the_curvature():
     loop = loop_of(Walker("auto"), lr=0.01)
     begun = float(loop.stability.changeable)
-    assert begun == pytest.approx(loop.stability.spread**2 / 8, rel=1e-5)
+    assert begun == pytest.approx(loop.stability.spread**2 / 4, rel=1e-5)
     recorder = ran(loop)
     curved = loop.parts.energy.weight.item()
     assert recorder.warnings == []
-    assert float(loop.stability.changeable) == pytest.approx(1 / (8 * curved), rel=0.1)
+    assert float(loop.stability.changeable) == pytest.approx(1 / (4 * curved), rel=0.1)
 
 
 @pytest.mark.parametrize(

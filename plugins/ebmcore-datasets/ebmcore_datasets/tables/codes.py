@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,18 +51,27 @@ class Codes:
         by_size = all(map(is_number, self.values))
         return tuple(sorted(self.values, key=float if by_size else None))
 
+    def order(self, known: Sequence[str]) -> np.ndarray[Any, Any]:
+        """Return, for each code, the place of its value among known ones, as float64."""
+        places = {value: place for place, value in enumerate(known)}
+        return np.array([places[value] for value in self.values], dtype=np.float64)
+
+    def whole_numbers(self) -> list[int] | None:
+        """Return the values as integers; None when one is something else."""
+        if not all(is_number(value) and float(value).is_integer() for value in self.values):
+            return None
+        return [int(value) for value in self.values]
+
+    def fractions(self) -> list[str]:
+        """Return the values that are numbers, and no whole ones."""
+        numbers = filter(is_number, self.values)
+        return [value for value in numbers if not float(value).is_integer()]
+
     def _number(self, text: str) -> int:
         if text not in self._numbers:
             self._numbers[text] = len(self.values)
             self.values.append(text)
         return self._numbers[text]
-
-
-def whole_numbers(values: list[str]) -> list[int] | None:
-    """Return values as integers; None when one is something else."""
-    if not all(is_number(value) and float(value).is_integer() for value in values):
-        return None
-    return [int(value) for value in values]
 
 
 def _written(text: str) -> str:

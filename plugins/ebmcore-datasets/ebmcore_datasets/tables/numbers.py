@@ -1,4 +1,4 @@
-"""What a column of numbers turns out to hold while its blocks are read."""
+"""Facts about a column of numbers, gathered while its blocks are read."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ebmcore import DataError, RowsInParts, refuse_lost_digits
 from ebmcore_datasets.tables.cells import read_cells
-from ebmcore_datasets.tables.codes import Codes, whole_numbers
+from ebmcore_datasets.tables.coded import categories_of, labels_of
+from ebmcore_datasets.tables.codes import Codes
 from ebmcore_datasets.tables.fill import Decode, Decoded, Impute, fills
-from ebmcore_datasets.tables.keys import Roles
+from ebmcore_datasets.tables.keys import Roles, called
 from ebmcore_datasets.tables.numbers import Numbers
 from ebmcore_datasets.tables.spool import Spool
 from ebmcore_datasets.tables.undecided import refuse_undecided
@@ -21,7 +22,7 @@ from ebmcore_datasets.tables.unfit import Table, Unfit, refuse_cells, refuse_mis
 
 
 class Learned(NamedTuple):
-    """What a training file says about files of new points.
+    """Facts of a training file that files of new points need.
 
     Attributes:
         fill: For each column of events, the number in place of missing ones.
@@ -110,14 +111,11 @@ class _Pass:
         self._refuse_lost()
         places = {column: place for place, column in enumerate(self.roles.x)}
         given = learned.categories or {}
-        values = {
-            places[column]: self._categories(column, codes, given.get(places[column]))
-            for column, codes in self.codes.items()
-        }
-        orders = {
-            places[column]: _order(codes, values[places[column]])
-            for column, codes in self.codes.items()
-        }
+        values, orders = {}, {}
+        for column, codes in self.codes.items():
+            place = places[column]
+            values[place] = categories_of(codes, self.table, column, given.get(place))
+            orders[place] = codes.order(values[place])
         raw = self.spool.rows()
         fill = learned.fill
         if fill is None and impute is not None:
@@ -127,7 +125,10 @@ class _Pass:
         x = Decoded(raw, Decode(fill, orders, dtype=torch.int64 if whole else torch.float64))
         if not whole:
             refuse_lost_digits(x, self.dtype, self._place)
-        y, classes = self._labelled(learned.classes)
+        y, classes = None, learned.classes
+        if self.roles.label is not None:
+            numbered, classes = labels_of(self.labels, self.table, self.roles.label, classes)
+            y = torch.from_numpy(numbered[np.concatenate(self.label_codes)])
         return TableRows(x, y, self._named(), Learned(fill, classes, values))
 
     def _place(self, index: tuple[int, ...]) -> str:
@@ -160,9 +161,10 @@ class _Pass:
     def _refuse_empty(self, fill: Sequence[float]) -> None:
         for column, value in zip(self.roles.x, fill, strict=True):
             if np.isnan(value) and column in self.numbers and self.numbers[column].missing:
+                name = called(column, self.table.names)
                 raise DataError(
-                    f"{self.table.path}: column {self._called(column)} has no number at all, so "
-                    "there is nothing to impute from: leave it out with drop, or impute a number"
+                    f"{self.table.path}: column {name} has no number at all, so there is nothing "
+                    "to impute from: leave it out with drop, or impute a number"
                 )
 
     def _fractions(self, fill: Sequence[float] | None) -> bool:
@@ -171,70 +173,6 @@ class _Pass:
             column in self.numbers and self.numbers[column].missing and not value.is_integer()
             for column, value in zip(self.roles.x, fill, strict=True)
         )
-
-    def _categories(
-        self, column: int, codes: Codes, given: tuple[str, ...] | None
-    ) -> tuple[str, ...]:
-        if codes.missing is not None:
-            place = self.table.place(codes.missing, column)
-            raise DataError(
-                f"{self.table.path}: {place} is missing, and a category can't be imputed: write a "
-                "word for it, or remove the row"
-            )
-        known = codes.ordered() if given is None else given
-        self._refuse_unknown(codes, known, column, "category")
-        if len(known) < 2:
-            raise DataError(
-                f"{self.table.path}: column {self._called(column)} holds one category, "
-                f"{known[0]!r}: leave it out with drop"
-            )
-        return known
-
-    def _refuse_unknown(self, codes: Codes, known: Sequence[str], column: int, kind: str) -> None:
-        for value in codes.values:
-            if value not in known:
-                place = self.table.place(codes.row_of(value), column)
-                some = ", ".join(map(repr, known[:12])) + (", …" if len(known) > 12 else "")
-                raise DataError(
-                    f"{self.table.path}: {place} holds the {kind} {value!r}, and the training file "
-                    f"has {some}. Remove the rows"
-                )
-
-    def _labelled(
-        self, given: tuple[str, ...] | None
-    ) -> tuple[Tensor | None, tuple[str, ...] | None]:
-        column, codes = self.roles.label, self.labels
-        if column is None:
-            return None, given
-        where = f"{self.table.path}: "
-        if codes.missing is not None:
-            raise DataError(
-                f"{where}{self.table.place(codes.missing, column)} is missing, and holds the label "
-                "of its row: remove the row"
-            )
-        whole = whole_numbers(codes.values) if given is None else None
-        if whole is not None:
-            beyond = next((v for v in whole if not -(2**63) <= v < 2**63), None)
-            if beyond is not None:
-                raise DataError(f"{where}labels should be below 2^63; one is {beyond}")
-            table, classes = whole, None
-        else:
-            classes = codes.ordered() if given is None else given
-            self._refuse_fractions(codes, column)
-            self._refuse_unknown(codes, classes, column, "label")
-            table = [classes.index(value) for value in codes.values]
-        every = np.concatenate(self.label_codes)
-        return torch.from_numpy(np.array(table, dtype=np.int64)[every]), classes
-
-    def _refuse_fractions(self, codes: Codes, column: int) -> None:
-        for value in codes.values:
-            cells = _as_number(value)
-            if cells is not None and not cells.is_integer():
-                place = self.table.place(codes.row_of(value), column)
-                raise DataError(
-                    f"{self.table.path}: {place} is {value}, and labels should be whole numbers or "
-                    "words"
-                )
 
     def _named(self) -> np.ndarray[Any, Any] | None:
         if not self.ids:
@@ -246,23 +184,6 @@ class _Pass:
             found: np.ndarray[Any, Any] = column.to_numpy()
             return found
         return np.array([_text(value) for value in column.to_pylist()], dtype=object)
-
-    def _called(self, column: int) -> str:
-        names = self.table.names
-        return repr(names[column]) if names else f"{column} (counted from 0)"
-
-
-def _order(codes: Codes, known: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Return, for each provisional code, the one in the order of the known values."""
-    places = {value: place for place, value in enumerate(known)}
-    return np.array([places[value] for value in codes.values], dtype=np.float64)
-
-
-def _as_number(value: str) -> float | None:
-    try:
-        return float(value)
-    except ValueError:
-        return None
 
 
 def _text(value: Any) -> str:

@@ -33,7 +33,7 @@ class Judgement(NamedTuple):
 
         Raises ValueError when the run has no labels to train on, or no held-out points.
         """
-        labels = class_numbers(view)
+        labels, held_out_labels = class_numbers(view)
         generator = Generator().manual_seed(_SEED)
         rows = torch.randperm(len(labels), generator=generator)[:TRAINED_ON].to(labels.device)
         labels = labels[rows].cpu()
@@ -47,9 +47,7 @@ class Judgement(NamedTuple):
         said = cls(judge, reference, len(order), {}, 0.0)
         share, _ = sure_of(judged, confidence)
         floor = said.distances(judged.features) | {"confident": share}
-        right = torch.zeros(())
-        if view.held_out_y is not None:
-            right = known[judged.p.argmax(1)] == view.held_out_y.cpu()[order]
+        right = known[judged.p.argmax(1)] == held_out_labels.cpu()[order]
         return said._replace(floor=floor, accuracy=float(right.double().mean()))
 
     def distances(self, features: Tensor) -> dict[str, float]:
@@ -63,10 +61,13 @@ class Judgement(NamedTuple):
         }
 
 
-def class_numbers(view: RunView) -> Tensor:
-    """Return the labels of the training data, (n,). Raises ValueError when they are no classes."""
-    y = view.data_y
-    if y is None:
+def class_numbers(view: RunView) -> tuple[Tensor, Tensor]:
+    """Return the labels of the training data, (n,), and of the held-out points, (m,).
+
+    Raises ValueError when they are no classes, or there are none.
+    """
+    y, of_held_out = view.data_y, view.held_out_y
+    if y is None or of_held_out is None:
         raise ValueError(
             "fidelity judges samples by a classifier of the data, and these have no labels; take "
             "two_sample, which compares the events themselves, or remove the monitor"
@@ -83,7 +84,7 @@ def class_numbers(view: RunView) -> Tensor:
             "fidelity compares samples with the data as far as held-out points are from them, and "
             f"needs at least 2 of these; this run has {len(view.held_out)}. Set data.holdout"
         )
-    return y
+    return y, of_held_out
 
 
 def sure_of(judged: Judged, confidence: float) -> tuple[float, int]:

@@ -46,7 +46,7 @@ def test_labels_may_be_any_whole_numbers(seen, points):
 class Doubled:
     """A transform x' = 2x + 3."""
 
-    def inverse(self, x):
+    def inverse(self, x, mask=None):
         return (x - 3) / 2
 
 
