@@ -55,7 +55,7 @@ class Bits:
     ("other", "message"),
     [
         (lambda: torch.ones(3, 5), r"has shape \[5\], and one of this run's data has \[2\]"),
-        (lambda: torch.tensor([[1.0, torch.nan]]), "NaN"),
+        (lambda: torch.tensor([[torch.nan, 1.0]]), "NaN"),
         (lambda: torch.ones(0, 2), "no points"),
         (lambda: {"x": torch.ones(3, 2), "lengths": [1, 2, 2]}, "would take the padding for data"),
         (Bits(), "events are binary, and this run's are real"),
