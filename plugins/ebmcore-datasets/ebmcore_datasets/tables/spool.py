@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ebmcore import DataError, RowsInParts
-from ebmcore_datasets.tables.nameless import POSSIBLE, NamelessFile
 
 IN_MEMORY = 2**26  # bytes of a table; a larger one goes to a file
+_NAMELESS = sys.platform == "linux"  # where another process can open a file without a name
 
 
 class Spool:
@@ -25,7 +27,7 @@ class Spool:
 
     def __init__(self, columns: int, in_memory: int | None = None) -> None:
         self.columns = columns
-        self.most = (IN_MEMORY if in_memory is None else in_memory) if POSSIBLE else sys.maxsize
+        self.most = (IN_MEMORY if in_memory is None else in_memory) if _NAMELESS else sys.maxsize
         self.n = 0
         self._blocks: list[np.ndarray[Any, Any]] = []
         self._bytes = 0
@@ -108,3 +110,39 @@ class FileRows(RowsInParts):
     def _fill(self, found: np.ndarray[Any, Any], row: int) -> None:
         if found.size:
             self.file.fill(found.data.cast("B"), row * self.shape[1] * 8)
+
+
+class NamelessFile:
+    """Bytes in the folder that TMPDIR names; forks and pickled copies read the same ones.
+
+    Raises OSError as files do.
+    """
+
+    def __init__(self) -> None:
+        with tempfile.TemporaryFile(prefix="ebmcore-", buffering=0) as file:
+            self._own(os.dup(file.fileno()))
+
+    def _own(self, number: int) -> None:
+        self.number = number
+        weakref.finalize(self, os.close, number)
+
+    def append(self, data: memoryview) -> None:
+        """Write bytes at the end."""
+        while data:
+            data = data[os.write(self.number, data) :]
+
+    def fill(self, data: memoryview, offset: int) -> None:
+        """Read bytes from an offset on. Raises EOFError when they end before."""
+        while data:
+            count = os.preadv(self.number, [data], offset)  # forks share no position so
+            if not count:
+                raise EOFError("the temporary file with the table's numbers was cut")
+            data, offset = data[count:], offset + count
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return where another process finds the file while this one lives."""
+        return {"path": f"/proc/{os.getpid()}/fd/{self.number}"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open it."""
+        self._own(os.open(state["path"], os.O_RDONLY))
