@@ -215,7 +215,13 @@ class Run:
         Raises EbmError when these can't be read, or can't be told from others.
         """
         if percentile not in self._scorers or self.requests is not None:  # while it trains
-            scorer = Scorer(self.energy, self.transforms, self.space, self.bounds)
+            scorer = Scorer(
+                self.energy,
+                self.transforms,
+                self.space,
+                self.bounds,
+                masked=self.masks is not None,
+            )
             if percentile and self.data is None:
                 scorer.warnings.append(
                     "the run was made of objects, so there are no held-out points, nor percentiles"

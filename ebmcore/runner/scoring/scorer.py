@@ -49,24 +49,34 @@ class Scorer:
         transforms: T, the transforms of the run's data.
         space: The space of the events that the energy sees.
         bounds: Their range, (2, *event), in their dtype and on their device.
+        masked: Whether the run's data have a mask; then no log |det| is counted.
     """
 
     def __init__(
-        self, energy: nn.Module, transforms: Transforms, space: Space, bounds: Tensor
+        self,
+        energy: nn.Module,
+        transforms: Transforms,
+        space: Space,
+        bounds: Tensor,
+        *,
+        masked: bool = False,
     ) -> None:
         self.energy = energy
         self.transforms = transforms
         self.space = space
         self.bounds = bounds
+        self.masked = masked
         changed = bool(transforms.parts)
         self.event_shape = transforms.shapes[0] if changed else tuple(bounds.shape[1:])
         self.data_space = transforms.spaces[0] if changed else space
         self.reference: Tensor | None = None  # (m,), the held-out points' energies in order
         self.warnings: list[str] = []
-        if changed and (name := transforms.without_log_det):
+        name = transforms.without_log_det if changed and not masked else ""
+        if name or (changed and masked):
+            why = f"transform {name} has no log |det|" if name else "the data have a mask"
             self.warnings.append(
-                f"transform {name} has no log |det|, so energies are those of transformed points, "
-                "not of points in the data's own units"
+                f"{why}, so energies are those of transformed points, not of points in the data's "
+                "own units"
             )
 
     def compare_with(self, data: Data) -> None:
@@ -101,9 +111,9 @@ class Scorer:
                 for batch in self._batches(rows.start, rows.stop):
                     y, mask = points.conditions(batch)
                     some = x[batch.start - rows.start : batch.stop - rows.start]
-                    mapped, log_det = self._mapped(some, batch, points)
-                    if mask is None and "mask" in required:
-                        mask = torch.ones(mapped.shape[:2], dtype=torch.bool)
+                    if mask is None and (self.masked or "mask" in required):
+                        mask = torch.ones(some.shape[:2], dtype=torch.bool)
+                    mapped, log_det = self._mapped(some, batch, points, mask)
                     found.append(self._scores(mapped, log_det, y, mask))
             yield Scores.joined([Scores(*one, self._percentile(one[0])) for one in found])
 
@@ -126,15 +136,22 @@ class Scorer:
             values = (values.double() - log_det.cpu()).to(values.dtype)
         return values, norm
 
-    def _mapped(self, x: Tensor, rows: slice, points: NewPoints) -> tuple[Tensor, Tensor | None]:
+    def _mapped(
+        self, x: Tensor, rows: slice, points: NewPoints, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         transforms = self.transforms
         if not transforms.parts:
             return x, None
         try:
+            if self.masked:
+                return transforms(x, mask=mask), None
             return transforms.with_log_det(x)
         except TransformError as error:
             for i in range(len(x)) if len(x) > 1 else ():
-                self._mapped(x[i : i + 1], slice(rows.start + i, rows.start + i + 1), points)
+                one = slice(i, i + 1)
+                own = None if mask is None else mask[one]
+                at = slice(rows.start + i, rows.start + i + 1)
+                self._mapped(x[one], at, points, own)
             where = f"row {rows.start} (counted from 0): " if len(x) == 1 else ""
             text = str(error).replace("row 0, ", "", 1) if len(x) == 1 else str(error)
             name = transforms.names[error.index]
@@ -169,4 +186,6 @@ class Scorer:
             )
         if points.mask is not None and not takes_mask(self.energy):
             raise DataError(f"{points.place}: has a mask, and the run's energy takes none")
+        if points.mask is not None and self.transforms.parts and not self.masked:
+            raise DataError(f"{points.place}: has a mask, and the run's own data have none")
         return required

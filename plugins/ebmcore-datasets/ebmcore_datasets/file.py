@@ -195,6 +195,7 @@ class File:
                 roles, ignored = roles_like(layout, table.names, table.width, path)
                 if self.impute or roles.categories or roles.label is not None:
                     learned = train._learn()
+                    learned = learned._replace(classes=learned.classes or ())
             rows = read_table(
                 table,
                 roles,

@@ -229,6 +229,20 @@ def test_images_and_sequences_are_points_too():
     torch.testing.assert_close(scores.percentile, 100 * at_most)
     with pytest.raises(DataError, match=r"x: mask should say .*\(30, 4\); got \(4,\)"):
         run.score(x, mask=mask[0])
+
+    class Halves(Transform):
+        def fit(self, x, mask=None):
+            pass
+
+        def __call__(self, x):
+            return x / 2 + 1
+
+    changed = Experiment(
+        data={"x": x, "lengths": lengths}, transforms=[Halves()], **{**options, "energy": Masked()}
+    ).run(steps=2, batch_size=10, tracking="off", progress=False)
+    expected = (changed.energy.w * (x / 2 + 1).where(mask, 0)).square().sum(1).detach()
+    with pytest.warns(UserWarning, match="the data have a mask, so energies are those of"):
+        torch.testing.assert_close(changed.score(x, mask=mask).energy, expected)
     images = torch.rand(30, 1, 4, 4)
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 1), torch.nn.Flatten(0))
     run = objects(images, net)

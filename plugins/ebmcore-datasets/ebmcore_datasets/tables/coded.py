@@ -42,6 +42,7 @@ def labels_of(
 ) -> tuple[np.ndarray[Any, Any], tuple[str, ...] | None]:
     """Return the label of each code, int64, and the classes that they number, if they are words.
 
+    `given` are those of the training file; empty when its labels are whole numbers.
     Raises DataError when a cell is missing, a fraction, or none of the training file's classes.
     """
     if codes.missing is not None:
@@ -49,7 +50,7 @@ def labels_of(
             f"{table.path}: {table.place(codes.missing, column)} is missing, and holds the label "
             "of its row: remove the row"
         )
-    whole = codes.whole_numbers() if given is None else None
+    whole = None if given else codes.whole_numbers()
     if whole is None:
         _refuse_fractions(codes, table, column)
         classes = codes.ordered() if given is None else given
@@ -75,7 +76,8 @@ def _refuse_unknown(
 ) -> None:
     for value in codes.values:
         if value not in known:
-            some = ", ".join(map(repr, known[:12])) + (", …" if len(known) > 12 else "")
+            some = ", ".join(map(repr, known[:12])) or "whole numbers"
+            some += ", …" if len(known) > 12 else ""
             raise DataError(
                 f"{table.path}: {table.place(codes.row_of(value), column)} holds the {kind} "
                 f"{value!r}, and the training file has {some}. Remove the rows"

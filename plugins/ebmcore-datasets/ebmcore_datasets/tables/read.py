@@ -125,9 +125,11 @@ class _Pass:
         x = Decoded(raw, Decode(fill, orders, dtype=torch.int64 if whole else torch.float64))
         if not whole:
             refuse_lost_digits(x, self.dtype, self._place)
-        y, classes = None, learned.classes
+        y, classes = None, learned.classes or None
         if self.roles.label is not None:
-            numbered, classes = labels_of(self.labels, self.table, self.roles.label, classes)
+            numbered, classes = labels_of(
+                self.labels, self.table, self.roles.label, learned.classes
+            )
             y = torch.from_numpy(numbered[np.concatenate(self.label_codes)])
         return TableRows(x, y, self._named(), Learned(fill, classes, values))
 

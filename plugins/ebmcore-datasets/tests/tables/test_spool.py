@@ -84,3 +84,16 @@ def test_a_full_disk_is_said(table, monkeypatch):
 
 def _full(*_):
     raise OSError(28, os.strerror(28))
+
+
+def test_a_gap_between_blocks_is_no_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(text, "_BLOCK", 30)
+    path = tmp_path / "t.csv"
+    path.write_text("n,a\n" + "".join(f"{n},0.25\n" for n in [*range(3), *range(5, 40)]))
+    blocks = text.TextTable(path, delimiter=",", header=None).blocks([0])
+    first, second = next(blocks), next(blocks)
+    assert [first[0].to_pylist()[-1], second[0].to_pylist()[0]] == ["2", "5"]
+    assert File(path)().shape == (38, 2)
+    path.write_text("n,a\n" + "".join(f"{n},0.25\n" for n in range(38)))
+    with pytest.raises(DataError, match="column 'n' counts the rows"):
+        File(path)()

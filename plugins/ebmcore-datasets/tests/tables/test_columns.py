@@ -159,6 +159,12 @@ def test_labels_are_whole_numbers_or_words():
     assert numbers()[1].tolist() == [3, 7, 3]
     assert numbers.classes is None
     assert numbers.warnings == ()
+    new = numbers.like(write("new.csv", "a,class\n.5,9\n"))
+    assert new()[1].tolist() == [9]
+    refused(
+        "line 2, column 2 'class' .* holds the label 'x', and the training file has whole numbers",
+        numbers.like(write("new.csv", "a,class\n.5,x\n")),
+    )
     truths = File(write("t.csv", "a,b\n.5,True\n1,false\n"), label="b")
     assert truths()[1].tolist() == [1, 0]
     refused(
