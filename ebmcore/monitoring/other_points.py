@@ -20,7 +20,8 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
 
     The dataset is any that `load_data` takes. Returns x (n, *event), as the energy takes it, on the
     device of the data, with its labels and its mask. Raises DataError when its events have another
-    space or shape than the run's have before transforms, or aren't in that space.
+    space or shape than the run's have before transforms, aren't in that space, or have a mask or
+    NaN where the run's have none.
     """
     transforms = data.transforms
     space = data.space if transforms is None else transforms.spaces[0]
@@ -39,8 +40,11 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
             f"an event of the other dataset has shape {list(found.event_shape)}, and one of this "
             f"run's data has {list(shape)}"
         )
-    if found.mask is not None and transforms is not None:
-        transforms.refuse_masks()
+    if found.mask is not None and data.mask is None:
+        raise DataError(
+            "the other dataset has steps that don't count (a mask, lengths or NaN), and this run's "
+            "data have none"
+        )
     x = found.x if transforms is None else transforms(found.x, mask=found.mask)
     return x.to(data.x.device), Conditions(_on(found.y, data.x), _on(found.mask, data.x))
 

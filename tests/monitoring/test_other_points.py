@@ -6,7 +6,7 @@ from ebmcore.monitoring.other_points import read_other
 
 
 def data_of(x, **known):
-    energy = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(x[0].numel(), 1))
+    energy = torch.nn.Linear(2, 1)
     return Experiment(data=x, energy=energy, loss=lambda energy, x: x.sum(), **known).data
 
 
@@ -27,7 +27,8 @@ def test_other_points_are_mapped_as_the_data_were(doubled):
 def test_masks_come_along():
     counts = torch.tensor([[True, False], [True, True]])
     events = {"x": torch.ones(2, 2), "mask": counts}
-    found, (y, mask) = read_other(data_of(torch.randn(5, 2)), lambda: events)
+    own = {"x": torch.randn(5, 2), "lengths": torch.tensor([1, 2, 2, 2, 2])}
+    found, (y, mask) = read_other(data_of(own), lambda: events)
     assert y is None
     assert torch.equal(mask, counts)
     assert found.tolist() == [[1, 0], [1, 1]]
@@ -56,8 +57,12 @@ class Bits:
     [
         (lambda: torch.ones(3, 5), r"has shape \[5\], and one of this run's data has \[2\]"),
         (lambda: torch.tensor([[torch.nan, 1.0]]), "NaN"),
+        (
+            lambda: torch.tensor([[1.0, torch.nan]]),
+            "mask, lengths or NaN.*this run's data have none",
+        ),
         (lambda: torch.ones(0, 2), "no points"),
-        (lambda: {"x": torch.ones(3, 2), "lengths": [1, 2, 2]}, "would take the padding for data"),
+        (lambda: {"x": torch.ones(3, 2), "lengths": [1, 2, 2]}, "this run's data have none"),
         (Bits(), "events are binary, and this run's are real"),
     ],
     ids=["shape", "nan", "none", "mask", "space"],

@@ -81,7 +81,7 @@ def test_the_recipe_scores_a_table_that_it_never_saw(tmp_path):
 
 @pytest.mark.parametrize("n", [2, 5, 70])
 @pytest.mark.parametrize("view", ["standardise", "rank_gaussian", "whiten"])
-def test_rows_that_are_constant_or_the_same_have_finite_energies(n, view):
+def test_rows_that_are_all_the_same_have_finite_energies(n, view):
     constant = torch.randn(n, 3, generator=torch.Generator().manual_seed(0))
     constant[:, 1] = 2.0
     for rows in (constant, torch.ones(n, 3), (constant > 0).float()):

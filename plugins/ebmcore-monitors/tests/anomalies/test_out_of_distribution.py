@@ -134,7 +134,7 @@ def test_masks_say_which_steps_count(numbers):
     assert found["auroc"] == 1
 
 
-@pytest.mark.parametrize("far", [1.0, 1e6, torch.inf])
+@pytest.mark.parametrize("far", [1.0, torch.inf])
 def test_the_figure_shows_each_kind_and_both_curves(numbers, far):
     figure = numbers(column(*range(5), far), held_out=column(*range(20)))["figure"]
     histogram, roc, pr = figure.axes
@@ -157,7 +157,7 @@ class Weighted(Norm):
         return self.weight * super().forward(x)
 
 
-@pytest.mark.parametrize("shape", [(3,), (4, 4), (6, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(3,), (6, 2, 2)], ids=str)
 def test_tables_images_and_sequences_are_mapped_as_the_data(shape):
     data = 10 + torch.randn(40, *shape, generator=torch.Generator().manual_seed(0))
 
