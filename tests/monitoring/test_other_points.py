@@ -65,7 +65,7 @@ class Bits:
         (lambda: {"x": torch.ones(3, 2), "lengths": [1, 2, 2]}, "this run's data have none"),
         (Bits(), "events are binary, and this run's are real"),
     ],
-    ids=["shape", "nan", "none", "mask", "space"],
+    ids=["shape", "nan", "padding", "none", "mask", "space"],
 )
 def test_points_that_do_not_fit_are_refused(doubled, other, message):
     with pytest.raises(DataError, match=message):
