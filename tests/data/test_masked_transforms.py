@@ -23,22 +23,17 @@ class Centre(Transform):
         return x.new_zeros(len(x))
 
 
-def transformed(data, transforms, *, holdout=0.25, **options):
-    found = load_data(
-        data,
-        holdout=holdout,
-        generator=torch.Generator().manual_seed(0),
-        dtype=torch.float32,
-        **options,
-    )
-    return found, transform_data(found, Transforms(transforms), seeded(1))
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def transformed(data, transforms):
+    found = load_data(data, holdout=0.25, generator=seeded(), dtype=torch.float32)
+    return found, transform_data(found, Transforms(transforms), seeded())
 
 
 def padded():
-    x, lengths = (
-        torch.randn(20, 3, 1, generator=torch.Generator().manual_seed(0)) + 4,
-        torch.tensor([1, 3] * 10),
-    )
+    x, lengths = torch.randn(20, 3, 1, generator=seeded()) + 4, torch.tensor([1, 3] * 10)
     return {"x": x, "lengths": lengths}
 
 
