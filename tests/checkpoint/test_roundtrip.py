@@ -201,8 +201,7 @@ def test_a_part_without_saved_state_starts_again_and_says_so(folder):
     advance(one, 4)
     (label,) = [name for name, part in other.parts.stateful if isinstance(part, Gap)]
     checkpoint = written(one, folder)
-    record, warnings = restore(checkpoint, other)
-    assert record == {"note": 1}
+    _, warnings = restore(checkpoint, other)
     assert warnings == [f"{checkpoint.path} holds no state of {label}, which starts again"]
     assert dict(other.parts.stateful)[label].calls == 0
     assert other.parts.sampler.kernel.steps == one.parts.sampler.kernel.steps > 0
