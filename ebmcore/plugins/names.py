@@ -11,7 +11,7 @@ from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 
 GROUPS = ("plugins", "runs")  # the core's groups of commands
 # the core's own commands; a test holds this list to the command line
-CORE_COMMANDS = frozenset({*GROUPS, "components", "evaluate", "resume", "run", "sample"})
+CORE_COMMANDS = frozenset({*GROUPS, "components", "evaluate", "resume", "run", "sample", "score"})
 CORE_COMMANDS |= {"schema", "show", "plugins list"}
 CORE_COMMANDS |= {"runs diff", "runs list", "runs show", "runs sync"}
 

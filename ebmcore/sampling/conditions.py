@@ -133,6 +133,8 @@ def conditions_of(energy: Any) -> Taken | None:
         return Taken(required, optional, inner.named)
     if not isinstance(energy, nn.Module):
         return _read(energy)
+    if "forward" in energy.__dict__:  # of this one alone, not of its class
+        return _read(energy.forward)
     kind = type(energy)
     if kind not in _TAKEN:
         _TAKEN[kind] = _read(energy.forward)

@@ -203,7 +203,6 @@ def test_a_part_without_saved_state_starts_again_and_says_so(folder):
     checkpoint = written(one, folder)
     _, warnings = restore(checkpoint, other)
     assert warnings == [f"{checkpoint.path} holds no state of {label}, which starts again"]
-    assert dict(other.parts.stateful)[label].calls == 0
     assert other.parts.sampler.kernel.steps == one.parts.sampler.kernel.steps > 0
 
 

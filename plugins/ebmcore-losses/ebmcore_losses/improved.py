@@ -99,7 +99,7 @@ class ImprovedCD:
         divergence = contrastive_divergence(energy, x, x_neg, y, y_neg, mask, mask_neg)
         if not self.kl_weight:
             return divergence, {"cd": divergence}
-        if self.entropy and mask_neg is not None and not bool(mask_neg.all()):
+        if self.entropy and mask_neg is not None:
             raise ValueError(
                 "improved_cd estimates the entropy from distances between chains, and sequences of "
                 "different length have none; set its entropy to 0, or kl_weight to 0"

@@ -168,11 +168,16 @@ def set_up(function, bound):
     return parts_of(function, energy), train, x, x_neg
 
 
+def masks_for(parts):
+    return (MASK, MASK_NEG) if isinstance(parts.energy, LSTM) else (None, None)
+
+
 def alone(function, bound):
     parts, train, x, x_neg = set_up(function, bound)
     with Recording() as recorded:
         step = TrainStep(parts, train, Streams(0), None)
-        given = Conditions(Y, MASK), Conditions(Y_NEG, MASK_NEG)
+        masks = masks_for(parts)
+        given = Conditions(Y, masks[0]), Conditions(Y_NEG, masks[1])
         metrics = step.compute_gradients(x, x_neg, given[0], 0, given[1])
     return Alone(recorded.values, metrics["train/grad_norm"], gradients(parts))
 
@@ -184,8 +189,9 @@ def compare(function, bound, ranks, expected) -> dict[str, Any]:
     step.gradient_sync = gradient_sync(ranks, parts, bound, step.norms)
     step.gradient_sync.start_step()
     with RngReplay([share(value, ranks) for value in expected.draws]) as handed:
-        own = [share(value, ranks) for value in (x, x_neg, Y, MASK, Y_NEG, MASK_NEG)]
-        step.compute_gradients(own[0], own[1], Conditions(*own[2:4]), 0, Conditions(*own[4:]))
+        x, x_neg, y, y_neg = (share(value, ranks) for value in (x, x_neg, Y, Y_NEG))
+        masks = [None if each is None else share(each, ranks) for each in masks_for(parts)]
+        step.compute_gradients(x, x_neg, Conditions(y, masks[0]), 0, Conditions(y_neg, masks[1]))
     assert handed.used == len(expected.draws)
     own = gradients(parts)
     assert torch.allclose(step.gradient_sync.reduce()["train/grad_norm"], expected.norm, rtol=1e-9)

