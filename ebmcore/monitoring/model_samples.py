@@ -23,7 +23,6 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, Start, Trace
 from ebmcore.data.mask import without_padding
-from ebmcore.monitoring.borrowed import borrowed
 from ebmcore.sampling import (
     CONDITIONS,
     Sampler,
@@ -34,6 +33,7 @@ from ebmcore.sampling import (
     start_chains,
     takes_mask,
 )
+from ebmcore.sampling.borrowed import borrowed
 from ebmcore.spaces import REAL, Real, Space
 
 

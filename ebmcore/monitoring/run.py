@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from ebmcore.contracts import Chains
 from ebmcore.data.mask import without_padding
 from ebmcore.errors import ComponentError, DirectoryError
-from ebmcore.monitoring.borrowed import state_kept
 from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.view import make_view
 from ebmcore.run_contracts import RunView
 from ebmcore.sampling import evaluating
+from ebmcore.sampling.borrowed import state_kept
 from ebmcore.train.components import MonitorEntry, Parts
 from ebmcore.train.ema import averages_in_place
 from ebmcore.train.monitor_schedule import MonitorSchedule, is_due

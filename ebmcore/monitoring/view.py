@@ -9,11 +9,11 @@ from torch import Generator, Tensor, nn
 
 from ebmcore.contracts import Chains, Start
 from ebmcore.data.load import Data
-from ebmcore.monitoring.borrowed import copied
 from ebmcore.monitoring.model_samples import ModelSamples, chosen
 from ebmcore.monitoring.other_points import read_other
 from ebmcore.run_contracts import RunView
 from ebmcore.sampling import Sampler
+from ebmcore.sampling.borrowed import copied
 
 
 def make_view(

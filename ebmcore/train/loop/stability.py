@@ -36,6 +36,7 @@ from ebmcore.sampling import (
     init_state,
     local_spread,
 )
+from ebmcore.sampling.borrowed import borrowed
 from ebmcore.train.components import Parts
 from ebmcore.train.divergence import Divergence
 from ebmcore.train.loop.recorder import Recorder
@@ -167,11 +168,15 @@ class Stability:
 
     def _measure(self, result: StepResult, x_neg: Tensor, step: int) -> Tensor:
         """Return the numbers of a `Measured`, on the device."""
-        kernel, energy, x = self.kernel, self.parts.energy, x_neg[:CHAINS]
+        energy, x = self.parts.energy, x_neg[:CHAINS]
         of_chains, of_data = result.of_x_neg.rows(slice(CHAINS)), result.conditions
         generator = Generator(self.streams.device)
         generator.manual_seed(self.streams.derived(f"stability/{step}"))
-        with own_global_stream(None, self.parts.device), evaluating(energy):
+        with (
+            own_global_stream(None, self.parts.device),
+            evaluating(energy),
+            borrowed(self.kernel) as kernel,
+        ):
             bound = conditioned(energy, **of_chains._asdict())
             values, score = energy_and_score(bound, x)
             state = init_state(kernel, bound, x, generator=generator)

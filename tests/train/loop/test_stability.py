@@ -71,6 +71,16 @@ class Accepts(Walker):
         return State(state.x + 0.01 * noise[0]), Info(kept)
 
 
+class Counts(Walker):
+    """Remembers how often it began."""
+
+    began = 0
+
+    def init(self, energy, x):
+        self.began += 1
+        return super().init(energy, x)
+
+
 class Clipped(Walker):
     implied_temperature = None
 
@@ -175,6 +185,12 @@ def test_rejections_are_told_and_fitted_away():
     loop = loop_of(Accepts("auto"), steps=400)
     assert ran(loop).warnings == []
     assert float(loop.stability.changeable) == pytest.approx(0.1386, rel=0.02)  # exp(-5η) = ½
+
+
+def test_measurements_leave_the_kernels_memory_as_it_is():
+    kernel = Counts(1.0)
+    assert len(ran(loop_of(kernel, steepness=1.0)).warnings) == 1
+    assert kernel.began == 100
 
 
 def test_stop_ends_the_run():

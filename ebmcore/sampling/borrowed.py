@@ -1,4 +1,4 @@
-"""Copies of parts for monitors, so that what a part remembers doesn't change with them."""
+"""Copies of parts for measurements and monitors, so that what a part remembers stays as it is."""
 
 from __future__ import annotations
 
