@@ -99,7 +99,8 @@ class ImprovedCD:
         divergence = contrastive_divergence(energy, x, x_neg, y, y_neg, mask, mask_neg)
         if not self.kl_weight:
             return divergence, {"cd": divergence}
-        if self.entropy and mask_neg is not None:
+        padded = mask_neg is not None and conditioned(energy, mask=mask_neg) is not energy
+        if self.entropy and padded:
             raise ValueError(
                 "improved_cd estimates the entropy from distances between chains, and sequences of "
                 "different length have none; set its entropy to 0, or kl_weight to 0"
