@@ -99,7 +99,8 @@ def _run(job: Job) -> dict[str, Any]:
     del entry["pictures"]
     if done.returncode:
         return {**entry, "status": "FAILED", "error": done.stderr.strip().splitlines()[-1]}
-    return {**entry, **json.loads(done.stdout.splitlines()[-1])}
+    found = done.stdout.splitlines()[-1].replace(f"{ROOT}/", "")  # warnings name files
+    return {**entry, **json.loads(found)}
 
 
 class Spread(NamedTuple):
