@@ -148,14 +148,16 @@ def _bytes(part: Tensor) -> Any:
 
 
 def held_out_again(
-    now: Fingerprint, then: Fingerprint, appended: int, *, stored: bool
+    now: Fingerprint, then: Fingerprint | None, appended: int, *, stored: bool
 ) -> tuple[str, ...]:
-    """Return warnings of how the data changed since a run recorded which rows it held out.
+    """Return warnings of how the data changed since a run recorded which rows it held out, if any.
 
     Raises DataError when these rows can't be told from others any more: rows are missing, or those
     of a file are others. Rows that a dataset computes may differ in their last digits from machine
     to machine, so that of those there is only a warning.
     """
+    if then is None:
+        return ()
     found = now.changes(then)
     if found and (stored or now.rows != then.rows or now.event_shape != then.event_shape):
         raise DataError(

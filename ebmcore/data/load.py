@@ -145,9 +145,7 @@ def load_data(
         ended_by_nan=ended_by_nan,
         columns=columns,
         fingerprint=fingerprint,
-        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source))
-        if known
-        else (),
+        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
     )
 
 

@@ -98,9 +98,7 @@ def stream_data(
         stream=stream,
         columns=columns,
         fingerprint=fingerprint,
-        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source))
-        if known
-        else (),
+        changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
     )
 
 

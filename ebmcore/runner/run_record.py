@@ -98,8 +98,7 @@ def changed_data(directory: RunDirectory, data: Data) -> list[str]:
     their last digits from machine to machine, stored ones may not.
     """
     then, now = recorded_data(directory.files, directory.read()), data.fingerprint
-    found = [] if then is None or now is None else now.changes(then)
-    if not found or then is None or now is None:
+    if then is None or now is None or not (found := now.changes(then)):
         return []
     said = f"the data changed since the run began: there are now {'; '.join(found)}"
     alike = (now.rows, now.event_shape) == (then.rows, then.event_shape)

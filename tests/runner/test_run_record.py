@@ -1,4 +1,4 @@
-"""What a run records of its data, and how it is told that they changed."""
+"""A run records a fingerprint of its data, and says when they changed."""
 
 import json
 
