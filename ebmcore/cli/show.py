@@ -30,8 +30,10 @@ def command(
 
 
 def _show(found: dict[str, Any]) -> None:
-    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
-    out(found["doc"])
+    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})")
+    if found["import"] is not None:
+        out(found["import"])
+    out(f"\n{found['doc']}")
     rows = [
         (key["name"], key["type"], "required" if key["required"] else str(key["default"]),
          key["description"])
