@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
 
 
@@ -18,6 +19,7 @@ def command(
             help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
             "optimizer, lr_scheduler, launcher or tracker; torch's own are listed with their kind "
             "alone.",
+            autocompletion=completers.kinds,
         ),
     ] = None,
     plugins: PluginOptions = None,

@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.terminal import one_line, say
 
 RunDir = Annotated[
     str,
-    typer.Argument(metavar="RUN_DIR", help="A run's directory, or `last`: the newest run's."),
+    typer.Argument(
+        metavar="RUN_DIR",
+        help="A run's directory, or `last`: the newest run's.",
+        autocompletion=completers.runs,
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
 
 
@@ -15,10 +16,13 @@ def command(
         str,
         typer.Argument(
             help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
-            "optimizer, lr_scheduler, launcher or tracker."
+            "optimizer, lr_scheduler, launcher or tracker.",
+            autocompletion=completers.kinds,
         ),
     ],
-    name: Annotated[str, typer.Argument(help="Its name in a config.")],
+    name: Annotated[
+        str, typer.Argument(help="Its name in a config.", autocompletion=completers.parts)
+    ],
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -30,8 +34,10 @@ def command(
 
 
 def _show(found: dict[str, Any]) -> None:
-    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
-    out(found["doc"])
+    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})")
+    if found["import"] is not None:
+        out(found["import"])
+    out(f"\n{found['doc']}")
     rows = [
         (key["name"], key["type"], "required" if key["required"] else str(key["default"]),
          key["description"])
