@@ -14,6 +14,7 @@ from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
 from ebmcore.data.collated import collated
+from ebmcore.data.example import Example
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
 from ebmcore.data.parts import FirstRows, Padded, RowsInParts, filled, in_parts_reader
@@ -46,6 +47,7 @@ class Data(NamedTuple):
     columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
     fingerprint: Fingerprint | None = None  # of all rows, before transforms
     changes: tuple[str, ...] = ()  # warnings: how they differ from those that a run recorded
+    example: Example | None = None  # a few rows as they were read, before transforms
 
     @property
     def conditions(self) -> Conditions:
@@ -146,6 +148,7 @@ def load_data(
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
+        example=Example.first(points, y, mask),
     )
 
 

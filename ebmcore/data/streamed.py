@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ebmcore.config import Loader
+from ebmcore.data.example import Example
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.load import (
     Data,
@@ -99,6 +100,7 @@ def stream_data(
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
+        example=Example.first(*seen[:3]),
     )
 
 

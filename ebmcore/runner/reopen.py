@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
+from ebmcore.checkpoint.weights_only import OF_TRAINING
 from ebmcore.config import (
     Node,
     Source,
@@ -44,8 +45,6 @@ from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
 T = TypeVar("T")
-
-_OF_TRAINING = ("optimizer", "optimizers", "lr_scheduler")  # tensors twice the size of the weights
 
 
 class Facts(NamedTuple):
@@ -94,7 +93,7 @@ class Facts(NamedTuple):
             bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
+        state = {k: v for k, v in found.state().items() if k not in OF_TRAINING}
         return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
 
     @property
