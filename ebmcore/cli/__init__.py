@@ -20,6 +20,7 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.run_dir import RunDir, named_run
 
 __all__ = [
     "INTERRUPTED",
@@ -31,9 +32,11 @@ __all__ = [
     "OtherVersions",
     "Overrides",
     "PluginOptions",
+    "RunDir",
     "RunsDir",
     "Strict",
     "Versions",
+    "named_run",
     "out",
     "say",
     "table",

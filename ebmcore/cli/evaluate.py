@@ -17,6 +17,7 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.run_dir import RunDir, named_run
 
 if TYPE_CHECKING:
     from ebmcore.runner.evaluation import Evaluation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
@@ -56,7 +57,7 @@ def command(
     from ebmcore.runner.evaluation import evaluate
 
     found = evaluate(
-        run_dir,
+        named_run(run_dir),
         parse_assignments(overrides or []),
         plugins=plugins or (),
         seed=seed,

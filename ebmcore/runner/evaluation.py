@@ -75,7 +75,7 @@ def evaluate(
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
     Args:
-        run_dir: The run's directory; the run was made from a config.
+        run_dir: The run's directory, or `last`; the run was made from a config.
         overrides: Dotted keys over the recorded config. `monitors` says which to run, by default
             every installed one that is meant for it (`evaluates = True`) and takes such events;
             `sampler` and `chains` draw the samples in place of the run's own.

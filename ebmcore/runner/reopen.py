@@ -32,6 +32,7 @@ from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
 from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms
+from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
@@ -68,7 +69,7 @@ class Facts(NamedTuple):
 
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
-        folder = Path(run_dir)
+        folder = run_directory(run_dir)
         try:
             check_plain(folder)
             facts = read_run_json(SafeFiles(folder))
