@@ -126,6 +126,14 @@ def has_good(folder: Path) -> bool:
     return any(_says_whole(path) is not False for path in _paths(folder))
 
 
+def last_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the last checkpoint, unchecked; empty when there is none to read."""
+    for path in _paths(folder)[:1]:
+        with suppress(OSError, EbmError, ValueError, RecursionError):
+            return _manifest(path)
+    return {}
+
+
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
     """Delete all but the last `keep` checkpoints and those of the steps in `besides`."""
     kept = {_folder_name(step) for step in besides if step is not None}

@@ -14,10 +14,9 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from ebmcore.checkpoint.files import MANIFEST, STATE, Checkpoint
+from ebmcore.checkpoint.files import MANIFEST, STATE, Checkpoint, last_manifest
 from ebmcore.checkpoint.network_state import average_file
 from ebmcore.checkpoint.serialize import pack
-from ebmcore.errors import EbmError
 
 OF_TRAINING = ("optimizer", "optimizers", "lr_scheduler")  # keys of the state
 _FLAG = "weights_only"
@@ -62,7 +61,4 @@ def is_weights_only(folder: Path) -> bool:
 
     `folder` is that of the run's checkpoints.
     """
-    try:
-        return bool(Checkpoint.last(folder).manifest.get(_FLAG))
-    except EbmError:
-        return False
+    return bool(last_manifest(folder).get(_FLAG))

@@ -33,7 +33,7 @@ class Example(NamedTuple):
         return cls(*(None if of is None else of[:rows].clone() for of in (x, y, mask)))
 
     def packed(self, *, with_y: bool) -> bytes:
-        """Return it as the content of a safetensors file; without its y if the energy takes none.
+        """Return it as the content of a safetensors file; without its y if the energy needs none.
 
         Raises DataError when its type can't be saved.
         """

@@ -69,7 +69,7 @@ class Facts(NamedTuple):
 
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
-        folder = run_directory(run_dir)
+        folder = run_directory(run_dir, best=checkpoint == "best")
         try:
             check_plain(folder)
             facts = read_run_json(SafeFiles(folder))

@@ -71,7 +71,7 @@ def _record_data(directory: RunDirectory, data: Data, energy: nn.Module) -> dict
     """Write which rows are held out, and a few rows; return the data's fingerprint for run.json."""
     if data.example is not None:
         taken = conditions_of(energy)
-        with_y = taken is not None and "y" in (*taken.required, *taken.optional)
+        with_y = taken is not None and "y" in taken.required
         with suppress(DataError):  # a type of numbers that only a dataset of its own has
             directory.write(EXAMPLE, data.example.packed(with_y=with_y))
     fingerprint = data.fingerprint
