@@ -14,7 +14,6 @@ from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
 from ebmcore.data.collated import collated
-from ebmcore.data.example import Example
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
 from ebmcore.data.parts import FirstRows, Padded, RowsInParts, filled, in_parts_reader
@@ -23,6 +22,7 @@ from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
 from ebmcore.data.unfit import in_the_data, nan_as_padding, refuse_unfit
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space
 
 

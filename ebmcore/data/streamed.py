@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from ebmcore.config import Loader
-from ebmcore.data.example import Example
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.load import (
     Data,
@@ -29,6 +28,7 @@ from ebmcore.data.row_reader import ReadRows, RowReader, Stored, stored_rows
 from ebmcore.data.stream import Stream
 from ebmcore.data.unfit import in_the_data
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space
 
 _ROWS, _NUMBERS = 10_000, 2**25  # at most, of a selection

@@ -15,9 +15,9 @@ from ebmcore.errors import EbmError
 from ebmcore.runner.api import load
 from ebmcore.runner.run import Run
 from ebmcore.runner.scoring import is_frame
-from ebmcore.runs.needed import needed
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
+from ebmcore.trackers.mlflow.model.needed import needed
 from ebmcore.trackers.mlflow.model.signature import DEFAULTS, label_column
 
 _PLUGINS = "EBMCORE_MODEL_PLUGINS"  # local plugin files that the user trusts, for `models serve`

@@ -23,13 +23,13 @@ import yaml
 
 from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.checkpoint.weights_only import write_weights_only
-from ebmcore.data.example import Example
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.runs.layout import CONFIG, EXAMPLE, HELD_OUT, LARGEST_EXAMPLE, RUN_JSON
-from ebmcore.runs.needed import Needed, needed
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.files import plugin_files
 from ebmcore.trackers.mlflow.model.names import RUN
+from ebmcore.trackers.mlflow.model.needed import Needed, needed
 from ebmcore.trackers.mlflow.model.signature import SERVING, signature, written
 
 LOADER = "ebmcore.runner.mlflow_model"  # MLmodel files name this module: it can't move

@@ -59,10 +59,10 @@ class ModelSender:
         if self.section.checkpoints == "none":
             return
         directory = RunDirectory(self.run_dir)
-        facts = directory.read()
         try:
             last = Checkpoint.last(self.run_dir / CHECKPOINTS)
-        except EbmError:
+            facts = directory.read()
+        except (EbmError, OSError, ValueError):
             return  # it ended before its first checkpoint
         made_of = "the run was made of objects, and has no config to build its energy from"
         why = f"it ended as {status}" if status != "FINISHED" else ""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ebmcore.data.example import Example
+from ebmcore.runs.example import Example
 
 DEFAULTS = {"what": "energy", "n": 0, "n_steps": 0, "seed": 0}  # the parameters of `predict`
 _LABELS = ("y", "label", "condition")

@@ -11,7 +11,7 @@ _KINDS = ("energy", "network", "transform", "sampler", "chains")
 
 
 class Needed(NamedTuple):
-    """What a run.json names."""
+    """The needs of a run, by its run.json."""
 
     distributions: dict[str, str]  # name -> the version that the run had
     files: dict[str, str]  # name of a local plugin file -> its SHA-256
