@@ -6,6 +6,7 @@ RUN_JSON = "run.json"
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 EVENTS = "events.jsonl"
+SYSTEM = "system.jsonl"  # use of the processor, memory, disk: lines like those of metrics.jsonl
 LOG = "log.txt"
 LOCK = ".lock"
 RESERVE = ".reserve"
@@ -24,7 +25,7 @@ SUMMARY = "summary.md"  # of a sweep
 BEST = "best.yaml"  # of a sweep
 
 WRITTEN = (RUN_JSON, CONFIG, METRICS, EVENTS, LOG)  # files that any run may have
-FILES = (*WRITTEN, RESERVE, HELD_OUT, EXAMPLE, PROFILE, SUMMARY, BEST)
+FILES = (*WRITTEN, SYSTEM, RESERVE, HELD_OUT, EXAMPLE, PROFILE, SUMMARY, BEST)
 FOLDERS = (CHECKPOINTS, FIGURES, PLUGINS, ARTIFACTS, EVALUATION, EVALUATION_PART, CHILDREN, LOGS)
 
 # bytes of a file that is read whole; far more than ebmcore writes
