@@ -124,7 +124,7 @@ def test_components_and_show(config, ebmcore_command):
          "description": "Steps of the kernel for each training step."},
     ]  # fmt: skip
     assert "lr" in ebmcore_command("show", "optimizer", "Adam").stdout
-    found = json.loads(ebmcore_command("components", "optimizers", "--json").stdout)
+    found = json.loads(ebmcore_command("show", "optimizers", "--json").stdout)
     assert ("Adam", "ebmcore:Adam") in {(c["name"], c["full_name"]) for c in found}
     found = json.loads(ebmcore_command("components", "-p", parts, "--json").stdout)
     assert {"parts:bowl", "parts:walk"} < {c["full_name"] for c in found}
