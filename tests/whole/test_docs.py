@@ -17,7 +17,8 @@ from support import ROOT, environments
 
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
 GUIDE = ROOT / "docs" / "plugins.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = ("*.md", "docs/*.md", "docs/guides/*.md", "docs/plugins/*.md", "docs/start/*.md")
+PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(folder))
 GUIDES = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
 
 
