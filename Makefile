@@ -30,7 +30,7 @@ style: .venv/ready
 
 # the site, with the pages that it makes of docstrings; its notebook pages run meanwhile
 docs: .venv/docs-ready
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m sphinx -W --keep-going -n -E -q docs docs/_build/html
 	@echo "the site: docs/_build/html/index.html"
 
 .venv/docs-ready: .venv/ready requirements-docs.txt constraints.txt

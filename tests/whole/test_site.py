@@ -131,12 +131,13 @@ def test_a_docstring_keeps_its_code_lists_and_sections():
 
 
 def test_the_gallery_shows_the_configs_as_they_are():
-    shown = re.findall(
-        r"^```yaml\n# (\S+)\n(.*?)^```$", (DOCS / "gallery.md").read_text(), re.S | re.M
-    )
-    assert len(shown) >= 8
-    for name, text in shown:
-        assert text == (ROOT / name).read_text(), name
+    from ebmcore_docs import gallery
+
+    page = gallery.PAGE.read_text()
+    assert page.count("```yaml\n# examples/") >= 8
+    assert gallery.filled(page) == page, "run `python docs/_ext/ebmcore_docs/gallery.py`"
+    old = "```yaml\n# examples/toys.yaml\nseed: 5\n```"
+    assert gallery.filled(old) == gallery.config("examples/toys.yaml") != old
 
 
 def test_cells_of_notebook_pages_are_python():

@@ -20,6 +20,7 @@ PAGES = (
     "*.md",
     "docs/*.md",
     "docs/guides/*.md",
+    "docs/plugins/*.md",
     "docs/start/*.md",
     "plugins/*/README.md",
     "plugins/**/README.md.tmpl",
