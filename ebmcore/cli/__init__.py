@@ -3,6 +3,7 @@
 The names below are public: a plugin's command answers with them as the core's commands do.
 """
 
+from ebmcore.cli.command_line import same_command
 from ebmcore.cli.output import (
     INTERRUPTED,
     RUN_FAILED,
@@ -20,6 +21,7 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.run_dir import RunDir, named_run
 
 __all__ = [
     "INTERRUPTED",
@@ -31,10 +33,13 @@ __all__ = [
     "OtherVersions",
     "Overrides",
     "PluginOptions",
+    "RunDir",
     "RunsDir",
     "Strict",
     "Versions",
+    "named_run",
     "out",
+    "same_command",
     "say",
     "table",
 ]
