@@ -129,9 +129,9 @@ class Sender:
         self._call(self.tracker.end, status, ended)
 
     def send_last_files(self) -> None:
-        """Send the files of an ended run: its last weights, artifacts, plugin files, its log."""
+        """Send the files of an ended run: its last checkpoint, artifacts, plugin files, its log."""
         self.open()
-        for file in last_files(self.run_dir):
+        for file in last_files(self.run_dir, checkpoint=self.tracker.takes_checkpoints):
             self._upload(file)
 
     def unsent(self) -> tuple[int, int]:

@@ -162,18 +162,27 @@ class Remote:
             self._call(client.set_experiment_tag, number, _PLACE_TAG, sealed)
         return number
 
-    def _artifacts(self) -> Artifacts:
+    def files(self) -> Artifacts:
         """Return the run's files in MLflow. Raises MisplacedError when they would go elsewhere."""
         assert self._client is not None
         if self._files is None:
-            uri = self.target.uri
             run = self._call(self._client.get_run, self.run_id)
-            known: list[str] = []
-            if not is_web(uri):
-                number = run.info.experiment_id
-                known = _sealed_place(self._call(self._client.get_experiment, number))
-            self._files = Artifacts(run.info.artifact_uri, uri, self.run_id, known)
+            self._files = self.files_at(run.info.artifact_uri, self.run_id, run.info.experiment_id)
         return self._files
+
+    def files_at(self, place: str, owner: str, experiment_id: str) -> Artifacts:
+        """Return the files of a run or a model of an experiment; `owner` is its id.
+
+        Raises MisplacedError when MLflow keeps them at a foreign place.
+        """
+        uri, known = self.target.uri, list[str]()
+        if not is_web(uri):
+            known = _sealed_place(self.ask("get_experiment", experiment_id))
+        return Artifacts(place, uri, owner, known)
+
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of MLflow's client; connects first if need be."""
+        return self._call(getattr(self._connected(), method), *args, **kwargs)
 
     def _named(self, client: MlflowClient) -> Run | None:
         """Return the run that run.json names, unless it is missing or another one."""
@@ -253,13 +262,28 @@ class Remote:
 
         Raises MisplacedError, as `upload` does, when MLflow keeps files at a foreign place.
         """
-        return self._call(self._artifacts().sizes, place)
+        return self.sizes(self.files(), place)
+
+    def sizes(self, files: Artifacts, place: str) -> dict[str, int]:
+        """Return the files in a folder of the artifacts of a run or a model, with their sizes."""
+        return self._call(files.sizes, place)
 
     def upload(self, file: Path, place: str) -> None:
         """Send a file into a folder of artifacts."""
-        files = self._artifacts()
+        self.send(self.files(), file, place)
+
+    def send(self, files: Artifacts, file: Path, place: str) -> None:
+        """Send a file into a folder of the artifacts of a run or a model."""
         self.patience = ANSWER + file.stat().st_size / _UPLOAD
         self._call(files.upload, file, place)
+
+    def names(self, files: Artifacts, place: str) -> list[tuple[str, bool]]:
+        """Return the names in a folder of artifacts, each with whether it is a folder itself."""
+        return self._call(files.names, place)
+
+    def fetch(self, files: Artifacts, name: str, to: Path) -> None:
+        """Download a file of the artifacts of a run or a model."""
+        self._call(files.download, name, to)
 
     def set_running(self) -> None:
         """Set the run's status to RUNNING."""

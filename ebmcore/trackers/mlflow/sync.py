@@ -122,7 +122,7 @@ def to_mlflow(
     if is_own:
         target = target.sealed()
         directory.update(mlflow=target.record("behind"))
-    tracker = MLflow()
+    tracker = MLflow(**_settings(path, is_own and recorded is not None and recorded.is_ours))
     run = TrackedRun(
         dir=path, name=path.name, started=account.started or ended(account),
         config=_readable(path), live=False,
@@ -166,6 +166,17 @@ def _configured(account: Account, *, anyway: bool) -> Target | None:
     return Target(
         tracking_uri(Tracking(uri=uri)), (experiment or name or "experiment")[:500], "", tags
     )
+
+
+def _settings(path: Path, is_ours: bool) -> dict[str, Any]:
+    """Return what the config says of the model; a name in the registry only in the user's own."""
+    keys = mlflow_keys(_config(path).get("tracking")) or {}
+    name, sent = keys.get("register"), keys.get("checkpoints")
+    return {
+        "register": name if is_ours and isinstance(name, str) else None,
+        "checkpoints": sent if sent in ("last", "none") else "weights",
+        "input_example": keys.get("input_example") is not False,
+    }
 
 
 def _readable(path: Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError, RefusedError
@@ -43,6 +44,10 @@ class MLflow(Tracker):
         experiment: The experiment's name; by default MLFLOW_EXPERIMENT_NAME, else the run's name.
         uri: The server or database; by default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.
         tags: Further tags of the MLflow run.
+        register: A name in MLflow's registry: a run that FINISHED becomes its next version.
+        checkpoints: What a run sends of them at its end: weights, which score and sample; last,
+            the last one whole as well, so that a run that was stopped resumes from there; or none.
+        input_example: Whether the MLflow model comes with a few rows of the data as an example.
     """
 
     checks_destination = True
@@ -54,14 +59,27 @@ class MLflow(Tracker):
         experiment: str | None = None,
         uri: str | None = None,
         tags: dict[str, str] | None = None,
+        register: str | None = None,
+        checkpoints: Literal["weights", "last", "none"] = "weights",
+        input_example: bool = True,
     ) -> None:
-        self.section = Tracking(experiment=experiment, uri=uri, tags=dict(tags or {}))
+        self.section = Tracking(
+            experiment=experiment,
+            uri=uri,
+            tags=dict(tags or {}),
+            register=register,
+            checkpoints=checkpoints,
+            input_example=input_example,
+        )
+        self.takes_checkpoints = checkpoints == "last"
 
     def begin(self, run: TrackedRun) -> None:
         """Choose the place; raises DestinationError when it isn't the user's."""
         target = recorded_target({"mlflow": run.recorded, "name": run.name})
         if target is None:
             target = new_target(self.section, run.name, run.dir.name, run.tags)
+        elif not (run.named or target.is_ours):  # a name in the registry is the user's to give
+            self.section = replace(self.section, register=None)
         uri = destination(target, [tracking_uri(self.section)] if run.named else ())
         token = target.token or new_token(run.dir.name)
         self.follow(run, target._replace(uri=uri, token=token).sealed())
@@ -142,12 +160,25 @@ class MLflow(Tracker):
         self.remote.upload(file, folder)
 
     def end(self, status: str, ended: float) -> None:
-        """Set the final status, and the parent, which may have come to MLflow meanwhile."""
+        """Send the model, set the final status, and the parent, which may have come meanwhile."""
         self._system.stop()
         self._seek_parent = 0.0
         self._name_parent()
-        self.remote.set_ended(status, ended)
+        if status == "KILLED":  # its process must end soon
+            self.remote.set_ended(status, ended)
+            self._send_model(status)
+        else:
+            self._send_model(status)
+            self.remote.set_ended(status, ended)
         self.log_evaluation()
+
+    def _send_model(self, status: str) -> None:
+        from ebmcore.trackers.mlflow.model.send import ModelSender
+
+        try:
+            _refusing(lambda: ModelSender(self.remote, self.run.dir, self.section).send(status))
+        except RefusedError as error:
+            self._note(f"no model: {error}")
 
     def log_evaluation(self) -> None:
         """Show what `ebmcore evaluate` found, if it found anything."""
