@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.cli.output import (
     RUN_FAILED,
     Answer,
@@ -31,6 +32,7 @@ def command(
         typer.Argument(
             metavar="[KEY=VALUE]...",
             help="Over the recorded config: monitors=[…], sampler=…, chains=…",
+            autocompletion=completers.overrides,
         ),
     ] = None,
     checkpoint: Checkpoints = "last",

@@ -172,14 +172,6 @@ class MLflow(Tracker):
             self.remote.set_ended(status, ended)
         self.log_evaluation()
 
-    def _send_model(self, status: str) -> None:
-        from ebmcore.trackers.mlflow.model.send import ModelSender
-
-        try:
-            _refusing(lambda: ModelSender(self.remote, self.run.dir, self.section).send(status))
-        except RefusedError as error:
-            self._note(f"no model: {error}")
-
     def log_evaluation(self) -> None:
         """Show what `ebmcore evaluate` found, if it found anything."""
         try:
@@ -190,6 +182,14 @@ class MLflow(Tracker):
     def close(self) -> None:
         """Measure the machine no more."""
         self._system.stop()
+
+    def _send_model(self, status: str) -> None:
+        from ebmcore.trackers.mlflow.model.send import ModelSender
+
+        try:
+            _refusing(lambda: ModelSender(self.remote, self.run.dir, self.section).send(status))
+        except RefusedError as error:
+            self._note(f"no model: {error}")
 
     def record(self) -> Mapping[str, Any]:
         """Return the server, the names and the ids."""
