@@ -47,10 +47,9 @@ def pictures(run_dir: Path) -> list[Path]:
     return [file for folder in folders for file in _plain_files(folder, "*.png")]
 
 
-def evaluation_files(run_dir: Path) -> list[Path]:
-    """Return the files that `ebmcore evaluate` wrote."""
-    folders = [f for top in _folders(run_dir, EVALUATION) for f in (top, *_folders(top))]
-    return [file for folder in folders for file in _plain_files(folder)]
+def evaluation_files(run_dir: Path) -> Iterator[Path]:
+    """Yield the files that `ebmcore evaluate` wrote."""
+    return _inside(_folders(run_dir, EVALUATION))
 
 
 def last_files(run_dir: Path, *, checkpoint: bool = True) -> Iterator[Path]:
