@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from ebmcore.cli.runs import list as runs_list
 from ebmcore.cli.runs import show as runs_show
 from ebmcore.cli.runs import sync as runs_sync
 from ebmcore.version import __version__
+
+_COMPLETE = "_EBMCORE_COMPLETE"  # set by the shell that completes a word, as typer tells it to
 
 
 @contextmanager
@@ -61,7 +64,6 @@ app = typer.Typer(
     name="ebmcore",
     help="Train energy-based models out of plugins, from one config, tracked in MLflow.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes 0.13 s to import, half of what the help takes
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -104,6 +106,8 @@ app.add_typer(run_commands, name="runs")
 
 def main() -> None:
     """Run the command line; no stream's trouble ends it, nor a letter that a stream can't hold."""
+    if _COMPLETE in os.environ:
+        sys.modules["rich"] = None  # type: ignore[assignment] # else typer imports it for helps
     terminal.protect()
     terminal.show_warnings()
     try:

@@ -82,10 +82,10 @@ class Session:
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
         self.first_warnings = list(spec.warnings)
+        self.progress = progress_display(train.total_steps(parts.data.n), show=show)
         self.loop, self.interrupts, self.threads, self.compile_decision = prepare_training(
-            spec, ranks, self.warn
+            spec, ranks, self.warn, self.progress
         )
-        self.progress = progress_display(self.loop.steps, show=show)
         self.monitors = MonitorRunner(
             parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
             self.warn, directory.log,

@@ -216,6 +216,11 @@ def test_every_part_of_ours_describes_itself_and_its_keys():
             continue
         found = describe_component(host, component.kind, component.full_name)
         assert len(found["doc"].splitlines()) >= 3, component.full_name
+        package = component.target.partition(".")[0]
+        assert found["import"].startswith(f"from {package} import "), component.full_name
+        names: dict[str, object] = {}
+        exec(found["import"], names)  # the line is Python, and leads to the part
+        assert component.load() in names.values(), component.full_name
         for key in found["keys"]:
             assert key["description"], f"{component.full_name}: {key['name']}"
 
