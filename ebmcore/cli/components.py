@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.shell import completers
 
 
 @answering
