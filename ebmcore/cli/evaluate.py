@@ -50,7 +50,7 @@ def command(
 ) -> Answer:
     """Evaluate a trained energy on held-out data and samples.
 
-    The results are in RUN_DIR/evaluation/.
+    The results are in RUN_DIR/evaluation/, and in `evaluate/` of the run's MLflow run.
     Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
     one of them failed. With `--against` the monitor out_of_distribution runs, too; `monitors=[]`
     leaves out the others.

@@ -32,7 +32,7 @@ def command(
     from ebmcore.runs.parent_child import is_parent
     from ebmcore.runs.status import read_account
 
-    folder = named_run(run_dir)
+    folder = named_run(run_dir, to_resume=True)
     if is_parent(read_account(folder).facts):
         return hand_over(
             "seeds",

@@ -127,7 +127,7 @@ def test_components_and_show(config, ebmcore_command):
     adam = ebmcore_command("show", "optimizer", "Adam").stdout
     assert "lr" in adam
     assert "\nfrom torch.optim import Adam\n" in adam
-    found = json.loads(ebmcore_command("components", "optimizers", "--json").stdout)
+    found = json.loads(ebmcore_command("show", "optimizers", "--json").stdout)
     assert ("Adam", "ebmcore:Adam") in {(c["name"], c["full_name"]) for c in found}
     found = json.loads(ebmcore_command("components", "-p", parts, "--json").stdout)
     assert {"parts:bowl", "parts:walk"} < {c["full_name"] for c in found}

@@ -1,4 +1,4 @@
-"""The argument RUN_DIR of commands: a path, or `last`."""
+"""The argument RUN_DIR of commands: a path, `last`, or a run in MLflow."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ RunDir = Annotated[
     str,
     typer.Argument(
         metavar="RUN_DIR",
-        help="A run's directory, or `last`: the newest run's.",
+        help="A run's directory, or `last`: the newest run's; or runs:/ID, models:/NAME/3.",
         autocompletion=completers.runs,
     ),
 ]
 
 
-def named_run(text: str) -> Path:
-    """Return the run directory that a user means; tell which one `last` is.
+def named_run(text: str, *, to_resume: bool = False) -> Path:
+    """Return the run directory that a user means; tell which one it is if it's given otherwise.
 
     Raises EbmError when there is none.
     """
     from ebmcore.runner.named_run import LAST, run_directory
+    from ebmcore.trackers.mlflow.model.names import is_mlflow_uri
 
-    path = run_directory(text)
-    if text == LAST:
-        say(f"last: {one_line(str(path))}")
+    path = run_directory(text, to_resume=to_resume)
+    if text == LAST or is_mlflow_uri(text):
+        say(f"{one_line(text)}: {one_line(str(path))}")
     return path

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from ebmcore.distributed.rank import ranks_of_this_machine
+from ebmcore.distributed.rank import ranks_of_one_machine
 from ebmcore.errors import EbmError
 
 
@@ -53,7 +53,6 @@ def resume_command(run_dir: Path) -> str:
 
 
 def _launched() -> list[str]:
-    size = ranks_of_this_machine()
-    if size > 1:
+    if (size := ranks_of_one_machine()) > 1:
         return [*program("torchrun"), f"--nproc-per-node={size}", "-m", "ebmcore"]
     return program("ebmcore")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
 from ebmcore.cli.shell import completers
+
+if TYPE_CHECKING:
+    from ebmcore.plugins import Host
 
 
 @answering
@@ -26,10 +29,16 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """List the components of one kind, or of all kinds."""
-    from ebmcore.cli.catalog import kinds, open_host, summary
+    from ebmcore.cli.parts.catalog import open_host
+
+    return listed(open_host(plugins), kind)
+
+
+def listed(host: Host, kind: str | None) -> Answer:
+    """Answer with the components of a kind, or of all. Raises EbmError when there is no such."""
+    from ebmcore.cli.parts.catalog import kinds, summary
     from ebmcore.config import of_torch
 
-    host = open_host(plugins)
     found = [
         {
             "kind": component.kind,

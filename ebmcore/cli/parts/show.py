@@ -1,4 +1,4 @@
-"""`ebmcore show`: one component, with every key, type, default and its meaning."""
+"""`ebmcore show`: one component, with every key, type, default and meaning, or a kind's list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
+from ebmcore.cli.parts.components import listed
 from ebmcore.cli.shell import completers
 
 
@@ -21,14 +22,21 @@ def command(
         ),
     ],
     name: Annotated[
-        str, typer.Argument(help="Its name in a config.", autocompletion=completers.parts)
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Its name in a config; without, all of the kind.",
+            autocompletion=completers.parts,
+        ),
+    ] = None,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Show one component: its formula and its config keys."""
-    from ebmcore.cli.catalog import describe_component, open_host
+    """Show one component, its formula and its config keys, or list the components of a kind."""
+    from ebmcore.cli.parts.catalog import describe_component, open_host
 
+    if name is None:
+        return listed(open_host(plugins), kind)
     found = describe_component(open_host(plugins), kind, name)
     return Answer(found, lambda: _show(found))
 
