@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
 from ebmcore.cli.parts.components import listed
+from ebmcore.cli.shell import completers
 
 
 @answering
