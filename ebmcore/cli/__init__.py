@@ -3,6 +3,7 @@
 The names below are public: a plugin's command answers with them as the core's commands do.
 """
 
+from ebmcore.cli.command_line import same_command
 from ebmcore.cli.output import (
     INTERRUPTED,
     RUN_FAILED,
@@ -38,6 +39,7 @@ __all__ = [
     "Versions",
     "named_run",
     "out",
+    "same_command",
     "say",
     "table",
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer
 from ebmcore.errors import EbmError, PluginError
 
@@ -21,7 +22,11 @@ Workers = Annotated[
 ]
 Launchers = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="With --seeds: what starts the runs; else local."),
+    typer.Option(
+        metavar="NAME",
+        help="With --seeds: what starts the runs; else local.",
+        autocompletion=completers.launchers,
+    ),
 ]
 
 

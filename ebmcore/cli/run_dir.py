@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.terminal import one_line, say
 
 RunDir = Annotated[
@@ -14,6 +15,7 @@ RunDir = Annotated[
     typer.Argument(
         metavar="RUN_DIR",
         help="A run's directory, or `last`: the newest run's; or runs:/ID, models:/NAME/3.",
+        autocompletion=completers.runs,
     ),
 ]
 

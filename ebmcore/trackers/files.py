@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ebmcore.runs.jsonl import is_plain
-from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, FIGURES, LOG, PLUGINS
+from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, EVALUATION, FIGURES, LOG, PLUGINS
 from ebmcore.runs.safe_files import SafeFiles, for_libraries
 
 _CHECKPOINT = re.compile(r"step-\d+")
@@ -45,6 +45,12 @@ def pictures(run_dir: Path) -> list[Path]:
     """Return all pictures of a run."""
     folders = _folders(run_dir / FIGURES)
     return [file for folder in folders for file in _plain_files(folder, "*.png")]
+
+
+def evaluation_files(run_dir: Path) -> list[Path]:
+    """Return the files that `ebmcore evaluate` wrote."""
+    folders = [f for top in _folders(run_dir, EVALUATION) for f in (top, *_folders(top))]
+    return [file for folder in folders for file in _plain_files(folder)]
 
 
 def last_files(run_dir: Path, *, checkpoint: bool = True) -> Iterator[Path]:

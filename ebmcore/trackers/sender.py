@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from ebmcore.errors import RefusedError
 from ebmcore.masking import mask
-from ebmcore.runs.jsonl import count_points, is_plain, read_piece, read_points
+from ebmcore.runs.jsonl import PIECE, count_points, is_plain, read_piece, read_points
 from ebmcore.runs.layout import CONFIG, EVENTS, METRICS, SYSTEM
 from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.files import Pictures, last_files, opened_path
@@ -147,14 +147,15 @@ class Sender:
         return found
 
     def _send_lines(self, file: str) -> bool:
-        """Send new lines of values; return whether there may be more."""
-        lines, end = read_piece(self.run_dir / file, self._read.get(file, 0))
+        """Send a piece of the new lines of values; return whether there were more."""
+        start = self._read.get(file, 0)
+        lines, end = read_piece(self.run_dir / file, start, PIECE)
         points = [point for line in lines for point in read_points(line)]
         missing = points if self._held is None else self._held.missing(points)
         for start in range(0, len(missing), _BATCH):
             self._send_points(missing[start : start + _BATCH])
         self._read[file] = end
-        return bool(lines)
+        return end - start >= PIECE
 
     def _send_points(self, points: Sequence[Point]) -> None:
         """Send points; if some are refused, find their metric, and leave that one out."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ebmcore.cli.completion import completers
 from ebmcore.cli.output import (
     RUN_FAILED,
     Answer,
@@ -32,7 +33,9 @@ def command(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN_DIR]...", help="Run directories, or `last`; all of the folder if none."
+            metavar="[RUN_DIR]...",
+            help="Run directories, or `last`; all of the folder if none.",
+            autocompletion=completers.runs,
         ),
     ] = None,
     runs_dir: RunsDir = None,

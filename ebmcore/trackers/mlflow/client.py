@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from ebmcore.masking import mask
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.service_contracts import Point
 from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
+from ebmcore.trackers.mlflow.inputs import Rows
 from ebmcore.trackers.mlflow.redirects import refused
 from ebmcore.trackers.mlflow.store import ready
 from ebmcore.trackers.mlflow.target import RUN_TAG, Target
@@ -23,7 +24,7 @@ from ebmcore.trackers.sender import Left
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +38,7 @@ _SETTINGS = {  # defaults; the user's own settings win
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for results alone
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # no part of a file bypasses the server
 }
+PARENT_TAG = "mlflow.parentRunId"
 _PLACE_TAG = "ebmcore.artifacts"  # of an experiment made here: the seal of its place
 _PLACE = "artifacts"  # the purpose of that seal
 _BATCH = 100  # parameters or tags in one call, MLflow's limit
@@ -74,21 +76,24 @@ class Remote:
         assert self.target.run_id is not None
         return self.target.run_id
 
-    def open(self) -> Run:
+    def open(self, parent: str | None = None) -> Run:
         """Find the run, by its id or its tag, or create it and its experiment.
 
-        Raises Gone when somebody deleted it, and what MLflow raises.
+        A new run is a child from its first moment if `parent`, the value of its parent's tag, is
+        found. Raises Gone when somebody deleted it, and what MLflow raises.
         """
         client = self._connected()
         number = self._experiment(client)
         run = self._named(client) or self._tagged(client, number, self.target.token)
         if run is None:
+            above = None if parent is None else self._tagged(client, number, parent)
             run = self._call(
                 client.create_run,
                 number,
                 start_time=int(self.started * 1000),
                 tags={
                     **{fit_name(key): mask(value) for key, value in self.target.tags.items()},
+                    **({} if above is None else {PARENT_TAG: above.info.run_id}),
                     RUN_TAG: self.target.token,
                 },
                 run_name=self.name,
@@ -237,6 +242,11 @@ class Remote:
             part = found[start : start + _BATCH]
             self._call(self._client.log_batch, self.run_id, params=part)
 
+    def log_inputs(self, rows: Sequence[Rows]) -> None:
+        """Add data sets to the run's inputs."""
+        assert self._client is not None
+        self._call(self._client.log_inputs, self.run_id, [part.written() for part in rows])
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
@@ -246,11 +256,15 @@ class Remote:
         for start in range(0, len(found), _BATCH):
             self._call(self._client.log_batch, self.run_id, tags=found[start : start + _BATCH])
 
-    def steps_of(self, metric: str) -> Iterable[int]:
-        """Return the steps at which MLflow has a value of the metric."""
+    def values_of(self, metric: str) -> Sequence[Metric]:
+        """Return all values of a metric."""
         assert self._client is not None
-        history = self._call(self._client.get_metric_history, self.run_id, metric)
-        return (value.step for value in history)
+        return self._call(self._client.get_metric_history, self.run_id, metric)
+
+    def metrics(self) -> Collection[str]:
+        """Return the names of the run's metrics."""
+        assert self._client is not None
+        return set(self._call(self._client.get_run, self.run_id).data.metrics)
 
     def sizes_in(self, place: str) -> dict[str, int]:
         """Return the files in a folder of artifacts in MLflow, and their sizes in bytes.

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ebmcore.config import Tracking
-from ebmcore.errors import RefusedError
-from ebmcore.runs.parent_child import parent_token
+from ebmcore.errors import EbmError, RefusedError
+from ebmcore.runs.parent_child import is_parent, parent_token
+from ebmcore.runs.status import read_account
 from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.flatten import flatten
-from ebmcore.trackers.mlflow.client import Remote, fit_name, is_refusal
+from ebmcore.trackers.mlflow.client import PARENT_TAG, Remote, fit_name, is_refusal
+from ebmcore.trackers.mlflow.evaluated import send_evaluation
+from ebmcore.trackers.mlflow.inputs import inputs
+from ebmcore.trackers.mlflow.system import SystemMetrics
 from ebmcore.trackers.mlflow.target import (
     Target,
     new_target,
@@ -24,6 +28,7 @@ from ebmcore.trackers.mlflow.target import (
     tracking_uri,
 )
 from ebmcore.trackers.mlflow.trusted_destinations import destination
+from ebmcore.trackers.tags import run_title
 
 _EVENTS = 999  # events that become tags; all of them are in events.jsonl
 _TEXT = 5000  # characters of a tag that every MLflow takes
@@ -35,6 +40,7 @@ _NO_MODELS = (  # answers of a server that takes no model, or none of that name
     "PERMISSION_DENIED",
 )
 _PARENT = 10.0  # seconds between two searches for a parent that isn't in MLflow yet
+_BAND = (".low", ".high")  # after a metric's name: the ends of its band over a parent's children
 _PARAMS = 2000  # the most parameters of an ended run, whose config anybody may have written
 
 
@@ -88,40 +94,57 @@ class MLflow(Tracker):
     def follow(self, run: TrackedRun, target: Target) -> None:
         """Show the run at this place, which the caller has checked."""
         self.run = run
-        self.remote = Remote(target, run.dir.name, run.started)
+        facts = read_account(run.dir).facts
+        self.remote = Remote(target, run_title(run.dir, facts), run.started)
         self.remote.is_left = run.is_left
+        self._is_parent = is_parent(facts)
+        self._system = SystemMetrics(run, self._note)
         self._known: set[str] = set()  # parameters that MLflow has
+        self._inputs: set[tuple[str, str]] = set()  # names and digests of the data that it has
         self._parent = parent_token(run.dir)  # not yet recorded in MLflow, as far as known
         self._seek_parent = 0.0  # the time of the next search, by time.monotonic
 
     def open(self) -> bool:
         """Find the run or make it; a run that goes on is set to RUNNING."""
+        if self.run.live and not self._is_parent:
+            self._system.start()
         before = self.remote.target.run_id
-        run = self.remote.open()
+        run = self.remote.open(parent_token(self.run.dir))
         is_other = run.info.run_id != before
         if is_other:
-            self._parent = parent_token(self.run.dir)
+            named = PARENT_TAG in run.data.tags
+            self._parent = None if named else parent_token(self.run.dir)
         self._known = set(run.data.params)
+        listed = getattr(run.inputs, "dataset_inputs", None) or ()
+        self._inputs = {(one.dataset.name, one.dataset.digest) for one in listed}
         if self.run.live and run.info.status != "RUNNING":
             self.remote.set_running()
         return is_other and not run.data.params
 
     def log_config(self, config: Mapping[str, Any]) -> None:
-        """Send the leaves of the config as parameters."""
+        """Send the data as inputs, and the leaves of the config as parameters."""
+        self._seek_parent = 0.0
+        self._name_parent()
+        self._log_inputs(config)
         leaves = dict(islice(flatten(config), None if self.run.live else _PARAMS))
         missing = {k: v for k, v in leaves.items() if fit_name(k) not in self._known}
         _refusing(lambda: self.remote.log_params(missing))
-        self._seek_parent = 0.0
-        self._name_parent()
 
     def steps_of(self, metric: str) -> Iterable[int]:
         """Return the steps at which MLflow has a value of the metric."""
-        return self.remote.steps_of(fit_name(metric))
+        return (value.step for value in self.remote.values_of(fit_name(metric)))
 
     def log_points(self, points: Sequence[Point]) -> None:
-        """Send values, but no infinity: MLflow would store 1.8e308, which nobody measured."""
+        """Send values, but no infinity: MLflow would store 1.8e308, which nobody measured.
+
+        The ends of a parent's bands are left out: their pictures show them.
+        """
         self._name_parent()
-        fit = [p._replace(name=fit_name(p.name)) for p in points if not math.isinf(p.value)]
+        fit = [
+            p._replace(name=fit_name(p.name))
+            for p in points
+            if not (math.isinf(p.value) or (self._is_parent and p.name.endswith(_BAND)))
+        ]
         if not fit:
             return
         try:
@@ -145,6 +168,7 @@ class MLflow(Tracker):
 
     def end(self, status: str, ended: float) -> None:
         """Send the model, set the final status, and the parent, which may have come meanwhile."""
+        self._system.stop()
         self._seek_parent = 0.0
         self._name_parent()
         if status == "KILLED":  # its process must end soon
@@ -153,6 +177,18 @@ class MLflow(Tracker):
         else:
             self._send_model(status)
             self.remote.set_ended(status, ended)
+        self.log_evaluation()
+
+    def log_evaluation(self) -> None:
+        """Show what `ebmcore evaluate` found, if it found anything."""
+        try:
+            send_evaluation(self.remote, self.run.dir)
+        except EbmError as error:
+            self._note(f"MLflow doesn't show all of the evaluation: {error}")
+
+    def close(self) -> None:
+        """Measure the machine no more."""
+        self._system.stop()
 
     def _send_model(self, status: str) -> None:
         from ebmcore.trackers.mlflow.model.send import ModelSender
@@ -163,8 +199,7 @@ class MLflow(Tracker):
             never = isinstance(error, RefusedError | NotImplementedError)
             if not never and getattr(error, "error_code", None) not in _NO_MODELS:
                 raise
-            if (text := f"the run's model is not whole there: {error}") not in self.remote.notes:
-                self.remote.notes.append(text)
+            self._note(f"the run's model is not whole there: {error}")
 
     def record(self) -> Mapping[str, Any]:
         """Return the server, the names and the ids."""
@@ -190,6 +225,23 @@ class MLflow(Tracker):
         """Notes about the database."""
         return self.remote.notes
 
+    def _log_inputs(self, config: Mapping[str, Any]) -> None:
+        """Show the run's data; what MLflow refuses, or a server before 2.4, becomes a note."""
+        try:
+            rows = inputs(self.run.dir, config)
+            new = [part for part in rows if (part.name, part.digest) not in self._inputs]
+            if new:
+                self.remote.log_inputs(new)
+        except Exception as error:
+            unknown = getattr(error, "error_code", None) == "ENDPOINT_NOT_FOUND"
+            if not (unknown or is_refusal(error) or isinstance(error, EbmError)):
+                raise
+            self._note(f"MLflow shows no data set: {str(error).partition(chr(10))[0]:.300}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.remote.notes:
+            self.remote.notes.append(text)
+
     def _name_parent(self) -> None:
         """Set the run's parent in MLflow, as soon as that is there."""
         now = time.monotonic()
@@ -198,7 +250,7 @@ class MLflow(Tracker):
         self._seek_parent = now + _PARENT
         found = self.remote.find(self._parent)
         if found is not None:
-            self.remote.set_tags({"mlflow.parentRunId": found})
+            self.remote.set_tags({PARENT_TAG: found})
             self._parent = None
 
 

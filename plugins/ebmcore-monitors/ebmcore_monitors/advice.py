@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.diagnoses.collapse import collapsed_samples, relative_scale
 from ebmcore_monitors.diagnoses.drift import drift
@@ -68,6 +70,11 @@ class Advice(WarnsOnce):
     """
 
     every = "1 epoch"
+    metrics: ClassVar = (
+        *DIAGNOSES,
+        *EVIDENCE,
+        *("energy_of_data", "energy_of_samples", "gap_in_spreads", "above_data"),
+    )
 
     def __init__(self, *, n: PositiveInt = 2000) -> None:
         super().__init__()
