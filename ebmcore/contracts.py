@@ -42,7 +42,8 @@ A dataset may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entro
 nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
 default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors,
 transforms and energies list in `spaces` the classes of the spaces that they serve. A monitor whose
-numbers leave padding out says `takes_mask = True`.
+numbers leave padding out says `takes_mask = True`. If it lists the names of its numbers in
+`metrics`, such as ("nll", "rhat_*"), a config that follows another one is refused before it runs.
 """
 
 from __future__ import annotations

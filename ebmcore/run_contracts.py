@@ -198,6 +198,9 @@ class Callback:
     weight and no mode of a module, and draws from no generator but its own. One that raises is
     switched off with a warning, and the run continues. If it remembers anything it has
     `state_dict` and `load_state_dict`, which a checkpoint holds.
+
+    `metrics` may list the names that it logs, () for none, and `follows` its keys that name a
+    metric: a config whose run records no such one is refused.
     """
 
     def on_start(self, run: LiveRun) -> None:

@@ -17,8 +17,9 @@ from ebmcore.plugins import Status
 from support import ROOT, environments
 
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
-GUIDE = ROOT / "docs" / "plugins.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+GUIDE = [ROOT / "docs" / "plugins.md", *sorted(ROOT.glob("docs/plugins/*.md"))]
+FOLDERS = ("*.md", "docs/*.md", "docs/guides/*.md", "docs/plugins/*.md", "docs/start/*.md")
+PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(folder))
 GUIDES = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
 
 
@@ -35,8 +36,12 @@ class Block(NamedTuple):
         return named and named[1]
 
 
-def blocks(page):
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+def text_of(pages):
+    return "\n".join(page.read_text() for page in pages)
+
+
+def blocks(pages):
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(pages), re.DOTALL | re.MULTILINE)
     return [Block(*pair) for pair in found]
 
 
@@ -59,7 +64,7 @@ def test_every_hook_stands_in_the_guide_with_its_signature():
 
 
 def test_the_guide_names_what_there_is():
-    text = GUIDE.read_text()
+    text = text_of(GUIDE)
     statuses = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", text, re.MULTILINE)
     assert [s for s in statuses if s in set(Status)] == list(Status)
     for name in (*BUILD_SLOTS, *LOSS_SLOTS, *KERNEL_SLOTS, *CHAINS_SLOTS):
@@ -72,7 +77,7 @@ def test_the_guide_names_what_there_is():
 def test_the_guide_names_every_suite():
     from ebmcore import testing
 
-    text = GUIDE.read_text()
+    text = text_of(GUIDE)
     for name in testing.__all__:
         assert name == "Suite" or not name.endswith("Suite") or name in text
 

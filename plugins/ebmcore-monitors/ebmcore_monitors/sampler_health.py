@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -69,6 +69,11 @@ class SamplerHealth(WarnsOnce):
     """
 
     every = "10 epochs"
+    metrics: ClassVar = (
+        *("rhat_*", "ess_bulk_*", "ess_tail_energy", "d_s", "long_run_*"),
+        *("score_norm", "acceptance", "divergences", "implied_temperature"),
+        *("r_s", "r_noise", "step_ratio"),
+    )
     takes_mask = True
 
     def __init__(

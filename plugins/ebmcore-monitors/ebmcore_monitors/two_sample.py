@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 
@@ -48,6 +49,10 @@ class TwoSample(WarnsOnce):
     """
 
     every = "end"
+    metrics: ClassVar = (
+        *("sliced_wasserstein", "sliced_wasserstein_p", "mmd_squared", "mmd_p"),
+        *("mixed", "rhat"),
+    )
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     takes_mask = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -52,6 +52,7 @@ class OutOfDistribution:
     """
 
     every = "5 epochs"
+    metrics: ClassVar = ("auroc", "aupr", "aupr_baseline", "normal", "anomalies")
     takes_mask = True
 
     def __init__(self, *, against: Dataset, labels: Labels = "auto") -> None:
