@@ -3,7 +3,6 @@
 The names below are public: a plugin's command answers with them as the core's commands do.
 """
 
-from ebmcore.cli.command_line import same_command
 from ebmcore.cli.output import (
     INTERRUPTED,
     RUN_FAILED,
@@ -21,7 +20,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell.command_line import same_command
 
 __all__ = [
     "INTERRUPTED",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import (
     RUN_FAILED,
     Answer,
@@ -18,7 +17,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.runner.evaluation import Evaluation

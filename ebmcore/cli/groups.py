@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError, PluginError
 
 Seeds = Annotated[

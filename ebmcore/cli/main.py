@@ -12,7 +12,6 @@ import typer
 
 from ebmcore import terminal
 from ebmcore.cli import (
-    components,
     evaluate,
     plugins,
     resume,
@@ -20,9 +19,9 @@ from ebmcore.cli import (
     sample,
     schema,
     score,
-    show,
 )
 from ebmcore.cli.output import lost_code, out
+from ebmcore.cli.parts import components, show
 from ebmcore.cli.plugin_commands import CommandGroup
 from ebmcore.cli.runs import diff as runs_diff
 from ebmcore.cli.runs import list as runs_list

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore import terminal
-from ebmcore.cli.completion import completers
+from ebmcore.cli.shell import completers
 from ebmcore.distributed.rank import speaks
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 from ebmcore.masking import mask
@@ -134,7 +134,7 @@ def ending(as_json: bool) -> Iterator[None]:
     try:
         yield
     except RunInterrupted as error:
-        from ebmcore.cli.command_line import resume_command
+        from ebmcore.cli.shell.command_line import resume_command
 
         command = resume_command(error.run.dir)
         found = {**error.run.summary(), "resume": command or None}

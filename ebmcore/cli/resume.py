@@ -9,7 +9,7 @@ import typer
 from ebmcore.cli.groups import Launchers, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Versions, answering
 from ebmcore.cli.run import show_run
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 
 
 @answering

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.command_line import program
 from ebmcore.cli.groups import Launchers, Seeds, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import (
     Answer,
@@ -23,6 +22,7 @@ from ebmcore.cli.output import (
     out,
     table,
 )
+from ebmcore.cli.shell.command_line import program
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from ebmcore.plugins import Host, Selection
 from ebmcore.plugins.read_only import read_only
 from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
-from ebmcore.runner.hook_calls import calls
+from ebmcore.runner.hooks.calls import calls
 from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.run import Listener, Run

@@ -16,7 +16,7 @@ from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data, is_stored
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.masking import mask_all
-from ebmcore.runner.hook_calls import listeners
+from ebmcore.runner.hooks.calls import listeners
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EXAMPLE, HELD_OUT, LARGEST_HELD_OUT, RUN_JSON

@@ -35,7 +35,7 @@ from ebmcore.errors import (
 from ebmcore.masking import mask
 from ebmcore.monitoring.progress import progress_display
 from ebmcore.monitoring.run import MonitorRunner
-from ebmcore.runner.events import Events
+from ebmcore.runner.hooks.events import Events
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, is_own, start_trackers

@@ -10,7 +10,7 @@ import pytest
 
 import ebmcore
 from ebmcore import hooks
-from ebmcore.cli.catalog import describe_component
+from ebmcore.cli.parts.catalog import describe_component
 from ebmcore.kinds import OFFERED
 from ebmcore.plugins.names import CORE_COMMANDS
 from ebmcore.plugins.suggestions import KNOWN, KNOWN_COMMANDS

@@ -44,7 +44,7 @@ def test_every_page_is_reached_from_the_home_page():
     assert contents.reached(pages, "index") == set(pages)
 
 
-def test_a_toctree_is_made_of_the_entries_that_begin_with_a_page():
+def test_a_toctree_lists_entries_that_begin_with_a_page():
     from ebmcore_docs import contents
 
     text = "## A\n\n- [X](x/y.md): z\n- see [Z](z.md)\n- [X](x/y.md#part)\n\n## B\n\n- [W](w.md)\n"
@@ -59,7 +59,7 @@ def test_a_toctree_is_made_of_the_entries_that_begin_with_a_page():
 def test_each_part_has_a_page_with_its_keys():
     from ebmcore_docs import parts
 
-    from ebmcore.cli.catalog import describe_component, open_host
+    from ebmcore.cli.parts.catalog import describe_component, open_host
 
     host = open_host(None)
     pages = parts.pages(host)

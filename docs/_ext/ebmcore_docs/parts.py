@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ebmcore.cli.catalog import describe_component, open_host
+from ebmcore.cli.parts.catalog import describe_component, open_host
 from ebmcore.config import of_torch
 from ebmcore.kinds import OFFERED, Kind
 from ebmcore.plugins import Component, Host

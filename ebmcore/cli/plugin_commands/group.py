@@ -140,7 +140,7 @@ def _group(ctx: Any) -> str:
 
 
 def _known(ctx: Any) -> Mapping[str, str]:
-    from ebmcore.cli.completion.completers import commands
+    from ebmcore.cli.shell.completers import commands
 
     return commands(_group(ctx))
 

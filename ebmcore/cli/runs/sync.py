@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import (
     RUN_FAILED,
     Answer,
@@ -19,8 +18,9 @@ from ebmcore.cli.output import (
     out,
     say,
 )
-from ebmcore.cli.run_dir import named_run
 from ebmcore.cli.runs.list import run_dirs
+from ebmcore.cli.runs.run_dir import named_run
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,8 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> En
             f"the model needs local plugin files, which are code: read them and name them by "
             f"model_config={{'plugins': {[str(f) for f in files]}}} or in {_PLUGINS}.\n{error}"
         ) from error
-    run.warnings.extend(_changed_files(plugins, need.files))
+    for text in _changed_files(plugins, need.files):
+        warnings.warn(text, stacklevel=2)
     return EnergyModel(run)
 
 

@@ -6,8 +6,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -179,6 +179,15 @@ class Remote:
         if not is_web(uri):
             known = _sealed_place(self.ask("get_experiment", experiment_id))
         return Artifacts(place, uri, owner, known)
+
+    @contextmanager
+    def busy_here(self) -> Iterator[None]:
+        """Within, MLflow isn't asked for anything for a while, so it isn't quiet."""
+        self.patience = _SLOW
+        try:
+            yield
+        finally:
+            self.last_answer, self.patience = time.monotonic(), ANSWER
 
     def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of MLflow's client; connects first if need be."""

@@ -32,6 +32,13 @@ from ebmcore.trackers.tags import run_title
 
 _EVENTS = 999  # events that become tags; all of them are in events.jsonl
 _TEXT = 5000  # characters of a tag that every MLflow takes
+_NO_MODELS = (  # answers of a server that takes no model, or none of that name
+    "INVALID_PARAMETER_VALUE",
+    "ENDPOINT_NOT_FOUND",
+    "NOT_IMPLEMENTED",
+    "FEATURE_DISABLED",
+    "PERMISSION_DENIED",
+)
 _PARENT = 10.0  # seconds between two searches for a parent that isn't in MLflow yet
 _BAND = (".low", ".high")  # after a metric's name: the ends of its band over a parent's children
 _PARAMS = 2000  # the most parameters of an ended run, whose config anybody may have written
@@ -187,9 +194,12 @@ class MLflow(Tracker):
         from ebmcore.trackers.mlflow.model.send import ModelSender
 
         try:
-            _refusing(lambda: ModelSender(self.remote, self.run.dir, self.section).send(status))
-        except RefusedError as error:
-            self._note(f"no model: {error}")
+            ModelSender(self.remote, self.run.dir, self.section).send(status)
+        except Exception as error:
+            never = isinstance(error, RefusedError | NotImplementedError)
+            if not never and getattr(error, "error_code", None) not in _NO_MODELS:
+                raise
+            self._note(f"the run's model is not whole there: {error}")
 
     def record(self) -> Mapping[str, Any]:
         """Return the server, the names and the ids."""

@@ -14,15 +14,16 @@ its energy from, so its weights are artifacts, too: `ebmcore.load("runs:/…", e
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ebmcore.checkpoint.files import MANIFEST, Checkpoint
+from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.config.sections import Tracking
-from ebmcore.errors import EbmError, RefusedError
+from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import CHECKPOINTS, METRICS
 from ebmcore.trackers.files import opened_path
@@ -55,12 +56,13 @@ class ModelSender:
         self.section = section
 
     def send(self, status: str) -> None:
-        """Send what the server lacks. Raises RefusedError when it takes none."""
+        """Send what the server lacks, by the run's final status."""
         if self.section.checkpoints == "none":
             return
         directory = RunDirectory(self.run_dir)
         try:
-            last = Checkpoint.last(self.run_dir / CHECKPOINTS)
+            with self.remote.busy_here():
+                last = Checkpoint.last(self.run_dir / CHECKPOINTS)
             facts = directory.read()
         except (EbmError, OSError, ValueError):
             return  # it ended before its first checkpoint
@@ -79,7 +81,8 @@ class ModelSender:
         config, chosen = directory.read_config(), {MODEL: last}
         best = facts.get("best")
         if isinstance(best, Mapping) and isinstance(step := best.get("step"), int):
-            chosen[BEST] = Checkpoint.of(self.run_dir / CHECKPOINTS, step)
+            with self.remote.busy_here():
+                chosen[BEST] = Checkpoint.of(self.run_dir / CHECKPOINTS, step)
         ids = {}
         for name, checkpoint in chosen.items():
             ids[name] = self._model(name, checkpoint, facts, config)
@@ -106,8 +109,8 @@ class ModelSender:
         config: Mapping[str, Any],
     ) -> str:
         """Make a model in MLflow, or finish one that was begun; return its id."""
-        digest = hashlib.sha256((checkpoint.path / MANIFEST).read_bytes()).hexdigest()
-        mark = f"{checkpoint.step} {digest}"
+        manifest = json.dumps(checkpoint.manifest, sort_keys=True)
+        mark = f"{checkpoint.step} {hashlib.sha256(manifest.encode()).hexdigest()}"
         found = next((m for m in self._made(name) if m.tags.get(_CHECKPOINT_TAG) == mark), None)
         if found is not None and str(found.status) == "READY":
             return str(found.model_id)
@@ -128,7 +131,8 @@ class ModelSender:
         }
         with TemporaryDirectory() as folder:
             spare = Path(folder)
-            kept = [*record_files(self.run_dir), *weights_files(checkpoint, spare / "run")]
+            with self.remote.busy_here():
+                kept = [*record_files(self.run_dir), *weights_files(checkpoint, spare / "run")]
             every = model_files(
                 self.run_dir,
                 facts,
@@ -183,7 +187,7 @@ class ModelSender:
             self.remote.ask("create_registered_model", name)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise RefusedError(f"registry: {error}") from error
+                raise
         run = f"run_id = '{self.remote.run_id}'"
         found = self.remote.ask("search_model_versions", f"name = '{_quoted(name)}' and {run}")
         model = self.remote.ask("get_logged_model", model_id)

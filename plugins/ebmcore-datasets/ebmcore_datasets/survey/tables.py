@@ -120,7 +120,7 @@ class _Column:
             **self._spread(),
         )
 
-    def _spread(self) -> dict[str, float]:
+    def _spread(self) -> dict[str, Any]:
         values = np.concatenate(self.sample) if self.sample else np.empty(0)
         values = values[np.isfinite(values)]
         if not len(values):

@@ -56,7 +56,7 @@ class Fidelity(WarnsOnce):
 
     every = "10 epochs"
     metrics: ClassVar = (
-        *("frechet", "frechet_floor", "kernel", "kernel_floor"),
+        *("frechet", "kernel", "*_floor"),
         *("confident", "classes", "accuracy"),
     )
     check_batch = staticmethod(_batch)  # ebmcore.testing uses it

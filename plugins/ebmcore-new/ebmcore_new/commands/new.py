@@ -43,7 +43,8 @@ def command(
     if data is not None and like is not None:
         raise EbmError("give --data or --like, not both: an example has data of its own")
     _check_place(target)
-    files, decide, start = {target: ""}, (), "run"
+    files, start = {target: ""}, "run"
+    decide: tuple[str, ...] = ()
     if like is not None:
         files, start = _copied(like, target)
     elif data is not None:

@@ -165,7 +165,8 @@ class _Look:
         return self._make("categories", about, [*keys, space], values=k, decide=decide)
 
     def _images(self, keys: Sequence[Key]) -> Seen:
-        event, keys, decide = self.event, list(keys), ()
+        event, keys = self.event, list(keys)
+        decide: tuple[str, ...] = ()
         if len(event) == 3 and event[0] not in (1, 3):
             if event[2] == 3:
                 raise EbmError(
@@ -248,7 +249,7 @@ class _Look:
             )
         about = f"{counted(self.n, 'sequence')} of {counted(steps, 'step')}"
         about += f" of {channels} numbers" if channels > 1 else ""
-        decide = ()
+        decide: tuple[str, ...] = ()
         if self.ragged:
             about = about.replace(" of ", " of up to ", 1)
         elif len(self.event) == 1:

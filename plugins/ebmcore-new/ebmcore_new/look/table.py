@@ -36,6 +36,8 @@ class _Roles:
         name, several_columns = called(column), len(self.all) > 1
         if column.missing == column.rows:
             self.drop.append((column, f"{name} is empty"))
+        elif column.distinct == 1 and not column.missing:
+            self.drop.append((column, f"{name} is the same in every row"))
         elif column.kind == "other":
             self.drop.append((column, f"{name} holds dates or values that aren't numbers"))
         elif column.kind == "text":
@@ -46,8 +48,6 @@ class _Roles:
             self._index(column, name)
         elif column.label_name and _is_label(column):
             self._label(column, name)
-        elif column.distinct == 1 and not column.missing:
-            self.drop.append((column, f"{name} is the same in every row"))
         elif column.missing > _MISSING * column.rows:
             share = f"{column.missing / column.rows:.0%}"
             self.drop.append((column, f"{share} of {name} is missing"))

@@ -1,65 +1,29 @@
 """The MLflow models of runs, made by the mirror and opened as colleagues open them."""
 
 import json
-import shutil
-import warnings
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 import ebmcore
 from ebmcore import EbmError
+from ebmcore.config import Tracking
 from ebmcore.trackers import sync
-from support import PARTS, TABLE
+from support import PARTS, only_more
+from support.models import COLUMNS, TRUSTED, models
+from support.servers import free_port, wait_until
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),  # its own import
 ]
-
-COLUMNS = ["age", "dose"]
-TRUSTED = [str(PARTS), str(TABLE)]
-
-
-@pytest.fixture(scope="module")
-def rows(place):
-    rows = np.random.default_rng(0).normal(size=(60, 3)).round(3)
-    rows[:, 2] = rows[:, 2] > 0
-    np.save(place / "rows.npy", rows)
-    return pd.DataFrame(rows, columns=[*COLUMNS, "y"])
-
-
-@pytest.fixture(scope="module")
-def table(place, rows, uri, make_config):
-    """A run of labelled rows of named columns, with a best checkpoint, in the registry."""
-    config = make_config()
-    config["plugins"]["files"].append(str(TABLE))
-    path = str(place / "rows.npy")
-    config["data"] = {"type": "table", "path": path, "label": True, "transform": "halved"}
-    config |= {"energy": {"type": "labelled"}, "loss": {"type": "fits"}, "monitors": []}
-    del config["sampler"], config["chains"]
-    config["train"] |= {"keep_best": "loss", "checkpoint_every": "2 steps", "log_every": 1}
-    config["tracking"] = {"uri": uri, "register": "patients", "experiment": "models"}
-    return run_in(place, config)
-
-
-@pytest.fixture(scope="module")
-def points(place, uri, make_config):
-    """A run of points in the plane, with a sampler."""
-    config = make_config()
-    config["tracking"] = {"uri": uri, "experiment": "models"}
-    return run_in(place, config)
-
-
-def run_in(place, config):
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        patch.chdir(place)
-        run = ebmcore.run(config, runs_dir=place / "runs", progress=False)
-    assert not [text for text in run.warnings if "MLflow" in text]
-    return run
 
 
 def opened(uri, **config):
@@ -117,14 +81,6 @@ def test_the_model_holds_weights_and_no_pickle(table, client):
     assert (model.model_id, table.step) in outputs
 
 
-def models(client, run, name):
-    experiment = client.get_run(run.mlflow_run_id).info.experiment_id
-    found = client.search_logged_models(
-        [experiment], filter_string=f"source_run_id = '{run.mlflow_run_id}'"
-    )
-    return [model for model in found if model.name == name]
-
-
 @pytest.mark.usefixtures("user")
 def test_the_best_one_is_registered_once(table, client):
     (best,) = models(client, table, "best")
@@ -136,37 +92,6 @@ def test_the_best_one_is_registered_once(table, client):
         assert version.source == best.artifact_location
         assert len(models(client, table, "model")) == 1
         assert len(client.get_run(table.mlflow_run_id).outputs.model_outputs) == 2
-
-
-@pytest.mark.usefixtures("user")
-def test_runs_open_by_what_mlflow_calls_them(table, points, client, place, ebmcore_command, rows):
-    (best,) = models(client, table, "best")
-    for named in (
-        f"runs:/{table.mlflow_run_id}",
-        f"runs:/{table.mlflow_run_id}/best",
-        f"models:/{best.model_id}",
-        "models:/patients/1",
-        "models:/patients/latest",
-    ):
-        run = ebmcore.load(named, plugins=TRUSTED)
-        kind = "last" if named == f"runs:/{table.mlflow_run_id}" else "best"
-        there = ebmcore.load(table.dir, plugins=TRUSTED, checkpoint=kind)
-        assert torch.equal(run.energy.weight, there.energy.weight), named
-        assert run.step == there.step
-    before = run.dir.stat()
-    again = ebmcore.load(f"runs:/{table.mlflow_run_id}", plugins=TRUSTED, checkpoint="best")
-    assert (again.dir, again.dir.stat().st_mtime_ns) == (run.dir, before.st_mtime_ns)
-    folder = place / "artifacts"
-    shutil.copytree(best.artifact_location, folder / "model", dirs_exist_ok=True)
-    assert ebmcore.load(folder, plugins=TRUSTED).step == run.step
-    trust = [word for file in TRUSTED for word in ("-p", file)]
-    done = ebmcore_command(
-        "sample", f"runs:/{points.mlflow_run_id}", *trust, "-n", 4, "-o", "x.npz"
-    )
-    assert done.returncode == 0, done.stderr
-    assert np.load("x.npz")["x"].shape == (4, 2)
-    done = ebmcore_command("resume", f"runs:/{points.mlflow_run_id}", *trust)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.usefixtures("user")
@@ -196,3 +121,66 @@ def test_missing_distributions_are_named(points, tmp_path):
         "the model needs ebm-nets-of-mine 1.2, ebm-walks 1.2, not installed here: "
         "pip install ebm-nets-of-mine ebm-walks"
     )
+
+
+def test_an_experiment_of_objects_says_why_it_has_no_model(client, place, uri):
+    energy = torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Flatten(0))
+    experiment = ebmcore.Experiment(
+        energy=energy, data=torch.randn(40, 2), loss=lambda energy, x: energy(x).mean()
+    )
+    told = {"uri": uri, "experiment": "models"}
+    run = experiment.run(
+        steps=2, batch_size=10, tracking=Tracking(**told), runs_dir=place / "runs", progress=False
+    )
+    assert models(client, run, "model") == []
+    tags = client.get_run(run.mlflow_run_id).data.tags
+    assert tags["ebmcore.model"].startswith("none: the run was made of objects")
+    files = client.list_artifacts(run.mlflow_run_id, "checkpoints/step-00000002")
+    assert "weights.safetensors" in {Path(f.path).name for f in files}
+
+
+@only_more
+def test_a_served_model_answers(points, uri):
+    """`mlflow models serve` takes a process, and so do its answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    place = f"runs:/{points.mlflow_run_id}/model"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "EBMCORE_MODEL_PLUGINS": str(PARTS)}
+    process = subprocess.Popen(
+        [*command, "-m", place, "-p", str(port)], start_new_session=True, env=environment
+    )
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/ping"), what="mlflow models serve")
+        x = [[0.5, -1.0], [2.0, 0.0]]
+        sent = json.dumps({"inputs": x}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", sent, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found = json.load(answer)["predictions"]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    expected = points.score(np.array(x, dtype="float32"), percentile=False).energy
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def answers(url):
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.mark.usefixtures("user")
+def test_the_scoring_server_answers_in_process(table, rows):
+    from mlflow.pyfunc.scoring_server import invocations
+
+    model, three = opened(f"runs:/{table.mlflow_run_id}/model"), rows[:3]
+    sent = json.dumps({"dataframe_records": three.to_dict("records"), "params": {"n": 1}})
+    answer = invocations(sent, "application/json", model, model.metadata.get_input_schema())
+    assert answer.status == 200, answer.response
+    expected = table.score(three[COLUMNS], y=three["y"].to_numpy(), percentile=False)["energy"]
+    found = json.loads(answer.response)["predictions"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.completion import completers
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host
@@ -29,14 +29,14 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """List the components of one kind, or of all kinds."""
-    from ebmcore.cli.catalog import open_host
+    from ebmcore.cli.parts.catalog import open_host
 
     return listed(open_host(plugins), kind)
 
 
 def listed(host: Host, kind: str | None) -> Answer:
     """Answer with the components of a kind, or of all. Raises EbmError when there is no such."""
-    from ebmcore.cli.catalog import kinds, summary
+    from ebmcore.cli.parts.catalog import kinds, summary
     from ebmcore.config import of_torch
 
     found = [

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.completion import completers
-from ebmcore.cli.components import listed
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
+from ebmcore.cli.parts.components import listed
+from ebmcore.cli.shell import completers
 
 
 @answering
@@ -33,7 +33,7 @@ def command(
     as_json: AsJson = False,
 ) -> Answer:
     """Show one component, its formula and its config keys, or list the components of a kind."""
-    from ebmcore.cli.catalog import describe_component, open_host
+    from ebmcore.cli.parts.catalog import describe_component, open_host
 
     if name is None:
         return listed(open_host(plugins), kind)

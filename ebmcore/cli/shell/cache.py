@@ -15,7 +15,7 @@ from ebmcore.version import __version__
 
 FORMAT = 1
 _PATIENCE = 120.0  # seconds after which a catalogue that was begun is begun anew
-_WRITE = "from ebmcore.cli.completion.catalogue import write; write()"
+_WRITE = "from ebmcore.cli.shell.catalogue import write; write()"
 
 
 def place() -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ebmcore.cli.command_line import resume_command
+from ebmcore.cli.shell.command_line import resume_command
 from support.runs import change, cut, facts, go
 
 INTERRUPTS = """

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ebmcore.cli.import_line import import_line
+from ebmcore.cli.parts.import_line import import_line
 from ebmcore.config import describe, description, keys_of, nested, of_torch, reserved, type_name
 from ebmcore.config.values.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError

@@ -8,8 +8,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from ebmcore.cli.completion import cache, catalogue, completers
 from ebmcore.cli.main import app
+from ebmcore.cli.shell import cache, catalogue, completers
 from ebmcore.runs import directory, layout
 
 CONFIG = """

@@ -7,9 +7,9 @@ import json
 import sys
 from typing import Any
 
-from ebmcore.cli.completion import cache
 from ebmcore.cli.plugin_commands.offers import commands_in
 from ebmcore.cli.plugin_commands.source_help import help_of
+from ebmcore.cli.shell import cache
 from ebmcore.config import describe, keys_of, nested, reserved
 from ebmcore.config.sections import Plugins, Settings, Tracking, Train
 from ebmcore.config.values.signature import REQUIRED, Parameter, parameters
@@ -71,9 +71,9 @@ def _keys(every: tuple[Parameter, ...]) -> dict[str, Any]:
 
 def _files(host: Host) -> set[str]:
     """Return the source files of plugins and parts, whose changes make a catalogue old."""
-    modules = {plugin.module for plugin in host.plugins if plugin.module is not None}
+    modules = [plugin.module for plugin in host.plugins]
     for component in host.components():
         if isinstance(component.target, str) and not component.target.startswith("torch."):
-            modules.add(sys.modules.get(component.target.partition(":")[0]))
+            modules.append(sys.modules.get(component.target.partition(":")[0]))
     found = (inspect.getsourcefile(module) for module in modules if module is not None)
     return {file for file in found if file is not None}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from ebmcore.distributed.rank import ranks_of_one_machine
 from ebmcore.errors import EbmError
 
 
@@ -53,7 +53,6 @@ def resume_command(run_dir: Path) -> str:
 
 
 def _launched() -> list[str]:
-    size, here = os.environ.get("WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE")
-    if "MASTER_ADDR" in os.environ and size != "1" and size == here:
+    if (size := ranks_of_one_machine()) > 1:
         return [*program("torchrun"), f"--nproc-per-node={size}", "-m", "ebmcore"]
     return program("ebmcore")

@@ -13,7 +13,7 @@ import typer
 from ebmcore.kinds import OFFERED
 
 if TYPE_CHECKING:
-    from ebmcore.cli.completion.keys import Key
+    from ebmcore.cli.shell.keys import Key
 
 # the names of ebmcore.runs, which takes a third of the time that a completion has
 RUNS_DIR_VARIABLE, RUN_JSON, CONFIG = "EBMCORE_RUNS_DIR", "run.json", "config.yaml"
@@ -75,8 +75,8 @@ def overrides(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
 
     A shell that breaks words at `=`, as bash does, asks for the part alone.
     """
-    from ebmcore.cli.completion.cache import read
-    from ebmcore.cli.completion.keys import config_tree, keys_at, values_at
+    from ebmcore.cli.shell.cache import read
+    from ebmcore.cli.shell.keys import config_tree, keys_at, values_at
 
     config, run_dir = ctx.params.get("config"), ctx.params.get("run_dir")
     tree = config_tree(Path(config) if config else Path(str(run_dir)) / CONFIG)
@@ -96,14 +96,14 @@ def overrides(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
 
 def commands(group: str) -> Mapping[str, str]:
     """Return the plugins' commands that join a group, by their word, as far as they are known."""
-    from ebmcore.cli.completion.cache import read
+    from ebmcore.cli.shell.cache import read
 
     found: Mapping[str, str] = read().get("commands", {}).get(group, {})
     return found
 
 
 def _parts(kind: str) -> Offers:
-    from ebmcore.cli.completion.cache import read
+    from ebmcore.cli.shell.cache import read
 
     found = read().get("parts", {}).get(kind, {})
     return [(name, part.get("summary", "")) for name, part in found.items()]
@@ -124,7 +124,7 @@ def _ways_on(name: str, key: Key, tree: Mapping[str, Any], of: int) -> Offers:
     if key.opens:
         ways.append((f"{name}.", key.meaning))
     elif of == 1:
-        from ebmcore.cli.completion.keys import value_at
+        from ebmcore.cli.shell.keys import value_at
 
         value = value_at(name.split("."), tree) or key.default or ""
         ways += [(f"{name}={value}", "as it is")] if _is_safe(value) else []
