@@ -20,6 +20,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell.command_line import same_command
 
 __all__ = [
     "INTERRUPTED",
@@ -31,10 +33,13 @@ __all__ = [
     "OtherVersions",
     "Overrides",
     "PluginOptions",
+    "RunDir",
     "RunsDir",
     "Strict",
     "Versions",
+    "named_run",
     "out",
+    "same_command",
     "say",
     "table",
 ]

@@ -17,6 +17,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.runner.evaluation import Evaluation
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...",
             help="Over the recorded config: monitors=[…], sampler=…, chains=…",
+            autocompletion=completers.overrides,
         ),
     ] = None,
     checkpoint: Checkpoints = "last",
@@ -47,7 +50,7 @@ def command(
 ) -> Answer:
     """Evaluate a trained energy on held-out data and samples.
 
-    The results are in RUN_DIR/evaluation/.
+    The results are in RUN_DIR/evaluation/, and in `evaluate/` of the run's MLflow run.
     Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
     one of them failed. With `--against` the monitor out_of_distribution runs, too; `monitors=[]`
     leaves out the others.
@@ -56,7 +59,7 @@ def command(
     from ebmcore.runner.evaluation import evaluate
 
     found = evaluate(
-        run_dir,
+        named_run(run_dir),
         parse_assignments(overrides or []),
         plugins=plugins or (),
         seed=seed,

@@ -9,11 +9,12 @@ import typer
 from ebmcore.cli.groups import Launchers, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Versions, answering
 from ebmcore.cli.run import show_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     plugins: PluginOptions = None,
     versions: Annotated[
         Versions, typer.Option(help="When the run's versions differ from today's.")
@@ -31,10 +32,11 @@ def command(
     from ebmcore.runs.parent_child import is_parent
     from ebmcore.runs.status import read_account
 
-    if is_parent(read_account(run_dir).facts):
+    folder = named_run(run_dir, to_resume=True)
+    if is_parent(read_account(folder).facts):
         return hand_over(
             "seeds",
-            resume=run_dir,
+            resume=str(folder),
             plugins=plugins,
             workers=workers,
             launcher=launcher,
@@ -46,5 +48,5 @@ def command(
     with save_only_while_training():
         from ebmcore.runner.api import resume
 
-        done = resume(run_dir, plugins=plugins or (), versions=versions.value)
+        done = resume(folder, plugins=plugins or (), versions=versions.value)
     return Answer(done.summary(), lambda: show_run(done), stays=True)

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
 
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     n: Annotated[int, typer.Option("-n", min=1, help="How many events.")] = 1000,
     output: Annotated[str, typer.Option("-o", "--output", help="An .npz file.")] = "samples.npz",
     steps: Annotated[
@@ -42,7 +43,8 @@ def command(
     if file.suffix != ".npz":
         raise EbmError(f"{file}: should end in .npz")
     check_writable(file)
-    run = load(run_dir, plugins=plugins or (), checkpoint=checkpoint)
+    folder = named_run(run_dir)
+    run = load(folder, plugins=plugins or (), checkpoint=checkpoint)
     for text in run.skipped_checkpoints:
         say(f"warning: {text}")
     label = int(y) if y is not None and y.is_integer() else y
@@ -64,7 +66,7 @@ def command(
         np.savez(file, **{k: v.cpu().numpy() for k, v in arrays.items()})
     except OSError as error:  # a full disk
         raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
-    found = {"run_dir": run_dir, "output": str(file), "n": n, "shape": list(x.shape)}
+    found = {"run_dir": str(folder), "output": str(file), "n": n, "shape": list(x.shape)}
     text = f"{n} events of shape {tuple(x.shape[1:])} in {file}"
     return Answer(found, lambda: out(text), stays=True)
 

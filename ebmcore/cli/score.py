@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="New points, as the run's data are written.")
     ],
@@ -36,8 +37,9 @@ def command(
     from ebmcore.runner.api import load
     from ebmcore.runner.scoring import write_scores
 
+    folder = named_run(run_dir)
     with write_scores(output, beside=file) as table:
-        run = load(run_dir, plugins=plugins or (), checkpoint=checkpoint)
+        run = load(folder, plugins=plugins or (), checkpoint=checkpoint)
         scorer = run.scorer(percentile=percentile)
         points = run.points(file)
         infinite = 0
@@ -50,7 +52,7 @@ def command(
     for text in warnings:
         say(f"warning: {text}")
     found = {
-        "run_dir": run_dir,
+        "run_dir": str(folder),
         "output": output,
         "n": table.rows,
         "columns": table.columns,

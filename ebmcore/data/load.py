@@ -22,6 +22,7 @@ from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
 from ebmcore.data.unfit import in_the_data, nan_as_padding, refuse_unfit
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space
 
 
@@ -46,6 +47,7 @@ class Data(NamedTuple):
     columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
     fingerprint: Fingerprint | None = None  # of all rows, before transforms
     changes: tuple[str, ...] = ()  # warnings: how they differ from those that a run recorded
+    example: Example | None = None  # a few rows as they were read, before transforms
 
     @property
     def conditions(self) -> Conditions:
@@ -146,6 +148,7 @@ def load_data(
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
+        example=Example.first(points, y, mask),
     )
 
 

@@ -20,7 +20,7 @@ from ebmcore.kinds import COMMAND, OFFERED
 from ebmcore.plugins.aliases import part_called
 from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
-from ebmcore.plugins.load import load, marked
+from ebmcore.plugins.load import load, marked, specified
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN
@@ -81,7 +81,8 @@ class Host:
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
         """Import, verify and register these plugins, each on its own."""
-        return cls(load(plugin) for plugin in plugins)
+        manager = specified()
+        return cls(load(plugin, manager) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:

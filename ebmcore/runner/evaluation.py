@@ -33,6 +33,7 @@ from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
 from ebmcore.terminal import clean
+from ebmcore.trackers.mlflow.sync import show_evaluation
 from ebmcore.train.components import MonitorEntry
 from ebmcore.train.rng import derive, own_global_stream
 
@@ -74,8 +75,10 @@ def evaluate(
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
+    The run in MLflow, if it has one, then shows that too, in `evaluate/`.
+
     Args:
-        run_dir: The run's directory; the run was made from a config.
+        run_dir: The run's directory, or `last`; the run was made from a config.
         overrides: Dotted keys over the recorded config. `monitors` says which to run, by default
             every installed one that is meant for it (`evaluates = True`) and takes such events;
             `sampler` and `chains` draw the samples in place of the run's own.
@@ -159,6 +162,7 @@ def evaluate(
     with files.folder() as opened:
         opened.remove(EVALUATION)
         opened.rename(EVALUATION_PART, EVALUATION)
+    warnings.extend(show_evaluation(facts.folder))
     return found
 
 

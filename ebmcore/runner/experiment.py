@@ -22,6 +22,7 @@ from ebmcore.errors import ConfigError, DataError, Problem
 from ebmcore.runner.checks.fit import check_fit
 from ebmcore.runner.checks.networks import check_networks, choose_optimizers
 from ebmcore.runner.checks.optimizers import check_state, make_optimizer, make_schedule
+from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.run_record import changed_data
 from ebmcore.runner.spec import Origin, RunSpec
@@ -195,14 +196,13 @@ class Experiment:
         """Resume a run of such an experiment from its last whole checkpoint.
 
         Made again of the same parts, with the same seed and the same `train` keys, it ends with the
-        same weights, chains and metrics, bit for bit, as if it had never been stopped. The options
-        are those of `run`. Raises EbmError when the directory is no run, is being written by
-        another process, or its state isn't that of these parts.
+        same weights, chains and metrics, bit for bit, as if it had not been stopped. Options as of
+        `run`. Raises EbmError when it is no run, or another process's, or made of other parts.
         """
         sections = read_train(train), as_trackers(tracking)
         with joined(self.rank_info) as ranks:
             with ranks.share_errors():
-                directory = RunDirectory.open(run_dir)
+                directory = RunDirectory.open(run_directory(run_dir))
             return self.run_with(*sections, ranks, resumed=directory, progress=progress)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:

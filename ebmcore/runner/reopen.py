@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
+from ebmcore.checkpoint.weights_only import OF_TRAINING
 from ebmcore.config import (
     Node,
     Source,
@@ -31,6 +32,7 @@ from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
 from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms
+from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
@@ -44,8 +46,6 @@ from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
 
 T = TypeVar("T")
-
-_OF_TRAINING = ("optimizer", "optimizers", "lr_scheduler")  # tensors twice the size of the weights
 
 
 class Facts(NamedTuple):
@@ -69,7 +69,7 @@ class Facts(NamedTuple):
 
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
-        folder = Path(run_dir)
+        folder = run_directory(run_dir, best=checkpoint == "best")
         try:
             check_plain(folder)
             facts = read_run_json(SafeFiles(folder))
@@ -94,7 +94,7 @@ class Facts(NamedTuple):
             bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
+        state = {k: v for k, v in found.state().items() if k not in OF_TRAINING}
         return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
 
     @property

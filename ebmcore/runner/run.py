@@ -15,7 +15,7 @@ from ebmcore.data.transforms import Transforms
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.plugins import Host
-from ebmcore.runner.memory import refuse_too_many
+from ebmcore.runner.checks.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, is_frame, points_given
 from ebmcore.sampling import Sampler

@@ -9,13 +9,24 @@ import typer
 
 from ebmcore.cli.groups import hand_over
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
+from ebmcore.cli.runs.run_dir import named_run
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError
 
 
 @answering
 def diff_command(
-    first: Annotated[str, typer.Argument(metavar="A", help="A run directory.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A run's directory, or `last`: the newest run's.",
+            autocompletion=completers.runs,
+        ),
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Another one.", autocompletion=completers.runs)
+    ],
     as_json: AsJson = False,
 ) -> Answer:
     """Show the differences between two runs.
@@ -27,6 +38,7 @@ def diff_command(
     """
     from ebmcore.runs.parent_child import is_seed_group
 
+    first, second = str(named_run(first)), str(named_run(second))
     one, two = _read(first), _read(second)
     if not (is_seed_group(first) or is_seed_group(second)):
         found = {section: _differences(one[section], two[section]) for section in one}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
 from ebmcore.cli.runs.list import counted, duration, moment, remarks, steps
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _MORE = (
 
 @answering
 def command(
-    run_dir: Annotated[str, typer.Argument(metavar="RUN_DIR", help="The directory of a run.")],
+    run_dir: RunDir,
     as_json: AsJson = False,
 ) -> Answer:
     """Show one run: its progress, its end and its last metrics.
@@ -40,9 +39,9 @@ def command(
     from ebmcore.runs.status import read_account
     from ebmcore.trackers.files import pictures
 
-    account = read_account(run_dir)
+    account = read_account(named_run(run_dir))
     if account.problem is not None:
-        raise EbmError(f"{run_dir}: {account.problem}")
+        raise EbmError(f"{account.path}: {account.problem}")
     from ebmcore.trackers.mlflow.target import recorded_target
     from ebmcore.trackers.state import tracker_states
 

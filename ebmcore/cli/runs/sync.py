@@ -19,6 +19,8 @@ from ebmcore.cli.output import (
     say,
 )
 from ebmcore.cli.runs.list import run_dirs
+from ebmcore.cli.runs.run_dir import named_run
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 def command(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN_DIR]...", help="Run directories; all of the folder if none."),
+        typer.Argument(
+            metavar="[RUN_DIR]...",
+            help="Run directories, or `last`; all of the folder if none.",
+            autocompletion=completers.runs,
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     uri: Annotated[
@@ -57,7 +63,8 @@ def command(
     named = _named(tracker)
     found: list[Synced] = []
     silent: set[str] = set()
-    for path in _parents_first(paths or run_dirs(runs_dir)):
+    folders = [named_run(text) for text in paths or ()] or run_dirs(runs_dir)
+    for path in _parents_first(folders):
         try:
             sent = sync(
                 path, uri=uri, tracker=named, plugins=plugins or (), again=bool(paths),
@@ -66,7 +73,7 @@ def command(
         except EbmError as error:
             if paths:
                 raise
-            sent = [Synced(Path(path), "skipped", str(error))]
+            sent = [Synced(path, "skipped", str(error))]
         found += sent
         for synced in sent:
             if synced.uri is not None and not synced.answered:
@@ -86,9 +93,9 @@ def _named(tracker: str | None) -> Any:
     return parse_config(f"tracking: {tracker}", "--tracker").tree["tracking"]
 
 
-def _parents_first(paths: Sequence[str | Path]) -> list[str | Path]:
+def _parents_first(paths: Sequence[Path]) -> list[Path]:
     """Put parents before all children, which name them to MLflow."""
-    return sorted(paths, key=lambda path: not (Path(path) / "children").is_dir())
+    return sorted(paths, key=lambda path: not (path / "children").is_dir())
 
 
 def _tell(synced: Synced) -> None:

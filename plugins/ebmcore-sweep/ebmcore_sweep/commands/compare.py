@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ebmcore import EbmError
-from ebmcore.cli import Answer, AsJson, out, table
+from ebmcore.cli import Answer, AsJson, named_run, out, table
 
 
 def command(
@@ -19,6 +19,7 @@ def command(
     """Compare the metrics of two groups, or of a group and a run."""
     from ebmcore_sweep.seeds.compare import compare_groups, has_group
 
+    first, second = str(named_run(first)), str(named_run(second))
     if not has_group(first, second):
         raise EbmError(f"{first}, {second}: neither is a group of seeds; `runs diff` compares runs")
     found = compare_groups(first, second)

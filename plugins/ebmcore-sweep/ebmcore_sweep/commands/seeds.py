@@ -19,6 +19,7 @@ from ebmcore.cli import (
     RunsDir,
     Strict,
     Versions,
+    named_run,
     out,
     say,
     table,
@@ -40,7 +41,9 @@ def command(
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN_DIR", help="Go on with this group, in place of CONFIG."),
+        typer.Option(
+            metavar="RUN_DIR", help="Go on with this group, or `last`, in place of CONFIG."
+        ),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="How many runs go on at once; else 1.")
@@ -70,7 +73,7 @@ def command(
     if resume is not None:
         _refuse_with_resume({"-n": seeds, "--runs-dir": runs_dir, "--dry-run": dry_run or None})
         group = resume_seeds(
-            resume,
+            named_run(resume),
             plugins=plugins or (),
             workers=workers,
             launcher=launcher,

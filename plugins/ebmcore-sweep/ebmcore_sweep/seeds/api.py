@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ebmcore import ConfigError, EbmError, Launcher, Problem
 from ebmcore.config import Config, Tracking
 from ebmcore.distributed import RankInfo
-from ebmcore.runner import Prepared, changes, compose, prepare, prepare_again
+from ebmcore.runner import Prepared, changes, compose, prepare, prepare_again, run_directory
 from ebmcore.runs import RunDirectory, is_parent
 from ebmcore.trackers import DestinationError, distrust, mlflow_keys, same_place, tracking_uri
 from ebmcore.train import without_compiler
@@ -108,13 +108,13 @@ def resume_seeds(
     directory is no such parent or another process is writing it, and otherwise as `run_seeds`.
     """
     RankInfo.require_one_process("an experiment of several seeds")
-    directory = RunDirectory.open(run_dir)
+    directory = RunDirectory.open(run_directory(run_dir))
     facts = directory.read()
     seeds = facts.get("seeds")
     if not is_parent(facts) or facts["group"] != GROUP or not isinstance(seeds, list):
         raise EbmError(f"{run_dir}: is not the parent of runs with several seeds")
     if facts.get("status") == "FINISHED":
-        return Group.load(run_dir)
+        return Group.load(directory.path)
     with directory:  # a live parent is refused before anything is built
         pass
     prepared, files = prepare_again(directory, plugins)
@@ -124,7 +124,7 @@ def resume_seeds(
     named = recorded if launcher is None else launcher
     check_workers(min(many, len(seeds)), many, named)
     starter = as_launcher(prepared.host, named)
-    with Parent.resume(run_dir, prepared.config.tracking) as parent:
+    with Parent.resume(directory.path, prepared.config.tracking) as parent:
         for text in filter(None, (*changed, warning)):
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]

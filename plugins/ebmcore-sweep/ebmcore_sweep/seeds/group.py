@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ebmcore import EbmError
+from ebmcore.runner import run_directory
 from ebmcore.runs import children_by_key, is_parent, read_account, read_children
 from ebmcore_sweep.seeds.curves import HIGH, LOW, final, is_end
 from ebmcore_sweep.seeds.statistics import Spread
@@ -25,15 +26,15 @@ class Group:
     @classmethod
     def load(cls, run_dir: str | Path) -> Group:
         """Open a group that has ended. Raises EbmError when the directory is no parent's."""
-        account = read_account(run_dir)
+        account = read_account(run_directory(run_dir))
         if account.problem is not None:
-            raise EbmError(f"{run_dir}: {account.problem}")
+            raise EbmError(f"{account.path}: {account.problem}")
         facts = account.facts
         if not is_parent(facts):
             raise EbmError(f"{run_dir}: is a run of its own, not the parent of runs")
         group = cls(account.path)
         group.status = account.status
-        children = children_by_key(read_children(run_dir))
+        children = children_by_key(read_children(account.path))
         members = facts.get("members")
         keys = members if isinstance(members, list) else []
         group.children = {key: children[key].path for key in keys if key in children}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host
@@ -21,20 +22,21 @@ def command(
             help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
             "optimizer, lr_scheduler, launcher or tracker; torch's own are listed with their kind "
             "alone.",
+            autocompletion=completers.kinds,
         ),
     ] = None,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
     """List the components of one kind, or of all kinds."""
-    from ebmcore.cli.catalog import open_host
+    from ebmcore.cli.parts.catalog import open_host
 
     return listed(open_host(plugins), kind)
 
 
 def listed(host: Host, kind: str | None) -> Answer:
     """Answer with the components of a kind, or of all. Raises EbmError when there is no such."""
-    from ebmcore.cli.catalog import kinds, summary
+    from ebmcore.cli.parts.catalog import kinds, summary
     from ebmcore.config import of_torch
 
     found = [

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ebmcore.cli.components import listed
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
+from ebmcore.cli.parts.components import listed
+from ebmcore.cli.shell import completers
 
 
 @answering
@@ -16,18 +17,23 @@ def command(
         str,
         typer.Argument(
             help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
-            "optimizer, lr_scheduler, launcher or tracker."
+            "optimizer, lr_scheduler, launcher or tracker.",
+            autocompletion=completers.kinds,
         ),
     ],
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Its name in a config; without, all of the kind."),
+        typer.Argument(
+            metavar="[NAME]",
+            help="Its name in a config; without, all of the kind.",
+            autocompletion=completers.parts,
+        ),
     ] = None,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Show one component, its formula and its config keys, or list the components of a kind."""
-    from ebmcore.cli.catalog import describe_component, open_host
+    from ebmcore.cli.parts.catalog import describe_component, open_host
 
     if name is None:
         return listed(open_host(plugins), kind)
@@ -36,8 +42,10 @@ def command(
 
 
 def _show(found: dict[str, Any]) -> None:
-    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})\n")
-    out(found["doc"])
+    out(f"{found['kind']} {found['full_name']}  ({found['plugin']})")
+    if found["import"] is not None:
+        out(found["import"])
+    out(f"\n{found['doc']}")
     rows = [
         (key["name"], key["type"], "required" if key["required"] else str(key["default"]),
          key["description"])
