@@ -25,6 +25,7 @@ from ebmcore.errors import (
 from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
+from ebmcore.run_contracts import NoSamplerError
 from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
@@ -108,6 +109,7 @@ def evaluate(
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
+    unasked = {entry.name for entry in entries} if not _names_monitors(recorded) else set()
     several = [against] if isinstance(against, str | Path | Mapping) else against
     entries += _against(recorded, data, several, [entry.name for entry in entries])
     place = facts.folder / EVALUATION
@@ -153,6 +155,9 @@ def evaluate(
         except DirectoryError:  # no fault of the monitor's
             raise
         except (Exception, SystemExit) as error:
+            if isinstance(error, NoSamplerError) and entry.name in unasked:
+                left_out[entry.name] = str(error)
+                continue
             failed[entry.name] = str(ComponentError(entry.label, step, error))
             text = f"{failed[entry.name]}\n{traceback.format_exc()}\n"
             files.append(f"{EVALUATION_PART}/{LOG}", clean(text).encode())
@@ -169,7 +174,7 @@ def evaluate(
 
 def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[str, str]]:
     """Build the monitors to run; give the reason for each that can't serve this run."""
-    if any(key.split(".")[0] == "monitors" for key in recorded.overrides):
+    if _names_monitors(recorded):
         nodes = recorded.told_of_files(
             lambda: read_nodes(recorded.source, recorded.host, "monitor")
         )
@@ -186,6 +191,11 @@ def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[s
             problems = error.problems if isinstance(error, ConfigError) else ()
             left_out[name] = "; ".join(p.message for p in problems) or str(error)
     return entries, left_out
+
+
+def _names_monitors(recorded: Recorded) -> bool:
+    """Tell whether the user says which monitors to run."""
+    return any(key.split(".")[0] == "monitors" for key in recorded.overrides)
 
 
 def _against(
