@@ -160,7 +160,7 @@ def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
     for name in found.columns:
         np.testing.assert_allclose(written[name], found[name], rtol=1e-6)
     holed = new.assign(age=np.nan)
-    with pytest.raises(ebmcore.DataError, match="age.* is nan; .*, or score a file of the table"):
+    with pytest.raises(ebmcore.DataError, match=r"age.* is nan; .*, or score a file of the table"):
         run.score(holed)
     holed.to_csv("holed.csv", index=False)
     assert run.score("holed.csv").energy.isfinite().all()
