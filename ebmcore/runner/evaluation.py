@@ -30,6 +30,7 @@ from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.reopen import Facts, Recorded
+from ebmcore.runner.scoring import file_like
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
@@ -219,7 +220,7 @@ def _against(
         read = read_nodes(source, recorded.host, "monitor", _AGAINST)
         for i, other in enumerate(several):
             if not isinstance(other, Mapping):
-                values = {**read[i].values, "against": _like(own, data.source, other)}
+                values = {**read[i].values, "against": _read_as_own(recorded, data, other)}
                 read = (*read[:i], read[i]._replace(values=values), *read[i + 1 :])
         return [_entry(recorded, node, data) for node in read]
     except ConfigError as error:
@@ -229,18 +230,13 @@ def _against(
         ) from error
 
 
-def _like(own: Node, source: Any, path: str | Path) -> Any:
+def _read_as_own(recorded: Recorded, data: Data, path: str | Path) -> Any:
     """Return a dataset that reads a file as the run's own dataset read its file."""
-    like = getattr(getattr(source, "original", source), "like", None)
-    if like is None:
-        message = (
-            f"{own.label} has no `like`, so it can't read {path} as it read the run's data; name a "
-            "dataset, such as {type: file, path: other.csv}"
-        )
-        raise ConfigError([Problem(_AGAINST, message)])
+    source = getattr(data.source, "original", data.source)
+    shape = data.event_shape if data.transforms is None else data.transforms.shapes[0]
     try:
-        return like(Path(path))
-    except (ValueError, OSError, EbmError) as error:
+        return file_like(source, path, shape, recorded.host)
+    except EbmError as error:
         raise ConfigError([Problem(_AGAINST, str(error))]) from error
 
 

@@ -116,6 +116,10 @@ def test_every_wheel_of_ours_tells_that_it_is_typed(wheels):
             assert any(name.endswith("/py.typed") for name in wheel.namelist()), wheel.filename
             licence = ".dist-info/licenses/LICENSE"
             assert any(name.endswith(licence) for name in wheel.namelist()), wheel.filename
+    with zipfile.ZipFile(wheels["ebmcore-new"]) as wheel:
+        names = {name.partition("ebmcore_new/examples/")[2] for name in wheel.namelist()} - {""}
+    assert {"digits.yaml", "tables/houses.yaml", "tables/houses.csv"} < names
+    assert not [name for name in names if "example-plugin" in name]
 
 
 def test_every_distribution_is_found_and_loads(everything, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ebmcore_new.look.data import look
+from PIL import Image
 
 RNG = np.random.default_rng(0)
 
@@ -111,3 +112,23 @@ def test_arrays_are_told_apart(array, kind, event, more):
     assert (seen.kind, seen.event, seen.rows) == (kind, event, N)
     assert {k: v for k, v in keys(seen).items() if k not in ("type", "path")} == more
     assert seen.ragged == (array is RAGGED)
+
+
+def test_a_folder_of_images():
+    for name, size in (("a", (40, 48)), ("b", (64, 50))):
+        for i in range(6):
+            levels = RNG.integers(0, 255, (*size, 3 if i else 4), np.uint8)
+            Path("photos", name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(levels).save(f"photos/{name}/{i}.png")
+    seen = look(Path("photos"))
+    assert (seen.kind, seen.event, seen.rows, seen.labels) == ("images", (3, 32, 32), 12, 2)
+    assert keys(seen) == {
+        "type": "images",
+        "path": "photos",
+        "size": "32",
+        "colour": "rgb",
+        "background": "255",
+        "labels": "folders",
+        "stratify": "true",
+    }
+    assert "from 40×48 to 50×64" in seen.keys[2].why

@@ -1,6 +1,7 @@
 """Every kind of data: `new` writes a config, and its training runs to the end."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 import ebmcore
 
 RNG = np.random.default_rng
+MORE = bool(os.environ.get("EBMCORE_TEST_MORE"))  # all cases, with every monitor
 
 
 def csv(path, rows, header=""):
@@ -93,7 +95,10 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+CASES_ALWAYS = (plane, patients, small_images, sequences, ragged, bits, tokens)
+
+
+@pytest.mark.parametrize("make", CASES if MORE else CASES_ALWAYS, ids=lambda make: make.__name__)
 def test_new_data_train(make, command, tmp_path):
     energy, holds = CASES[make]
     data = make(tmp_path).relative_to(tmp_path)
@@ -103,7 +108,10 @@ def test_new_data_train(make, command, tmp_path):
     text = (tmp_path / "mine.yaml").read_text()
     for words in {f"type: {energy}", *holds}:
         assert words in text
-    run = ebmcore.run("mine.yaml", {"train.steps": 2, "tracking": "off"}, progress=False)
+    changes = {"train.steps": 2, "tracking": "off"}
+    if not MORE:  # they are built and asked whether they fit by `new` itself
+        changes["monitors"] = [{"type": "advice", "every": "end", "n": 30}]
+    run = ebmcore.run("mine.yaml", changes, progress=False)
     assert run.status == "FINISHED"
     assert math.isfinite(run.metrics["loss"])
     assert not [text for text in run.warnings if "scale" in text or "real" in text]

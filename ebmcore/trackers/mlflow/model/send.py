@@ -21,11 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.files import Checkpoint, newest
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import CHECKPOINTS, METRICS
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.files import opened_path
 from ebmcore.trackers.mlflow.artifacts import Artifacts
 from ebmcore.trackers.mlflow.client import Remote
@@ -158,15 +159,19 @@ class ModelSender:
     def _send_run(self, checkpoint: Checkpoint, *, whole: bool) -> None:
         """Send what opens as a run directory, or with `whole` resumes as one.
 
-        The whole checkpoint itself goes there like any other file of the run.
+        The last checkpoint goes there like any other file of the run, if it is to be whole.
         """
         with TemporaryDirectory() as folder:
-            more = (
-                [ModelFile(self.run_dir / METRICS, "", in_run=True)]
-                if whole
-                else weights_files(checkpoint, Path(folder))
-            )
+            more = self._to_resume() if whole else weights_files(checkpoint, Path(folder))
             self._send_files(self.remote.files(), [*record_files(self.run_dir), *more])
+
+    def _to_resume(self) -> Iterator[ModelFile]:
+        """Yield the metrics and the last whole checkpoint; a failed run's last one isn't whole."""
+        yield ModelFile(self.run_dir / METRICS, "", in_run=True)
+        if (path := newest(self.run_dir / CHECKPOINTS)) is not None:
+            place = f"{CHECKPOINTS}/{path.name}"
+            for name in SafeFiles(self.run_dir).names(place):
+                yield ModelFile(path / name, place, in_run=True)
 
     def _send_files(self, files: Artifacts, every: Iterable[ModelFile]) -> None:
         """Send the files that aren't there, by their size."""

@@ -38,7 +38,7 @@ def look_at_arrays(path: Path, ending: str) -> Seen:
         keys.append(Key("x_key", scalar(x.name), "the array of the events"))
     y = next((a for a in arrays if a.name in _LABELS and len(a.shape) == 1), None)
     if y is not None:
-        keys.append(Key("y_key", scalar(y.name), "the labels; no part of an event's energy"))
+        keys.append(Key("y_key", scalar(y.name), "the labels"))
     rows, labels, ragged = _read(path, x, y, arrays)
     if not x.shape or x.shape[0] < 1:
         raise EbmError(f"{path} should hold rows, shape (n, …); it holds {x.shape}")
@@ -186,7 +186,7 @@ class _Look:
             keys.append(Key("shape", listed(event), f"rows of {side * side} bytes: images"))
         elif len(event) == 2 or event[0] not in (1, 3):
             height, width = (n for n in event if n != 1)
-            if len(event) == 2:
+            if len(event) == 2 and self.dtype != "uint8":
                 decide = (
                     f"Events of shape {self.event} are taken for images. If they are sequences, "
                     "(steps, channels), leave out shape.",

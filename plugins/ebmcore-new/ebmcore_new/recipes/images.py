@@ -18,7 +18,10 @@ def images(seen: Seen) -> tuple[str, list[Line]]:
     )
     conditional = seen.labels is not None and seen.labels <= _CLASSES
     if conditional:
-        about += " Each chain keeps a label, E(x, y): `ebmcore sample RUN_DIR --y 3` draws one."
+        last = (seen.labels or 1) - 1
+        about += (
+            f" Each chain keeps a label, E(x, y): `ebmcore sample RUN_DIR --y {last}` draws one."
+        )
     lines = _of_small(seen) if small else _of_large(seen)
     net = _channels(min(seen.event[-2:]), small)
     energy = [Line(f"energy: {{type: conv, channels: {net}, activation: silu}}")]

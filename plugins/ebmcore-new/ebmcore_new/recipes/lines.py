@@ -46,7 +46,7 @@ def comment(text: str, indent: str = "") -> list[str]:
 def data_lines(seen: Seen, extra: Iterable[Line] = ()) -> list[Line]:
     """Return the section `data`: the keys that read it, the held-out share, the transforms."""
     lines = [Line("data:"), *(Line(f"  {name}: {value}", why) for name, value, why in seen.keys)]
-    about = "rows to compare the energies of training rows with"
+    about = "set aside, to see whether new ones get energies as low"
     lines.append(Line(f"  holdout: {seen.holdout:g}", about))
     if seen.transforms:
         entries = ", ".join(seen.transforms)
