@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ebmcore.checkpoint.files import Checkpoint, newest
+from ebmcore.checkpoint.weights_only import is_weights_only
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
@@ -58,7 +59,8 @@ class ModelSender:
 
     def send(self, status: str) -> None:
         """Send what the server lacks, by the run's final status."""
-        if self.section.checkpoints == "none":
+        downloaded = is_weights_only(self.run_dir / CHECKPOINTS)  # whose model is there already
+        if downloaded or self.section.checkpoints == "none":
             return
         directory = RunDirectory(self.run_dir)
         try:
