@@ -16,12 +16,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ebmcore.checkpoint.files import Checkpoint, newest
+from ebmcore.checkpoint.weights_only import is_weights_only
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
@@ -39,7 +40,7 @@ from ebmcore.trackers.mlflow.model.layout import (
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL
 
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
-_NONE_TAG = "ebmcore.model"  # of a run: why it has none
+_MODELS_TAG = "ebmcore.model"  # of a run: the names of its models, or why it has none
 
 
 class ModelSender:
@@ -58,7 +59,8 @@ class ModelSender:
 
     def send(self, status: str) -> None:
         """Send what the server lacks, by the run's final status."""
-        if self.section.checkpoints == "none":
+        downloaded = is_weights_only(self.run_dir / CHECKPOINTS)  # whose model is there already
+        if downloaded or self.section.checkpoints == "none":
             return
         directory = RunDirectory(self.run_dir)
         try:
@@ -70,7 +72,7 @@ class ModelSender:
         made_of = "the run was made of objects, and has no config to build its energy from"
         why = f"it ended as {status}" if status != "FINISHED" else ""
         if why := why if facts.get("from_config") else made_of:
-            self.remote.set_tags({_NONE_TAG: f"none: {why}"})
+            self.remote.set_tags({_MODELS_TAG: f"none: {why}"})
         if why or self.section.checkpoints == "last":
             self._send_run(last, whole=self.section.checkpoints == "last")
         if not why:
@@ -82,7 +84,7 @@ class ModelSender:
         config, chosen = directory.read_config(), {MODEL: last}
         best = facts.get("best")
         if isinstance(best, Mapping) and isinstance(step := best.get("step"), int):
-            with self.remote.busy_here():
+            with self.remote.busy_here(), suppress(EbmError):  # it was altered since
                 chosen[BEST] = Checkpoint.of(self.run_dir / CHECKPOINTS, step)
         ids = {}
         for name, checkpoint in chosen.items():
@@ -95,6 +97,7 @@ class ModelSender:
         ]
         if missing:
             self.remote.ask("log_outputs", self.remote.run_id, missing)
+            self.remote.set_tags({_MODELS_TAG: ", ".join(ids)})
         if self.section.register:
             self._register(self.section.register, ids.get(BEST, ids[MODEL]))
 
