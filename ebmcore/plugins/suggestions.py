@@ -56,6 +56,7 @@ KNOWN_COMMANDS = {
     "check": "ebmcore-testing",
     "plugins doctor": "ebmcore-testing",
     "plugins new": "ebmcore-testing",
+    "report": "ebmcore-report",
     "runs compare": "ebmcore-sweep",
     "seeds": "ebmcore-sweep",
     "sweep": "ebmcore-sweep",
