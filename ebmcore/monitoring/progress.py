@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ebmcore import terminal
+from ebmcore.monitoring.notebook import CellBar, in_notebook
 from ebmcore.train.types import Silent
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def progress_display(steps: int, *, show: bool) -> Silent:
     """Return the display that fits standard error."""
     if not show:
         return Silent()
+    if in_notebook():
+        return CellBar(steps, _figures)
     return Bar(steps) if terminal.is_terminal(sys.stderr) else Lines(steps)
 
 
