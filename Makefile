@@ -1,10 +1,10 @@
-# Three commands. `make demo` and `make test` use .venv, which the first of them makes; `make bench`
+# Four commands. `make demo`, `make test` and `make docs` use .venv, which the first of them makes; `make bench`
 # uses .venv-bench, with the peers that it compares with: `make bench BENCH=--quick` for a short one.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint style bench clean
+.PHONY: demo test lint style docs bench clean
 
 demo: .venv/ready
 	$(BIN)/ebmcore run examples/five_gaussians.yaml
@@ -28,6 +28,15 @@ style: .venv/ready
 		--requirement requirements-dev.txt
 	touch .venv/ready
 
+# the site, with the pages that it makes of docstrings; its notebook pages run meanwhile
+docs: .venv/docs-ready
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/python -m sphinx -W --keep-going -n -E -q docs docs/_build/html
+	@echo "the site: docs/_build/html/index.html"
+
+.venv/docs-ready: .venv/ready requirements-docs.txt constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-docs.txt
+	touch .venv/docs-ready
+
 bench: .venv-bench/ready
 	.venv-bench/bin/python benchmarks/bench.py $(BENCH)
 
@@ -45,4 +54,4 @@ BENCH_PIP := .venv-bench/bin/pip install --quiet --constraint constraints.txt \
 	touch .venv-bench/ready
 
 clean:
-	rm -rf .venv .venv-bench runs mlruns mlflow.db
+	rm -rf .venv .venv-bench runs mlruns mlflow.db docs/_build docs/parts docs/contract docs/about

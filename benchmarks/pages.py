@@ -15,6 +15,7 @@ from typing import NamedTuple
 import anomaly
 import jem
 import methods
+import planes
 import toys
 from grid import RESULTS, ROOT, Found
 from speed import ranks_tables
@@ -37,12 +38,13 @@ class Content(NamedTuple):
     @classmethod
     def read(cls) -> Content:
         """Read the results, all of them."""
-        one, toy = Found("methods.jsonl"), Found("toys.jsonl")
+        one, toy, plane = (Found(f"{name}.jsonl") for name in ("methods", "toys", "planes"))
         quick, ranks = (Results.read(RESULTS / f"{name}.jsonl") for name in ("speed", "scaling"))
         pairs, scored = jem.read(), anomaly.read()
         tables = {
             **methods.tables(one),
             **toys.tables(toy),
+            "planes": planes.table(plane),
             "jem": jem.table(pairs),
             "anomaly": anomaly.table(scored),
             "speed": speed.tables(quick),
@@ -51,6 +53,7 @@ class Content(NamedTuple):
         figures = {
             **methods.figures(one),
             **toys.figures(toy),
+            **planes.figures(plane),
             **jem.figures(pairs),
             **anomaly.figures(scored),
             **speed.figures(quick),

@@ -42,7 +42,8 @@ A dataset may have `log_prob(x)`, (n, *event) on the CPU -> (n,) in nats, `entro
 nats, and `bounds`, (2, *event), if its range is another than that of its points. Its `space`, by
 default `Real()`, is the set that its events live in (`ebmcore.spaces`); kernels, losses, monitors,
 transforms and energies list in `spaces` the classes of the spaces that they serve. A monitor whose
-numbers leave padding out says `takes_mask = True`.
+numbers leave padding out says `takes_mask = True`. If it lists the names of its numbers in
+`metrics`, such as ("nll", "rhat_*"), a config that follows another one is refused before it runs.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ class Kernel:
     spaces: ClassVar[tuple[type[Space], ...]] = (Real,)  # the event spaces that it moves in
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
     unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
+    anneals: bool = False  # whether its law changes within a run, so chains have none to mix in
     carries: tuple[str, ...] = ()
     takes_step_size: bool = False  # whether `step_size` may be a `StepSize`, not just a number
 

@@ -86,6 +86,7 @@ class Tracker:
     place: str = ""  # where it shows the run, for messages
     notes: Sequence[str] = ()  # for the user, though nothing is missing
     checks_destination: bool = False  # True: `begin` refuses a place that only the directory names
+    takes_checkpoints: bool = True  # False: the last checkpoint isn't sent, at the run's end
 
     def begin(self, run: TrackedRun) -> None:
         """Remember the run; called before its first step, maybe twice, so it calls nothing slow.
@@ -122,7 +123,7 @@ class Tracker:
         return {}
 
     def log_file(self, file: Path, folder: str) -> None:
-        """Show a file of that folder: a figure, the config, the last weights, the log.
+        """Show a file of that folder: a figure, the config, the last checkpoint, the log.
 
         The path holds for this call alone, and may be a link to the file.
         """

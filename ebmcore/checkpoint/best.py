@@ -6,14 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ebmcore.config import Wanted
+
 
 class Best:
     """Tracks the best value of `train.keep_best`: lowest for `NAME`, highest for `max NAME`."""
 
     def __init__(self, wanted: str | None) -> None:
-        first, _, rest = (wanted or "").strip().partition(" ")
-        self.name = rest.strip() if first in ("min", "max") else (wanted or "").strip()
-        self.sign = -1.0 if first == "max" else 1.0
+        self.name, highest = Wanted.parse(wanted)
+        self.sign = -1.0 if highest else 1.0
         self.value: float | None = None
         self.step: int | None = None
 

@@ -23,9 +23,9 @@ from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
 from ebmcore.runs.safe_files import SafeFiles, for_libraries
 from ebmcore.version import __version__
 
-_STATE = "state.json"
+STATE = "state.json"
 _LARGEST_SIZE = 2**31  # of an axis of an event
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 _PIECE = 256 * 1024  # bytes that are hashed at a time
 
 
@@ -79,10 +79,10 @@ def _fill(part: FolderHandle, contents: Contents) -> None:
     state = json.dumps(contents.state) + "\n"
     if len(state) > LARGEST_STATE:
         raise CheckpointError(
-            f"{_STATE} would have {len(state)} bytes; at most {LARGEST_STATE} can be read. A "
+            f"{STATE} would have {len(state)} bytes; at most {LARGEST_STATE} can be read. A "
             "part's state_dict should hold large values as tensors"
         )
-    _write(part, _STATE, state)
+    _write(part, STATE, state)
     hashes: dict[str, str] = {}
     for name in part.names():
         with _read(part, name) as file:
@@ -94,7 +94,7 @@ def _fill(part: FolderHandle, contents: Contents) -> None:
         "event_shape": list(contents.event_shape),
         "sha256": hashes,
     }
-    _write(part, _MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    _write(part, MANIFEST, json.dumps(manifest, indent=2) + "\n")
     for name in part.names():
         with _read(part, name) as file:
             os.fsync(file.fileno())
@@ -124,6 +124,14 @@ def has_good(folder: Path) -> bool:
     A run that FAILED before its first whole checkpoint begins again.
     """
     return any(_says_whole(path) is not False for path in _paths(folder))
+
+
+def last_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the last checkpoint, unchecked; empty when there is none to read."""
+    for path in _paths(folder)[:1]:
+        with suppress(OSError, EbmError, ValueError, RecursionError):
+            return _manifest(path)
+    return {}
 
 
 def prune(folder: Path, keep: int, *besides: int | None) -> None:
@@ -157,7 +165,7 @@ class Checkpoint:
         try:
             self.manifest = _manifest(path)
             hashes = {str(name): digest for name, digest in dict(self.manifest["sha256"]).items()}
-            hashes[_STATE] = hashes.get(_STATE)  # which is always read
+            hashes[STATE] = hashes.get(STATE)  # which is always read
             self.event_shape = tuple(int(size) for size in self.manifest["event_shape"])
             self.step = int(self.manifest["step"])
             self.whole = bool(self.manifest["whole"])
@@ -177,7 +185,7 @@ class Checkpoint:
             return "it lies elsewhere"
         try:
             with self._files.open(f"{self._name}/{name}") as file:
-                if name == _STATE and os.fstat(file.fileno()).st_size > LARGEST_STATE:
+                if name == STATE and os.fstat(file.fileno()).st_size > LARGEST_STATE:
                     return f"it has more than {LARGEST_STATE} bytes"
                 return "" if _digest(file) == digest else "its hash differs"
         except DirectoryError as error:
@@ -241,12 +249,12 @@ class Checkpoint:
     def state(self) -> dict[str, Any]:
         """Return the unpacked state.json. Raises EbmError when it can't be read."""
         try:
-            packed = json.loads(self._files.read(f"{self._name}/{_STATE}", LARGEST_STATE))
+            packed = json.loads(self._files.read(f"{self._name}/{STATE}", LARGEST_STATE))
             state = unpack(packed, self.tensors("state"))
         except (OSError, ValueError, RecursionError) as error:
-            raise EbmError(f"{self.path / _STATE}: can't be read: {error}") from error
+            raise EbmError(f"{self.path / STATE}: can't be read: {error}") from error
         if not isinstance(state, dict):
-            raise EbmError(f"{self.path / _STATE}: should hold a dict")
+            raise EbmError(f"{self.path / STATE}: should hold a dict")
         return state
 
     def averaged_or_weights(self) -> dict[str, Tensor]:
@@ -286,7 +294,7 @@ def _paths(folder: Path, up_to: int | None = None) -> Sequence[Path]:
 
 def _manifest(path: Path) -> dict[str, Any]:
     files = SafeFiles(path.parent.parent)
-    name = f"{path.parent.name}/{path.name}/{_MANIFEST}"
+    name = f"{path.parent.name}/{path.name}/{MANIFEST}"
     manifest: dict[str, Any] = json.loads(files.read(name, LARGEST_MANIFEST))
     return manifest
 

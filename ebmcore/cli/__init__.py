@@ -20,7 +20,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell.command_line import same_command
 
 __all__ = [
     "INTERRUPTED",
@@ -38,6 +39,7 @@ __all__ = [
     "Versions",
     "named_run",
     "out",
+    "same_command",
     "say",
     "table",
 ]

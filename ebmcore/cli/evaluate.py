@@ -17,7 +17,8 @@ from ebmcore.cli.output import (
     say,
     table,
 )
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
+from ebmcore.cli.shell import completers
 
 if TYPE_CHECKING:
     from ebmcore.runner.evaluation import Evaluation
@@ -31,6 +32,7 @@ def command(
         typer.Argument(
             metavar="[KEY=VALUE]...",
             help="Over the recorded config: monitors=[…], sampler=…, chains=…",
+            autocompletion=completers.overrides,
         ),
     ] = None,
     checkpoint: Checkpoints = "last",
@@ -48,7 +50,7 @@ def command(
 ) -> Answer:
     """Evaluate a trained energy on held-out data and samples.
 
-    The results are in RUN_DIR/evaluation/.
+    The results are in RUN_DIR/evaluation/, and in `evaluate/` of the run's MLflow run.
     Runs every installed monitor that is meant for it, or those of `monitors=[…]`; exit code 1 when
     one of them failed. With `--against` the monitor out_of_distribution runs, too; `monitors=[]`
     leaves out the others.

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError, PluginError
 
 Seeds = Annotated[
@@ -21,7 +22,11 @@ Workers = Annotated[
 ]
 Launchers = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="With --seeds: what starts the runs; else local."),
+    typer.Option(
+        metavar="NAME",
+        help="With --seeds: what starts the runs; else local.",
+        autocompletion=completers.launchers,
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,6 @@ import typer
 
 from ebmcore import terminal
 from ebmcore.cli import (
-    components,
     evaluate,
     plugins,
     resume,
@@ -19,15 +19,17 @@ from ebmcore.cli import (
     sample,
     schema,
     score,
-    show,
 )
 from ebmcore.cli.output import lost_code, out
+from ebmcore.cli.parts import components, show
 from ebmcore.cli.plugin_commands import CommandGroup
 from ebmcore.cli.runs import diff as runs_diff
 from ebmcore.cli.runs import list as runs_list
 from ebmcore.cli.runs import show as runs_show
 from ebmcore.cli.runs import sync as runs_sync
 from ebmcore.version import __version__
+
+_COMPLETE = "_EBMCORE_COMPLETE"  # set by the shell that completes a word, as typer tells it to
 
 
 @contextmanager
@@ -61,7 +63,6 @@ app = typer.Typer(
     name="ebmcore",
     help="Train energy-based models out of plugins, from one config, tracked in MLflow.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich takes 0.13 s to import, half of what the help takes
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -104,6 +105,8 @@ app.add_typer(run_commands, name="runs")
 
 def main() -> None:
     """Run the command line; no stream's trouble ends it, nor a letter that a stream can't hold."""
+    if _COMPLETE in os.environ:
+        sys.modules["rich"] = None  # type: ignore[assignment] # else typer imports it for helps
     terminal.protect()
     terminal.show_warnings()
     try:

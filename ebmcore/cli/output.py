@@ -17,6 +17,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore import terminal
+from ebmcore.cli.shell import completers
 from ebmcore.distributed.rank import speaks
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 from ebmcore.masking import mask
@@ -33,14 +34,23 @@ ANSWER_LOST = 74  # EX_IOERR of sysexits.h: all is well but standard output
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Checkpoints = Annotated[
-    str, typer.Option("--checkpoint", help="last, best (of train.keep_best), or a step.")
+    str,
+    typer.Option(
+        "--checkpoint",
+        help="last, best (of train.keep_best), or a step.",
+        autocompletion=completers.checkpoints,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=5; values are YAML."),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Such as train.epochs=5; values are YAML.",
+        autocompletion=completers.overrides,
+    ),
 ]
 PluginOptions = Annotated[
     list[str] | None,
@@ -124,7 +134,12 @@ def ending(as_json: bool) -> Iterator[None]:
     try:
         yield
     except RunInterrupted as error:
-        _end(error, as_json, error.run.summary(), INTERRUPTED + error.signal_number)
+        from ebmcore.cli.shell.command_line import resume_command
+
+        command = resume_command(error.run.dir)
+        found = {**error.run.summary(), "resume": command or None}
+        more = command and f"resume it: {command}"
+        _end(error, as_json, found, INTERRUPTED + error.signal_number, more)
     except RunError as error:
         _end(error, as_json, {**error.run.summary(), "error": str(error)}, RUN_FAILED)
     except EbmError as error:
@@ -179,9 +194,11 @@ def output_aside() -> Iterator[None]:
         yield
 
 
-def _end(error: BaseException, as_json: bool, found: dict[str, Any], code: int) -> NoReturn:
+def _end(
+    error: BaseException, as_json: bool, found: dict[str, Any], code: int, more: str = ""
+) -> NoReturn:
     if speaks() or isinstance(error.__cause__ or error, RankError):
-        say(str(error) or "interrupted")
+        say("\n".join(filter(None, (str(error) or "interrupted", more))))
     if as_json and speaks():
         document(found)
     raise typer.Exit(code)

@@ -9,7 +9,7 @@ import typer
 from ebmcore.cli.groups import Launchers, Workers, hand_over, refuse_without_seeds
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, Versions, answering
 from ebmcore.cli.run import show_run
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 
 
 @answering
@@ -32,7 +32,7 @@ def command(
     from ebmcore.runs.parent_child import is_parent
     from ebmcore.runs.status import read_account
 
-    folder = named_run(run_dir)
+    folder = named_run(run_dir, to_resume=True)
     if is_parent(read_account(folder).facts):
         return hand_over(
             "seeds",

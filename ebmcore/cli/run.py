@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from pathlib import Path
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +22,7 @@ from ebmcore.cli.output import (
     out,
     table,
 )
+from ebmcore.cli.shell.command_line import program
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
@@ -115,15 +114,7 @@ def show_run(run: Run) -> None:
         out(f"pictures: {run.dir / 'figures'} ({len(found)})")
     if run.mlflow_run_id is not None:
         facts = run.mlflow
-        out(f"MLflow:   {_mlflow()} ui --backend-store-uri {facts['uri']} --port 5000")
+        mlflow = shlex.join(program("mlflow"))
+        out(f"MLflow:   {mlflow} ui --backend-store-uri {facts['uri']} --port 5000")
         page = f"experiments/{facts['experiment_id']}/runs/{facts['run_id']}"
         out(f"          then open http://127.0.0.1:5000/#/{page}")
-
-
-def _mlflow() -> str:
-    """Return the command that starts MLflow from the shell that we were called from."""
-    beside = Path(sys.executable).parent / "mlflow"
-    if shutil.which("mlflow") == str(beside) or not beside.exists():
-        return "mlflow"
-    here = Path.cwd()
-    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)

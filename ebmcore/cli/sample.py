@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
-from ebmcore.cli.run_dir import RunDir, named_run
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
 
 

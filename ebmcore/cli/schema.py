@@ -8,7 +8,7 @@ from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, documen
 @answering
 def command(plugins: PluginOptions = None, as_json: AsJson = False) -> Answer:
     """Print the JSON Schema of configs with the installed plugins."""
-    from ebmcore.cli.catalog import open_host
+    from ebmcore.cli.parts.catalog import open_host
     from ebmcore.config import config_schema
 
     found = config_schema(open_host(plugins))

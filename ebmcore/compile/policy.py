@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -57,14 +58,16 @@ def decide_compile(asked: bool | str, parts: Parts, steps: int) -> CompileDecisi
 
 
 def training_step(
-    decision: CompileDecision, warn: Callable[[str], None]
+    decision: CompileDecision,
+    warn: Callable[[str], None],
+    compiling: Callable[[], AbstractContextManager[None]],
 ) -> Callable[..., TrainStep]:
-    """Return the factory of a run's training step."""
+    """Return the factory of a run's training step; it compiles inside of `compiling`."""
     if not decision.compiled:
         return TrainStep
     from ebmcore.compile.step import CompiledStep
 
-    return partial(CompiledStep, warn=warn)
+    return partial(CompiledStep, warn=warn, compiling=compiling)
 
 
 def compile_record(decision: CompileDecision, step: TrainStep) -> dict[str, Any]:

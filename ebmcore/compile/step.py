@@ -7,6 +7,7 @@ too, then runs through these graphs, so a resumed run repeats the uninterrupted 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor
@@ -38,6 +39,7 @@ class CompiledStep(TrainStep):
     Args:
         backend: The backend of `Graph`.
         warn: Called with the parts that stay eager, and why.
+        compiling: Makes the context in which the first step is compiled, to show that it is.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class CompiledStep(TrainStep):
         *,
         backend: str = "inductor",
         warn: Callable[[str], None] = lambda text: None,
+        compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         super().__init__(parts, train, streams, averaged, timing)
         self.backend = backend
         self.warn = warn
+        self.compiling = compiling
         self.plan: Plan | None = None  # found at the first step
         self.left_out: dict[str, str] = {}
         self.noise = BatchedNoise(None if parts.sampler is None else parts.sampler.kernel)
@@ -70,7 +74,8 @@ class CompiledStep(TrainStep):
     ) -> StepResult:
         """Do the work of `compute` from the chains' start points."""
         if self.plan is None:
-            self.plan = find_plan(self, self.backend, self.noise, x, conditions, start, step)
+            with self.compiling():
+                self.plan = find_plan(self, self.backend, self.noise, x, conditions, start, step)
             self._warn_left_out(self.plan.left_out)
         graphs = self.plan.graphs
         if graphs.mode == "eager":

@@ -4,6 +4,7 @@ from ebmcore.config.build import build, callback_events, loss_slots, required_sl
 from ebmcore.config.cadence import Cadence
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
+from ebmcore.config.metrics import Recorded, Wanted, declared_metrics
 from ebmcore.config.model import Config, Node
 from ebmcore.config.nested import nested
 from ebmcore.config.networks import ENERGY, as_targets, choices, name_fault, trains_fault
@@ -45,9 +46,11 @@ __all__ = [
     "Loader",
     "Node",
     "Parameter",
+    "Recorded",
     "Source",
     "Tracking",
     "Train",
+    "Wanted",
     "apply_overrides",
     "as_targets",
     "build",
@@ -57,6 +60,7 @@ __all__ = [
     "clashes",
     "component_parameters",
     "config_schema",
+    "declared_metrics",
     "describe",
     "description",
     "keys_of",

@@ -129,11 +129,18 @@ class Tracking:
         experiment: The experiment's name; by default MLFLOW_EXPERIMENT_NAME, else the run's name.
         uri: The server or database; by default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.
         tags: Further tags of the MLflow run.
+        register: A name in MLflow's registry: a run that FINISHED becomes its next version.
+        checkpoints: What a run sends of them at its end: weights, which score and sample; last,
+            the last one whole as well, so that a run that was stopped resumes from there; or none.
+        input_example: Whether the MLflow model comes with a few rows of the data as an example.
     """
 
     experiment: str | None = None
     uri: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    register: str | None = None
+    checkpoints: Literal["weights", "last", "none"] = "weights"
+    input_example: bool = True
 
 
 def is_section(given: Any) -> bool:

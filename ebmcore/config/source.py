@@ -20,6 +20,7 @@ class Source(NamedTuple):
     name: str = ""  # the file, as the user named it
     lines: dict[yaml_text.Path, int] = {}  # noqa: RUF012 (an immutable tuple's default, never written)
     overrides: tuple[str, ...] = ()  # dotted keys that were set over the file, or made on the way
+    problems: tuple[Problem, ...] = ()  # keys written twice, which are reported with all others
 
     @property
     def folder(self) -> Path:
@@ -47,7 +48,8 @@ class Source(NamedTuple):
 def read_config(config: str | Path | Mapping[str, Any]) -> Source:
     """Read a config file, or take a mapping as it is.
 
-    Raises ConfigError when there is no such file or it isn't a mapping in valid YAML.
+    Raises ConfigError when there is no such file or it isn't a mapping in valid YAML. Keys that are
+    written twice are the source's `problems`, for `validate` to report.
     """
     if isinstance(config, Mapping):
         return Source(copy.deepcopy(dict(config)))
@@ -58,17 +60,24 @@ def read_config(config: str | Path | Mapping[str, Any]) -> Source:
         raise ConfigError([Problem("", "no such config file", str(config))]) from None
     except (OSError, ValueError) as error:  # not UTF-8, or a null byte in the path
         raise ConfigError([Problem("", f"can't be read: {error}", str(config))]) from None
-    return parse_config(text, str(config))
+    return _read(text, str(config))
 
 
 def parse_config(text: str, name: str) -> Source:
     """Read the text of a config in the file `name`. Raises ConfigError."""
+    source = _read(text, name)
+    if source.problems:
+        raise ConfigError(source.problems)
+    return source
+
+
+def _read(text: str, name: str) -> Source:
     document = yaml_text.parse(text, name)
     if not isinstance(document.value, dict):
         found = "nothing" if document.value is None else type(document.value).__name__
         message = f"a config is a mapping of keys such as data, energy and loss; found {found}"
-        raise ConfigError([Problem("", message, name)])
-    return Source(document.value, name, document.lines)
+        raise ConfigError([*document.repeats, Problem("", message, name)])
+    return Source(document.value, name, document.lines, problems=document.repeats)
 
 
 def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
@@ -84,7 +93,8 @@ def apply_overrides(source: Source, overrides: Mapping[str, Any]) -> Source:
         try:
             places += _set(tree, dotted.split("."), value)
         except LookupError as error:
-            raise ConfigError([Problem(dotted[:100], str(error.args[0]), "override")]) from None
+            problem = Problem(dotted[:100], str(error.args[0]), "override")
+            raise ConfigError([*source.problems, problem]) from None
     return source._replace(tree=tree, overrides=(*source.overrides, *places))
 
 

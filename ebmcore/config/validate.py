@@ -8,6 +8,7 @@ from typing import Any
 
 from ebmcore.config.build import loss_slots
 from ebmcore.config.components import PARTS, NodeReader, is_reference
+from ebmcore.config.metrics import Recorded, Wanted, followed
 from ebmcore.config.model import Config, Node
 from ebmcore.config.networks import check_trains, network_nodes, optimizer_nodes
 from ebmcore.config.sections import Loader, Plugins, Settings, Tracking, Train, is_section
@@ -31,10 +32,12 @@ def plugin_selection(source: Source) -> Selection:
     given = source.tree.get("plugins")
     given = {} if given is None else given
     if not isinstance(given, dict):
-        raise ConfigError([source.problem("plugins", f"should be a mapping; got {given!r}")])
+        wrong = source.problem("plugins", f"should be a mapping; got {given!r}")
+        raise ConfigError([*source.problems, wrong])
     checked = check(parameters(Plugins), given)
     if checked.faults:
-        raise ConfigError(source.problem(f"plugins.{at}", text) for at, text in checked.faults)
+        faults = (source.problem(f"plugins.{at}", text) for at, text in checked.faults)
+        raise ConfigError([*source.problems, *faults])
     files = tuple(str(source.folder / file) for file in checked.values["files"])
     values = checked.values
     return Selection(tuple(values["require"]), tuple(values["disable"]), files)
@@ -124,6 +127,7 @@ def read_trackers(source: Source, host: Host) -> tuple[Node, ...]:
 class _Reader(NodeReader):
     def read(self, selection: Selection) -> Config:
         tree = self.source.tree
+        self.problems += self.source.problems
         self.check_keys(tree)
         settings = self.section(Settings, {k: tree[k] for k in _SETTINGS if k in tree}, "")
         train = self.section(Train, tree.get("train", {}), "train")
@@ -145,6 +149,10 @@ class _Reader(NodeReader):
         self.check_slots(losses, sampler, chains)
         check_trains(self, losses, tree.get("networks"))
         self.check_parts(tree.get(PARTS))
+        recorded = Recorded.of(losses, monitors, callbacks, self.network_names, self.host)
+        for key, read in (("loss", losses), ("monitors", monitors), ("callbacks", callbacks)):
+            recorded = recorded.and_unread(key, tree.get(key), read)
+        self.check_followed(recorded, train, schedule, callbacks)
         if self.problems:
             raise ConfigError(self.problems)
         assert train is not None
@@ -288,6 +296,23 @@ class _Reader(NodeReader):
                     if there[section] is None and self.source.tree.get(section) is None:
                         message = f"missing; loss {node.name!r} asks for {slot!r}, so it needs one"
                         self.fault(section, message)
+
+    def check_followed(
+        self,
+        recorded: Recorded,
+        train: Train | None,
+        schedule: Node | None,
+        callbacks: tuple[Node, ...],
+    ) -> None:
+        """Refuse keys that follow a metric which the run won't record."""
+        wanted = {
+            "train.keep_best": Wanted.parse(train.keep_best).name if train else "",
+            "lr_scheduler.metric": schedule.options.get("metric") if schedule else None,
+            **{f"{n.path}.{key}": name for n in callbacks for key, name in followed(n).items()},
+        }
+        for path, name in wanted.items():
+            if name and (fault := recorded.fault(name)) is not None:
+                self.fault(path, fault)
 
 
 def _named_records(key: str, nodes: dict[str, Node]) -> dict[str, Any]:

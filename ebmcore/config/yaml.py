@@ -7,6 +7,7 @@ and a date is an object. Here `1e-4` is a number, true and false are booleans, t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
@@ -24,10 +25,14 @@ _UNREADABLE = re.compile(f"{yaml.reader.Reader.NON_PRINTABLE.pattern}|[\x85\u202
 
 
 class Document(NamedTuple):
-    """Plain values, and the line of each: path -> line, counted from 1."""
+    """Plain values, and the line of each: path -> line, counted from 1.
+
+    Of a key that is written twice the last value stands, and `repeats` tells of it.
+    """
 
     value: Any
     lines: dict[Path, int]
+    repeats: tuple[Problem, ...] = ()
 
 
 class _Loader(yaml.SafeLoader):
@@ -63,14 +68,23 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"^<<$"), ["<"])
 
 
+class _Reading(NamedTuple):
+    """A document that is being read."""
+
+    loader: _Loader
+    name: str
+    lines: dict[Path, int]
+    repeats: list[tuple[int, Problem]]  # and their lines
+
+
 def parse(text: str, name: str) -> Document:
     """Read one YAML document. Raises ConfigError with line and column when it is invalid."""
     refuse_control(text, name)
     loader = _Loader(text)
-    lines: dict[Path, int] = {}
+    reading = _Reading(loader, name, {}, [])
     try:
         node = loader.get_single_node()
-        value = None if node is None else _value(loader, node, (), lines, name)
+        value = None if node is None else _value(reading, node, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
@@ -80,12 +94,19 @@ def parse(text: str, name: str) -> Document:
         raise ConfigError([Problem("", f"broken YAML: {error}", name)]) from error
     finally:
         loader.dispose()
-    return Document(value, lines)
+    repeats = sorted(reading.repeats, key=lambda found: found[0])
+    return Document(value, reading.lines, tuple(problem for _, problem in repeats))
 
 
 def parse_value(text: str, name: str) -> Any:
-    """Read the value of an override, such as `5 epochs`, `[1, 2]` or `1e-4`."""
-    return parse(text, name).value
+    """Read the value of an override, such as `5 epochs`, `[1, 2]` or `1e-4`.
+
+    Raises ConfigError also when it holds a key twice.
+    """
+    document = parse(text, name)
+    if document.repeats:
+        raise ConfigError(document.repeats)
+    return document.value
 
 
 def refuse_control(text: str, name: str) -> None:
@@ -113,7 +134,8 @@ def _fault(character: str) -> str:
     return f"holds the control character {named(character)}; take it out"
 
 
-def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+def _value(reading: _Reading, node: yaml.Node, path: Path) -> Any:
+    loader, _, lines, _ = reading
     lines.setdefault(path, node.start_mark.line + 1)
     if len(lines) > _MOST:
         raise _refused(f"more than {_MOST:,} values, counting what aliases repeat", node)
@@ -122,7 +144,7 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int],
     if node.tag not in _tags(node):
         raise _refused(f"the tag {node.tag!r} is not for configs, or not for what follows it", node)
     if isinstance(node, yaml.SequenceNode):
-        return [_value(loader, item, (*path, i), lines, name) for i, item in enumerate(node.value)]
+        return [_value(reading, item, (*path, i)) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode):
         _refuse_control(node)
         try:
@@ -134,13 +156,13 @@ def _value(loader: _Loader, node: yaml.Node, path: Path, lines: dict[Path, int],
         _key(key)
     own = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
     if len(set(own)) < len(own):
-        _refuse_repeats(node, path, name)
+        reading.repeats.extend(_repeats(node, path, reading.name))
     loader.flatten_mapping(node)
     result = {}
     for key_node, value_node in node.value:
         key = str(key_node.value)
         lines[(*path, key)] = key_node.start_mark.line + 1
-        result[key] = _value(loader, value_node, (*path, key), lines, name)
+        result[key] = _value(reading, value_node, (*path, key))
     return result
 
 
@@ -168,12 +190,12 @@ def _refused(message: str, node: yaml.Node) -> yaml.MarkedYAMLError:
     return yaml.constructor.ConstructorError(None, None, message, node.start_mark)
 
 
-def _refuse_repeats(node: yaml.MappingNode, path: Path, name: str) -> None:
+def _repeats(node: yaml.MappingNode, path: Path, name: str) -> Iterator[tuple[int, Problem]]:
     seen: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
         if key.value in seen:
             place = ".".join(map(str, (*path, key.value)))
             message = f"written twice, first in line {seen[key.value]}; keep one"
-            raise ConfigError([Problem(place, message, f"{name}:{line}")])
-        seen[key.value] = line
+            yield line, Problem(place, message, f"{name}:{line}")
+        seen.setdefault(key.value, line)

@@ -36,8 +36,7 @@ def frame_numbers(frame: Any) -> Any:
     ]
     if words:
         raise DataError(
-            f"column {words[0]!r} holds no numbers; turn it into numbers, such as codes, or leave "
-            "it out"
+            f"column {words[0]!r} holds no numbers; leave it out, or turn it into numbers"
         )
     if all(kind.kind in "biu" for kind in frame.dtypes):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from ebmcore.data.stream import Stream
 from ebmcore.data.transforms import Transforms
 from ebmcore.data.unfit import in_the_data, nan_as_padding, refuse_unfit
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space
 
 
@@ -47,6 +49,7 @@ class Data(NamedTuple):
     columns: tuple[str, ...] | None = None  # the names of the numbers of a flat event, if known
     fingerprint: Fingerprint | None = None  # of all rows, before transforms
     changes: tuple[str, ...] = ()  # warnings: how they differ from those that a run recorded
+    example: Example | None = None  # a few rows as they were read, before transforms
 
     @property
     def conditions(self) -> Conditions:
@@ -97,6 +100,7 @@ def load_data(
     stratify: bool = False,
     space: Space | None = None,
     known: Fingerprint | None = None,
+    most: int | None = None,
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
 
@@ -108,13 +112,18 @@ def load_data(
     ends of events, which then don't count, with a warning.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
     `known`, what a run recorded of them, says the held-out points in place of that, and rows that
-    were appended since are left out.
+    were appended since are left out. `most` is how many numbers x may have.
     The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
     become real ones with a warning. Raises DataError when there are no points, they hold NaN or inf
     or lie outside of the space, the dtype would lose their digits, the dataset is none of these
     kinds, or its rows are no longer the known ones.
     """
     points, y, mask = read_points(source, dtype)
+    if most is not None and (count := math.prod(points.shape)) > most:
+        raise DataError(
+            f"the dataset has {len(points)} events of {count // len(points)} numbers; at most "
+            f"{most} numbers are held in memory at once, so give some of its events"
+        )
     declared = space_of(source, space)
     space = declared or REAL
     event_shape, hashed = tuple(points.shape[1:]), RowHash()
@@ -149,6 +158,7 @@ def load_data(
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
+        example=Example.first(points, y, mask),
     )
 
 

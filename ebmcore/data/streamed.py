@@ -28,6 +28,7 @@ from ebmcore.data.row_reader import ReadRows, RowReader, Stored, stored_rows
 from ebmcore.data.stream import Stream
 from ebmcore.data.unfit import in_the_data
 from ebmcore.errors import DataError
+from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space
 
 _ROWS, _NUMBERS = 10_000, 2**25  # at most, of a selection
@@ -99,6 +100,7 @@ def stream_data(
         columns=columns,
         fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
+        example=Example.first(*seen[:3]),
     )
 
 

@@ -55,6 +55,12 @@ def speaks() -> bool:
     return not 0 < int(rank) < int(size)
 
 
+def ranks_of_one_machine() -> int:
+    """Return how many ranks torchrun started, all on this machine; 1 when it didn't."""
+    size, here = os.environ.get("WORLD_SIZE", "1"), os.environ.get("LOCAL_WORLD_SIZE")
+    return int(size) if "MASTER_ADDR" in os.environ and size == here and size.isdecimal() else 1
+
+
 def _number(name: str, least: int, default: str = "") -> int:
     text = os.environ.get(name, default)
     if not text.isdecimal() or int(text) < least:

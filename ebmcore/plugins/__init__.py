@@ -3,6 +3,7 @@
 from ebmcore.plugins.find import Found, find, find_installed
 from ebmcore.plugins.host import Component, Host
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected, select
+from ebmcore.plugins.suggestions import distribution_of
 
 __all__ = [
     "Component",
@@ -11,6 +12,7 @@ __all__ = [
     "Loaded",
     "Selection",
     "Status",
+    "distribution_of",
     "find",
     "find_installed",
     "find_selected",

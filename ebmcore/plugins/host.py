@@ -17,9 +17,10 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import PluginError, raised_at
 from ebmcore.kinds import COMMAND, OFFERED
+from ebmcore.plugins.aliases import part_called
 from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
-from ebmcore.plugins.load import load, marked
+from ebmcore.plugins.load import load, marked, specified
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN
@@ -80,7 +81,8 @@ class Host:
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
         """Import, verify and register these plugins, each on its own."""
-        return cls(load(plugin) for plugin in plugins)
+        manager = specified()
+        return cls(load(plugin, manager) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:
@@ -173,7 +175,12 @@ class Host:
         distribution = KNOWN.get((kind, short))
         near = difflib.get_close_matches(short, names, 2)
         near = near or [name for name in names if name.lower() == short.lower()]
-        if distribution is None and near:
+        meant = None if distribution else part_called(kind, short, names)
+        if meant is not None and meant not in names:
+            distribution = KNOWN[kind, meant]
+        if meant is not None:
+            parts.append(f"Did you mean {meant!r}?")
+        elif distribution is None and near:
             parts.append(f"Did you mean {' or '.join(repr(n) for n in near)}?")
         parts.append(f"Installed: {', '.join(names) or 'none'}.")
         return " ".join([*parts, *self.reasons(distribution)])

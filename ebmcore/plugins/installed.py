@@ -57,10 +57,11 @@ def distributions(name: str | None = None) -> Iterator[Any]:
 
         yield from importlib.metadata.distributions(name=name)
         return
+    wanted = None if name is None else normal(name)
     for entry in sys.path:
         with suppress(OSError):
             for found, child in _listed(entry, os.stat(entry or ".").st_mtime_ns):
-                if name is None or found == normal(name):
+                if wanted is None or found == wanted:
                     yield InfoFolder(os.path.join(entry, child))
 
 
@@ -84,6 +85,7 @@ def read_metadata(distribution: Any) -> Metadata:
     return Metadata(name, version, tuple(distribution.requires or ()))
 
 
+@lru_cache(maxsize=256)  # most distributions require the same few
 def parse_metadata(text: str) -> Metadata:
     """Parse the headers of a METADATA file, which end at the first line that is none."""
     fields: dict[str, list[str]] = {"name": [], "version": [], "requires-dist": []}

@@ -54,6 +54,8 @@ KNOWN: dict[tuple[str, str], str] = {
 }
 KNOWN_COMMANDS = {
     "check": "ebmcore-testing",
+    "examples": "ebmcore-new",
+    "new": "ebmcore-new",
     "plugins doctor": "ebmcore-testing",
     "plugins new": "ebmcore-testing",
     "report": "ebmcore-report",
@@ -61,3 +63,8 @@ KNOWN_COMMANDS = {
     "seeds": "ebmcore-sweep",
     "sweep": "ebmcore-sweep",
 }
+
+
+def distribution_of(kind: str, name: str) -> str | None:
+    """Return the first-party distribution that offers a component; None for any other's."""
+    return KNOWN.get((kind, name))

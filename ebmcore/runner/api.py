@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import nn
 
+from ebmcore.checkpoint.weights_only import is_weights_only
 from ebmcore.config import (
     Config,
     Source,
@@ -25,7 +26,7 @@ from ebmcore.plugins import Host, Selection
 from ebmcore.plugins.read_only import read_only
 from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
-from ebmcore.runner.hook_calls import calls
+from ebmcore.runner.hooks.calls import calls
 from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
 from ebmcore.runner.results import RowsReader
@@ -140,13 +141,13 @@ def resume(
     directory is run: local plugin files of the run are imported only when they are named in
     `plugins`, as `run` takes them.
 
-    `run_dir` is a path or `last`, as `ebmcore resume` takes it.
+    `run_dir` is a path, `last`, or a run in MLflow, as `ebmcore resume` takes it.
     Raises EbmError when the directory is no run, another process is writing it, or its checkpoint
     is of other parts; RunError and RunInterrupted as `run` does.
     """
     with joined() as ranks:
         with ranks.share_errors():
-            directory = RunDirectory.open(run_directory(run_dir))
+            directory = RunDirectory.open(run_directory(run_dir, to_resume=True))
             facts = directory.read()
             if is_parent(facts):
                 raise EbmError(
@@ -155,9 +156,14 @@ def resume(
                 )
             # all ranks do what rank 0 read, whatever it writes meanwhile
             if ranks.broadcast_text(str(facts.get("status"))) == "FINISHED":
-                return load(
-                    directory.path, plugins=plugins
-                )  # it may be where nothing can be written
+                # it may be where nothing can be written
+                return load(directory.path, plugins=plugins)
+            if is_weights_only(directory.checkpoints):
+                raise EbmError(
+                    f"{directory.path}: holds the run's weights alone, which score and sample; "
+                    "resume it where it was trained, or train with tracking.checkpoints: last, "
+                    "which sends all that resuming takes"
+                )
             with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
                 facts = directory.read()
             if not facts.get("from_config"):

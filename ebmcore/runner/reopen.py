@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ebmcore.checkpoint.files import Checkpoint, fitting
 from ebmcore.checkpoint.network_state import averaged_or_weights
 from ebmcore.checkpoint.rank_state import fill_chains
+from ebmcore.checkpoint.weights_only import OF_TRAINING
 from ebmcore.config import (
     Node,
     Source,
@@ -47,8 +48,6 @@ from ebmcore.train.rng import Streams
 
 T = TypeVar("T")
 
-_OF_TRAINING = ("optimizer", "optimizers", "lr_scheduler")  # tensors twice the size of the weights
-
 
 class Facts(NamedTuple):
     """The facts in a run directory that no plugin is needed to read."""
@@ -71,7 +70,7 @@ class Facts(NamedTuple):
 
         Raises EbmError when the directory is no run or its checkpoint is not as it was written.
         """
-        folder = run_directory(run_dir)
+        folder = run_directory(run_dir, best=checkpoint == "best")
         try:
             check_plain(folder)
             facts = read_run_json(SafeFiles(folder))
@@ -96,7 +95,7 @@ class Facts(NamedTuple):
             bounds = data["bounds"]
         except KeyError as error:
             raise EbmError(f"{found.path}: lacks the data's range") from error
-        state = {k: v for k, v in found.state().items() if k not in _OF_TRAINING}
+        state = {k: v for k, v in found.state().items() if k not in OF_TRAINING}
         return cls(folder, facts, found, place, bounds, skipped, space, state, data.get("masks"))
 
     @property

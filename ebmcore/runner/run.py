@@ -19,7 +19,7 @@ from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.plugins import Host
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
-from ebmcore.runner.memory import refuse_too_many
+from ebmcore.runner.checks.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.results import (
     Rows,

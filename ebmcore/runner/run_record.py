@@ -6,21 +6,25 @@ import json
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from torch import nn
+
 from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data, is_stored
-from ebmcore.errors import EbmError, first_line
+from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.masking import mask_all
-from ebmcore.runner.hook_calls import listeners
+from ebmcore.runner.hooks.calls import listeners
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.runs.layout import HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
+from ebmcore.runs.layout import EXAMPLE, HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.user_signature import is_signed, sign
+from ebmcore.sampling import conditions_of
 from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.followers import Followers, first_record
 from ebmcore.trackers.tags import tracked_run
@@ -45,7 +49,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         device=str(spec.device),
         from_config=spec.origin.record is not None,
         space=spec.parts.data.space.written(),
-        data=_record_data(directory, spec.parts.data),
+        data=_record_data(directory, spec.parts.data, spec.parts.energy),
         components=list(spec.origin.components),
         implied_temperature=spec.parts.sampler
         and getattr(spec.parts.sampler.kernel, "implied_temperature", None),
@@ -63,8 +67,13 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     return record
 
 
-def _record_data(directory: RunDirectory, data: Data) -> dict[str, Any] | None:
-    """Write which rows are held out; return the fingerprint of the data for run.json."""
+def _record_data(directory: RunDirectory, data: Data, energy: nn.Module) -> dict[str, Any] | None:
+    """Write which rows are held out, and a few rows; return the data's fingerprint for run.json."""
+    if data.example is not None:
+        taken = conditions_of(energy)
+        with_y = taken is not None and "y" in taken.required
+        with suppress(DataError):  # a type of numbers that only a dataset of its own has
+            directory.write(EXAMPLE, data.example.packed(with_y=with_y))
     fingerprint = data.fingerprint
     if fingerprint is None:
         return None

@@ -35,7 +35,7 @@ from ebmcore.errors import (
 from ebmcore.masking import mask
 from ebmcore.monitoring.progress import progress_display
 from ebmcore.monitoring.run import MonitorRunner
-from ebmcore.runner.events import Events
+from ebmcore.runner.hooks.events import Events
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.run import Run
 from ebmcore.runner.run_record import begin_record, continue_record, is_own, start_trackers
@@ -82,10 +82,10 @@ class Session:
         self.seconds = 0.0  # of the sessions before this one
         self.began = time.perf_counter()
         self.first_warnings = list(spec.warnings)
+        self.progress = progress_display(train.total_steps(parts.data.n), show=show)
         self.loop, self.interrupts, self.threads, self.compile_decision = prepare_training(
-            spec, ranks, self.warn
+            spec, ranks, self.warn, self.progress
         )
-        self.progress = progress_display(self.loop.steps, show=show)
         self.monitors = MonitorRunner(
             parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
             self.warn, directory.log,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import torch
 
+from ebmcore.compile.compilers import end_compilers
 from ebmcore.compile.policy import CompileDecision, decide_compile, training_step
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
@@ -21,6 +24,7 @@ from ebmcore.train.loop import Loop
 from ebmcore.train.rng import Streams
 from ebmcore.train.signals import Interrupts
 from ebmcore.train.threads import Threads, choose_threads
+from ebmcore.train.types import Silent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +73,28 @@ class Training(NamedTuple):
     compile_decision: CompileDecision
 
 
-def prepare_training(spec: RunSpec, ranks: Ranks, warn: Callable[[str], None]) -> Training:
-    """Make the loop of this rank; `warn` is called with each part that can't be compiled."""
-    parts, train = spec.parts, spec.train
+def prepare_training(
+    spec: RunSpec, ranks: Ranks, warn: Callable[[str], None], progress: Silent | None = None
+) -> Training:
+    """Make the loop of this rank.
+
+    `warn` is called with each part that can't be compiled; `progress` shows the compiling, which
+    counts as no step's time, and which a signal ends at once.
+    """
+    parts, train, display = spec.parts, spec.train, progress or Silent()
+
+    @contextmanager
+    def compiling() -> Iterator[None]:
+        began = time.perf_counter()
+        with interrupts.at_once(end_compilers), display.compiling():
+            yield
+        loop.rate.exclude(time.perf_counter() - began)
+
     interrupts = Interrupts(agreed=ranks.size > 1)
     threads = choose_threads(
         spec.threads, parts.energy, parts.data.x[: train.batch_size // ranks.size]
     )
     decision = decide_compile(spec.compile, parts, train.total_steps(parts.data.n))
-    step = training_step(decision, warn)
-    return Training(
-        Loop(parts, train, spec.streams, interrupts, step, ranks), interrupts, threads, decision
-    )
+    step = training_step(decision, warn, compiling)
+    loop = Loop(parts, train, spec.streams, interrupts, step, ranks)
+    return Training(loop, interrupts, threads, decision)

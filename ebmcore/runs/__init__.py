@@ -10,6 +10,7 @@ from ebmcore.runs.lock import is_held
 from ebmcore.runs.logs import open_log
 from ebmcore.runs.parent_child import (
     KEY_VARIABLE,
+    LABEL_VARIABLE,
     PARENT_VARIABLE,
     RUN_VARIABLE,
     children_by_key,
@@ -29,6 +30,7 @@ __all__ = [
     "BEST",
     "FIGURES",
     "KEY_VARIABLE",
+    "LABEL_VARIABLE",
     "LARGEST_LINE",
     "LOGS",
     "METRICS",

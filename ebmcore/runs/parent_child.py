@@ -6,6 +6,7 @@ The environment makes a run a child, wherever it runs:
     EBMCORE_PARENT_KEY   the parent's name for this child, such as seed-3 or trial-7
     EBMCORE_PARENT_RUN   the value of the tag `ebmcore.run` of the parent's MLflow run; only needed
                          if the child can't read the parent's directory
+    EBMCORE_PARENT_LABEL the child in a few words, such as lr=0.01, for a tracker's list of runs
 
 The child writes all that into its run.json, and its name into the parent's folder `children`.
 """
@@ -28,6 +29,7 @@ from ebmcore.runs.status import Account, read_account
 PARENT_VARIABLE = "EBMCORE_PARENT"
 KEY_VARIABLE = "EBMCORE_PARENT_KEY"
 RUN_VARIABLE = "EBMCORE_PARENT_RUN"
+LABEL_VARIABLE = "EBMCORE_PARENT_LABEL"
 _TEXT = 500  # characters of a name or a key
 _TOKEN = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
@@ -39,6 +41,7 @@ class ParentReference(NamedTuple):
     run_dir: str  # its whole path, where the child ran
     key: str | None = None
     token: str | None = None  # of its MLflow run
+    label: str | None = None  # the child in a few words
 
 
 def parent_from_environment() -> ParentReference | None:
@@ -48,7 +51,8 @@ def parent_from_environment() -> ParentReference | None:
         return None
     folder = Path(named).absolute()
     token = fitting_token(os.environ.get(RUN_VARIABLE)) or _token(folder)
-    return ParentReference(folder.name, str(folder), os.environ.get(KEY_VARIABLE) or None, token)
+    key, label = (os.environ.get(name) or None for name in (KEY_VARIABLE, LABEL_VARIABLE))
+    return ParentReference(folder.name, str(folder), key, token, label)
 
 
 def register_child(run_dir: Path, reference: ParentReference) -> None:
@@ -70,13 +74,13 @@ def recorded_parent(facts: Mapping[str, Any]) -> ParentReference | None:
     found = facts.get("parent")
     if not isinstance(found, Mapping):
         return None
-    name, run_dir, key = (
+    name, run_dir, key, label = (
         value[:_TEXT] if isinstance(value, str) and value else None
-        for value in (found.get("name"), found.get("run_dir"), found.get("key"))
+        for value in map(found.get, ("name", "run_dir", "key", "label"))
     )
     if name is None or Path(name).name != name:
         return None
-    return ParentReference(name, run_dir or name, key, fitting_token(found.get("token")))
+    return ParentReference(name, run_dir or name, key, fitting_token(found.get("token")), label)
 
 
 def parent_token(run_dir: Path) -> str | None:

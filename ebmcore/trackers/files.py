@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ebmcore.runs.jsonl import is_plain
-from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, FIGURES, LOG, PLUGINS
+from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, EVALUATION, FIGURES, LOG, PLUGINS
 from ebmcore.runs.safe_files import SafeFiles, for_libraries
 
 _CHECKPOINT = re.compile(r"step-\d+")
@@ -47,15 +47,31 @@ def pictures(run_dir: Path) -> list[Path]:
     return [file for folder in folders for file in _plain_files(folder, "*.png")]
 
 
-def last_files(run_dir: Path) -> Iterator[Path]:
-    """Yield the files to send after a run has ended: weights, plugin files, artifacts, log."""
+def evaluation_files(run_dir: Path) -> Iterator[Path]:
+    """Yield the files that `ebmcore evaluate` wrote."""
+    return _inside(_folders(run_dir, EVALUATION))
+
+
+def last_files(run_dir: Path, *, checkpoint: bool = True) -> Iterator[Path]:
+    """Yield the files to send after a run has ended: a checkpoint, plugins, artifacts, log."""
     checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
-    for folder in [*checkpoints[-1:], *_folders(run_dir, PLUGINS), *_folders(run_dir, ARTIFACTS)]:
+    yield from _inside(checkpoints[-1:] if checkpoint else [])
+    yield from plugin_files(run_dir)
+    yield from _inside(_folders(run_dir, ARTIFACTS))
+    if is_plain(run_dir / LOG):
+        yield run_dir / LOG
+
+
+def plugin_files(run_dir: Path) -> Iterator[Path]:
+    """Yield the local plugin files that a run was made with."""
+    return _inside(_folders(run_dir, PLUGINS))
+
+
+def _inside(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
         yield from _plain_files(folder)
         for inner in _folders(folder):
             yield from _plain_files(inner)
-    if is_plain(run_dir / LOG):
-        yield run_dir / LOG
 
 
 @contextmanager

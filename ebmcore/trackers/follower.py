@@ -83,6 +83,14 @@ class Follower:
         self._status = status
         self._wake.set()
 
+    def wait_until_open(self, limit: float) -> None:
+        """Wait until the tracker shows the run; at most `limit` seconds, and for no outage."""
+        began = time.monotonic()
+        while not self.sender.was_open and self._thread.is_alive():
+            if self._failures or self._is_hopeless(began, limit):
+                return
+            self._thread.join(0.02)
+
     def wait(self, limit: float) -> None:
         """Wait at most `limit` seconds since `end`; `problem` describes unsent data.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -77,6 +78,12 @@ class Followers:
         """Return what run.json keeps of a tracker, as far as it is known; empty without one."""
         found = (f.tracker.record() for f in self._followers if f.entry.name == name)
         return next(found, {})
+
+    def wait_until_open(self, limit: float) -> None:
+        """Wait until the trackers show the run, at most `limit` seconds and for no outage."""
+        until = time.monotonic() + limit
+        for follower in self._followers:
+            follower.wait_until_open(until - time.monotonic())
 
     def finish(self, status: str, timeout: float = 60.0, *, leaves: bool = True) -> list[str]:
         """Send the rest and the status; return warnings about unsent data, and notes.

@@ -17,7 +17,8 @@ from typing import ParamSpec, TypeVar
 
 from ebmcore.errors import RefusedError
 from ebmcore.masking import mask
-from ebmcore.runs.jsonl import count_points, is_plain, read_piece, read_points
+from ebmcore.runs.jsonl import PIECE, count_points, is_plain, read_piece, read_points
+from ebmcore.runs.layout import CONFIG, EVENTS, METRICS, SYSTEM
 from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.files import Pictures, last_files, opened_path
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 _BATCH = 500  # points in one call; MLflow accepts 1000, but a busy server is slow with those
 _PICTURES = 20  # pictures in one piece of work
+_VALUES = (METRICS, SYSTEM)  # files with lines of values
 _SETTLE = 1.0  # seconds for a server to finish calls from before its outage
 
 
@@ -57,9 +59,8 @@ class Sender:
     def __init__(self, run: TrackedRun, tracker: Tracker) -> None:
         self.run = run
         self.run_dir = run.dir
-        self.metrics_file = run.dir / "metrics.jsonl"
         self.tracker = tracker
-        self.sent = 0  # bytes of metrics.jsonl
+        self._read: dict[str, int] = {}  # file of values -> bytes of it that were sent
         self.taken = 0  # successful calls with points
         self.answered = time.monotonic()  # the time of the last answer
         self.refused: list[str] = []  # data that the tracker will never accept
@@ -73,6 +74,11 @@ class Sender:
         self._there: dict[str, dict[str, int]] = {}
         self._pictures = Pictures(run.dir)
         self._events = (0, 0)  # bytes of events.jsonl that were sent, lines in them
+
+    @property
+    def sent(self) -> int:
+        """The bytes of lines of values that were sent."""
+        return sum(self._read.values())
 
     @property
     def last_answer(self) -> float:
@@ -96,32 +102,26 @@ class Sender:
         if self._is_uncertain:
             time.sleep(_SETTLE)  # it answers again: let it finish earlier calls
         if is_new or self.tracker.record() != before:  # another place has nothing yet
-            self.sent, self._events = 0, (0, 0)
+            self._read, self._events = {}, (0, 0)
             self._pictures = Pictures(self.run_dir)
         fresh = is_new and not self._is_uncertain
         self._held = None if fresh else Held(lambda name: self._call(self.tracker.steps_of, name))
         self._ask_files = not fresh
         config = dict(self.run.config)
         self._or_note(lambda: self._call(self.tracker.log_config, config), "parameters")
-        if is_plain(self.run_dir / "config.yaml"):
-            self._upload(self.run_dir / "config.yaml")
+        if is_plain(self.run_dir / CONFIG):
+            self._upload(self.run_dir / CONFIG)
         self.was_open, self._open, self._is_uncertain = True, True, False
 
     def catch_up(self, *, ended: bool = False) -> bool:
-        """Send a bounded piece of the new data; return whether there is more at once."""
+        """Send a bounded piece of each kind of new data; return whether there is more at once.
+
+        Each kind has its turn, so that none waits for metrics which a run writes without a pause.
+        """
         self.open()
-        lines, end = read_piece(self.metrics_file, self.sent)
-        if lines:
-            self._send_metrics(lines)
-            self.sent = end
-            return True
-        if self._send_events():
-            return True
-        waiting = self._pictures.waiting(all_folders=ended)
-        for picture in waiting[:_PICTURES]:
-            self._upload(picture)
-            self._pictures.mark(picture)
-        return len(waiting) > _PICTURES
+        turns = [self._send_lines(file) for file in _VALUES]
+        turns += [self._send_events(), self._send_pictures(all_folders=ended)]
+        return any(turns)
 
     def say_status(self, status: str, ended: float) -> None:
         """Send the run's final status, and its end in seconds since 1970."""
@@ -129,14 +129,14 @@ class Sender:
         self._call(self.tracker.end, status, ended)
 
     def send_last_files(self) -> None:
-        """Send the files of an ended run: its last weights, artifacts, plugin files, its log."""
+        """Send the files of an ended run: its last checkpoint, artifacts, plugin files, its log."""
         self.open()
-        for file in last_files(self.run_dir):
+        for file in last_files(self.run_dir, checkpoint=self.tracker.takes_checkpoints):
             self._upload(file)
 
     def unsent(self) -> tuple[int, int]:
         """Count the points and pictures that the tracker did not confirm."""
-        points = count_points(self.metrics_file, self.sent)
+        points = sum(count_points(self.run_dir / f, self._read.get(f, 0)) for f in _VALUES)
         return points, len(self._pictures.waiting(all_folders=True))
 
     def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -146,11 +146,16 @@ class Sender:
         self.answered = time.monotonic()
         return found
 
-    def _send_metrics(self, lines: Sequence[bytes]) -> None:
+    def _send_lines(self, file: str) -> bool:
+        """Send a piece of the new lines of values; return whether there were more."""
+        start = self._read.get(file, 0)
+        lines, end = read_piece(self.run_dir / file, start, PIECE)
         points = [point for line in lines for point in read_points(line)]
         missing = points if self._held is None else self._held.missing(points)
         for start in range(0, len(missing), _BATCH):
             self._send_points(missing[start : start + _BATCH])
+        self._read[file] = end
+        return end - start >= PIECE
 
     def _send_points(self, points: Sequence[Point]) -> None:
         """Send points; if some are refused, find their metric, and leave that one out."""
@@ -172,7 +177,7 @@ class Sender:
 
     def _send_events(self) -> bool:
         """Send the new lines of events.jsonl; return whether there may be more."""
-        file = self.run_dir / "events.jsonl"
+        file = self.run_dir / EVENTS
         start, number = self._events
         lines, end = read_piece(file, start)
         if not lines:
@@ -183,6 +188,14 @@ class Sender:
         self._upload(file)
         self._events = end, number + len(lines)
         return True
+
+    def _send_pictures(self, *, all_folders: bool) -> bool:
+        """Send new pictures, a bounded number of them; return whether there are more."""
+        waiting = self._pictures.waiting(all_folders=all_folders)
+        for picture in waiting[:_PICTURES]:
+            self._upload(picture)
+            self._pictures.mark(picture)
+        return len(waiting) > _PICTURES
 
     def _upload(self, file: Path) -> None:
         """Send a file to its place, unless it is there, or somebody deleted it meanwhile.

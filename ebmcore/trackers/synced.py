@@ -69,6 +69,19 @@ def ended(account: Account) -> float:
     return max(account.last_seen or account.started or time.time(), account.started or 0.0)
 
 
+def attempt(sender: Sender, send: Callable[[], None]) -> str | None:
+    """Send one thing that a tracker lacks, once; return why it didn't get it, if so."""
+    try:
+        sender.open()
+        send()
+    except (Exception, SystemExit) as error:
+        return f"{mask(str(sender.tracker.place))}: {first_line(error)}"
+    finally:
+        with suppress(Exception):
+            sender.tracker.close()
+    return None
+
+
 def send_rest(sender: Sender, account: Account) -> str | None:
     """Send everything; go on after a failure as long as there is progress in between.
 

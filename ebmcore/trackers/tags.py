@@ -8,9 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.jsonl import as_number
+from ebmcore.runs.parent_child import is_parent, recorded_parent
 from ebmcore.service_contracts import TrackedRun
+
+_WORDS = 60  # characters of a child's values in its title
+_TITLE = 250  # characters of a title
 
 
 def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
@@ -25,6 +30,8 @@ def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
         "mlflow.source.name": " ".join([Path(words[0]).name, *words[1:]]) if words else None,
         "mlflow.source.type": "LOCAL",
         "ebmcore.run_dir": str(run_dir.resolve()),
+        "ebmcore.group": _group(facts),
+        "ebmcore.seed": None if facts.get("seed") is None else str(facts["seed"])[:_WORDS],
         "ebmcore.version": versions.get("ebmcore"),
         "torch.version": versions.get("torch"),
         "ebmcore.plugins": json.dumps(
@@ -49,17 +56,35 @@ def tracked_run(
     named: bool = True,
 ) -> TrackedRun:
     """Return a run as its trackers see it, from its run.json; odd fields count as missing."""
-    name, group, started = facts.get("name"), facts.get("group"), as_number(facts.get("started"))
-    tags = run_tags(directory.path, facts)
+    name, started = facts.get("name"), as_number(facts.get("started"))
     return TrackedRun(
         dir=directory.path,
         name=name if isinstance(name, str) and name else "experiment",
         started=time.time() if started is None else started,
         config=config,
-        tags={**tags, "ebmcore.group": group} if isinstance(group, str) else tags,
+        tags=run_tags(directory.path, facts),
         live=live,
         named=named,
     )
+
+
+def run_title(run_dir: Path, facts: Mapping[str, Any]) -> str:
+    """Return a run's name in a list of runs: a child's begins with its values, or its seed."""
+    reference, name = recorded_parent(facts), facts.get("name")
+    words = reference and (reference.label or reference.key)
+    if not words:
+        return run_dir.name
+    short = words if len(words) <= _WORDS else f"{words[: _WORDS - 1]}…"
+    whole = name if isinstance(name, str) and name else run_dir.name
+    return mask(f"{short} · {whole}")[:_TITLE]
+
+
+def _group(facts: Mapping[str, Any]) -> str | None:
+    """Return the kind of group that a parent is of, or the name of a child's parent."""
+    if is_parent(facts):
+        return str(facts["group"])
+    reference = recorded_parent(facts)
+    return None if reference is None else reference.name
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -48,6 +48,7 @@ class Interrupts:
         self.save = False  # whether a checkpoint was requested
         self.received: int | None = None  # by this process
         self.received_save = False
+        self._leave: Callable[[], None] | None = None  # how a signal ends the run within its step
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -75,12 +76,33 @@ class Interrupts:
         """Restore that the run had been stopped, when it was; an empty text changes nothing."""
         self.stopping = self.stopped = why
 
+    @contextmanager
+    def at_once(self, leave: Callable[[], None]) -> Iterator[None]:
+        """End the run at once by a signal inside this context, before a step that takes long.
+
+        It calls `leave` and raises KeyboardInterrupt; one that came just before raises it, too.
+        Ranks that agree on signals end after the step, since the others would wait for one that
+        left.
+        """
+        self._leave = None if self.agreed else leave
+        try:
+            if self._leave is not None and self.number:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._leave = None
+
     def _end(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
+        again = self.received is not None and number == signal.SIGINT
+        if not again:
+            self.received = number
+            if not self.agreed:
+                self.number = number
+        if self._leave is not None:
+            self._leave()
             raise KeyboardInterrupt
-        self.received = number
-        if not self.agreed:
-            self.number = number
+        if again:
+            raise KeyboardInterrupt
 
     def _save(self, number: int, frame: FrameType | None) -> None:
         self.received_save = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -60,6 +61,10 @@ class Silent:
 
     def update(self, step: int, loss: float, gap: float | None, rate: float) -> None:
         """Show the step, its loss, the energy gap and the steps per second."""
+
+    def compiling(self) -> AbstractContextManager[None]:
+        """Show that the step is being compiled, while the context lasts."""
+        return nullcontext()
 
     def say(self, text: str) -> None:
         """Show a line of text."""

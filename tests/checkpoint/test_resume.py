@@ -27,10 +27,24 @@ def interrupt(config):
     return stop
 
 
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory):
+    """Train the config of these tests, when the first of them asks, and stop it at no step."""
+    runs = []
+
+    def whole(config):
+        if not runs:
+            losses = {"loss": [*config["loss"], {"type": "signals", "at": -1}]}
+            folder = tmp_path_factory.mktemp("unstopped")
+            runs.append(ebmcore.run(config, losses, runs_dir=folder, progress=False))
+        return runs[0]
+
+    return whole
+
+
 @pytest.mark.parametrize("at", [0, 9, 10, 24, 65, 128])
-def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(config, interrupt, at):
-    losses = [*config["loss"], {"type": "signals", "at": -1}]
-    whole = go(config, loss=losses)
+def test_a_run_that_was_stopped_ends_as_if_it_never_had_been(config, interrupt, unstopped, at):
+    whole = unstopped(config)
     stopped = interrupt(at)
     assert (stopped.status, stopped.step) == ("KILLED", at + 1)
     # the part that stops it must be there, but not stop it again

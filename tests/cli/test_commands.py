@@ -123,8 +123,11 @@ def test_components_and_show(config, ebmcore_command):
         {"name": "n_steps", "type": "int > 0", "required": False, "default": "10",
          "description": "Steps of the kernel for each training step."},
     ]  # fmt: skip
-    assert "lr" in ebmcore_command("show", "optimizer", "Adam").stdout
-    found = json.loads(ebmcore_command("components", "optimizers", "--json").stdout)
+    assert shown["import"] is None  # a local file is in no package
+    adam = ebmcore_command("show", "optimizer", "Adam").stdout
+    assert "lr" in adam
+    assert "\nfrom torch.optim import Adam\n" in adam
+    found = json.loads(ebmcore_command("show", "optimizers", "--json").stdout)
     assert ("Adam", "ebmcore:Adam") in {(c["name"], c["full_name"]) for c in found}
     found = json.loads(ebmcore_command("components", "-p", parts, "--json").stdout)
     assert {"parts:bowl", "parts:walk"} < {c["full_name"] for c in found}

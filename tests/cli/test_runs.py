@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 
 import pytest
@@ -33,27 +31,20 @@ def told(*arguments):
 
 
 @pytest.fixture
-def endless(config, tmp_path):
+def endless(config, tmp_path, begin_command):
     """Start a run that goes on until it is killed."""
-    started = []
 
     def start(tracking):
         config["loss"] = {"type": "parts:dawdles"}
         config["train"] = {"steps": 100_000, "batch_size": 20, "log_every": 5}
         config["tracking"] = tracking
         (tmp_path / "c.yaml").write_text(json.dumps(config))
-        command = [sys.executable, "-m", "ebmcore", "run", "c.yaml"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, **quiet)
-        started.append(process)
+        process = begin_command("run", "c.yaml")
         servers.wait_until(lambda: list(tmp_path.glob("runs/*/metrics.jsonl")), what="a step")
         (folder,) = tmp_path.glob("runs/*")
         return process, folder
 
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    return start
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from ebmcore.train.step import TrainStep
 from support import STREAMS
 from support import compile_parts as made
 from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
+from support.runs import lines
 
 pytestmark = pytest.mark.skipif(
     unavailable(torch.device("cpu")) is not None, reason="nothing can be compiled here"
@@ -51,9 +52,12 @@ def test_a_compiled_run_is_the_eager_one_and_resumes_exactly(config):
 
 @pytest.mark.slow
 def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
+    """With a step size that the run fits, in place, and data that are read."""
+    config["plugins"]["files"].append(str(STREAMS))
+    config["data"] = {"type": "items", "loader": {}}
     options = {
         "energy.dropout": 0.3,
-        "sampler": {"type": "parts:drifts", "n_steps": 3},
+        "sampler": {"type": "fitted_drifts", "n_steps": 3},
         "monitors": [],
         "compile": True,
         "train.checkpoint_every": "5 steps",
@@ -67,6 +71,9 @@ def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
     (stopped / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
     resumed = ebmcore.resume(stopped, plugins=config["plugins"]["files"], progress=False)
     assert (resumed.status, resumed.step) == ("FINISHED", whole.step)
+    rows = [[line for line in lines(folder) if "loss" in line] for folder in (whole.dir, stopped)]
+    assert rows[0] == rows[1]
+    assert len({row["sampler/step_size"] for row in rows[0]}) == 2  # fitted anew at step 10
     for name in ("weights", "ema", "chains"):
         one, other = (
             load_file(folder / "checkpoints" / "step-00000018" / f"{name}.safetensors")

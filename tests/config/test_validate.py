@@ -1,5 +1,7 @@
 """A config is checked as a whole: every problem at once, each with its place."""
 
+import json
+
 import pytest
 import torch
 
@@ -47,6 +49,37 @@ def test_all_problems_are_told_at_once(config):
     assert found["chains.size"].message == 'should be a valid integer; got "many"'
     assert "Did you mean 'Adam'" in found["optimizer.type"].message
     assert "Did you mean 'train'?" in found["trian"].message
+
+
+def test_a_key_written_twice_hides_no_other_mistake(config, tmp_path):
+    file = tmp_path / "twice.yaml"
+    config["energy"]["widht"] = 2
+    file.write_text(json.dumps(config)[:-1] + ',\n"seed": 1,\n"seed": 2}')
+    assert list(problems(file)) == ["seed", "energy.widht"]
+    assert list(problems(file, **{"monitors.7.every": 2})) == ["seed", "monitors.7.every"]
+    file.write_text("plugins: 3\nseed: 1\nseed: 2")
+    assert list(problems(file)) == ["seed", "plugins"]
+
+
+@pytest.mark.parametrize(
+    ("place", "key", "near"),
+    [
+        ("", "epochs", "train.epochs"),
+        ("", "learning_rate", "optimizer.lr"),
+        ("", "model", "energy"),
+        ("train", "learning_rate", "optimizer.lr"),
+        ("train", "max_epochs", "epochs"),
+        ("optimizer", "learning_rate", "lr"),
+        ("sampler", "steps", "n_steps"),
+        ("sampler", "stepsize", "step_size"),
+        ("chains", "buffer_size", "size"),
+    ],
+)
+def test_words_of_the_field_lead_to_keys(config, place, key, near):
+    holder = config[place] if place else config
+    holder[key] = 3
+    where = f"{place}.{key}".strip(".")
+    assert f"unknown key. Did you mean {near!r}? Keys here" in problems(config)[where].message
 
 
 def test_an_unknown_component_names_the_near_ones(config):

@@ -3,6 +3,7 @@
 import pytest
 
 from ebmcore import ConfigError
+from ebmcore.config import parse_config
 from ebmcore.config.yaml import parse, parse_value
 
 
@@ -63,11 +64,19 @@ def test_broken_yaml_names_line_and_column(text, place):
     assert str(caught.value).startswith(place)
 
 
-def test_a_key_written_twice_is_refused():
-    with pytest.raises(
-        ConfigError, match=r"c.yaml:3 a.x: written twice, first in line 2; keep one"
-    ):
-        parse("a:\n  x: 1\n  x: 2\n", "c.yaml")
+def test_a_key_written_twice_is_told_of():
+    document = parse("a:\n  x: 1\n  x: 2\n  x: 3\nb: 1\nb: {c: 1, c: 2}", "c.yaml")
+    assert document.value == {"a": {"x": 3}, "b": {"c": 2}}
+    assert [str(problem) for problem in document.repeats] == [
+        "c.yaml:3 a.x: written twice, first in line 2; keep one",
+        "c.yaml:4 a.x: written twice, first in line 2; keep one",
+        "c.yaml:6 b: written twice, first in line 5; keep one",
+        "c.yaml:6 b.c: written twice, first in line 6; keep one",
+    ]
+    with pytest.raises(ConfigError, match="override lr:1 a: written twice"):
+        parse_value("{a: 1, a: 2}", "override lr")
+    with pytest.raises(ConfigError, match=r"c.yaml:2 a: written twice"):
+        parse_config("a: 1\na: 2", "c.yaml")
 
 
 def test_no_python_object_is_made():

@@ -31,13 +31,13 @@ def config(config):
 
 
 def two_networks_with_labels(config):
-    """E(x, y), a generator that proposes chains, kept labels and momenta; a worker reads."""
+    """E(x, y), proposed chains, kept labels and momenta, a fitted step; a worker reads."""
     config["plugins"]["files"].append(str(STREAMS))
     config["data"] |= {"type": "items", "labels": True, "draws": True, "loader": {"workers": 1}}
     net = {"type": "mlp", "hidden": [8], "activation": "silu", "outputs": 5}
     config["energy"] = {"type": "class_conditional", "net": net}
     config["networks"] = {"proposer": {"type": "generator", "latent": 2, "hidden": [8]}}
-    config["sampler"] = {"type": "underdamped", "step_size": 0.1, "n_steps": 2}
+    config["sampler"] = {"type": "underdamped", "step_size": "auto", "n_steps": 2}
     rest = {"type": "persistent", "size": 40, "reinit": 0.2, "init": "data"}
     config["chains"] = {"type": "proposed", "share": 0.25, "rest": rest}
     config["loss"] = [{"type": "contrastive_divergence"}, {"type": "cooperative"}, {"type": "ends"}]

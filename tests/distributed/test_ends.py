@@ -52,6 +52,9 @@ def test_a_group_that_was_killed_goes_on_bit_for_bit(run, on_ranks, config, kind
     assert_same(original, resumed.dir)
     rates = {line["train/lr"] for line in lines(original) if "train/lr" in line}
     assert len(rates) == 2  # 20 events at steps 10 and 20, so the rate falls once before the end
+    if kind == "labels":
+        sizes = [line["sampler/step_size"] for line in lines(original) if "train/lr" in line]
+        assert len(set(sizes)) > 2  # both ranks fit one
 
 
 def of_all_ranks(folder, name, step=None):

@@ -12,7 +12,7 @@ import torch
 import ebmcore
 import support
 from ebmcore import ConfigError, EbmError, RunError
-from ebmcore.runner import memory
+from ebmcore.runner.checks import memory
 from ebmcore.sampling import Sampler, as_kernel
 from ebmcore.train.threads import processors
 from support import PARTS

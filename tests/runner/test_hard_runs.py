@@ -139,12 +139,10 @@ def test_a_slow_monitor_is_told(config, monkeypatch):
 
 
 @pytest.mark.slow
-def test_names_that_mlflow_does_not_take(config, tmp_path):
-    from mlflow import MlflowClient
-
+def test_names_that_mlflow_does_not_take(config, store):
     config["tracking"] = {}
     run = go(config, monitors=["odd_names"])
-    found = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(run.mlflow_run_id)
+    found = store.get_run(run.mlflow_run_id)
     assert found.info.status == "FINISHED"
     assert found.data.metrics["odd_names/p_x_"] == 1.0
     assert run.warnings == []

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -100,22 +99,17 @@ def test_metrics_that_are_taken_away_are_missed(taken, tmp_path):
 
 
 @pytest.mark.slow
-def test_rm_rf_of_a_run_is_one_line_and_exit_code_1(config, tmp_path):
+def test_rm_rf_of_a_run_is_one_line_and_exit_code_1(config, begin_command, tmp_path):
     config["loss"] = {"type": "parts:dawdles"}
     config["train"] = {"steps": 100_000, "batch_size": 20, "log_every": 5}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "ebmcore", "run", "c.yaml"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        while not list(tmp_path.glob("runs/*/metrics.jsonl")):
-            assert process.poll() is None
-            time.sleep(0.005)
-        while list(tmp_path.glob("runs/*")):  # rm may meet a file that is just being written
-            subprocess.run(["rm", "-rf", *tmp_path.glob("runs/*")], check=False)
-        _, said = process.communicate(timeout=100)
-    finally:
-        process.kill()
-        process.communicate()
+    process = begin_command("run", "c.yaml")
+    while not list(tmp_path.glob("runs/*/metrics.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.005)
+    while list(tmp_path.glob("runs/*")):  # rm may meet a file that is just being written
+        subprocess.run(["rm", "-rf", *tmp_path.glob("runs/*")], check=False)
+    _, said = process.communicate(timeout=100)
     assert process.returncode == 1
     assert "Traceback" not in said
     told = [line for line in said.splitlines() if "FAILED" in line]

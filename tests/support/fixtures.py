@@ -15,6 +15,7 @@ from support import PARTS
 from support.forks import Forks, Launcher
 
 __all__ = [
+    "begin_command",
     "config",
     "ebmcore_command",
     "elsewhere",
@@ -120,6 +121,21 @@ def ebmcore_command(forks):
         )
 
     return call
+
+
+@pytest.fixture
+def begin_command(forks):
+    """Begin a command in such a fork, to be stopped or watched; return its `Begun`."""
+    begun = []
+
+    def begin(*arguments, **variables):
+        env = {**os.environ, **variables}
+        begun.append(forks.begin("-m", "ebmcore", *arguments, cwd=Path.cwd(), env=env))
+        return begun[-1]
+
+    yield begin
+    for command in begun:
+        command.close()
 
 
 @pytest.fixture

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -48,30 +50,122 @@ class Forks:
         `broken` says of the descriptors 1 and 2 how they are broken: closed, gone,
         hung up, or a file such as /dev/full to write to in place of them.
         """
-        self.server = self.server or self.start()
-        assert self.server.stdin
-        assert self.server.stdout
-        with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as error:
+        with Streams() as streams:
             request = {
                 "arguments": [*map(str, arguments)],
                 "cwd": str(cwd),
                 "env": env,
                 "path": [*map(str, path)],
-                "stdout": out.name,
-                "stderr": error.name,
                 "timeout": timeout,
                 "broken": broken or {},
+                "goes_on": False,
             }
-            print(json.dumps(request), file=self.server.stdin, flush=True)
-            answer = self.server.stdout.readline()
-            assert answer, f"{self.python} {FORK_SERVER.name} has ended"
-            texts = (Path(file.name).read_text(encoding="utf-8") for file in (out, error))
-            return subprocess.CompletedProcess(request["arguments"], int(answer), *texts)
+            code = int(self.ask(request | streams.names()))
+            return subprocess.CompletedProcess(request["arguments"], code, *streams.texts())
+
+    def begin(self, *arguments: object, cwd: Path, env: dict[str, str]) -> Begun:
+        """Begin to run Python with these arguments, as `subprocess.Popen` would."""
+        request = {
+            "arguments": [*map(str, arguments)],
+            "cwd": str(cwd),
+            "env": env,
+            "path": [],
+            "timeout": 600,
+            "broken": {},
+            "goes_on": True,
+        }
+        return Begun(self, request)
+
+    def ask(self, request: dict[str, Any]) -> str:
+        """Send the server a line; return its answer."""
+        self.server = self.server or self.start()
+        assert self.server.stdin
+        assert self.server.stdout
+        print(json.dumps(request), file=self.server.stdin, flush=True)
+        answer = self.server.stdout.readline()
+        assert answer, f"{self.python} {FORK_SERVER.name} has ended"
+        return answer.strip()
 
     def close(self) -> None:
         """End the server."""
         if self.server:
             self.server.communicate()
+
+
+class Streams:
+    """The files that take what a fork writes to its two streams."""
+
+    def __init__(self) -> None:
+        self.files = [tempfile.NamedTemporaryFile() for _ in range(2)]  # noqa: SIM115 (see `close`)
+
+    def __enter__(self) -> Streams:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def names(self) -> dict[str, str]:
+        """Name the files, as the server asks for them."""
+        return dict(zip(("stdout", "stderr"), (file.name for file in self.files), strict=True))
+
+    def texts(self) -> tuple[str, ...]:
+        """Return what was written."""
+        return tuple(Path(file.name).read_text(encoding="utf-8") for file in self.files)
+
+    def close(self) -> None:
+        """Remove the files."""
+        for file in self.files:
+            file.close()
+
+
+class Begun:
+    """A fork that goes on, with what tests use of `subprocess.Popen`."""
+
+    def __init__(self, forks: Forks, request: dict[str, Any]) -> None:
+        self.forks = forks
+        self.streams = Streams()
+        self.pid = int(forks.ask(request | self.streams.names()))
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, minus the signal's number for one; None while it goes on."""
+        if self.returncode is None:
+            answer = self.forks.ask({"ended": self.pid})
+            self.returncode = int(answer) if answer else None
+        return self.returncode
+
+    def wait(self, timeout: float = 600) -> int:
+        """Wait for the end; return the exit code."""
+        until = time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired("a fork", timeout)
+            time.sleep(0.02)
+        return code
+
+    def communicate(self, timeout: float = 600) -> tuple[str, ...]:
+        """Wait for the end; return what was written to standard output and standard error."""
+        self.wait(timeout)
+        return self.streams.texts()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill what goes on, and remove its files."""
+        self.kill()
+        self.wait()
+        self.streams.close()
 
 
 class Launcher:

@@ -174,10 +174,10 @@ def serving(handler, **fields):
         thread.join()
 
 
-def recorded(run_dir):
+def recorded(run_dir, file="metrics.jsonl"):
     """Count every (metric, step, value) of metrics.jsonl that MLflow can hold."""
     found = Counter()
-    for line in (Path(run_dir) / "metrics.jsonl").read_text().splitlines():
+    for line in (Path(run_dir) / file).read_text().splitlines():
         fields = json.loads(line)
         step = fields.pop("step")
         for name in ("epoch", "time"):

@@ -16,9 +16,9 @@ from support.servers import recorded
 
 
 def documented():
-    """Return the tracker of docs/plugins.md."""
+    """Return the tracker of docs/plugins/trackers.md."""
     found = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "docs/plugins.md").read_text(), re.S | re.M
+        r"^```python\n(.*?)^```$", (ROOT / "docs/plugins/trackers.md").read_text(), re.S | re.M
     )
     (code,) = [block for block in found if "@ebmcore.tracker" in block]
     names = {}

@@ -11,7 +11,14 @@ from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.keys import mlflow_uris
 from support.tracking import Table
 
-KEYS = {"experiment": None, "uri": None, "tags": {}}
+KEYS = {
+    "experiment": None,
+    "uri": None,
+    "tags": {},
+    "register": None,
+    "checkpoints": "weights",
+    "input_example": True,
+}
 TABLE = {"type": "table", "file": "x.db", "name": None}
 PLUGIN = """
 import ebmcore

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -34,25 +32,17 @@ def config(config):
 
 
 @pytest.fixture
-def started(config, tmp_path):
-    """Begin a run in a process of its own and wait for its first steps."""
-    processes = []
+def started(config, tmp_path, begin_command):
+    """Begin a run and wait for its first steps."""
 
     def start(**changes):
         (tmp_path / "c.yaml").write_text(yaml.safe_dump({**config, **changes}))
-        command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--json"]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        processes.append(process)
+        process = begin_command("run", "c.yaml", "--json")
         wait_for(lambda: list(tmp_path.glob("runs/*/metrics.jsonl")), process)
         (folder,) = tmp_path.glob("runs/*")
         return process, folder
 
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
+    return start
 
 
 def wait_for(there, process, seconds=90):
@@ -70,9 +60,7 @@ def has_mlflow_run(folder):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
-def test_a_signal_ends_the_step_saves_and_leaves_soon(started, tmp_path, config, number, code):
-    from mlflow import MlflowClient
-
+def test_a_signal_ends_the_step_saves_and_leaves_soon(started, store, number, code):
     process, folder = started()
     wait_for(lambda: has_mlflow_run(folder), process)
     began = time.monotonic()
@@ -85,8 +73,7 @@ def test_a_signal_ends_the_step_saves_and_leaves_soon(started, tmp_path, config,
     assert answer["status"] == facts(folder)["status"] == "KILLED"
     (place,) = folder.glob("checkpoints/step-*")
     assert int(place.name[5:]) == facts(folder)["step"] > 0
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    assert client.get_run(answer["mlflow_run_id"]).info.status == "KILLED"
+    assert store.get_run(answer["mlflow_run_id"]).info.status == "KILLED"
 
 
 def test_sigusr1_saves_and_goes_on(started):

@@ -11,6 +11,7 @@ import torch
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
+OURS = ("speed", "grid", "report", "planes", "banana")
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +22,29 @@ def benchmarks(monkeypatch):
     yield
     torch.set_num_threads(threads)
     torch.set_rng_state(state)
-    for name in [n for n in sys.modules if n.split(".")[0] in ("speed", "grid", "report")]:
+    for name in [
+        n for n in sys.modules if n.split(".")[0] in ("speed", "grid", "report", "planes")
+    ]:
         del sys.modules[name]
+
+
+def test_the_banana_has_its_density_and_its_entropy():
+    import banana
+
+    bent = banana.banana(n=20_000, std=0.3, generator=torch.Generator().manual_seed(0))
+    surprise = -bent.log_prob(bent())
+    assert surprise.mean().item() == pytest.approx(bent.entropy, abs=4 / 20_000**0.5)
+    side = torch.linspace(-5, 15, 1001, dtype=torch.float64)
+    grid = torch.cartesian_prod(side[side < 5], side)
+    assert bent.log_prob(grid).exp().sum().item() * 0.02**2 == pytest.approx(1, abs=1e-6)
+
+
+def test_no_density_of_the_plane_has_a_key_of_its_own():
+    import planes
+
+    changed = {word.partition("=")[0] for job in planes.jobs() for word in job.overrides}
+    assert changed == {"data", "plugins", "monitors"}
+    assert {job.config for job in planes.jobs()} == {planes.CONFIG}
 
 
 def small():

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +17,9 @@ from ebmcore.plugins import Status
 from support import ROOT, environments
 
 OURS = [ROOT, *sorted(p.parent for p in (ROOT / "plugins").glob("*/pyproject.toml"))]
-GUIDE = ROOT / "docs" / "plugins.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+GUIDE = [ROOT / "docs" / "plugins.md", *sorted(ROOT.glob("docs/plugins/*.md"))]
+FOLDERS = ("*.md", "docs/*.md", "docs/guides/*.md", "docs/plugins/*.md", "docs/start/*.md")
+PAGES = sorted(page for folder in FOLDERS for page in ROOT.glob(folder))
 GUIDES = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
 
 
@@ -34,8 +36,12 @@ class Block(NamedTuple):
         return named and named[1]
 
 
-def blocks(page):
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+def text_of(pages):
+    return "\n".join(page.read_text() for page in pages)
+
+
+def blocks(pages):
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text_of(pages), re.DOTALL | re.MULTILINE)
     return [Block(*pair) for pair in found]
 
 
@@ -58,7 +64,7 @@ def test_every_hook_stands_in_the_guide_with_its_signature():
 
 
 def test_the_guide_names_what_there_is():
-    text = GUIDE.read_text()
+    text = text_of(GUIDE)
     statuses = re.findall(r"^\| `(\w+)` \| .* \| .*\|$", text, re.MULTILINE)
     assert [s for s in statuses if s in set(Status)] == list(Status)
     for name in (*BUILD_SLOTS, *LOSS_SLOTS, *KERNEL_SLOTS, *CHAINS_SLOTS):
@@ -71,7 +77,7 @@ def test_the_guide_names_what_there_is():
 def test_the_guide_names_every_suite():
     from ebmcore import testing
 
-    text = GUIDE.read_text()
+    text = text_of(GUIDE)
     for name in testing.__all__:
         assert name == "Suite" or not name.endswith("Suite") or name in text
 
@@ -91,42 +97,57 @@ def test_nothing_that_is_run_uploads():
         assert block.language != "sh" or "upload" not in block.text
 
 
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Run a line in an environment whose pip finds our wheels, in a folder that is empty at first.
+
+    Its first `ebmcore` is a script's as pip made it; after that, `ebmcore` and `pytest` are forks.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    environments.build_wheels(OURS, tmp_path / "wheels")
+    (folder := tmp_path / "empty").mkdir()
+    warm = {"pytest"}
+    with environments.Environment(tmp_path / "venv") as environment:
+        scripts = environment.folder / "bin"
+        (scripts / "pip").write_text(f'#!/bin/sh\nexec "{environment.python}" -m pip "$@"\n')
+        (scripts / "pip").chmod(0o755)
+        variables = {
+            **os.environ,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(tmp_path / "wheels"),
+            "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as the option's value: no isolation
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        for name in ("PYTHONPATH", "VIRTUAL_ENV"):
+            variables.pop(name, None)
+
+        def run(line):
+            program, *arguments = shlex.split(line)
+            if program in warm:
+                return environment.run("-m", program, *arguments, cwd=folder, warm=True)
+            warm.update({program} - {"pip"})
+            return subprocess.run(
+                ["bash", "-ec", line], cwd=folder, env=variables, timeout=600,
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+
+        yield folder, run
+
+
 @pytest.mark.slow
 @pytest.mark.plugins
-def test_the_guides_commands_run(tmp_path):
-    wheels = tmp_path / "wheels"
-    environments.build_wheels(OURS, wheels)
-    environment = environments.Environment(tmp_path / "venv")
-    scripts = environment.folder / "bin"
-    for name in ("pip", "pytest"):  # as they are where pip made them
-        script = scripts / name
-        script.write_text(f'#!/bin/sh\nexec "{environment.python}" -m {name} "$@"\n')
-        script.chmod(0o755)
-    variables = {
-        **os.environ,
-        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels),
-        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as the option's value: no isolation
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-    for name in ("PYTHONPATH", "VIRTUAL_ENV"):
-        variables.pop(name, None)
-    folder = tmp_path / "empty"
-    folder.mkdir()
+def test_the_guides_commands_run(shell):
+    folder, run = shell
     said = ""
     for block in blocks(GUIDE):
         if block.file:
             (folder / block.file).write_text(block.text)
-        if block.language != "sh":
-            continue
-        done = subprocess.run(
-            ["bash", "-ec", block.text], cwd=folder, env=variables, timeout=600,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{block.text}\n{done.stdout[-4000:]}"
-        said += done.stdout
+        for line in block.text.splitlines() if block.language == "sh" else ():
+            done = run(line)
+            text = done.stdout + done.stderr
+            assert done.returncode == 0, f"{line}\n{text[-4000:]}"
+            said += text
     assert said.count("run FINISHED") == 8
     assert (folder / "my-energies" / "my_energies" / "ring.py").is_file()
 

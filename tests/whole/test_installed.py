@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -115,6 +116,10 @@ def test_every_wheel_of_ours_tells_that_it_is_typed(wheels):
             assert any(name.endswith("/py.typed") for name in wheel.namelist()), wheel.filename
             licence = ".dist-info/licenses/LICENSE"
             assert any(name.endswith(licence) for name in wheel.namelist()), wheel.filename
+    with zipfile.ZipFile(wheels["ebmcore-new"]) as wheel:
+        names = {name.partition("ebmcore_new/examples/")[2] for name in wheel.namelist()} - {""}
+    assert {"digits.yaml", "tables/houses.yaml", "tables/houses.csv"} < names
+    assert not [name for name in names if "example-plugin" in name]
 
 
 def test_every_distribution_is_found_and_loads(everything, tmp_path):
@@ -154,6 +159,36 @@ def test_every_contract_runs_through_an_installed_plugin(everything, tmp_path):
     for _, file, distribution in used:
         assert Path(file).is_relative_to(everything.site)
         assert distribution.startswith("ebmcore-")
+
+
+def test_a_model_opens_where_only_its_plugins_are(everything, bare, wheels, tmp_path, empty_store):
+    (tmp_path / "short.yaml").write_text(SHORT)
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    arguments = ("short.yaml", "tracking={}", "monitors=[]", "--json")
+    run = environments.document(everything.ebmcore("run", *arguments, cwd=tmp_path, warm=True))
+    x = [[0.5, -1.0], [3.0, 2.0]]
+    energies = (
+        "import json, numpy, ebmcore\n"
+        f"run = ebmcore.load({run['run_dir']!r})\n"
+        f"found = run.score(numpy.array({x}, 'float32'), percentile=False)\n"
+        "print(json.dumps(found.energy.tolist()))\n"
+    )
+    expected = environments.document(everything.run("-c", energies, cwd=tmp_path, warm=True))
+    opens = (
+        "import json, numpy, mlflow\n"
+        "mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
+        f"model = mlflow.pyfunc.load_model('runs:/{run['mlflow_run_id']}/model')\n"
+        f"print(json.dumps(model.predict(numpy.array({x}, 'float32')).tolist()))\n"
+    )
+    without = bare.run("-c", opens, cwd=tmp_path, warm=True)
+    needed = ["ebmcore-nets", "ebmcore-langevin", "ebmcore-chains"]
+    assert f"not installed here: pip install {' '.join(needed)}" in without.stderr
+    bare.install(*(wheels[name] for name in needed))
+    try:
+        found = environments.document(bare.run("-c", opens, cwd=tmp_path, warm=True))
+    finally:
+        bare.pip("uninstall", "--quiet", "--yes", *needed)
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_strangers_energy_and_monitor(everything, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
-MODULES = ("speed", "grid", "methods", "toys", "jem", "anomaly", "pages", "startup")
+MODULES = ("speed", "grid", "methods", "toys", "planes", "jem", "anomaly", "pages", "startup")
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 MEASURED = re.compile(r"(?<![\w.])\d+\.\d+ ?(?:nats|ms|µs|s|%|×|MB|GB/s)(?!\w)|= ?\d*\.\d+")
 
@@ -61,7 +61,7 @@ def test_no_measured_figure_is_written_by_hand(page):
     assert MEASURED.findall(pages.unmarked(page.read_text())) == []
 
 
-@pytest.mark.parametrize("name", ["methods", "toys"])
+@pytest.mark.parametrize("name", ["methods", "toys", "planes"])
 def test_results_are_those_of_the_configs(name):
     import grid
 

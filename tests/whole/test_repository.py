@@ -10,7 +10,7 @@ import pytest
 
 import ebmcore
 from ebmcore import hooks
-from ebmcore.cli.catalog import describe_component
+from ebmcore.cli.parts.catalog import describe_component
 from ebmcore.kinds import OFFERED
 from ebmcore.plugins.names import CORE_COMMANDS
 from ebmcore.plugins.suggestions import KNOWN, KNOWN_COMMANDS
@@ -216,6 +216,11 @@ def test_every_part_of_ours_describes_itself_and_its_keys():
             continue
         found = describe_component(host, component.kind, component.full_name)
         assert len(found["doc"].splitlines()) >= 3, component.full_name
+        package = component.target.partition(".")[0]
+        assert found["import"].startswith(f"from {package} import "), component.full_name
+        names: dict[str, object] = {}
+        exec(found["import"], names)  # the line is Python, and leads to the part
+        assert component.load() in names.values(), component.full_name
         for key in found["keys"]:
             assert key["description"], f"{component.full_name}: {key['name']}"
 

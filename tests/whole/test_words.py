@@ -9,10 +9,19 @@ from support import ROOT
 # A sentence says who does what, so none begins with a relative clause in place of a noun.
 BANNED = ("What ", "Whatever ", "Whoever ", "One that ", "Those that ", "Where what ")
 
-HELD = ("ebmcore/**/*.py", "plugins/**/*.py", "plugins/**/*.py.tmpl", "examples/**/*.py")
+HELD = (
+    "ebmcore/**/*.py",
+    "docs/**/*.py",
+    "plugins/**/*.py",
+    "plugins/**/*.py.tmpl",
+    "examples/**/*.py",
+)
 PAGES = (
     "*.md",
     "docs/*.md",
+    "docs/guides/*.md",
+    "docs/plugins/*.md",
+    "docs/start/*.md",
     "plugins/*/README.md",
     "plugins/**/README.md.tmpl",
     "examples/**/*.md",

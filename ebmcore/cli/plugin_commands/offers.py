@@ -7,6 +7,7 @@ import difflib
 from ebmcore.cli.plugin_commands.source_help import source_of
 from ebmcore.errors import PluginError
 from ebmcore.kinds import COMMAND
+from ebmcore.plugins.aliases import command_called
 from ebmcore.plugins.host import Component, Host
 from ebmcore.plugins.names import CORE_COMMANDS
 from ebmcore.plugins.select import Selection, Status, find_selected
@@ -53,15 +54,18 @@ def commands_in(host: Host, group: str) -> dict[str, list[Component]]:
 def missing_command(host: Host, group: str, word: str) -> str:
     """Return what explains that a command isn't there, empty when nothing does.
 
-    That is a distribution of ours to install, or a plugin that failed to load.
+    That is a command of another name that does it, a distribution of ours to install, or a plugin
+    that failed to load.
     """
     name = f"{group} {word}".strip()
-    distribution = KNOWN_COMMANDS.get(name)
-    reasons = host.reasons(distribution)
-    if not reasons:
-        return ""
+    meant = command_called(name)
     names = sorted({*CORE_COMMANDS, *(c.name for c in host.components(COMMAND.name))})
-    near = [] if distribution else difflib.get_close_matches(name, names, 2)
+    distribution = KNOWN_COMMANDS.get(meant or name)
+    reasons = [] if meant in names else host.reasons(distribution)
+    if not reasons and meant is None:
+        return ""
+    near = [meant] if meant else []
+    near = near or ([] if distribution else difflib.get_close_matches(name, names, 2))
     hint = [f"Did you mean {' or '.join(repr(n) for n in near)}?"] if near else []
     return " ".join([f"no command {name!r}.", *hint, *reasons])
 

@@ -9,16 +9,24 @@ import typer
 
 from ebmcore.cli.groups import hand_over
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
-from ebmcore.cli.run_dir import named_run
+from ebmcore.cli.runs.run_dir import named_run
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError
 
 
 @answering
 def diff_command(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="A run's directory, or `last`: the newest run's.")
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A run's directory, or `last`: the newest run's.",
+            autocompletion=completers.runs,
+        ),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="Another one.", autocompletion=completers.runs)
+    ],
     as_json: AsJson = False,
 ) -> Answer:
     """Show the differences between two runs.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, table
-from ebmcore.cli.run_dir import RunDir, named_run
 from ebmcore.cli.runs.list import counted, duration, moment, remarks, steps
+from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:

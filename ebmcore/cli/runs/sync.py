@@ -18,8 +18,9 @@ from ebmcore.cli.output import (
     out,
     say,
 )
-from ebmcore.cli.run_dir import named_run
 from ebmcore.cli.runs.list import run_dirs
+from ebmcore.cli.runs.run_dir import named_run
+from ebmcore.cli.shell import completers
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 
@@ -32,7 +33,9 @@ def command(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN_DIR]...", help="Run directories, or `last`; all of the folder if none."
+            metavar="[RUN_DIR]...",
+            help="Run directories, or `last`; all of the folder if none.",
+            autocompletion=completers.runs,
         ),
     ] = None,
     runs_dir: RunsDir = None,

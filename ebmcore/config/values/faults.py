@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from ebmcore.plugins.aliases import keys_called
+
 
 def faults_of(
     errors: list[Any], names: tuple[str, ...], given: dict[str, Any]
@@ -40,9 +42,14 @@ def _fault(error: Any, names: tuple[str, ...], given: dict[str, Any]) -> tuple[s
 
 
 def unknown_key(key: str, names: Iterable[str]) -> str:
-    """Return the message about an unknown key, with the nearest of the known names."""
+    """Return the message about an unknown key, with the nearest of the known names.
+
+    A word of the field counts as near; so does a key of another place when none here is.
+    """
     names = tuple(names)
-    near = difflib.get_close_matches(key, names, 1)
+    meant = keys_called(key)
+    near = [name for name in meant if name in names] or difflib.get_close_matches(key, names, 1)
+    near = near or [name for name in meant if "." in name]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"unknown key.{hint} Keys here: {', '.join(names) or 'none'}"
 

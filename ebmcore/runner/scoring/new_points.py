@@ -16,6 +16,11 @@ from ebmcore.data.unfit import refuse_unfit_rows
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.spaces import Space
 
+_AS_A_FILE = (
+    "score a file of the table (x.to_parquet(…)): the run's dataset reads that as its own, with "
+    "its `categories`, `label` and `impute`"
+)
+
 
 class NewPoints(NamedTuple):
     """Points in the units of the data, read as they are asked for."""
@@ -27,6 +32,7 @@ class NewPoints(NamedTuple):
     columns: Sequence[str] | None = None
     ids: Sequence[Any] | None = None  # (n,), the names of the rows
     warnings: Sequence[str] = ()  # of the dataset that read them
+    mend: str = "remove or mend it"  # how to get rid of a number that isn't finite
 
     def parts(self) -> Iterator[slice]:
         """Divide the rows into parts of a few megabytes."""
@@ -43,7 +49,7 @@ class NewPoints(NamedTuple):
         if given.is_floating_point() and not (finite := given.isfinite()).all():
             row, *rest = map(int, (~finite).nonzero()[0])
             at = f"row {rows.start + row}, {self._column(rest)} (counted from 0)"
-            raise DataError(f"{self.place}: {at} is {given[row, *rest].item()}; remove or mend it")
+            raise DataError(f"{self.place}: {at} is {given[row, *rest].item()}; {self.mend}")
         try:
             refuse_unfit_rows(given, torch.arange(rows.start, rows.stop), space, dtype)
         except DataError as error:
@@ -81,7 +87,9 @@ def points_given(
     may be a tensor (n, …), a number for all, or the name of a column; mask is (n, T).
     Raises DataError when a column is missing or holds no numbers.
     """
+    mend = NewPoints._field_defaults["mend"]
     if is_frame(x):
+        mend = f"{mend}, or {_AS_A_FILE}"
         if isinstance(y, str):
             x, y = x.drop(columns=_there(x, y)), x[y]
         x = _numbers(x, columns)
@@ -99,7 +107,7 @@ def points_given(
         found = read_points(given, dtype)
     except DataError as error:
         raise DataError(f"x: {error}") from error
-    return NewPoints("x", found.x, found.y, found.mask, columns)
+    return NewPoints("x", found.x, found.y, found.mask, columns, mend=mend)
 
 
 def _tensor(given: Any) -> Tensor:
@@ -118,7 +126,7 @@ def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
     try:
         return frame_numbers(frame)
     except DataError as error:
-        raise DataError(f"x: {error}") from error
+        raise DataError(f"x: {error}, as the run's data were, or {_AS_A_FILE}") from error
 
 
 def _there(frame: Any, name: str) -> str:

@@ -68,6 +68,19 @@ class Artifacts:
         found = self.repository.list_artifacts(folder or None)
         return {posixpath.basename(f.path): f.file_size or 0 for f in found if not f.is_dir}
 
+    def names(self, folder: str) -> list[tuple[str, bool]]:
+        """Return the names in a folder, each with whether it is a folder itself."""
+        self._look(folder)
+        inside = "" if folder == "." else folder
+        found = self.repository.list_artifacts(inside or None)
+        return [(posixpath.basename(f.path), bool(f.is_dir)) for f in found]
+
+    def download(self, name: str, file: Path) -> None:
+        """Write a file of the run to a place on this machine, in this thread."""
+        self._look(name)
+        fetch: Any = self.repository._download_file  # the public one uses threads of its own
+        fetch(name, str(file))
+
     def upload(self, file: Path, folder: str) -> None:
         """Send a file into a folder of the run."""
         self._look(posixpath.join(folder, file.name))

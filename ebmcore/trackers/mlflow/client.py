@@ -6,8 +6,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -15,6 +15,7 @@ from ebmcore.masking import mask
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.service_contracts import Point
 from ebmcore.trackers.mlflow.artifacts import Artifacts, is_default
+from ebmcore.trackers.mlflow.inputs import Rows
 from ebmcore.trackers.mlflow.redirects import refused
 from ebmcore.trackers.mlflow.store import ready
 from ebmcore.trackers.mlflow.target import RUN_TAG, Target
@@ -23,7 +24,7 @@ from ebmcore.trackers.sender import Left
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +38,7 @@ _SETTINGS = {  # defaults; the user's own settings win
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is for results alone
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",  # no part of a file bypasses the server
 }
+PARENT_TAG = "mlflow.parentRunId"
 _PLACE_TAG = "ebmcore.artifacts"  # of an experiment made here: the seal of its place
 _PLACE = "artifacts"  # the purpose of that seal
 _BATCH = 100  # parameters or tags in one call, MLflow's limit
@@ -74,21 +76,24 @@ class Remote:
         assert self.target.run_id is not None
         return self.target.run_id
 
-    def open(self) -> Run:
+    def open(self, parent: str | None = None) -> Run:
         """Find the run, by its id or its tag, or create it and its experiment.
 
-        Raises Gone when somebody deleted it, and what MLflow raises.
+        A new run is a child from its first moment if `parent`, the value of its parent's tag, is
+        found. Raises Gone when somebody deleted it, and what MLflow raises.
         """
         client = self._connected()
         number = self._experiment(client)
         run = self._named(client) or self._tagged(client, number, self.target.token)
         if run is None:
+            above = None if parent is None else self._tagged(client, number, parent)
             run = self._call(
                 client.create_run,
                 number,
                 start_time=int(self.started * 1000),
                 tags={
                     **{fit_name(key): mask(value) for key, value in self.target.tags.items()},
+                    **({} if above is None else {PARENT_TAG: above.info.run_id}),
                     RUN_TAG: self.target.token,
                 },
                 run_name=self.name,
@@ -157,18 +162,36 @@ class Remote:
             self._call(client.set_experiment_tag, number, _PLACE_TAG, sealed)
         return number
 
-    def _artifacts(self) -> Artifacts:
+    def files(self) -> Artifacts:
         """Return the run's files in MLflow. Raises MisplacedError when they would go elsewhere."""
         assert self._client is not None
         if self._files is None:
-            uri = self.target.uri
             run = self._call(self._client.get_run, self.run_id)
-            known: list[str] = []
-            if not is_web(uri):
-                number = run.info.experiment_id
-                known = _sealed_place(self._call(self._client.get_experiment, number))
-            self._files = Artifacts(run.info.artifact_uri, uri, self.run_id, known)
+            self._files = self.files_at(run.info.artifact_uri, self.run_id, run.info.experiment_id)
         return self._files
+
+    def files_at(self, place: str, owner: str, experiment_id: str) -> Artifacts:
+        """Return the files of a run or a model of an experiment; `owner` is its id.
+
+        Raises MisplacedError when MLflow keeps them at a foreign place.
+        """
+        uri, known = self.target.uri, list[str]()
+        if not is_web(uri):
+            known = _sealed_place(self.ask("get_experiment", experiment_id))
+        return Artifacts(place, uri, owner, known)
+
+    @contextmanager
+    def busy_here(self) -> Iterator[None]:
+        """Within, MLflow isn't asked for anything for a while, so it isn't quiet."""
+        self.patience = _SLOW
+        try:
+            yield
+        finally:
+            self.last_answer, self.patience = time.monotonic(), ANSWER
+
+    def ask(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of MLflow's client; connects first if need be."""
+        return self._call(getattr(self._connected(), method), *args, **kwargs)
 
     def _named(self, client: MlflowClient) -> Run | None:
         """Return the run that run.json names, unless it is missing or another one."""
@@ -219,6 +242,11 @@ class Remote:
             part = found[start : start + _BATCH]
             self._call(self._client.log_batch, self.run_id, params=part)
 
+    def log_inputs(self, rows: Sequence[Rows]) -> None:
+        """Add data sets to the run's inputs."""
+        assert self._client is not None
+        self._call(self._client.log_inputs, self.run_id, [part.written() for part in rows])
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags."""
         from mlflow.entities import RunTag
@@ -228,24 +256,43 @@ class Remote:
         for start in range(0, len(found), _BATCH):
             self._call(self._client.log_batch, self.run_id, tags=found[start : start + _BATCH])
 
-    def steps_of(self, metric: str) -> Iterable[int]:
-        """Return the steps at which MLflow has a value of the metric."""
+    def values_of(self, metric: str) -> Sequence[Metric]:
+        """Return all values of a metric."""
         assert self._client is not None
-        history = self._call(self._client.get_metric_history, self.run_id, metric)
-        return (value.step for value in history)
+        return self._call(self._client.get_metric_history, self.run_id, metric)
+
+    def metrics(self) -> Collection[str]:
+        """Return the names of the run's metrics."""
+        assert self._client is not None
+        return set(self._call(self._client.get_run, self.run_id).data.metrics)
 
     def sizes_in(self, place: str) -> dict[str, int]:
         """Return the files in a folder of artifacts in MLflow, and their sizes in bytes.
 
         Raises MisplacedError, as `upload` does, when MLflow keeps files at a foreign place.
         """
-        return self._call(self._artifacts().sizes, place)
+        return self.sizes(self.files(), place)
+
+    def sizes(self, files: Artifacts, place: str) -> dict[str, int]:
+        """Return the files in a folder of the artifacts of a run or a model, with their sizes."""
+        return self._call(files.sizes, place)
 
     def upload(self, file: Path, place: str) -> None:
         """Send a file into a folder of artifacts."""
-        files = self._artifacts()
+        self.send(self.files(), file, place)
+
+    def send(self, files: Artifacts, file: Path, place: str) -> None:
+        """Send a file into a folder of the artifacts of a run or a model."""
         self.patience = ANSWER + file.stat().st_size / _UPLOAD
         self._call(files.upload, file, place)
+
+    def names(self, files: Artifacts, place: str) -> list[tuple[str, bool]]:
+        """Return the names in a folder of artifacts, each with whether it is a folder itself."""
+        return self._call(files.names, place)
+
+    def fetch(self, files: Artifacts, name: str, to: Path) -> None:
+        """Download a file of the artifacts of a run or a model."""
+        self._call(files.download, name, to)
 
     def set_running(self) -> None:
         """Set the run's status to RUNNING."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
@@ -13,8 +14,9 @@ from ebmcore.errors import EbmError
 from ebmcore.masking import mask
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.layout import CONFIG
-from ebmcore.runs.status import Account
+from ebmcore.runs.status import Account, read_account
 from ebmcore.service_contracts import TrackedRun
+from ebmcore.trackers.entry import MLFLOW
 from ebmcore.trackers.flatten import flatten
 from ebmcore.trackers.keys import mlflow_keys
 from ebmcore.trackers.mlflow.target import (
@@ -28,10 +30,10 @@ from ebmcore.trackers.mlflow.tracker import MLflow
 from ebmcore.trackers.mlflow.trusted_destinations import destination, with_password
 from ebmcore.trackers.mlflow.uris import DestinationError, same_place, whole_uri
 from ebmcore.trackers.sender import Sender
-from ebmcore.trackers.synced import Synced, ended, send_rest, with_ended_run
+from ebmcore.trackers.synced import Synced, attempt, ended, send_rest, with_ended_run
 from ebmcore.trackers.tags import run_tags
 
-_PARAMS = 2000  # the most parameters of a run
+_PARAMS = 2000  # the most parameters of a run that are looked at
 
 
 def sync(
@@ -60,6 +62,26 @@ def sync(
     return found
 
 
+def show_evaluation(run_dir: str | Path) -> list[str]:
+    """Send what `ebmcore evaluate` found of a run to its MLflow; return a warning if that failed.
+
+    A run that was never recorded there is left alone, and one that goes on sends it at its end.
+    """
+    if MLFLOW not in read_account(run_dir).facts:
+        return []
+    try:
+        (found,) = with_ended_run(
+            run_dir,
+            lambda directory, account: [to_mlflow(directory, account, evaluated=True)],
+        )
+    except (EbmError, OSError) as error:
+        found = Synced(Path(run_dir), "behind", str(error))
+    if found.outcome != "behind":
+        return []
+    again = f"`ebmcore runs sync {run_dir}` sends it"
+    return [f"MLflow doesn't show the evaluation: {found.note}. {again}"]
+
+
 def to_mlflow(
     directory: RunDirectory,
     account: Account,
@@ -67,8 +89,12 @@ def to_mlflow(
     silent: Collection[str] = (),
     *,
     again: bool = False,
+    evaluated: bool = False,
 ) -> Synced:
-    """Send a run that no process writes, and that this one has locked."""
+    """Send a run that no process writes, and that this one has locked.
+
+    With `evaluated`, of a run that is there as a whole only its evaluation is sent.
+    """
     path = account.path
     recorded = recorded_target(account.facts)
     try:
@@ -80,7 +106,7 @@ def to_mlflow(
         return Synced(path, "skipped", "its tracking is off; --uri says where to send it")
     is_own = recorded is None or uri is None or same_place(recorded.uri, uri)
     whole = account.mlflow == "complete" and account.recorded != "RUNNING"
-    if whole and is_own and target.run_id is not None and not again:
+    if whole and is_own and target.run_id is not None and not (again or evaluated):
         return Synced(path, "already there", uri=mask(target.uri), run_id=target.run_id)
     try:
         there = destination(target) if uri is None else with_password(uri)
@@ -96,15 +122,18 @@ def to_mlflow(
     if is_own:
         target = target.sealed()
         directory.update(mlflow=target.record("behind"))
-    tracker = MLflow()
+    tracker = MLflow(**_settings(path, is_own and recorded is not None and recorded.is_ours))
     run = TrackedRun(
         dir=path, name=path.name, started=account.started or ended(account),
-        config=_params(path), live=False,
+        config=_readable(path), live=False,
     )  # fmt: skip
     tracker.follow(run, target)
     remote, sender = tracker.remote, Sender(run, tracker)
     began = time.monotonic()
-    problem = send_rest(sender, account)
+    if evaluated and whole:
+        problem = attempt(sender, tracker.log_evaluation)
+    else:
+        problem = send_rest(sender, account)
     if is_own:
         state = "behind" if problem or sender.kept else "complete"
         directory.update(mlflow=remote.target.record(state))
@@ -139,11 +168,25 @@ def _configured(account: Account, *, anyway: bool) -> Target | None:
     )
 
 
-def _params(path: Path) -> dict[str, Any]:
+def _settings(path: Path, is_ours: bool) -> dict[str, Any]:
+    """Return what the config says of the model; a name in the registry only in the user's own."""
+    keys = mlflow_keys(_config(path).get("tracking")) or {}
+    name, sent = keys.get("register"), keys.get("checkpoints")
+    return {
+        "register": name if is_ours and isinstance(name, str) else None,
+        "checkpoints": sent if sent in ("last", "none") else "weights",
+        "input_example": keys.get("input_example") is not False,
+    }
+
+
+def _readable(path: Path) -> dict[str, Any]:
+    """Return the recorded config, empty when MLflow can't show it as parameters."""
+    tree = _config(path)
     try:
-        return dict(islice(flatten(_config(path)), _PARAMS))
+        deque(islice(flatten(tree), _PARAMS), maxlen=0)
     except (RecursionError, TypeError, ValueError):
         return {}
+    return tree
 
 
 def _config(path: Path) -> dict[str, Any]:

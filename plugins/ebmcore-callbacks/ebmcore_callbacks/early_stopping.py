@@ -30,6 +30,8 @@ class EarlyStopping(Callback):
     """
 
     check_params: ClassVar = {"metric": "loss"}
+    metrics: ClassVar = ()  # it logs none
+    follows: ClassVar = ("metric",)
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from typing import ClassVar
 
 from ebmcore import Callback, LiveRun, NonNegativeFloat
 
@@ -22,6 +23,8 @@ class StopFile(Callback):
         file: The file, below the run directory unless its path is absolute.
         every: Seconds between two looks, at the least.
     """
+
+    metrics: ClassVar = ()  # it logs none
 
     def __init__(self, *, file: str = "stop", every: NonNegativeFloat = 1.0) -> None:
         if not file or "\0" in file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.diagnoses.collapse import collapsed_samples, relative_scale
 from ebmcore_monitors.diagnoses.drift import drift
@@ -43,11 +45,11 @@ class Advice(WarnsOnce):
       as the energy sees them. It comes before all others.
     - `drifting`: |mean E| of data or samples grows steadily and does not level off.
     - `gap_stays`: mean E(data) - mean E(samples) is beyond 2 standard deviations of the energies,
-      on one side, at each call in the second half of the run; after 10 calls. Chains that begin at
-      the data keep it near 0, whatever the model.
+      on one side, at each call in the second half of the run; after 10 calls. Samples of the model
+      where those of training may have begun at the data, and stay there however wrong it is.
     - `left_behind`: the energies of more than half of the samples are 4 standard deviations above
       the data's at two calls in a row, after one where they weren't: training turned, and samples
-      become noise. Chains that begin at the data hide it, too.
+      become noise. The same samples as for `gap_stays`.
     - `barely_moving`: chains move less than 1 % of the data's scale in a training step.
     - `rejecting`: the sampler accepts less than 5 % of its steps.
     - `collapsed`: the samples' cloud is less than a quarter of the data's in size. Samples of the
@@ -68,6 +70,11 @@ class Advice(WarnsOnce):
     """
 
     every = "1 epoch"
+    metrics: ClassVar = (
+        *DIAGNOSES,
+        *EVIDENCE,
+        *("energy_of_data", "energy_of_samples", "gap_in_spreads", "above_data"),
+    )
 
     def __init__(self, *, n: PositiveInt = 2000) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -61,6 +61,7 @@ class Classification:
     """
 
     every = "5 epochs"
+    metrics: ClassVar = ("accuracy", "nll", "ece")
     check_energy = _Logits  # ebmcore.testing uses these
     check_batch = staticmethod(_batch)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ebmcore import PositiveInt, RunView
 from ebmcore_monitors.points.labels import energies_at, subset_with_conditions
 
@@ -22,6 +24,10 @@ class Energies:
     """
 
     every = "1 epoch"
+    metrics: ClassVar = (
+        *(f"{points}_{of}" for points in ("data", "held_out", "samples") for of in ("mean", "sd")),
+        "gap",
+    )
     takes_mask = True
 
     def __init__(self, *, n: PositiveInt = 1000) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +52,7 @@ class EnergyHistogram(WarnsOnce):
     """
 
     every = "20 epochs"
+    metrics: ClassVar = ("*_mean", "*_above", "samples_mixed", "samples_rhat")
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     takes_mask = True
 
@@ -83,7 +84,7 @@ class EnergyHistogram(WarnsOnce):
         if view.can_sample:
             mixing = mixing_of(view, self.n_steps)
             numbers |= mixing.numbers("samples_")
-            if not mixing.mixed:
+            if mixing.doubtful:
                 self.warn(view, "unmixed", mixing.warning("samples_above", "n_steps"))
         if any(bool(values.isfinite().any()) for values in energies.values()):
             numbers["figure"] = _plot(view, energies, self.bins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -83,6 +84,10 @@ class ExactLikelihood(WarnsOnce):
     """
 
     every = "5 epochs"
+    metrics: ClassVar = (
+        *("log_z", "log_z_error", "leak", "mass", "entropy", "kl"),
+        *("nll", "floor_gap", "kl_held_out", "kl_held_out_error"),
+    )
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
     def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:

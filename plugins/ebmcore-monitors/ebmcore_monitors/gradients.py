@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Gradients:
     """
 
     every = "1 epoch"
+    metrics: ClassVar = ("non_finite", "norm", "norm/*", "ratio", "ratio/*")
     takes_mask = True  # it looks at no event
 
     def __init__(self, *, depth: PositiveInt = 1) -> None:

@@ -41,6 +41,7 @@ class Histogram2d:
 
     spaces: ClassVar = (Real,)
     every = "end"
+    metrics: ClassVar = ("total_variation", "mixed", "rhat")
 
     def __init__(
         self,

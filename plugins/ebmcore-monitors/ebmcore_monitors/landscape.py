@@ -37,6 +37,7 @@ class Landscape:
 
     spaces: ClassVar = (Real,)
     every = "20 epochs"
+    metrics: ClassVar = ()  # pictures alone
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Panels:
 
     spaces: ClassVar = (Real,)
     every = "20 epochs"
+    metrics: ClassVar = ()  # pictures alone
 
     def __init__(
         self,

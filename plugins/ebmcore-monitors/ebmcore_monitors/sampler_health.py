@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -69,6 +69,11 @@ class SamplerHealth(WarnsOnce):
     """
 
     every = "10 epochs"
+    metrics: ClassVar = (
+        *("rhat_*", "ess_bulk_*", "ess_tail_energy", "d_s", "long_run_*"),
+        *("score_norm", "acceptance", "divergences", "implied_temperature"),
+        *("r_s", "r_noise", "step_ratio"),
+    )
     takes_mask = True
 
     def __init__(
@@ -148,7 +153,7 @@ class SamplerHealth(WarnsOnce):
         energy = energies_at(view, x, y, mask)
         gap = float(of_data.mean() - energy.mean())
         mixing = mixing_of(view, self.long_run * view.n_steps, self.n_chains)
-        if not mixing.mixed:
+        if mixing.doubtful:
             self.warn(view, "unmixed", mixing.warning("long_run_gap", "long_run"))
         numbers = {"long_run_gap": gap, **mixing.numbers("long_run_")}
         if min(len(energy), len(of_data)) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -63,6 +63,7 @@ class Samples:
     """
 
     every = "10 epochs"
+    metrics: ClassVar = ()  # pictures alone
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     takes_mask = True
 

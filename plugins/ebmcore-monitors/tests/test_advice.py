@@ -256,9 +256,14 @@ def test_samples_that_the_data_keep_from_collapsing(make_view, warned):
     """Chains of `chains: data` stand at the data; those of the model all end in one well."""
     x = points(100)
     known = {"x_neg": x, "draw": lambda n, k: torch.zeros(n, 2), "n_steps": 0}
-    assert Advice()(make_view(Bowl(), x, **known))["collapsed"] == 0
+    stay = Advice()(make_view(Bowl(), x, **known))
+    assert (stay["collapsed"], stay["gap_in_spreads"]) == (0, pytest.approx(0, abs=1e-9))
     found = Advice()(make_view(Bowl(), x, begins_at_data=True, **known))
     assert (found["collapsed"], found["samples_scale"]) == (1, 0)
+    energies = Bowl()(x).double().detach()  # and 0 in the well
+    spread = (energies.var() / 2).sqrt()
+    assert found["gap_in_spreads"] == pytest.approx(float(energies.mean() / spread), rel=1e-5)
+    assert found["energy_of_samples"] == stay["energy_of_samples"]
     assert len(warned.about("collapsed")) == 1
 
 

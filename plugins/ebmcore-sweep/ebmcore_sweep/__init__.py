@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ebmcore_sweep.local_launcher import Local
     from ebmcore_sweep.search.api import CheckedSweep, Swept, check_sweep, join_sweep, run_sweep
     from ebmcore_sweep.seeds.api import resume_seeds, run_seeds
     from ebmcore_sweep.seeds.group import Group
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 _HOME = {
     "CheckedSweep": "search.api",
     "Group": "seeds.group",
+    "Local": "local_launcher",
     "Swept": "search.api",
     "check_sweep": "search.api",
     "join_sweep": "search.api",
@@ -21,6 +23,7 @@ _HOME = {
 __all__ = [
     "CheckedSweep",
     "Group",
+    "Local",
     "Swept",
     "check_sweep",
     "join_sweep",

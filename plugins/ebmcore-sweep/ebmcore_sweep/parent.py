@@ -18,6 +18,7 @@ from ebmcore.masking import mask
 from ebmcore.runs import (
     FIGURES,
     KEY_VARIABLE,
+    LABEL_VARIABLE,
     PARENT_VARIABLE,
     RUN_VARIABLE,
     Account,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ebmcore import Host
 
 _PATIENT = 60.0  # seconds for the trackers to send the rest, while they answer
+_SHOWN = 30.0  # seconds for the trackers to show a parent before its first child starts
 
 
 class Parent:
@@ -167,6 +169,11 @@ class Parent:
         run = tracked_run(self.directory, facts, config=params, named=named)
         self.followers = Followers(self.directory, trackers, run, self.warn, wait=False)
 
+    def wait_until_shown(self) -> None:
+        """Wait until its trackers that answer show it, so that children nest there at once."""
+        if self.followers is not None:
+            self.followers.wait_until_open(_SHOWN)
+
     @property
     def followed(self) -> tuple[str, ...]:
         """The names of the trackers that it is sent to."""
@@ -180,7 +187,11 @@ class Parent:
 
     def environment(self, key: str) -> dict[str, str]:
         """Return the variables that make any run the child of that name."""
-        found = {PARENT_VARIABLE: str(self.path.absolute()), KEY_VARIABLE: key}
+        found = {
+            PARENT_VARIABLE: str(self.path.absolute()),
+            KEY_VARIABLE: key,
+            LABEL_VARIABLE: "",  # in place of this run's own, which may be a child
+        }
         target = self.mlflow_target
         if target is None:
             return found

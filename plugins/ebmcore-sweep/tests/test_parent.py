@@ -21,7 +21,9 @@ from ebmcore.cli.main import app
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runner import prepare
+from ebmcore.runs import RunDirectory
 from ebmcore.runs.status import read_account
+from ebmcore.trackers import MLflow, tracked_run
 
 
 def runs(*arguments):
@@ -42,6 +44,20 @@ def child(config, monkeypatch):
             return ebmcore.run(config, overrides, progress=False)
 
     return run
+
+
+def new_child(parent, store):
+    """Make a child in MLflow, as the first call of its tracker does."""
+    told = {"name": parent.path.name, "run_dir": str(parent.path), "key": "seed-9"}
+    directory = RunDirectory.create("bare")
+    told["token"] = parent.environment("seed-9")["EBMCORE_PARENT_RUN"]
+    directory.update(status="RUNNING", name="bare", parent=told)
+    tracker = MLflow()
+    tracker.begin(tracked_run(directory, directory.read(), config={}))
+    tracker.open()
+    directory.lock.release()
+    shutil.rmtree(directory.path)
+    return store.get_run(tracker.remote.run_id)
 
 
 def test_a_parent_and_its_children_tell_of_each_other(config, child):
@@ -147,17 +163,23 @@ def test_a_parents_trackers_are_its_childrens(config, tmp_path):
 def test_mlflow_nests_children_under_their_parent(config, child, store, empty_store, tmp_path):
     config["tracking"] = {}
     with Parent.begin("seeds", config, tracking=Tracking(), params={"seeds": "3,4"}) as parent:
+        parent.wait_until_shown()
+        first = new_child(parent, store)  # which sends nothing but its name
+        assert first.data.tags["mlflow.parentRunId"] == parent.mlflow_target.run_id
+        store.delete_run(first.info.run_id)
         children = [child(parent, f"seed-{seed}", seed=seed) for seed in (3, 4)]
-        parent.write(10, {"loss": 0.5, "loss/low": 0.25})
+        parent.write(10, {"loss": 0.5, "loss.low": 0.25, "loss.high": 0.75})
     (experiment,) = store.search_experiments(filter_string="name = 'bare'")
     found = {run.info.run_name: run for run in store.search_runs([experiment.experiment_id])}
     assert len(found) == 3
     mother = found[parent.path.name]
     assert mother.info.status == "FINISHED"
-    assert mother.data.metrics == {"loss": 0.5, "loss/low": 0.25}
+    assert mother.data.metrics == {"loss": 0.5}
     assert mother.data.params["seeds"] == "3,4"
-    for run in children:
-        assert found[run.dir.name].data.tags["mlflow.parentRunId"] == mother.info.run_id
+    for seed in (3, 4):
+        shown = found[f"seed-{seed} · bare"]
+        assert shown.data.tags["mlflow.parentRunId"] == mother.info.run_id
+        assert shown.data.tags["ebmcore.seed"] == str(seed)
 
     # the same elsewhere, where both are sent afterwards, whichever is named first
     shutil.copyfile(empty_store, tmp_path / "other.db")

@@ -2,7 +2,8 @@
 
 Reads lines of JSON from standard input: what stands after `python` on a command line, the folder,
 the variables, what comes first on the path, the files that take the two streams, how a stream is
-broken, and the seconds after which it is ended. Answers each with a line, the exit code. A fork
+broken, and the seconds after which it is ended. Answers each with a line, the exit code; or, for a
+command that is to go on meanwhile, its pid, and its exit code when a later line asks for it. A fork
 ends as an interpreter does, its threads joined and its exit functions called, but tears down no
 modules: that would copy all that it shares with this process. So exit codes, messages and files are
 a fresh process's own; what is imported is not, and modules are named here that most commands
@@ -17,8 +18,11 @@ import json
 import os
 import runpy
 import signal
+import site
 import sys
+import sysconfig
 import threading
+from pathlib import Path
 
 for name in (
     "ebmcore.cli.main",
@@ -26,7 +30,11 @@ for name in (
     "ebmcore.runner.session",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
+    "PIL.Image",
+    "pydantic.dataclasses",
     "pytest",
+    "rich.console",
+    "rich.table",
     "scipy.stats",
     "torch._dynamo",
 ):
@@ -34,19 +42,34 @@ for name in (
 for name in ("ebmcore_sweep.seeds.api", "ebmcore_testing.report"):  # they may not be installed
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
+sys.modules["PIL.Image"].preinit()
+for plugin in sys.modules["ebmcore.plugins.find"].find_installed():  # ours, which don't change
+    if plugin.target.startswith("ebmcore_"):
+        importlib.import_module(plugin.target)
+SITE = Path(sysconfig.get_path("purelib"))
+READ = {file.name for file in SITE.glob("*.pth")}
 
 
 def serve() -> dict | None:
     """Fork for each line; return the request in the fork, and None when there are no more."""
     for line in sys.stdin:
         request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            return request
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        if "ended" in request:
+            answer = exit_code(request["ended"], os.WNOHANG)
+        else:
+            child = os.fork()
+            if child == 0:
+                return request
+            answer = child if request["goes_on"] else exit_code(child, 0)
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
     return None
+
+
+def exit_code(child: int, options: int) -> int | str:
+    """Return a fork's exit code, an empty text while it lives."""
+    pid, status = os.waitpid(child, options)
+    return os.waitstatus_to_exitcode(status) if pid else ""
 
 
 def broken(how: str) -> int:
@@ -79,6 +102,8 @@ def obey(request: dict) -> None:
         setattr(sys, f"__{name}__", None)
     sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 (as long as the process)
     sys.path[:1] = [*request["path"], request["cwd"]]
+    for name in {file.name for file in SITE.glob("*.pth")} - READ:  # an editable install since
+        site.addpackage(str(SITE), name, None)
     importlib.invalidate_caches()
     option, what, *others = request["arguments"]
     if option == "-m":

@@ -1,5 +1,6 @@
 """A sampler's step that fails is told within a hundred steps, and the config's choice follows."""
 
+import json
 from typing import NamedTuple
 
 import pytest
@@ -16,6 +17,7 @@ from ebmcore.train.loop.stability import curvature
 from ebmcore.train.monitor_schedule import MonitorSchedule
 from ebmcore.train.signals import Interrupts
 from ebmcore.train.types import Silent
+from support.runs import lines
 
 STEEP = 400.0  # the curvature of the energy, on data of standard deviation 1
 
@@ -125,9 +127,9 @@ def gap(energy, x, x_neg):
     return energy(x).mean() - energy(x_neg).mean()
 
 
-def loop_of(kernel, *, steepness=STEEP, lr=0.0, **train):
+def experiment_of(kernel, *, steepness=STEEP, lr=0.0):
     generator = torch.Generator().manual_seed(0)
-    experiment = ebmcore.Experiment(
+    return ebmcore.Experiment(
         data=torch.randn(400, 2, generator=generator),
         energy=Bowl(steepness),
         loss=gap,
@@ -139,6 +141,10 @@ def loop_of(kernel, *, steepness=STEEP, lr=0.0, **train):
         device="cpu",
         compile=False,
     )
+
+
+def loop_of(kernel, *, steepness=STEEP, lr=0.0, **train):
+    experiment = experiment_of(kernel, steepness=steepness, lr=lr)
     options = {"steps": 100, "batch_size": 40, **train}
     return Loop(experiment.assemble(), read_train(options), experiment.streams, Interrupts())
 
@@ -207,6 +213,21 @@ def test_shrink_halves_the_step_and_records_it():
     assert all("sampler/step_size" not in row for row in ran(fixed).rows)
     with pytest.raises(ConfigError, match=r"train.on_unstable: shrink changes the step size"):
         loop_of(Fixed(0.001), on_unstable="shrink")
+
+
+def test_rollback_goes_on_from_a_checkpoint_with_half_the_step(tmp_path):
+    run = experiment_of(Walker(2.2 / STEEP), lr=1e-9).run(
+        steps=120, batch_size=40, on_unstable="rollback", checkpoint_every="20 steps",
+        keep_checkpoints=9, log_every=20, tracking="off", runs_dir=tmp_path, progress=False,
+    )  # fmt: skip
+    back, shrunk = map(json.loads, (run.dir / "events.jsonl").read_text().splitlines())
+    assert (back["event"], back["step"], back["to"], back["number"]) == ("rollback", 50, 40, 1)
+    assert (shrunk["event"], shrunk["step_size"]) == ("shrunk", pytest.approx(1.1 / STEEP))
+    assert (run.status, run.step, len(run.warnings)) == ("FINISHED", 120, 1)
+    assert "unstable for the energy" in run.warnings[0]
+    assert "rolled back to step 40 (1 of at most 3)" in run.warnings[0]
+    sizes = [row["sampler/step_size"] * STEEP for row in lines(run.dir) if "loss" in row]
+    assert sizes == pytest.approx([2.2, 2.2, 1.1, 1.1, 1.1, 1.1])
 
 
 def test_auto_keeps_the_step_within_the_curvature():

@@ -23,10 +23,15 @@ def is_label(name: str) -> bool:
     return _LABELS.fullmatch(name) is not None
 
 
+def is_unnamed(name: str) -> bool:
+    """Tell whether a name is none, or one that pandas makes for a column without one."""
+    return _UNNAMED.fullmatch(name) is not None
+
+
 def refuse_unnamed(names: Sequence[str] | None, x: Sequence[int], path: Path) -> None:
     """Raise DataError when a column of a table with names has none, as an index of rows has."""
     for column in x if names else ():
-        if names and _UNNAMED.fullmatch(names[column]):
+        if names and is_unnamed(names[column]):
             name = f"is called {names[column]!r}" if names[column] else "has no name"
             raise DataError(
                 f"{path}: column {column} (counted from 0) {name}: is it an index of the rows? "

@@ -35,24 +35,26 @@ class Evidence:
     trace: Trace | None  # every step of some chains, one more than a training step takes
     model: Tensor | None = None  # (CHAINS, *event), samples of the model where training's chains
     # may begin at the data, and stay there however wrong the energy is
+    of_model: Tensor | None = None  # (CHAINS,), of these
 
     @property
     def spread(self) -> float:
         """The standard deviation of E within data and samples, pooled; NaN when it isn't known."""
-        kinds = [e for e in (self.of_data, self.of_samples) if e is not None and len(e) > 1]
-        variances = [float(energy.var()) for energy in kinds]
-        return math.sqrt(sum(variances) / len(variances)) if variances else math.nan
+        return _pooled(self.of_data, self.of_samples)
 
     def numbers(self) -> dict[str, float]:
         """Return the numbers to record, which later calls read from the history."""
         numbers = {"energy_of_data": float(self.of_data.mean())}
         if self.of_samples is not None:
             numbers["energy_of_samples"] = float(self.of_samples.mean())
-            gap = numbers["energy_of_data"] - numbers["energy_of_samples"]
-            if self.spread > 0:
-                numbers["gap_in_spreads"] = gap / self.spread
+        judged = self.of_samples if self.of_model is None else self.of_model
+        if judged is not None:
+            gap = numbers["energy_of_data"] - float(judged.mean())
+            spread = _pooled(self.of_data, judged)
+            if spread > 0:
+                numbers["gap_in_spreads"] = gap / spread
             highest = numbers["energy_of_data"] + FAR_ABOVE * float(self.of_data.std())
-            numbers["above_data"] = float((self.of_samples > highest).double().mean())
+            numbers["above_data"] = float((judged > highest).double().mean())
         return {name: value for name, value in numbers.items() if math.isfinite(value)}
 
     def series(self, name: str) -> list[float]:
@@ -73,7 +75,7 @@ class Evidence:
 
 def gather(view: RunView, n: int) -> Evidence:
     """Collect the evidence of a run, from at most n points of each kind."""
-    samples = held_out = trace = model = None
+    samples = held_out = trace = model = of_model = None
     if view.x_neg is not None:
         samples = labelled_subset(view, view.x_neg, view.y_neg, n)
     if len(view.held_out):
@@ -82,7 +84,9 @@ def gather(view: RunView, n: int) -> Evidence:
         labels = labels_for(view, CHAINS)
         trace = view.trace(CHAINS, view.n_steps + 1, y=labels, as_trained=True)
     if view.can_sample and view.begins_at_data:
-        model = view.sample(CHAINS, y=labels_for(view, CHAINS))
+        labels = labels_for(view, CHAINS)
+        model = view.sample(CHAINS, y=labels)
+        of_model = energies_at(view, model, labels)
     return Evidence(
         view=view,
         of_data=energies_at(view, *labelled_subset(view, view.data, view.data_y, n)),
@@ -90,7 +94,14 @@ def gather(view: RunView, n: int) -> Evidence:
         of_samples=None if samples is None else energies_at(view, *samples),
         trace=trace,
         model=model,
+        of_model=of_model,
     )
+
+
+def _pooled(*energies: Tensor | None) -> float:
+    """Return the standard deviation within each kind, pooled; NaN when there are too few."""
+    variances = [float(e.var()) for e in energies if e is not None and len(e) > 1]
+    return math.sqrt(sum(variances) / len(variances)) if variances else math.nan
 
 
 def scale_of(x: Tensor) -> float:

@@ -12,7 +12,8 @@ def gap(evidence: Evidence) -> Finding | None:
     """Return whether mean E(data) - mean E(samples) was far from 0 throughout half of the calls.
 
     Far is relative to the standard deviation of the energies, pooled over data and samples, at each
-    call. A gap near 0 doesn't show a good model: a collapsed model has one too.
+    call. Where chains may begin at the data, and stay near them, the samples are those of the
+    model. A gap near 0 doesn't show a good model: a collapsed model has one too.
     """
     series = evidence.series("gap_in_spreads")
     if len(series) < LOOKS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Generator, Tensor
 
@@ -53,6 +55,10 @@ class Fidelity(WarnsOnce):
     """
 
     every = "10 epochs"
+    metrics: ClassVar = (
+        *("frechet", "kernel", "*_floor"),
+        *("confident", "classes", "accuracy"),
+    )
     check_batch = staticmethod(_batch)  # ebmcore.testing uses it
 
     def __init__(

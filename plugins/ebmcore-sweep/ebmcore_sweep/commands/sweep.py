@@ -16,6 +16,7 @@ from ebmcore.cli import (
     RunsDir,
     Strict,
     out,
+    same_command,
     say,
     table,
 )
@@ -80,6 +81,7 @@ def command(
     code = 0 if swept.status == "FINISHED" else RUN_FAILED
     if swept.signal is not None:
         code = INTERRUPTED + swept.signal
+        say(f"go on with it: {same_command()}")
     return Answer(swept.document(), lambda: _show(swept), code, stays=True)
 
 

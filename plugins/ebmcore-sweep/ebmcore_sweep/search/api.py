@@ -184,6 +184,7 @@ def run_sweep(
                 parent={"run_dir": str(parent.path), "token": _token(parent)},
             )
         say(f"sweep {sweep.name}: {parent.path}; {join_hint(url)}")
+        parent.wait_until_shown()
         files = [option for file in (*plugins, *sweep.files) for option in ("-p", file)]
         coordinator = Coordinator(
             study,

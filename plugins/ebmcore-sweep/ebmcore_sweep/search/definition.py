@@ -119,9 +119,10 @@ def read_sweep(file: str | Path | Mapping[str, Any]) -> Sweep:
     source = read_config(file)
     checked = check_values(parameters(Keys), source.tree)
     if checked.faults:
-        raise ConfigError(source.problem(place, message) for place, message in checked.faults)
+        faults = (source.problem(place, message) for place, message in checked.faults)
+        raise ConfigError([*source.problems, *faults])
     keys = Keys(**checked.values)
-    problems: list[Problem] = []
+    problems = [*source.problems]
     objective = _section(source, Objective, keys.objective, "objective", problems)
     budget = _section(source, Budget, keys.budget, "budget", problems)
     space = Space(dict(_ranges(source, keys.space, problems)))

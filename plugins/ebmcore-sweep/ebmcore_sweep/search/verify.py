@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ebmcore import ConfigError, Host, Launcher, Problem
-from ebmcore.config import Node, Source, apply_overrides, build, read_node, validate
+from ebmcore.config import Node, Recorded, Source, apply_overrides, build, read_node, validate
 from ebmcore.runner import Prepared, compose, prepare_source
 from ebmcore.trackers import mlflow_keys, with_mlflow_keys
 from ebmcore_sweep.search.definition import Sweep
 from ebmcore_sweep.search.samplers import faults
-
-_FIRST = ("loss", "train")  # of the names of metrics that are the core's own
 
 
 def verify(sweep: Sweep, plugins: Sequence[str] = (), *, strict_plugins: bool = False) -> Prepared:
@@ -97,16 +95,18 @@ def _ends(sweep: Sweep, host: Host) -> list[Problem]:
 
 
 def _objective(sweep: Sweep, prepared: Prepared) -> list[Problem]:
-    """Refuse a metric of a monitor that isn't there, as far as names tell."""
-    metric = sweep.objective.metric
-    first, slash, _ = metric.partition("/")
-    if not slash or first in _FIRST or any(k.startswith("monitors") for k in sweep.space.ranges):
+    """Refuse a metric that no trial will record, as far as the base's parts say."""
+    metric, config = sweep.objective.metric, prepared.config
+    recorded = Recorded.of(
+        config.losses, config.monitors, config.callbacks, config.networks, prepared.host
+    )
+    varied = {key.partition(".")[0] for key in sweep.space.ranges}
+    if varied & {"monitors", "networks"}:
         return []
-    names = [node.name for node in prepared.config.monitors]
-    if first in names:
-        return []
-    message = f"no monitor {first!r} in the base; its monitors: {', '.join(names) or 'none'}"
-    return [sweep.source.problem("objective.metric", message)]
+    for key in varied:  # other trials record others
+        recorded = recorded.and_unread(key, prepared.source.tree.get(key), ())
+    message = recorded.fault(metric)
+    return [] if message is None else [sweep.source.problem("objective.metric", message)]
 
 
 def launcher_node(sweep: Sweep, given: dict[str, Any], host: Host) -> Node:

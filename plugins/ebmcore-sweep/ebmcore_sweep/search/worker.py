@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ebmcore import EbmError, Run, RunError, RunInterrupted, resume, run
 from ebmcore.runs import (
     KEY_VARIABLE,
+    LABEL_VARIABLE,
     PARENT_VARIABLE,
     RUN_VARIABLE,
     read_account,
@@ -22,6 +23,7 @@ from ebmcore.runs import (
 )
 from ebmcore.train import Interrupts
 from ebmcore_sweep.search.definition import Sweep
+from ebmcore_sweep.search.label import label
 from ebmcore_sweep.search.space import OutsideError
 from ebmcore_sweep.search.tally import (
     ERROR,
@@ -204,7 +206,7 @@ class Worker:
         try:
             key = f"trial-{first_number(self.study, trial.number)}"
             values = self._suggest(trial)
-            with _child(self.parent, key):
+            with _child(self.parent, key, label(values)):
                 done = self._train(trial, values, key)
             if isinstance(done, Run) and done.ended_early.startswith("pruned"):
                 self.say(f"trial {trial.number} {done.ended_early}")
@@ -314,11 +316,12 @@ def _confused(what: str, error: Exception) -> StorageError:
 
 
 @contextmanager
-def _child(parent: Parent | None, key: str) -> Iterator[None]:
+def _child(parent: Parent | None, key: str, words: str) -> Iterator[None]:
     """Make the runs of this process children of the sweep's parent run."""
-    told: dict[str, str | None] = dict.fromkeys((PARENT_VARIABLE, KEY_VARIABLE, RUN_VARIABLE))
+    names = (PARENT_VARIABLE, KEY_VARIABLE, RUN_VARIABLE, LABEL_VARIABLE)
+    told: dict[str, str | None] = dict.fromkeys(names)
     if parent is not None:
-        told = {PARENT_VARIABLE: str(parent.run_dir), KEY_VARIABLE: key, RUN_VARIABLE: parent.token}
+        told = dict(zip(names, (str(parent.run_dir), key, parent.token, words), strict=True))
     before = {name: os.environ.get(name) for name in told}
     _set(told)
     try:

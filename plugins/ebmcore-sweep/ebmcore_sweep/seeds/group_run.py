@@ -48,6 +48,7 @@ class GroupRun:
         keys = {f"seed-{seed}": seed for seed in seeds}
         group = Group(self.parent.path)
         members = self.parent.directory.read().get("members")
+        self.parent.wait_until_shown()
         with Interrupts() as interrupts:
             if not isinstance(members, list):
                 self._wait_for_orphans(keys, interrupts)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -110,6 +111,8 @@ def test_six_trials_outlive_a_killed_worker_and_take_help(held_base, command, st
     children = {r.data.tags.get("mlflow.parentRunId") for r in runs if r is not mother}
     assert children == {mother.info.run_id}
     assert mother.info.run_name == parent.name
+    named = [r.info.run_name for r in runs if r is not mother]
+    assert all(re.fullmatch(r"lr=[\d.e-]+ · tune-trial-\d", name) for name in named), named
     pictures = {f.path for f in store.list_artifacts(mother.info.run_id, "figures")}
     assert {Path(p).name for p in pictures} == {"optimization_history", "parameter_importance"}
 

@@ -136,8 +136,8 @@ def test_a_choice_is_what_the_file_says_of_whatever_kind():
          "PercentilePruner: Percentile must be between 0 and 100"),
         ({"pruner": "MedianPruner", "seeds": 3}, "pruner", "can't judge trials of several seeds"),
         ({"seeds": 0}, "seeds", "should be greater than 0; got 0"),
-        ({"objective": {"metric": "look/mean"}}, "objective.metric",
-         "no monitor 'look' in the base; its monitors: looks"),
+        ({"objective": {"metric": "train/lrr"}}, "objective.metric",
+         "the run records no metric 'train/lrr'. Did you mean 'train/lr'?"),
         ({"base": "none.yaml"}, "", "no such config file"),
     ],
 )  # fmt: skip

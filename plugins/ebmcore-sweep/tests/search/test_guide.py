@@ -1,10 +1,7 @@
 """The guide to sweeps and the example: what they show is taken, and does what it says."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -13,7 +10,7 @@ from ebmcore_sweep.search.definition import Keys
 from ebmcore_sweep.search.space import RANGES
 
 from ebmcore.config.values.signature import parameters
-from support import ROOT
+from support import FORKING, ROOT
 
 pytestmark = pytest.mark.plugins
 
@@ -45,15 +42,13 @@ def test_the_guide_names_every_key_with_its_default():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
-def test_the_example_runs(file, tmp_path):
+def test_the_example_runs(file, tmp_path, ebmcore_command, monkeypatch):
     short = yaml.safe_load(file.read_text()) | {"budget": {"trials": 3}, "workers": 1}
-    short["base"]["tracking"] = "off"
+    short["launcher"] = "forking"
+    short["base"] |= {"tracking": "off", "plugins": {"files": [str(FORKING)]}}
     (tmp_path / file.name).write_text(yaml.safe_dump(short, sort_keys=False))
-    done = subprocess.run(
-        [sys.executable, "-m", "ebmcore", "sweep", file.name, "--json"],
-        capture_output=True, text=True, timeout=200, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    done = ebmcore_command("sweep", file.name, "--json")
     assert done.returncode == 0, done.stderr
     swept = json.loads(done.stdout)
     assert (swept["complete"], swept["failed"]) == (3, 0)

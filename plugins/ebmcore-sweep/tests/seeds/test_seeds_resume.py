@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import ebmcore_sweep
@@ -35,9 +33,8 @@ def held(energy, x, step):
 
 
 @pytest.fixture
-def held_group(config):
+def held_group(config, begin_command):
     """Start `run --seeds 3,4` of runs that wait at step 10 to be stopped; return the process."""
-    started = []
 
     def start():
         Path("held.py").write_text(HELD)
@@ -48,15 +45,9 @@ def held_group(config):
             "steps": 20, "batch_size": 20, "log_every": 5, "checkpoint_every": "5 steps",
         }  # fmt: skip
         Path("c.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "ebmcore", "run", "c.yaml", "--seeds", "3,4", "--json"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
+        return begin_command("run", "c.yaml", "--seeds", "3,4", "--json")
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return start
 
 
 def begun(key):

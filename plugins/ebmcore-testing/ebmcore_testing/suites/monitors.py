@@ -13,13 +13,14 @@ import io
 import math
 import numbers
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from ebmcore import RunView, Trace
-from ebmcore.config import Cadence
+from ebmcore.config import Cadence, declared_metrics
 from ebmcore_testing.failures import require
 from ebmcore_testing.measures.models import ExactSampler, Gaussian, Normal
 from ebmcore_testing.measures.observed import (
@@ -95,6 +96,20 @@ class MonitorSuite(Suite):
                 measured=type(found).__name__,
                 allowed="a mapping with text for keys",
                 cause="a bare number, or no return",
+            )
+            listed = declared_metrics(type(self).target())
+            strange = [
+                name
+                for name in _numbers(found)
+                if listed is not None and not any(fnmatchcase(name, known) for known in listed)
+            ]
+            require(
+                not strange,
+                "results",
+                expected="numbers of the names that `metrics` lists",
+                measured=f"{', '.join(strange)}",
+                allowed=f"{', '.join(listed or ()) or 'none'}",
+                cause="a name that is missing in `metrics`, so that no config may follow it",
             )
             for name, value in found.items():
                 wrong = _wrong(value)

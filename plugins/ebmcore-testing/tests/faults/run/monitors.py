@@ -38,6 +38,13 @@ def returns_nan(view):
     return {"log_z": float("nan")}
 
 
+class ListsOthers:
+    metrics = ("mean",)
+
+    def __call__(self, view):
+        return mean_energy(view)
+
+
 class Counts:
     def __init__(self):
         self.looks = 0
@@ -54,5 +61,6 @@ FAULTS = (
     Fault("monitor", scales_the_data_in_place, "data_untouched", mean_energy),
     Fault("monitor", returns_a_batch, "results", mean_energy),
     Fault("monitor", returns_nan, "results", mean_energy),
+    Fault("monitor", ListsOthers, "results", mean_energy),
     Fault("monitor", Counts, "reproducible", mean_energy),
 )

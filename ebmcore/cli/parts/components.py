@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
+from ebmcore.cli.shell import completers
+
+if TYPE_CHECKING:
+    from ebmcore.plugins import Host
 
 
 @answering
@@ -18,16 +22,23 @@ def command(
             help="energy, network, sampler, chains, loss, monitor, callback, dataset, transform, "
             "optimizer, lr_scheduler, launcher or tracker; torch's own are listed with their kind "
             "alone.",
+            autocompletion=completers.kinds,
         ),
     ] = None,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
     """List the components of one kind, or of all kinds."""
-    from ebmcore.cli.catalog import kinds, open_host, summary
+    from ebmcore.cli.parts.catalog import open_host
+
+    return listed(open_host(plugins), kind)
+
+
+def listed(host: Host, kind: str | None) -> Answer:
+    """Answer with the components of a kind, or of all. Raises EbmError when there is no such."""
+    from ebmcore.cli.parts.catalog import kinds, summary
     from ebmcore.config import of_torch
 
-    host = open_host(plugins)
     found = [
         {
             "kind": component.kind,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ebmcore.cli.parts.import_line import import_line
 from ebmcore.config import describe, description, keys_of, nested, of_torch, reserved, type_name
 from ebmcore.config.values.signature import REQUIRED
 from ebmcore.errors import EbmError, PluginError
@@ -54,6 +55,7 @@ def describe_component(host: Host, kind: str, name: str) -> dict[str, Any]:
         "name": name,
         "full_name": full_name,
         "plugin": origin,
+        "import": import_line(component, target),
         "doc": description(component, target),
         "keys": [
             {

@@ -11,7 +11,7 @@ from typing import Any
 
 from ebmcore.errors import DirectoryError
 from ebmcore.plugins import Host
-from ebmcore.runner.hook_calls import notify
+from ebmcore.runner.hooks.calls import notify
 from ebmcore.runner.run import Run
 from ebmcore.train.components import CallbackEntry
 from ebmcore.train.loop import Loop

@@ -5,11 +5,15 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import ebmcore
 from ebmcore import RunError
+from support.servers import held, recorded
+
+LOOKS = {"monitors": [{"type": "parts:looks"}]}
 
 pytestmark = pytest.mark.slow
 
@@ -47,10 +51,33 @@ def test_a_run_is_mirrored(tracked, mlflow_client):
     names = {f.path for f in mlflow_client.list_artifacts(run.mlflow_run_id, "figures/looks")}
     assert "figures/looks/step-00000018.png" in names
     assert "figures/looks/image-step-00000009.png" in names
-    files = mlflow_client.list_artifacts(run.mlflow_run_id, "checkpoints/step-00000018")
-    assert "checkpoints/step-00000018/weights.safetensors" in {f.path for f in files}
     top = {f.path for f in mlflow_client.list_artifacts(run.mlflow_run_id)}
     assert {"config.yaml", "plugins"} <= top
+    assert "checkpoints" not in top  # its weights are in its model
+    rows, held_out = (one.dataset for one in seen.inputs.dataset_inputs)
+    digest = json.loads((run.dir / "run.json").read_text())["data"]["hash"][:12]
+    assert (rows.name, rows.digest) == ("line", digest)
+    assert json.loads(rows.profile)["num_rows"] == 200
+    assert (held_out.name, json.loads(held_out.profile)["num_rows"]) == ("line", 20)
+    assert seen.data.tags["ebmcore.seed"] == "3"
+
+    # an evaluation joins it, and another of the same step takes its place
+    for seed in (0, 1, 1):
+        found = ebmcore.evaluate(run.dir, LOOKS, plugins=tracked["plugins"]["files"], seed=seed)
+        assert found.warnings == []
+        shown = mlflow_client.get_run(run.mlflow_run_id).data.metrics
+        assert {k: v for k, v in shown.items() if k.startswith("evaluate/")} == {
+            f"evaluate/{name}": value for name, value in found.metrics.items()
+        }
+    for name, values in (("mean", 1), ("samples", 2)):  # the seed draws the samples alone
+        history = mlflow_client.get_metric_history(run.mlflow_run_id, f"evaluate/looks/{name}")
+        assert [value.step for value in history] == [18] * values
+    pictures = mlflow_client.list_artifacts(run.mlflow_run_id, "evaluate/looks")
+    assert {Path(f.path).name: f.file_size for f in pictures} == {
+        picture.name: picture.stat().st_size for picture in found.figures
+    }
+    assert held(mlflow_client, run.mlflow_run_id) >= recorded(run.dir)
+    assert run.dir.joinpath("run.json").read_text().count('"complete"') == 1
 
 
 def test_a_failed_run_is_failed_there_too(tracked, mlflow_client):
@@ -104,6 +131,11 @@ def test_a_server_that_is_down_never_fails_a_run(tracked, monkeypatch, server):
     assert run.mlflow_run_id is None
     (warning,) = run.warnings
     assert "the MLflow mirror is not complete" in warning
+    found = ebmcore.evaluate(run.dir, LOOKS, plugins=tracked["plugins"]["files"])
+    (warning,) = found.warnings
+    assert "MLflow doesn't show the evaluation: " in warning
+    assert f"`ebmcore runs sync {run.dir}` sends it" in warning
+    assert (run.dir / "evaluation/evaluation.json").exists()
 
 
 def test_numbers_that_mlflow_cannot_hold_are_left_out(tracked, mlflow_client, tmp_path):

@@ -1,0 +1,1 @@
+"""Commands about parts: list a kind, show a part."""

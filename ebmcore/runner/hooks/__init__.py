@@ -1,0 +1,1 @@
+"""Calls of plugins' hooks, and a run's events told to them."""

@@ -1,0 +1,1 @@
+"""The MLflow model of a run: its weights, config and plugin names, without pickle."""

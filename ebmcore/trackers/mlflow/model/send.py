@@ -1,0 +1,211 @@
+"""Send the weights of an ended run: as MLflow models when it FINISHED, as artifacts otherwise.
+
+Each model is there once: its tag `ebmcore.checkpoint` names the step and the hash of the checkpoint
+that it holds, so that a call that is repeated, or `ebmcore runs sync` much later, finds it again,
+and sends the files that are missing.
+
+    model  the last checkpoint
+    best   that of train.keep_best, if the run kept one
+
+The registry gets `best` where there is one. A run that was made of objects has no config to build
+its energy from, so its weights are artifacts, too: `ebmcore.load("runs:/…", energy=…)` opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ebmcore.checkpoint.files import Checkpoint, newest
+from ebmcore.config.sections import Tracking
+from ebmcore.errors import EbmError
+from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.layout import CHECKPOINTS, METRICS
+from ebmcore.runs.safe_files import SafeFiles
+from ebmcore.trackers.files import opened_path
+from ebmcore.trackers.mlflow.artifacts import Artifacts
+from ebmcore.trackers.mlflow.client import Remote
+from ebmcore.trackers.mlflow.model.layout import (
+    ModelFile,
+    model_files,
+    record_files,
+    weights_files,
+)
+from ebmcore.trackers.mlflow.model.names import BEST, MODEL
+
+_CHECKPOINT_TAG = "ebmcore.checkpoint"
+_NONE_TAG = "ebmcore.model"  # of a run: why it has none
+
+
+class ModelSender:
+    """Sends the weights of one run; every method may raise, and is then called again.
+
+    Args:
+        remote: The run in MLflow, which is open.
+        run_dir: Its directory.
+        section: What the run's config says of MLflow.
+    """
+
+    def __init__(self, remote: Remote, run_dir: Path, section: Tracking) -> None:
+        self.remote = remote
+        self.run_dir = run_dir
+        self.section = section
+
+    def send(self, status: str) -> None:
+        """Send what the server lacks, by the run's final status."""
+        if self.section.checkpoints == "none":
+            return
+        directory = RunDirectory(self.run_dir)
+        try:
+            with self.remote.busy_here():
+                last = Checkpoint.last(self.run_dir / CHECKPOINTS)
+            facts = directory.read()
+        except (EbmError, OSError, ValueError):
+            return  # it ended before its first checkpoint
+        made_of = "the run was made of objects, and has no config to build its energy from"
+        why = f"it ended as {status}" if status != "FINISHED" else ""
+        if why := why if facts.get("from_config") else made_of:
+            self.remote.set_tags({_NONE_TAG: f"none: {why}"})
+        if why or self.section.checkpoints == "last":
+            self._send_run(last, whole=self.section.checkpoints == "last")
+        if not why:
+            self._send_models(directory, facts, last)
+
+    def _send_models(
+        self, directory: RunDirectory, facts: Mapping[str, Any], last: Checkpoint
+    ) -> None:
+        config, chosen = directory.read_config(), {MODEL: last}
+        best = facts.get("best")
+        if isinstance(best, Mapping) and isinstance(step := best.get("step"), int):
+            with self.remote.busy_here():
+                chosen[BEST] = Checkpoint.of(self.run_dir / CHECKPOINTS, step)
+        ids = {}
+        for name, checkpoint in chosen.items():
+            ids[name] = self._model(name, checkpoint, facts, config)
+        there = {of.model_id for of in self._run_outputs()}
+        from mlflow.entities import LoggedModelOutput
+
+        missing = [
+            LoggedModelOutput(of, chosen[name].step) for name, of in ids.items() if of not in there
+        ]
+        if missing:
+            self.remote.ask("log_outputs", self.remote.run_id, missing)
+        if self.section.register:
+            self._register(self.section.register, ids.get(BEST, ids[MODEL]))
+
+    def _run_outputs(self) -> list[Any]:
+        outputs = self.remote.ask("get_run", self.remote.run_id).outputs
+        return list(outputs.model_outputs) if outputs else []
+
+    def _model(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        facts: Mapping[str, Any],
+        config: Mapping[str, Any],
+    ) -> str:
+        """Make a model in MLflow, or finish one that was begun; return its id."""
+        manifest = json.dumps(checkpoint.manifest, sort_keys=True)
+        mark = f"{checkpoint.step} {hashlib.sha256(manifest.encode()).hexdigest()}"
+        found = next((m for m in self._made(name) if m.tags.get(_CHECKPOINT_TAG) == mark), None)
+        if found is not None and str(found.status) == "READY":
+            return str(found.model_id)
+        model = found or self.remote.ask(
+            "create_logged_model",
+            self.remote.target.experiment_id,
+            name=name,
+            source_run_id=self.remote.run_id,
+            tags={_CHECKPOINT_TAG: mark},
+            params={"step": str(checkpoint.step)},
+            model_type="energy",
+        )
+        files = self.remote.files_at(model.artifact_location, model.model_id, model.experiment_id)
+        ids = {
+            "model_id": model.model_id,
+            "run_id": self.remote.run_id,
+            "artifact_path": model.artifact_location,
+        }
+        with TemporaryDirectory() as folder:
+            spare = Path(folder)
+            with self.remote.busy_here():
+                kept = [*record_files(self.run_dir), *weights_files(checkpoint, spare / "run")]
+            every = model_files(
+                self.run_dir,
+                facts,
+                config,
+                ids,
+                kept,
+                spare,
+                with_example=self.section.input_example,
+            )
+            self._send_files(files, every)
+        self.remote.ask("finalize_logged_model", model.model_id, "READY")
+        return str(model.model_id)
+
+    def _made(self, name: str) -> Iterator[Any]:
+        """Yield the run's models of a name, the last one first."""
+        found = self.remote.ask(
+            "search_logged_models",
+            [self.remote.target.experiment_id],
+            filter_string=f"source_run_id = '{self.remote.run_id}'",
+        )
+        return (model for model in found if model.name == name)
+
+    def _send_run(self, checkpoint: Checkpoint, *, whole: bool) -> None:
+        """Send what opens as a run directory, or with `whole` resumes as one.
+
+        The last checkpoint goes there like any other file of the run, if it is to be whole.
+        """
+        with TemporaryDirectory() as folder:
+            more = self._to_resume() if whole else weights_files(checkpoint, Path(folder))
+            self._send_files(self.remote.files(), [*record_files(self.run_dir), *more])
+
+    def _to_resume(self) -> Iterator[ModelFile]:
+        """Yield the metrics and the last whole checkpoint; a failed run's last one isn't whole."""
+        yield ModelFile(self.run_dir / METRICS, "", in_run=True)
+        if (path := newest(self.run_dir / CHECKPOINTS)) is not None:
+            place = f"{CHECKPOINTS}/{path.name}"
+            for name in SafeFiles(self.run_dir).names(place):
+                yield ModelFile(path / name, place, in_run=True)
+
+    def _send_files(self, files: Artifacts, every: Iterable[ModelFile]) -> None:
+        """Send the files that aren't there, by their size."""
+        there: dict[str, dict[str, int]] = {}
+        for file in every:
+            if file.folder not in there:
+                there[file.folder] = self.remote.sizes(files, file.folder)
+            opened = opened_path(self.run_dir, file.path) if file.in_run else nullcontext(file.path)
+            with opened as path:
+                if there[file.folder].get(path.name) != path.stat().st_size:
+                    self.remote.send(files, path, file.folder)
+
+    def _register(self, name: str, model_id: str) -> None:
+        """Make a model the next version of a name in the registry, unless it is one of them."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.remote.ask("create_registered_model", name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        run = f"run_id = '{self.remote.run_id}'"
+        found = self.remote.ask("search_model_versions", f"name = '{_quoted(name)}' and {run}")
+        model = self.remote.ask("get_logged_model", model_id)
+        if any(of.source == model.artifact_location for of in found):
+            return
+        self.remote.ask(
+            "create_model_version",
+            name,
+            model.artifact_location,
+            run_id=self.remote.run_id,
+            model_id=model_id,
+        )
+
+
+def _quoted(name: str) -> str:
+    return name.replace("'", "\\'")

@@ -1,0 +1,27 @@
+"""Fixtures: an empty folder for each test, and the command line in this process."""
+
+import os
+from importlib import import_module
+from importlib.metadata import entry_points
+
+import pytest
+from typer.testing import CliRunner
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Run each test in an empty folder, with no setting of the developer's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in [n for n in os.environ if n.startswith(("EBMCORE_", "MLFLOW_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Run the installed command `ebmcore` in this process."""
+    (script,) = entry_points(group="console_scripts", name="ebmcore")
+    app = import_module(script.module).app
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
