@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
+from ebmcore.data.arrays import frame_numbers, is_frame, is_series, torch_array
 from ebmcore.data.collated import collated
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
@@ -102,6 +103,8 @@ def load_data(
     most: int | None = None,
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
+
+    A tensor may be an array or a DataFrame of pandas, too, whose columns then have its names.
 
     A dataset with `read_in_parts`, which returns `RowsInParts`, is read by that.
     A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
@@ -254,7 +257,16 @@ def _points(found: Any, dtype: torch.dtype) -> tuple[Tensor | RowsInParts, Mask 
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
-    """Return a tensor or an array unchanged; list items in the run's dtype, or as integers."""
+    """Return a tensor or an array unchanged; list items in the run's dtype, or as integers.
+
+    A table of pandas gives its numbers.
+    """
+    if is_frame(found):
+        found = frame_numbers(found)
+    elif is_series(found):
+        found = frame_numbers(found.to_frame())[:, 0]
+    if isinstance(found, np.ndarray):
+        found = torch_array(found)
     if isinstance(found, (Tensor, np.ndarray)):
         return torch.as_tensor(found)
     try:
@@ -311,6 +323,8 @@ def columns_of(
     numbers.
     """
     found = getattr(source, "columns", None)
+    if is_frame(source):
+        found = tuple(map(str, source.columns))
     said = tuple(getattr(source, "warnings", ()))
     if not isinstance(found, tuple | list) or not all(isinstance(name, str) for name in found):
         return None, said

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmcore.data.arrays import frame_numbers, is_frame, torch_array
 from ebmcore.data.load import read_points
 from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.unfit import refuse_unfit_rows
@@ -112,13 +113,8 @@ def points_given(
 def _tensor(given: Any) -> Tensor:
     if isinstance(given, Tensor):
         return given.detach().cpu()
-    return torch.from_numpy(np.array(given, order="C"))  # a copy: it may be read-only
-
-
-def is_frame(x: Any) -> bool:
-    """Tell whether something is a DataFrame of pandas, without importing it."""
-    kinds = {f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(x).__mro__}
-    return "pandas.DataFrame" in kinds
+    array = torch_array(np.asarray(given))
+    return torch.from_numpy(np.array(array, order="C"))  # a copy: it may be read-only
 
 
 def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
@@ -127,22 +123,10 @@ def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
         for name in columns:
             _there(frame, name)
         frame = frame[list(columns)]
-    words = [
-        str(name)
-        for name, kind in zip(frame.columns, frame.dtypes, strict=True)
-        if kind.kind not in "biuf"
-    ]
-    if words:
-        raise DataError(
-            f"x: column {words[0]!r} holds no numbers; turn it into those that the run was trained "
-            f"on, or {_AS_A_FILE}"
-        )
-    if all(kind.kind in "biu" for kind in frame.dtypes):
-        try:
-            return np.asarray(frame.to_numpy(), dtype=np.int64)
-        except (TypeError, ValueError):  # some are missing
-            pass
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return frame_numbers(frame)
+    except DataError as error:
+        raise DataError(f"x: {error}, as the run's data were, or {_AS_A_FILE}") from error
 
 
 def _there(frame: Any, name: str) -> str:
