@@ -164,7 +164,8 @@ def serving(handler, **fields):
     """Serve with a handler; yield the address and the handler's class."""
     handler = type(handler.__name__, (handler,), {"heard": [], **fields})
     httpd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    # its default of half a second is how long each `shutdown` would wait
+    thread = threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{httpd.server_port}", handler

@@ -33,7 +33,7 @@ def server():
     made.got, made.paths, made.code, made.delay = [], [], 200, 0.0
     made.release = threading.Event()
     made.url = f"http://127.0.0.1:{made.server_port}/hook"
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread = threading.Thread(target=made.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield made
     made.release.set()
