@@ -136,6 +136,7 @@ class Kernel:
     spaces: ClassVar[tuple[type[Space], ...]] = (Real,)  # the event spaces that it moves in
     implied_temperature: float | None = None  # T of exp(-E/T), the law sampled; None: not known
     unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
+    anneals: bool = False  # whether its law changes within a run, so chains have none to mix in
     carries: tuple[str, ...] = ()
     takes_step_size: bool = False  # whether `step_size` may be a `StepSize`, not just a number
 

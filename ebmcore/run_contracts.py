@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+class NoSamplerError(ValueError):
+    """A monitor wants samples of a run that has no sampler."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunView:
     """A monitor's view of a run. A monitor looks: it changes no weight, chain or random stream.
@@ -82,7 +86,9 @@ class RunView:
         count are 0. Raises ValueError when the run has no sampler.
         """
         if self.draw is None:
-            raise ValueError("this run has no sampler, so its monitors can't draw from the model")
+            raise NoSamplerError(
+                "this run has no sampler, so its monitors can't draw from the model"
+            )
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
     def undo(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -121,7 +127,7 @@ class RunView:
         run has no sampler.
         """
         if self.walk is None:
-            raise ValueError("this run has no sampler, so its monitors can't trace its chains")
+            raise NoSamplerError("this run has no sampler, so its monitors can't trace its chains")
         given = _given(y=y, mask=mask, as_trained=as_trained or None)
         return self.walk(n, n_steps, thin, **given)
 

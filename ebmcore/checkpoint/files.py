@@ -128,8 +128,8 @@ def has_good(folder: Path) -> bool:
 
 def last_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of the last checkpoint, unchecked; empty when there is none to read."""
-    for path in _paths(folder)[:1]:
-        with suppress(OSError, EbmError, ValueError, RecursionError):
+    with suppress(OSError, EbmError, ValueError, RecursionError):
+        for path in _paths(folder)[:1]:
             return _manifest(path)
     return {}
 

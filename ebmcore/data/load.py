@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
+from ebmcore.data.arrays import frame_numbers, is_frame, is_series, torch_array
 from ebmcore.data.collated import collated
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
 from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
@@ -98,8 +100,11 @@ def load_data(
     stratify: bool = False,
     space: Space | None = None,
     known: Fingerprint | None = None,
+    most: int | None = None,
 ) -> Data:
     """Read a dataset: a tensor, a pair (x, y), a mapping, a torch Dataset, or a callable of one.
+
+    A tensor may be an array or a DataFrame of pandas, too, whose columns then have its names.
 
     A dataset with `read_in_parts`, which returns `RowsInParts`, is read by that.
     A mapping has x and perhaps y, and a mask or lengths, which say the steps of events that count.
@@ -107,13 +112,18 @@ def load_data(
     ends of events, which then don't count, with a warning.
     The generator draws the held-out points at random, with `stratify` the same share of each label.
     `known`, what a run recorded of them, says the held-out points in place of that, and rows that
-    were appended since are left out.
+    were appended since are left out. `most` is how many numbers x may have.
     The space is by default the dataset's own, `space`, and otherwise Real(); then whole numbers
     become real ones with a warning. Raises DataError when there are no points, they hold NaN or inf
     or lie outside of the space, the dtype would lose their digits, the dataset is none of these
     kinds, or its rows are no longer the known ones.
     """
     points, y, mask = read_points(source, dtype)
+    if most is not None and (count := math.prod(points.shape)) > most:
+        raise DataError(
+            f"the dataset has {len(points)} events of {count // len(points)} numbers; at most "
+            f"{most} numbers are held in memory at once, so give some of its events"
+        )
     declared = space_of(source, space)
     space = declared or REAL
     event_shape, hashed = tuple(points.shape[1:]), RowHash()
@@ -247,7 +257,16 @@ def _points(found: Any, dtype: torch.dtype) -> tuple[Tensor | RowsInParts, Mask 
 
 
 def _tensor(found: Any, dtype: torch.dtype) -> Tensor:
-    """Return a tensor or an array unchanged; list items in the run's dtype, or as integers."""
+    """Return a tensor or an array unchanged; list items in the run's dtype, or as integers.
+
+    A table of pandas gives its numbers.
+    """
+    if is_frame(found):
+        found = frame_numbers(found)
+    elif is_series(found):
+        found = frame_numbers(found.to_frame())[:, 0]
+    if isinstance(found, np.ndarray):
+        found = torch_array(found)
     if isinstance(found, (Tensor, np.ndarray)):
         return torch.as_tensor(found)
     try:
@@ -304,6 +323,8 @@ def columns_of(
     numbers.
     """
     found = getattr(source, "columns", None)
+    if is_frame(source):
+        found = tuple(map(str, source.columns))
     said = tuple(getattr(source, "warnings", ()))
     if not isinstance(found, tuple | list) or not all(isinstance(name, str) for name in found):
         return None, said

@@ -12,6 +12,7 @@ from ebmcore.data.load import Data, load_data, space_of
 from ebmcore.errors import DataError
 from ebmcore.train.rng import own_global_stream
 
+MOST = 2**27  # numbers: half a GiB of float32, which transforms copy once or twice
 _CPU = torch.device("cpu")
 
 
@@ -20,8 +21,9 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
 
     The dataset is any that `load_data` takes. Returns x (n, *event), as the energy takes it, on the
     device of the data, with its labels and its mask. Raises DataError when its events have another
-    space or shape than the run's have before transforms, aren't in that space, or have a mask or
-    NaN where the run's have none.
+    space or shape than the run's have before transforms, aren't in that space, have a mask or NaN
+    where the run's have none, or are more than `MOST` numbers; of rows in files, before these are
+    read.
     """
     transforms = data.transforms
     space = data.space if transforms is None else transforms.spaces[0]
@@ -33,8 +35,9 @@ def read_other(data: Data, source: Any) -> tuple[Tensor, Conditions]:
         )
     with own_global_stream(0, _CPU):  # a dataset that draws from it gives the same points again
         found = load_data(
-            source, holdout=0.0, generator=Generator(), dtype=data.bounds.dtype, space=space
-        )
+            source, holdout=0.0, generator=Generator(), dtype=data.bounds.dtype, space=space,
+            most=MOST,
+        )  # fmt: skip
     if found.event_shape != shape:
         raise DataError(
             f"an event of the other dataset has shape {list(found.event_shape)}, and one of this "

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ebmcore import terminal
+from ebmcore.monitoring.notebook import CellBar, in_notebook
 from ebmcore.train.types import Silent
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def progress_display(steps: int, *, show: bool) -> Silent:
     """Return the display that fits standard error."""
     if not show:
         return Silent()
+    if in_notebook():
+        return CellBar(steps, _figures)
     return Bar(steps) if terminal.is_terminal(sys.stderr) else Lines(steps)
 
 

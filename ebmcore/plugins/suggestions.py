@@ -58,6 +58,7 @@ KNOWN_COMMANDS = {
     "new": "ebmcore-new",
     "plugins doctor": "ebmcore-testing",
     "plugins new": "ebmcore-testing",
+    "report": "ebmcore-report",
     "runs compare": "ebmcore-sweep",
     "seeds": "ebmcore-sweep",
     "sweep": "ebmcore-sweep",

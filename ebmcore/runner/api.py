@@ -29,6 +29,7 @@ from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.hooks.calls import calls
 from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
+from ebmcore.runner.results import RowsReader
 from ebmcore.runner.run import Listener, Run
 from ebmcore.runner.scoring import RunData
 from ebmcore.runs.directory import RunDirectory, read_recorded
@@ -254,6 +255,7 @@ def load(
     sampler, chains = None, None
     fitted: Transforms | None = None
     data: RunData | None = None
+    read_rows: RowsReader | None = None
     filled = {name: facts.fill_network(name, n) for name, n in (networks or {}).items()}
     if energy is not None:
         energy = facts.fill(energy)
@@ -262,6 +264,7 @@ def load(
         recorded = Recorded(facts, plugins)
         energy, filled, fitted = recorded.energy, recorded.networks, recorded.transforms
         data = RunData(facts.columns, recorded.data, recorded.dataset, recorded.host)
+        read_rows = recorded.rows
         if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
             sampler, chains = recorded.sampler(), recorded.chains()
     else:
@@ -279,6 +282,7 @@ def load(
         data=data,
         seed=facts.run["seed"],
     )
+    run.read_rows = read_rows
     run.status = facts.run["status"]
     run.step = facts.checkpoint.step
     run.metrics = facts.run["metrics"]

@@ -23,6 +23,7 @@ from ebmcore.errors import ConfigError, DataError, Problem, raised_at, too_large
 from ebmcore.plugins import Host
 from ebmcore.runner.checks.data_fit import declared_space, refuse_misfits
 from ebmcore.runner.experiment import Experiment
+from ebmcore.runner.results import RowsReader
 from ebmcore.runner.spec import Origin
 from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry
 from ebmcore.train.device import Placement
@@ -101,6 +102,7 @@ def compose(
             components=[_provenance(node) for node in config.nodes],
             where=source.where,
             placement=placement,
+            rows=rows_reader(config.data, settings.seed, dtype),
         ),
     )
 
@@ -197,6 +199,15 @@ def load_dataset(
     except TransformError as error:
         at = nodes[error.index]
         raise ConfigError([Problem(at.path, f"{at.type}: {error}", at.where)]) from error
+
+
+def rows_reader(node: Node, seed: int, dtype: torch.dtype) -> RowsReader:
+    """Return what reads the rows of a dataset again as a run of this seed did, untransformed."""
+
+    def read(known: Fingerprint | None) -> Data:
+        return load_dataset(node, Streams(seed), dtype, Transforms(dtype=dtype), known)
+
+    return read
 
 
 def make_transforms(nodes: Sequence[Node], streams: Streams, dtype: torch.dtype) -> Transforms:

@@ -25,10 +25,12 @@ from ebmcore.errors import (
 from ebmcore.monitoring.run import collect_results
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
+from ebmcore.run_contracts import NoSamplerError
 from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
 from ebmcore.runner.reopen import Facts, Recorded
+from ebmcore.runner.scoring import file_like
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
 from ebmcore.sampling import evaluating
@@ -107,6 +109,7 @@ def evaluate(
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
+    unasked = {entry.name for entry in entries} if not _names_monitors(recorded) else set()
     several = [against] if isinstance(against, str | Path | Mapping) else against
     entries += _against(recorded, data, several, [entry.name for entry in entries])
     place = facts.folder / EVALUATION
@@ -152,6 +155,9 @@ def evaluate(
         except DirectoryError:  # no fault of the monitor's
             raise
         except (Exception, SystemExit) as error:
+            if isinstance(error, NoSamplerError) and entry.name in unasked:
+                left_out[entry.name] = str(error)
+                continue
             failed[entry.name] = str(ComponentError(entry.label, step, error))
             text = f"{failed[entry.name]}\n{traceback.format_exc()}\n"
             files.append(f"{EVALUATION_PART}/{LOG}", clean(text).encode())
@@ -168,7 +174,7 @@ def evaluate(
 
 def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[str, str]]:
     """Build the monitors to run; give the reason for each that can't serve this run."""
-    if any(key.split(".")[0] == "monitors" for key in recorded.overrides):
+    if _names_monitors(recorded):
         nodes = recorded.told_of_files(
             lambda: read_nodes(recorded.source, recorded.host, "monitor")
         )
@@ -185,6 +191,11 @@ def _entries(recorded: Recorded, data: Data) -> tuple[list[MonitorEntry], dict[s
             problems = error.problems if isinstance(error, ConfigError) else ()
             left_out[name] = "; ".join(p.message for p in problems) or str(error)
     return entries, left_out
+
+
+def _names_monitors(recorded: Recorded) -> bool:
+    """Tell whether the user says which monitors to run."""
+    return any(key.split(".")[0] == "monitors" for key in recorded.overrides)
 
 
 def _against(
@@ -209,7 +220,7 @@ def _against(
         read = read_nodes(source, recorded.host, "monitor", _AGAINST)
         for i, other in enumerate(several):
             if not isinstance(other, Mapping):
-                values = {**read[i].values, "against": _like(own, data.source, other)}
+                values = {**read[i].values, "against": _read_as_own(recorded, data, other)}
                 read = (*read[:i], read[i]._replace(values=values), *read[i + 1 :])
         return [_entry(recorded, node, data) for node in read]
     except ConfigError as error:
@@ -219,18 +230,13 @@ def _against(
         ) from error
 
 
-def _like(own: Node, source: Any, path: str | Path) -> Any:
+def _read_as_own(recorded: Recorded, data: Data, path: str | Path) -> Any:
     """Return a dataset that reads a file as the run's own dataset read its file."""
-    like = getattr(getattr(source, "original", source), "like", None)
-    if like is None:
-        message = (
-            f"{own.label} has no `like`, so it can't read {path} as it read the run's data; name a "
-            "dataset, such as {type: file, path: other.csv}"
-        )
-        raise ConfigError([Problem(_AGAINST, message)])
+    source = getattr(data.source, "original", data.source)
+    shape = data.event_shape if data.transforms is None else data.transforms.shapes[0]
     try:
-        return like(Path(path))
-    except (ValueError, OSError, EbmError) as error:
+        return file_like(source, path, shape, recorded.host)
+    except EbmError as error:
         raise ConfigError([Problem(_AGAINST, str(error))]) from error
 
 

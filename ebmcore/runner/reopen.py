@@ -24,6 +24,7 @@ from ebmcore.config import (
 )
 from ebmcore.config import read_node as read_config_node
 from ebmcore.contracts import Chains
+from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data
 from ebmcore.data.transforms import Transforms
 from ebmcore.distributed.rank import RankInfo
@@ -31,7 +32,7 @@ from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms
+from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms, rows_reader
 from ebmcore.runner.named_run import run_directory
 from ebmcore.runner.run_record import recorded_data
 from ebmcore.runs.directory import check_plain, read_recorded
@@ -255,6 +256,12 @@ class Recorded:
         known = recorded_data(SafeFiles(facts.folder), facts.run)
         data = load_dataset(node, self.streams, facts.bounds.dtype, self.transforms, known)
         return data.to(facts.device)
+
+    def rows(self, known: Fingerprint | None) -> Data:
+        """Read the data again, split as they were and untransformed."""
+        node, facts = self.node("dataset", "data"), self.facts
+        known = known or recorded_data(SafeFiles(facts.folder), facts.run)
+        return rows_reader(node, self.streams.seed, facts.bounds.dtype)(known)
 
     def dataset(self) -> Any:
         """Build the dataset, without reading it."""

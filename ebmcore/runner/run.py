@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
+from ebmcore.data.fingerprint import Fingerprint
+from ebmcore.data.load import Data
 from ebmcore.data.mask import some_masks
 from ebmcore.data.transforms import Transforms
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.plugins import Host
+from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 from ebmcore.runner.checks.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
+from ebmcore.runner.results import (
+    Rows,
+    RowsReader,
+    figures_of,
+    history_of,
+    reader_of_objects,
+    run_html,
+)
 from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, is_frame, points_given
 from ebmcore.sampling import Sampler
 from ebmcore.spaces import REAL, Space
@@ -68,6 +80,9 @@ class Run:
         self.requests: Requests | None = None  # while it trains in this process
         self._scorers: dict[bool, Scorer] = {}
         self.find_mlflow: Callable[[], Mapping[str, Any]] = dict  # MLflow's record, while it trains
+        self.read_rows: RowsReader | None = None  # None: those of a run of objects, opened again
+        self.fingerprint: Fingerprint | None = None  # of its data, as far as it was recorded
+        self._rows: Data | None = None
 
     @classmethod
     def of(cls, directory: Path, loop: Loop, seed: int, host: Host | None) -> Run:
@@ -87,7 +102,66 @@ class Run:
             seed=seed,
         )
         run.held_networks = parts.networks
+        run.read_rows = reader_of_objects(parts.data)
+        run.fingerprint = parts.data.fingerprint
         return run
+
+    @property
+    def history(self) -> Any:
+        """The recorded metrics as a DataFrame of pandas: a row a step, a column a metric.
+
+        NaN stands where a metric wasn't recorded at that step. `run.history["loss"].dropna()` is
+        one curve.
+        """
+        return history_of(self.dir)
+
+    @property
+    def figures(self) -> dict[str, list[Path]]:
+        """The pictures of each monitor, in the order of their steps.
+
+        Those of a monitor's figure stand under its name, those of another picture of its under
+        MONITOR/KEY.
+        """
+        return figures_of(self.dir)
+
+    @property
+    def train_data(self) -> Rows:
+        """The rows that the run trained on, in the data's own units: x, and y and mask if any.
+
+        They are read once more, and kept: the run itself holds transformed ones, and drops those it
+        trained on. Of rows that a loader streams they are the selection that monitors see. Raises
+        EbmError when the data changed or are gone, or the run was made of objects and opened again.
+        """
+        return Rows.trained_on(self._read())
+
+    @property
+    def held_out(self) -> Rows:
+        """The rows that were set aside, as `train_data` has those that weren't."""
+        return Rows.held_out(self._read())
+
+    def _read(self) -> Data:
+        if self._rows is None:
+            if self.read_rows is None:
+                raise EbmError(f"{self.dir}: made of objects; its data are those it was given")
+            self._rows = self.read_rows(self.fingerprint)
+            for text in self._rows.changes:
+                warnings.warn(text, stacklevel=4)
+        return self._rows
+
+    def report(self, path: str | Path = "report.html", *, force: bool = False) -> Path:
+        """Write an HTML page about the run, which needs no network; return its path.
+
+        As `ebmcore report` does: curves, pictures, animations, where the time went, how to repeat
+        it. `force` replaces a file that is there. Raises EbmError when the file can't be written,
+        or the distribution that makes reports isn't installed.
+        """
+        distribution = KNOWN_COMMANDS["report"]
+        try:
+            reports = import_module(distribution.replace("-", "_"))
+        except ImportError as error:
+            raise EbmError(f"run.report needs `pip install {distribution}` ({error})") from error
+        written: Path = reports.write_report([self.dir], path, force=force).path
+        return written
 
     def sample(
         self,
@@ -183,6 +257,19 @@ class Run:
         DataError for bad rows, EbmError when the run's data changed and it can't tell any more
         which of them were held out.
         """
+        return self._score(x, y, mask, percentile=percentile)
+
+    def energies(self, x: Any, *, y: Any = None, mask: Any = None) -> Any:
+        """Return the energy of each point in the units of the data: E(T(x)) - log |det dT/dx|.
+
+        Takes the same points as `score`, whose `energy` it is. A tensor or a file gives a tensor,
+        (n,), an array an array, and a DataFrame a Series of the same index. `run.energy` itself is
+        the module E, of tensors that the transforms T made.
+        """
+        scores = self._score(x, y, mask, percentile=False)
+        return scores["energy"] if is_frame(x) else scores.energy
+
+    def _score(self, x: Any, y: Any, mask: Any, *, percentile: bool) -> Any:
         scorer = self.scorer(percentile=percentile)
         if isinstance(x, str | Path):
             points = self.points(x)
@@ -190,7 +277,7 @@ class Run:
             columns = None if self.data is None else self.data.columns
             points = points_given(x, y, mask, columns, self.bounds.dtype)
         for text in (*scorer.warnings, *points.warnings):
-            warnings.warn(text, stacklevel=2)
+            warnings.warn(text, stacklevel=3)
         scores = Scores.joined(list(scorer.parts(points)))
         if isinstance(x, Tensor):
             return Scores(*(None if of is None else of.to(x.device) for of in scores))
@@ -279,6 +366,10 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.dir} {self.status} at step {self.step}>"
+
+    def _repr_html_(self) -> str:
+        """Return the run as a notebook shows it: status, last metrics, last pictures."""
+        return run_html(self.dir, self.status, self.step, self.metrics, self.figures, self.warnings)
 
 
 class Listener(Protocol):

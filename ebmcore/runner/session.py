@@ -90,7 +90,8 @@ class Session:
             parts, spec.streams, lambda name, png: directory.write(f"{FIGURES}/{name}", png),
             self.warn, directory.log,
         )  # fmt: skip
-        self.result = Run.of(self.directory.path, self.loop, spec.seed, spec.origin.host)
+        self.result = Run.of(directory.path, self.loop, spec.seed, spec.origin.host)
+        self.result.read_rows = spec.origin.rows or self.result.read_rows
         self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
         self.rollback = Rollback(self.loop, directory, self.event, self.warn)
         self.requests = Requests(directory, self.loop, self._log, self.warn)

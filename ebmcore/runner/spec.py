@@ -15,6 +15,7 @@ from ebmcore.compile.policy import CompileDecision, decide_compile, training_ste
 from ebmcore.config import Train
 from ebmcore.distributed.comm import Ranks
 from ebmcore.plugins import Host
+from ebmcore.runner.results import RowsReader
 from ebmcore.runner.run import Listener
 from ebmcore.trackers.entry import Trackers
 from ebmcore.train.components import Parts
@@ -37,6 +38,7 @@ class Origin:
     components: Sequence[Mapping[str, Any]] = ()  # what stands where, with its plugin's version
     where: Callable[[str], str] = lambda path: ""
     placement: Placement | None = None  # of the parts, which may hold its streams
+    rows: RowsReader | None = None  # reads the data again; None when made of objects
 
 
 @dataclass(frozen=True, kw_only=True)

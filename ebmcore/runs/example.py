@@ -30,7 +30,8 @@ class Example(NamedTuple):
         rows = min(_ROWS, _NUMBERS // numbers)
         if not rows:
             return None
-        return cls(*(None if of is None else of[:rows].clone() for of in (x, y, mask)))
+        beside = (None if of is None else of[:rows].clone() for of in (y, mask))
+        return cls(x[:rows].clone(), *beside)
 
     def packed(self, *, with_y: bool) -> bytes:
         """Return it as the content of a safetensors file; without its y if the energy needs none.

@@ -143,7 +143,8 @@ def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
     frame = pd.DataFrame(X, columns=["age", "dose"]).assign(target=np.arange(60) % 2)
     frame.insert(0, "name", [f"a{i}" for i in range(60)])
     frame.to_csv("train.csv", index=False)
-    data = {"type": "file", "path": "train.csv", "label": "target", "id": "name"}
+    keys = {"label": "target", "id": "name", "impute": "mean"}
+    data = {"type": "file", "path": "train.csv", **keys}
     config["data"] = data | {"transform": "standardise", "holdout": 0.2}
     config |= {"train": {"steps": 4, "batch_size": 20}, "monitors": []}
     run = ebmcore.load(ebmcore.run(config, progress=False).dir, plugins=files[1::2])
@@ -158,6 +159,11 @@ def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
     assert written["id"].tolist() == new["name"].tolist()
     for name in found.columns:
         np.testing.assert_allclose(written[name], found[name], rtol=1e-6)
+    holed = new.assign(age=np.nan)
+    with pytest.raises(ebmcore.DataError, match=r"age.* is nan; .*, or score a file of the table"):
+        run.score(holed)
+    holed.to_csv("holed.csv", index=False)
+    assert run.score("holed.csv").energy.isfinite().all()
     new.drop(columns="age").to_csv("less.csv", index=False)
     code, said = planted.command("score", run.dir, "less.csv", *files)
     assert (code, "'age'" in said, said.count("\n")) == (2, True, 1), said

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from ebmcore import Binary, Categorical, DataError, Experiment, Real
-from ebmcore.monitoring.other_points import read_other
+from ebmcore.data.parts import RowsInParts
+from ebmcore.monitoring.other_points import MOST, read_other
 
 
 def data_of(x, **known):
@@ -70,6 +71,28 @@ class Bits:
 def test_points_that_do_not_fit_are_refused(doubled, other, message):
     with pytest.raises(DataError, match=message):
         read_other(doubled, other)
+
+
+class Endless(RowsInParts):
+    """More rows than fit, of which none may be read."""
+
+    shape, dtype = torch.Size((MOST // 2 + 1, 2)), torch.float32
+
+    def __getitem__(self, rows):
+        assert rows.stop == 0
+        return torch.zeros(0, 2)
+
+
+def test_more_points_than_memory_holds_are_refused_unread(doubled):
+    class Stored:
+        def read_in_parts(self):
+            return Endless()
+
+        def __call__(self):
+            raise MemoryError
+
+    with pytest.raises(DataError, match="has 67108865 events of 2 numbers; at most 134217728"):
+        read_other(doubled, Stored())
 
 
 def test_points_outside_of_the_space_are_refused():

@@ -6,6 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,8 @@ class EnergyModel:
             return np.asarray(scores.energy)
         if is_frame(scores):
             return scores
-        import pandas as pd
-
         found = {name: of for name, of in scores._asdict().items() if of is not None}
-        return pd.DataFrame(found)
+        return _frame(found)
 
     def _given(self, data: Any) -> tuple[Any, Any, Any]:
         if isinstance(data, Mapping) and "x" in data:
@@ -84,15 +83,15 @@ class EnergyModel:
         }
         steps = int(told["n_steps"]) or None
         events = self.run.sample(n, steps, seed=int(told["seed"]), **given).cpu().numpy()
-        if self._columns is None:
-            return events
-        import pandas as pd
-
-        return pd.DataFrame(events, columns=list(self._columns))
+        return events if self._columns is None else _frame(events, columns=list(self._columns))
 
     @property
     def _columns(self) -> Sequence[str] | None:
         return None if self.run.data is None else self.run.data.columns
+
+
+def _frame(*args: Any, **kwargs: Any) -> Any:
+    return import_module("pandas").DataFrame(*args, **kwargs)  # which MLflow brings
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> EnergyModel:

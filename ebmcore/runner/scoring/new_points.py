@@ -9,11 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ebmcore.data.arrays import frame_numbers, is_frame, torch_array
 from ebmcore.data.load import read_points
 from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.unfit import refuse_unfit_rows
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.spaces import Space
+
+_AS_A_FILE = (
+    "score a file of the table (x.to_parquet(…)): the run's dataset reads that as its own, with "
+    "its `categories`, `label` and `impute`"
+)
 
 
 class NewPoints(NamedTuple):
@@ -26,6 +32,7 @@ class NewPoints(NamedTuple):
     columns: Sequence[str] | None = None
     ids: Sequence[Any] | None = None  # (n,), the names of the rows
     warnings: Sequence[str] = ()  # of the dataset that read them
+    mend: str = "remove or mend it"  # how to get rid of a number that isn't finite
 
     def parts(self) -> Iterator[slice]:
         """Divide the rows into parts of a few megabytes."""
@@ -42,7 +49,7 @@ class NewPoints(NamedTuple):
         if given.is_floating_point() and not (finite := given.isfinite()).all():
             row, *rest = map(int, (~finite).nonzero()[0])
             at = f"row {rows.start + row}, {self._column(rest)} (counted from 0)"
-            raise DataError(f"{self.place}: {at} is {given[row, *rest].item()}; remove or mend it")
+            raise DataError(f"{self.place}: {at} is {given[row, *rest].item()}; {self.mend}")
         try:
             refuse_unfit_rows(given, torch.arange(rows.start, rows.stop), space, dtype)
         except DataError as error:
@@ -80,7 +87,9 @@ def points_given(
     may be a tensor (n, …), a number for all, or the name of a column; mask is (n, T).
     Raises DataError when a column is missing or holds no numbers.
     """
+    mend = NewPoints._field_defaults["mend"]
     if is_frame(x):
+        mend = f"{mend}, or {_AS_A_FILE}"
         if isinstance(y, str):
             x, y = x.drop(columns=_there(x, y)), x[y]
         x = _numbers(x, columns)
@@ -98,19 +107,14 @@ def points_given(
         found = read_points(given, dtype)
     except DataError as error:
         raise DataError(f"x: {error}") from error
-    return NewPoints("x", found.x, found.y, found.mask, columns)
+    return NewPoints("x", found.x, found.y, found.mask, columns, mend=mend)
 
 
 def _tensor(given: Any) -> Tensor:
     if isinstance(given, Tensor):
         return given.detach().cpu()
-    return torch.from_numpy(np.array(given, order="C"))  # a copy: it may be read-only
-
-
-def is_frame(x: Any) -> bool:
-    """Tell whether something is a DataFrame of pandas, without importing it."""
-    kinds = {f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in type(x).__mro__}
-    return "pandas.DataFrame" in kinds
+    array = torch_array(np.asarray(given))
+    return torch.from_numpy(np.array(array, order="C"))  # a copy: it may be read-only
 
 
 def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
@@ -119,22 +123,10 @@ def _numbers(frame: Any, columns: Sequence[str] | None) -> Any:
         for name in columns:
             _there(frame, name)
         frame = frame[list(columns)]
-    words = [
-        str(name)
-        for name, kind in zip(frame.columns, frame.dtypes, strict=True)
-        if kind.kind not in "biuf"
-    ]
-    if words:
-        raise DataError(
-            f"x: column {words[0]!r} holds no numbers; turn it into those that the run was trained "
-            "on, as its dataset did"
-        )
-    if all(kind.kind in "biu" for kind in frame.dtypes):
-        try:
-            return np.asarray(frame.to_numpy(), dtype=np.int64)
-        except (TypeError, ValueError):  # some are missing
-            pass
-    return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return frame_numbers(frame)
+    except DataError as error:
+        raise DataError(f"x: {error}, as the run's data were, or {_AS_A_FILE}") from error
 
 
 def _there(frame: Any, name: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from ebmcore.data.load import Data
-from ebmcore.errors import EbmError, PluginError
+from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
+from ebmcore.runner.scoring.file_like import file_like
 from ebmcore.runner.scoring.new_points import NewPoints, points_of
 
 
@@ -49,34 +50,13 @@ class RunData:
     def points(
         self, file: str | Path, event_shape: tuple[int, ...], dtype: torch.dtype
     ) -> NewPoints:
-        """Return the points of a file, read as the run's dataset reads its own; raises EbmError.
-
-        A dataset that isn't of files has the dataset `file` read it.
-        """
-        path = Path(file)
-        if not path.exists():
-            raise EbmError(f"{path}: no such file")
-        source = self.dataset()
-        like = getattr(source, "like", None)
-        new = like(path) if callable(like) else self._file(path, event_shape)
-        points = points_of(new, str(path), dtype)
+        """Return the points of a file, read as the run's dataset reads its own; raises EbmError."""
+        new = file_like(self.dataset(), file, event_shape, self.host)
+        points = points_of(new, str(file), dtype)
         names = points.columns
         if self.columns and names and tuple(names) != tuple(self.columns):
             raise EbmError(
-                f"{path}: has the columns {', '.join(names)}; the run was trained on "
+                f"{file}: has the columns {', '.join(names)}; the run was trained on "
                 f"{', '.join(self.columns)}"
             )
         return points
-
-    def _file(self, path: Path, event_shape: tuple[int, ...]) -> Any:
-        try:
-            if self.host is None:
-                raise PluginError("the run was made of objects")
-            component = self.host.find("dataset", "file").load()
-        except PluginError as error:
-            raise EbmError(
-                f"{path}: can't be read, since the run's data are from no file and there's no "
-                f"dataset `file` to read it with ({error}); call run.score with a tensor"
-            ) from error
-        shape = {"shape": list(event_shape)} if len(event_shape) > 1 else {}
-        return component(path, **shape)

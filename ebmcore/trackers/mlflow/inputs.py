@@ -27,7 +27,7 @@ from ebmcore.runs.status import read_account
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput
 
-_HASH, _LABELS = 16, 8  # characters of the hashes in a digest, of which MLflow takes 36
+_HASH, _LABELS = 12, 8  # characters of the hashes in a digest, of which MLflow takes 36
 _NAME = 200  # characters of a name
 _SCHEMA = 1_000_000  # characters of a schema, a little below MLflow's limit
 _SOURCE = 60_000  # characters of a source, likewise
@@ -82,21 +82,22 @@ def _inputs(
     data: Mapping[str, Any], bits: bytes, node: Mapping[str, Any], space: str
 ) -> list[Rows]:
     rows, held_out = int(data["rows"]), int(data["held_out"])
-    hashes = {"hash": str(data["hash"]), "labels": str(data["labels"])}
-    digest = "-".join(filter(None, (hashes["hash"][:_HASH], hashes["labels"][:_LABELS])))
+    whole, labels = str(data["hash"]), str(data["labels"])
+    digest = "-".join(filter(None, (whole[:_HASH], labels[:_LABELS])))
     name, source_type, source = _source(node)
     schema = _schema(data)
     facts = {"space": space, "event_shape": list(map(int, data["event_shape"]))}
-    facts |= {"dtype": str(data["dtype"]), **hashes, "hash_of": str(data["hash_of"])}
+    facts |= {"dtype": str(data["dtype"]), "hash": whole, "hash_of": str(data["hash_of"])}
+    facts |= {"labels": labels} if labels else {}
 
-    def part(name: str, digest: str, context: str, count: int) -> Rows:
+    def part(digest: str, context: str, count: int) -> Rows:
         profile = json.dumps({"num_rows": count, **facts})
         return Rows(name, digest, context, source_type, source, schema, profile)
 
-    found = [part(name, digest, "training", rows)]
+    found = [part(digest, "training", rows)]
     if held_out:
-        which = hashlib.sha256(hashes["hash"].encode() + bits).hexdigest()[:_HASH]
-        found.append(part(f"{name} (held out)", which, "held out", held_out))
+        which = hashlib.sha256(whole.encode() + bits).hexdigest()[:_HASH]
+        found.append(part(which, "held out", held_out))
     return found
 
 

@@ -78,6 +78,7 @@ class Annealed(Kernel):
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
 
     check_energy = _Levels
+    anneals = True
 
     def __init__(self, kernel: Kernel, *, rescale: bool = True) -> None:
         if getattr(kernel, "carries", ()):

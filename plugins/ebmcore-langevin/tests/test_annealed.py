@@ -59,6 +59,7 @@ def test_what_it_cannot_anneal_is_refused():
     with pytest.raises(ValueError, match="carries momentum, which would be lost"):
         Annealed(Underdamped())
     assert Annealed(Langevin(bounds=(0, 1))).implied_temperature is None
+    assert Annealed(Langevin()).anneals
     assert Annealed(Langevin(bounds=(0, 1))).unknown_law.endswith("held in [0, 1] (bounds)")
     with pytest.raises(ValueError, match="an energy with noise levels, `sigmas`"):
         sample_chain(Annealed(Langevin()), lambda x: x.square().sum(1), torch.zeros(2, 1))

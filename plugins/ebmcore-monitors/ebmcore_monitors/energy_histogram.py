@@ -84,7 +84,7 @@ class EnergyHistogram(WarnsOnce):
         if view.can_sample:
             mixing = mixing_of(view, self.n_steps)
             numbers |= mixing.numbers("samples_")
-            if not mixing.mixed:
+            if mixing.doubtful:
                 self.warn(view, "unmixed", mixing.warning("samples_above", "n_steps"))
         if any(bool(values.isfinite().any()) for values in energies.values()):
             numbers["figure"] = _plot(view, energies, self.bins)

@@ -153,7 +153,7 @@ class SamplerHealth(WarnsOnce):
         energy = energies_at(view, x, y, mask)
         gap = float(of_data.mean() - energy.mean())
         mixing = mixing_of(view, self.long_run * view.n_steps, self.n_chains)
-        if not mixing.mixed:
+        if mixing.doubtful:
             self.warn(view, "unmixed", mixing.warning("long_run_gap", "long_run"))
         numbers = {"long_run_gap": gap, **mixing.numbers("long_run_")}
         if min(len(energy), len(of_data)) < 2:

@@ -28,7 +28,8 @@ class TwoSample(WarnsOnce):
     - `sliced_wasserstein_p`, `mmd_p`: (1 + #{relabelled >= observed}) / (1 + permutations): small
       when the data reject the model. A large p-value means that this many points don't show it.
     - `rhat` of chains like the samples', and `mixed`, 1 when it is under 1.1. While it is 0, p is
-      the sampler's doing as much as the model's, and the monitor warns.
+      the sampler's doing as much as the model's, and the monitor warns. A kernel that anneals has
+      neither: its chains have no one law, and p is of where they end.
 
     The samples' chains begin without the data, so chains that stay where the data put them don't
     count for a model. The monitor draws as many samples as the run has held-out points, `n` at
@@ -96,7 +97,7 @@ class TwoSample(WarnsOnce):
             numbers["mmd_squared"] = results["mmd"].value
         self._warn_of_smallest_p(view, len(x))
         mixing = mixing_of(view, self.n_steps)
-        if not mixing.mixed:
+        if mixing.doubtful:
             self.warn(view, "unmixed", mixing.warning("the verdict of the p-values", "n_steps"))
         return numbers | mixing.numbers()
 

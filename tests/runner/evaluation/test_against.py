@@ -60,6 +60,7 @@ def finished(config, tmp_path):
     (tmp_path / "rows.txt").write_text(rows)
     (tmp_path / "new.txt").write_text("1 2\n3 4\n5 6")
     (tmp_path / "wide.txt").write_text("1 2 3")
+    (tmp_path / "rows.csv").write_text("1,2")
     files = [*config["plugins"]["files"], str(tmp_path / "others.py")]
     config["plugins"]["files"] = files
     config["data"] = {"type": "others:table", "path": "rows.txt", "factor": 0.1}
@@ -101,8 +102,8 @@ def test_the_command_takes_files_and_nodes(finished, ebmcore_command):
     ("against", "message"),
     [
         ("wide.txt", r"against.0: an event of the other dataset has shape \[3\]"),
-        ("missing.txt", "against.0: .*missing"),
-        ("new.csv", r"against: new.csv: not a .txt"),
+        ("missing.txt", "against: missing.txt: no such file"),
+        ("rows.csv", r"against: rows.csv: .*not a .txt"),
         ({"type": "others:drwan"}, r"against\.0\.type: .*Did you mean 'drawn'"),
         ({"type": "others:drawn", "n": 5}, r"against\.0\.scale: missing"),
         ({"n": 5}, r"against\.0: has no `type`"),
@@ -116,12 +117,16 @@ def test_other_data_that_do_not_fit_are_refused(finished, against, message):
     assert not (run.dir / "evaluation").exists()
 
 
-def test_a_dataset_without_like_reads_no_other_file(config, tmp_path):
+@pytest.mark.plugins
+def test_the_dataset_file_reads_for_one_that_has_no_like(config, tmp_path):
     (tmp_path / "others.py").write_text(OTHERS)
+    (tmp_path / "new.csv").write_text("a,b\n1,2\n3,4\n")
     run = ebmcore.run(config, progress=False)
     files = [*config["plugins"]["files"], "others.py", "no:monitors"]
-    with pytest.raises(ConfigError, match="has no `like`, so it can't read new"):
-        ebmcore.evaluate(run.dir, plugins=files, against="new.txt")
+    found = ebmcore.evaluate(run.dir, plugins=files, against="new.csv").metrics
+    assert found["out_of_distribution/points"] == 2
+    with pytest.raises(ConfigError, match=r"against: new.csv: .*there's no dataset `file` to read"):
+        ebmcore.evaluate(run.dir, plugins=[*files, "no:datasets"], against="new.csv")
     with pytest.raises(EbmError, match="no monitor 'out_of_distribution'"):
         ebmcore.evaluate(
             run.dir, plugins=[*files[:1], "no:monitors"], against={"type": "parts:line"}

@@ -80,6 +80,19 @@ def test_what_is_meant_for_it_is_run_and_written(finished):
     assert written == found.document()
 
 
+def test_monitors_of_samples_are_left_out_without_a_sampler(config, tmp_path):
+    (tmp_path / "judges.py").write_text(JUDGES)
+    del config["sampler"], config["chains"]
+    config["loss"], config["monitors"] = "size", []
+    run = ebmcore.run(config, progress=False)
+    files = [*config["plugins"]["files"], str(tmp_path / "judges.py"), "no:monitors"]
+    found = ebmcore.evaluate(run.dir, plugins=files)
+    assert found.failed == {}
+    assert "no sampler" in found.left_out["judge"]
+    named = ebmcore.evaluate(run.dir, {"monitors": ["judge"]}, plugins=files)
+    assert "no sampler" in named.failed["judge"]
+
+
 def test_a_directory_that_takes_no_folder_is_told_of(finished):
     run, files = finished
     (run.dir / ".evaluation.part").write_text("in the way")

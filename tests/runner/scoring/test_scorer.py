@@ -83,7 +83,8 @@ def test_the_form_given_is_the_form_returned(run, tmp_path):
     of_file = run.score(tmp_path / "new.npy")
     assert torch.equal(of_file.percentile, tensors.percentile)
     whole = pd.DataFrame({"age": [1, 2], "dose": pd.array([3, None], dtype="Int64")})
-    with pytest.raises(DataError, match=r"x: row 1, column 'dose' \(counted from 0\) is nan"):
+    nan = r"row 1, column 'dose' \(counted from 0\) is nan; remove or mend it, or score a file of"
+    with pytest.raises(DataError, match=nan):
         run.score(whole)
     assert len(run.score(whole[:1])) == 1
 
@@ -95,9 +96,15 @@ def test_the_form_given_is_the_form_returned(run, tmp_path):
         (torch.ones(0, 2), "x: the dataset has no points"),
         ("nowhere.csv", "nowhere.csv: no such file"),
         (pd.DataFrame({"age": [1.0]}), "x: has no column 'dose', .*; it has age"),
-        (pd.DataFrame({"age": ["a"], "dose": 1.0}), "x: column 'age' holds no numbers"),
+        (
+            pd.DataFrame({"age": ["a"], "dose": 1.0}),
+            "'age' holds no numbers; .*, or score a file",
+        ),
         (pd.DataFrame([[1.0, 2.0, 3.0]], columns=["age", "dose", "dose"]), "2 columns 'dose'"),
-        ([[0.0, 1.0], [2.0, float("inf")]], r"x: row 1, column 'dose' .* is inf; remove"),
+        (
+            [[0.0, 1.0], [2.0, float("inf")]],
+            r"row 1, column 'dose' .* is inf; remove or mend it$",
+        ),
         ([["a", "b"]], "x should be a tensor or an array of numbers"),
         (object(), "x should be a tensor or an array of numbers"),
     ],

@@ -85,7 +85,7 @@ def test_the_same_steps_are_skipped_compiled_and_move_nothing(config, monkeypatc
     eager = ebmcore.run(config, progress=False)
     made = []
 
-    def training_step(choice, warn):
+    def training_step(choice, warn, compiling):
         return lambda *parts: made.append(CompiledStep(*parts, backend="aot_eager")) or made[-1]
 
     monkeypatch.setattr(spec, "training_step", training_step)

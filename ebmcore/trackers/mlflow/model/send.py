@@ -16,16 +16,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ebmcore.checkpoint.files import Checkpoint
+from ebmcore.checkpoint.files import Checkpoint, newest
+from ebmcore.checkpoint.weights_only import is_weights_only
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import CHECKPOINTS, METRICS
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.files import opened_path
 from ebmcore.trackers.mlflow.artifacts import Artifacts
 from ebmcore.trackers.mlflow.client import Remote
@@ -38,7 +40,7 @@ from ebmcore.trackers.mlflow.model.layout import (
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL
 
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
-_NONE_TAG = "ebmcore.model"  # of a run: why it has none
+_MODELS_TAG = "ebmcore.model"  # of a run: the names of its models, or why it has none
 
 
 class ModelSender:
@@ -57,7 +59,8 @@ class ModelSender:
 
     def send(self, status: str) -> None:
         """Send what the server lacks, by the run's final status."""
-        if self.section.checkpoints == "none":
+        downloaded = is_weights_only(self.run_dir / CHECKPOINTS)  # whose model is there already
+        if downloaded or self.section.checkpoints == "none":
             return
         directory = RunDirectory(self.run_dir)
         try:
@@ -69,7 +72,7 @@ class ModelSender:
         made_of = "the run was made of objects, and has no config to build its energy from"
         why = f"it ended as {status}" if status != "FINISHED" else ""
         if why := why if facts.get("from_config") else made_of:
-            self.remote.set_tags({_NONE_TAG: f"none: {why}"})
+            self.remote.set_tags({_MODELS_TAG: f"none: {why}"})
         if why or self.section.checkpoints == "last":
             self._send_run(last, whole=self.section.checkpoints == "last")
         if not why:
@@ -81,7 +84,7 @@ class ModelSender:
         config, chosen = directory.read_config(), {MODEL: last}
         best = facts.get("best")
         if isinstance(best, Mapping) and isinstance(step := best.get("step"), int):
-            with self.remote.busy_here():
+            with self.remote.busy_here(), suppress(EbmError):  # it was altered since
                 chosen[BEST] = Checkpoint.of(self.run_dir / CHECKPOINTS, step)
         ids = {}
         for name, checkpoint in chosen.items():
@@ -94,6 +97,7 @@ class ModelSender:
         ]
         if missing:
             self.remote.ask("log_outputs", self.remote.run_id, missing)
+            self.remote.set_tags({_MODELS_TAG: ", ".join(ids)})
         if self.section.register:
             self._register(self.section.register, ids.get(BEST, ids[MODEL]))
 
@@ -158,15 +162,19 @@ class ModelSender:
     def _send_run(self, checkpoint: Checkpoint, *, whole: bool) -> None:
         """Send what opens as a run directory, or with `whole` resumes as one.
 
-        The whole checkpoint itself goes there like any other file of the run.
+        The last checkpoint goes there like any other file of the run, if it is to be whole.
         """
         with TemporaryDirectory() as folder:
-            more = (
-                [ModelFile(self.run_dir / METRICS, "", in_run=True)]
-                if whole
-                else weights_files(checkpoint, Path(folder))
-            )
+            more = self._to_resume() if whole else weights_files(checkpoint, Path(folder))
             self._send_files(self.remote.files(), [*record_files(self.run_dir), *more])
+
+    def _to_resume(self) -> Iterator[ModelFile]:
+        """Yield the metrics and the last whole checkpoint; a failed run's last one isn't whole."""
+        yield ModelFile(self.run_dir / METRICS, "", in_run=True)
+        if (path := newest(self.run_dir / CHECKPOINTS)) is not None:
+            place = f"{CHECKPOINTS}/{path.name}"
+            for name in SafeFiles(self.run_dir).names(place):
+                yield ModelFile(path / name, place, in_run=True)
 
     def _send_files(self, files: Artifacts, every: Iterable[ModelFile]) -> None:
         """Send the files that aren't there, by their size."""

@@ -59,6 +59,7 @@ class OutOfDistribution:
         self.against = against
         self.labels = labels
         self._points: tuple[Tensor, Any] | None = None
+        self._has_told = False
 
     def check(self, event_shape: tuple[int, ...], read: Callable[[Any], Any]) -> None:
         """Read the second dataset, so that one that doesn't fit stops the run at its start."""
@@ -69,8 +70,18 @@ class OutOfDistribution:
         if self._points is None:
             self._points = view.read(self.against)
         x, (y, mask) = self._points
+        self._tell(view, has_labels=y is not None)
         found = judged(view, x.to(view.data.device), y, mask, self.labels)
         return {**numbers(found), "figure": plot(view, found)}
+
+    def _tell(self, view: RunView, *, has_labels: bool) -> None:
+        """Pass on, once, what the second dataset says of itself, such as columns not read."""
+        if self._has_told:
+            return
+        self._has_told = True
+        for text in getattr(self.against, "warnings", ()):
+            more = "; without labels all of its points are taken for anomalies: name their column "
+            view.warn(text if has_labels else f"{text}{more}by {{type: file, …, label: COLUMN}}")
 
 
 def numbers(found: Judged) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 Samples of chains that haven't mixed show where the sampler got, as much as the model: held-out data
 may reject a good model, and fail to reject a poor one. R-hat can't show a well that no chain has
-found; the data can.
+found; the data can. Chains of a kernel that anneals have no one law, so that they could mix in it:
+nothing is said of them.
 
 Source: Gelman and Rubin 1992, "Inference from iterative simulation using multiple sequences": R-hat
 of the second half of chains, and 1.1 as about where they agree.
@@ -32,6 +33,12 @@ class Mixing(NamedTuple):
 
     steps: int
     rhat: float | None  # infinite when no chain moves; None when it can't be known
+    has_law: bool = True  # whether the chains have one law that they may mix in
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the chains should agree and aren't known to."""
+        return self.has_law and not self.mixed
 
     @property
     def mixed(self) -> bool:
@@ -39,7 +46,9 @@ class Mixing(NamedTuple):
         return self.rhat is not None and self.rhat < MIXED
 
     def numbers(self, prefix: str = "") -> dict[str, float]:
-        """Return `mixed`, 0 or 1, and `rhat`, if it is known and finite."""
+        """Return `mixed`, 0 or 1, and `rhat`, if it is known and finite; of no law, nothing."""
+        if not self.has_law:
+            return {}
         known = self.rhat is not None and math.isfinite(self.rhat)
         rhat = {f"{prefix}rhat": float(self.rhat or 0.0)} if known else {}
         return {**rhat, f"{prefix}mixed": float(self.mixed)}
@@ -64,6 +73,8 @@ class Mixing(NamedTuple):
 def mixing_of(view: RunView, n_steps: int | None, chains: int = CHAINS) -> Mixing:
     """Follow other chains like those of `view.sample(n, n_steps)`, and return their R-hat."""
     steps = n_steps or 10 * view.n_steps
+    if getattr(view.kernel, "anneals", False):
+        return Mixing(steps, None, has_law=False)
     y, mask = _conditions(view, chains)
     trace = view.trace(chains, steps, max(1, steps // STATES), y=y, mask=mask)
     x = trace.x[len(trace.x) // 2 :]

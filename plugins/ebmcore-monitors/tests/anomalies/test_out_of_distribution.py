@@ -125,6 +125,22 @@ def test_an_energy_that_requires_labels_is_summed_over_them(numbers):
         numbers(column(1.5), held_out=column(0, 3), energy=Labelled(), data_y=column(0, 1))
 
 
+def test_columns_that_are_not_read_are_told_of_once(make_view):
+    def other():
+        return column(1, 5)
+
+    other.warnings = ("new.csv: ignored 'fault'",)
+    told = []
+    view = make_view(Norm(), column(0), held_out=column(0, 1))
+    monitor = OutOfDistribution(against=other)
+    for _ in range(2):
+        monitor(replace(read_by(view), warn=told.append))
+    assert told == [
+        "new.csv: ignored 'fault'; without labels all of its points are taken for anomalies: name "
+        "their column by {type: file, …, label: COLUMN}"
+    ]
+
+
 def test_masks_say_which_steps_count(numbers):
     ones = torch.ones(2, 3)
     short = torch.tensor([[True, False, False]] * 2)

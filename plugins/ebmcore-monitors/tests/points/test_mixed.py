@@ -5,7 +5,7 @@ import torch
 from ebmcore_monitors.points.mixed import Mixing, mixing_of
 from torch import nn
 
-from ebmcore import Trace
+from ebmcore import Kernel, Trace
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,18 @@ def test_the_first_half_of_the_steps_does_not_count(make_view, normal):
     assert mixing_of(view, None) == Mixing(30, None)
     assert asked == [(64, 31, 1), (64, 63, 1), (64, 64, 1), (64, 700, 10), (5, 700, 10),
                      (64, 30, 1)]  # fmt: skip
+
+
+def test_chains_that_anneal_have_no_law_to_mix_in(make_view, normal):
+    class Anneals(Kernel):
+        anneals = True
+
+    view = make_view(flat, normal(10, 2, 1), kernel=Anneals(), n_steps=10)  # and it has no `walk`
+    mixing = mixing_of(view, None)
+    assert mixing == Mixing(100, None, has_law=False)
+    assert not mixing.doubtful
+    assert mixing.numbers() == {}
+    assert Mixing(100, None).doubtful
 
 
 class Conditional(nn.Module):

@@ -61,7 +61,7 @@ def test_a_failed_run_resumes_where_it_was_sent_whole(sent, place, uri, config, 
             ebmcore.load(named, plugins=trust)
         return
     there = ebmcore.load(named, plugins=trust)
-    assert there.step == 8
+    assert there.step == 9
     x = torch.ones(2, 2)
     mine = ebmcore.load(failed.dir, plugins=trust)
     assert torch.equal(there.energy(x), mine.energy(x))
