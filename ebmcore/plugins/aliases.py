@@ -7,7 +7,6 @@ that is offered or that a distribution of ours has, a key of the same place or o
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,8 @@ from ebmcore.plugins.suggestions import distribution_of
 @cache
 def names() -> dict[str, Any]:
     """Return the table of the file: other words by the name of a part, a key or a command."""
+    import tomllib  # for messages alone, so no command waits for it
+
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
