@@ -66,7 +66,7 @@ def test_a_failed_run_resumes_where_it_was_sent_whole(sent, place, uri, config, 
     mine = ebmcore.load(failed.dir, plugins=trust)
     assert torch.equal(there.energy(x), mine.energy(x))
     if sent == "weights":
-        with pytest.raises(EbmError, match=r"holds the run's weights alone, .* checkpoints: last"):
+        with pytest.raises(EbmError, match=r"holds the run's weights alone, .*checkpoints: last"):
             ebmcore.resume(named, plugins=trust, progress=False)
         return
     shutil.rmtree(failed.dir)
