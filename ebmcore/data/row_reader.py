@@ -16,8 +16,8 @@ from torch.utils.data import Dataset, default_collate, get_worker_info
 
 from ebmcore.data.mask import Mask, as_mask, read_mapping, without_padding
 from ebmcore.data.parts import RowsInParts
-from ebmcore.data.precision import name_of
-from ebmcore.data.unfit import refuse_unfit_rows
+from ebmcore.data.values.precision import name_of
+from ebmcore.data.values.unfit import refuse_unfit_rows
 from ebmcore.errors import DataError, raised_at
 from ebmcore.spaces import Space
 

@@ -23,10 +23,10 @@ from ebmcore.data.load import (
 )
 from ebmcore.data.mask import read_mapping
 from ebmcore.data.parts import RowsInParts, in_parts_reader
-from ebmcore.data.precision import refuse_lost_digits
 from ebmcore.data.row_reader import ReadRows, RowReader, Stored, stored_rows
 from ebmcore.data.stream import Stream
-from ebmcore.data.unfit import in_the_data
+from ebmcore.data.values.precision import refuse_lost_digits
+from ebmcore.data.values.unfit import in_the_data
 from ebmcore.errors import DataError
 from ebmcore.runs.example import Example
 from ebmcore.spaces import REAL, Space

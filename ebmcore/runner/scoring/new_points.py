@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebmcore.data.arrays import frame_numbers, is_frame, torch_array
 from ebmcore.data.load import read_points
 from ebmcore.data.parts import RowsInParts, row_slices
-from ebmcore.data.unfit import refuse_unfit_rows
+from ebmcore.data.values.arrays import frame_numbers, is_frame, torch_array
+from ebmcore.data.values.unfit import refuse_unfit_rows
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.spaces import Space
 

@@ -1,4 +1,4 @@
-"""What a run directory holds for a report, read without trusting it and without any plugin."""
+"""Read a run directory for a report, without trusting it and without any plugin."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ebmcore.data.parts import Padded, RowsInParts, row_slices, steps_before_nan
-from ebmcore.data.precision import name_of, refuse_lost_digits
+from ebmcore.data.values.precision import name_of, refuse_lost_digits
 from ebmcore.errors import DataError
 from ebmcore.spaces import REAL, Real, Space, row_and_column
 

@@ -1,0 +1,1 @@
+"""Numbers as users give them: arrays, digits that a type loses, values that do not fit."""
