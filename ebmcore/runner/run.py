@@ -15,6 +15,7 @@ from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data
 from ebmcore.data.mask import some_masks
 from ebmcore.data.transforms import Transforms
+from ebmcore.data.values.arrays import is_frame
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
 from ebmcore.plugins import Host
@@ -29,7 +30,7 @@ from ebmcore.runner.results import (
     reader_of_objects,
     run_html,
 )
-from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, is_frame, points_given
+from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, points_given
 from ebmcore.sampling import Sampler
 from ebmcore.spaces import REAL, Space
 from ebmcore.train.ema import averages_in_place

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from ebmcore.data.values.arrays import is_frame
 from ebmcore.errors import EbmError
 from ebmcore.runner.api import load
 from ebmcore.runner.run import Run
-from ebmcore.runner.scoring import is_frame
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.mlflow.model.needed import needed
