@@ -10,7 +10,7 @@ from ebmcore_sweep.search.definition import Keys
 from ebmcore_sweep.search.space import RANGES
 
 from ebmcore.config.values.signature import parameters
-from support import FORKING, ROOT
+from support import ROOT
 
 pytestmark = pytest.mark.plugins
 
@@ -44,8 +44,7 @@ def test_the_guide_names_every_key_with_its_default():
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_the_example_runs(file, tmp_path, ebmcore_command, monkeypatch):
     short = yaml.safe_load(file.read_text()) | {"budget": {"trials": 3}, "workers": 1}
-    short["launcher"] = "forking"
-    short["base"] |= {"tracking": "off", "plugins": {"files": [str(FORKING)]}}
+    short["base"]["tracking"] = "off"
     (tmp_path / file.name).write_text(yaml.safe_dump(short, sort_keys=False))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     done = ebmcore_command("sweep", file.name, "--json")
