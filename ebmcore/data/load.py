@@ -14,9 +14,9 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
 from ebmcore.contracts import Conditions
-from ebmcore.data.arrays import frame_numbers, is_frame, is_series, torch_array
 from ebmcore.data.collated import collated
 from ebmcore.data.fingerprint import Fingerprint, RowHash, held_out_again
+from ebmcore.data.foreign import frame_numbers, is_frame, is_series, torch_array
 from ebmcore.data.mask import Mask, as_mask, pad_events, read_mapping, separate_events
 from ebmcore.data.parts import FirstRows, Padded, RowsInParts, filled, in_parts_reader
 from ebmcore.data.precision import name_of, refuse_lost_digits

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebmcore.data.arrays import frame_numbers, is_frame, torch_array
+from ebmcore.data.foreign import frame_numbers, is_frame, torch_array
 from ebmcore.data.load import read_points
 from ebmcore.data.parts import RowsInParts, row_slices
 from ebmcore.data.unfit import refuse_unfit_rows

@@ -1,4 +1,4 @@
-"""What a run directory holds for a report, read without trusting it and without any plugin."""
+"""The content of a run directory for a report, read without trusting it or importing a plugin."""
 
 from __future__ import annotations
 
