@@ -8,13 +8,12 @@ from html.parser import HTMLParser
 
 import pytest
 from ebmcore_report import write_report
+from ebmcore_report.command import command
 from ebmcore_report.pictures import Series, choose
 from ebmcore_report.record import Picture
-from typer.testing import CliRunner
 
 import ebmcore
 from ebmcore import EbmError
-from ebmcore.cli import WRONG_INPUT
 
 EVIL = "<script>alert(1)</script>\"'&"
 PNG = base64.b64decode(
@@ -217,17 +216,16 @@ def test_a_strange_directory_is_shown_as_far_as_it_goes(tmp_path):
     assert ["hidden" in frame for frame in frames] == [True, False]  # of those that are pictures
 
 
-def test_the_command_answers(tmp_path, monkeypatch):
-    from ebmcore.cli.main import app
-
+def test_the_command_answers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_run(tmp_path / "run")
-    done = CliRunner().invoke(app, ["report", "run", "--json"])
-    assert done.exit_code == 0
-    found = json.loads(done.stdout)
-    assert found["output"] == "report.html"
-    assert found["bytes"] == (tmp_path / "report.html").stat().st_size
-    assert CliRunner().invoke(app, ["report", "run"]).exit_code == WRONG_INPUT
+    answer = command(["run"], "report.html")
+    size = (tmp_path / "report.html").stat().st_size
+    assert answer.document == {"output": "report.html", "run_dirs": ["run"], "bytes": size}
+    answer.show()
+    assert capsys.readouterr().out == "1 run in report.html (0.0 MB)\n"
+    with pytest.raises(EbmError, match="is there already"):
+        command(["run"], "report.html")
 
 
 def test_it_is_discovered():

@@ -90,18 +90,17 @@ def objects(data, **options):
 def test_an_experiment_takes_a_table_of_pandas(labelled):
     frame = pd.DataFrame(X, columns=["age", "dose"], index=range(100, 160))
     labels = pd.Series(range(60), index=frame.index)
-    run = objects(
-        (frame, labels) if labelled else frame, holdout=0.25, transforms=[lambda x: 2 * x]
-    )
+    data = (frame, labels) if labelled else frame
+    transforms = [lambda x: 2 * x] if labelled else []
+    run = objects(data, holdout=0.25, transforms=transforms)
     assert run.train_data.x.shape == (45, 2)
     rows = torch.cat([run.train_data.x, run.held_out.x]).tolist()
     assert sorted(rows) == sorted(X.tolist())
     if labelled:
         np.testing.assert_array_equal(run.train_data.x, X[run.train_data.y])
-    else:
-        assert run.score(frame[["dose", "age"]], percentile=False).index[0] == 100
-    again = ebmcore.load(run.dir, energy=torch.nn.Sequential(torch.nn.Linear(2, 1)),
-                         transforms=[lambda x: 2 * x])  # fmt: skip
+        return
+    assert run.energies(frame[["dose", "age"]]).index[0] == 100
+    again = ebmcore.load(run.dir, energy=torch.nn.Sequential(torch.nn.Linear(2, 1)))
     with pytest.raises(EbmError, match="made of objects; its data are those it was given"):
         _ = again.train_data
 
