@@ -78,10 +78,11 @@ def own_settings(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A database of MLflow's with nothing in it, which takes seconds to make."""
+def empty_store(tmp_path_factory, forks):
+    """An empty database of MLflow's; to make it takes seconds, as does the import of MLflow."""
     from mlflow import MlflowClient
 
+    forks.imports = ["mlflow", "mlflow.store.tracking.sqlalchemy_store"]
     file = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments()
     return file

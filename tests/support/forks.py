@@ -22,6 +22,7 @@ class Forks:
     def __init__(self, python: Path | str = sys.executable) -> None:
         self.python = python
         self.server: subprocess.Popen[str] | None = None
+        self.imports: list[str] = []  # modules that its forks from now on find imported
 
     def start(self) -> subprocess.Popen[str]:
         """Start the server: with no variable of a test's, as forks are handed theirs."""
@@ -59,6 +60,7 @@ class Forks:
                 "timeout": timeout,
                 "broken": broken or {},
                 "goes_on": False,
+                "imports": self.imports,
             }
             code = int(self.ask(request | streams.names()))
             return subprocess.CompletedProcess(request["arguments"], code, *streams.texts())
@@ -73,6 +75,7 @@ class Forks:
             "timeout": 600,
             "broken": {},
             "goes_on": True,
+            "imports": self.imports,
         }
         return Begun(self, request)
 

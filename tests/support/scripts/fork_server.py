@@ -57,6 +57,9 @@ def serve() -> dict | None:
         if "ended" in request:
             answer = exit_code(request["ended"], os.WNOHANG)
         else:
+            for name in {*request["imports"]} - sys.modules.keys():
+                importlib.import_module(name)
+                gc.freeze()
             child = os.fork()
             if child == 0:
                 return request

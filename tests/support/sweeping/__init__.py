@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -98,27 +98,24 @@ def wait(ready):
 
 
 class Commands:
-    """Starts `ebmcore sweep`; what is left of it when the test ends is ended too."""
+    """Begins `ebmcore sweep` in warm forks; what is left of it when the test ends is ended too."""
 
-    def __init__(self):
+    def __init__(self, forks):
+        self.forks = forks
         self.begun = []
 
     def start(self, *arguments, **variables):
-        line = [sys.executable, "-m", "ebmcore", "sweep", *map(str, arguments)]
         env = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.begun.append(subprocess.Popen(line, text=True, env=env, **pipes))
+        line = ("-m", "ebmcore", "sweep", *arguments)
+        self.begun.append(self.forks.begin(*line, cwd=Path.cwd(), env=env))
         return self.begun[-1]
 
     def close(self):
         for process in self.begun:
-            if process.poll() is None:
-                process.terminate()
-                try:
-                    process.communicate(timeout=60)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.communicate()
+            process.terminate()  # which ends its workers, too
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=60)
+            process.close()
 
 
 def ends(process):

@@ -121,7 +121,11 @@ def test_each_class_is_sampled_at_its_own_gaussian():
 @pytest.mark.slow
 def test_the_main_job_repeats_and_monitors_change_nothing():
     config = EXAMPLES / "five_gaussians.yaml"
-    short = {"train.epochs": 1, "tracking": "off"}
+    monitors = yaml.safe_load(config.read_text())["monitors"]
+    often = [{**monitor, "every": "10 steps"} for monitor in monitors[:2]] + monitors[2:]
+    short = {
+        "train.epochs": None, "train.steps": 20, "monitors": often, "tracking": "off",
+    }  # fmt: skip
     one = ebmcore.run(config, short, progress=False)
     two = ebmcore.run(one.dir / "config.yaml", progress=False)
     three = ebmcore.run(config, {**short, "monitors": []}, progress=False)
@@ -225,7 +229,9 @@ def test_images_on_disk_are_read_by_two_workers(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_an_energy_and_a_generator_learn_together():
-    run = ebmcore.run(EXAMPLES / "cooperative.yaml", {"tracking": "off"}, progress=False)
+    at_the_end = [{"type": "exact_likelihood", "every": "end"}]
+    off = {"tracking": "off", "monitors": at_the_end}
+    run = ebmcore.run(EXAMPLES / "cooperative.yaml", off, progress=False)
     assert run.metrics["exact_likelihood/kl"] < 0.3
     centres = torch.tensor([[0.0, 0.0], [2.0, 2.0], [2.0, -2.0], [-2.0, 2.0], [-2.0, -2.0]])
     events = run.networks["proposer"].sample(2000, torch.Generator().manual_seed(0)).detach()

@@ -16,8 +16,8 @@ from support import PARTS, sweeping
 
 
 @pytest.fixture
-def command():
-    commands = sweeping.Commands()
+def command(forks):
+    commands = sweeping.Commands(forks)
     yield commands.start
     commands.close()
 

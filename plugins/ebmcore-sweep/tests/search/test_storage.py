@@ -57,9 +57,9 @@ def test_processes_that_begin_at_once_share_one_database(base, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_second_of_two_simultaneous_sweeps_learns_to_join(base, tmp_path):
+def test_the_second_of_two_simultaneous_sweeps_learns_to_join(base, forks, tmp_path):
     file = sweeping.write(base, budget={"trials": 2})
-    commands = sweeping.Commands()
+    commands = sweeping.Commands(forks)
     both = [commands.start(file, "--json") for _ in range(2)]
     found = sorted(sweeping.ends(process) for process in both)
     (code, swept, _), (other, refused, error) = found
