@@ -23,7 +23,7 @@ suppress_warnings = ["myst.header"]  # tables of benchmarks bring headings of th
 
 nb_execution_mode = "auto"  # the notebook pages run when the site is built
 nb_execution_in_temp = True
-nb_execution_timeout = 300
+nb_execution_timeout = 900  # of a cell, on a busy machine
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 
