@@ -12,9 +12,14 @@ from support.models import COLUMNS, run_in
 
 @pytest.fixture(scope="session")
 def place(empty_store, tmp_path_factory, own_settings):
-    """A folder with a store, where the runs of this file's tests are."""
+    """A folder with a store, where the runs of these tests are."""
+    from mlflow import MlflowClient
+
     folder = tmp_path_factory.mktemp("models")
     shutil.copyfile(empty_store, folder / "mlflow.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # where MLflow then keeps all files of this store
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
     return folder
 
 
