@@ -43,7 +43,8 @@ def run_html(
 
 def _pictures(run_dir: Path, figures: Mapping[str, Sequence[Path]]) -> list[str]:
     """Return the last picture of each monitor, as many as fit."""
-    found, room, files = [], _BYTES, SafeFiles(run_dir)
+    found: list[str] = []
+    room, files = _BYTES, SafeFiles(run_dir)
     for name, paths in figures.items():
         with suppress(OSError, DirectoryError):
             content = files.read(paths[-1].relative_to(run_dir).as_posix(), room)
