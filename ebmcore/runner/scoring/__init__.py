@@ -1,6 +1,5 @@
 """Scores of new points: their energy, the norm of its gradient, and how unusual that energy is."""
 
-from ebmcore.data.foreign import is_frame
 from ebmcore.runner.scoring.file_like import file_like
 from ebmcore.runner.scoring.new_points import NewPoints, points_given, points_of
 from ebmcore.runner.scoring.run_data import RunData
