@@ -25,7 +25,7 @@ from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.mlflow.artifacts import Artifacts, MisplacedError
 from ebmcore.trackers.mlflow.client import Remote
-from ebmcore.trackers.mlflow.model.names import MODEL, RUN
+from ebmcore.trackers.mlflow.model.names import MODEL, RUN, quoted
 from ebmcore.trackers.mlflow.target import Target, tracking_uri
 from ebmcore.trackers.mlflow.uris import is_sqlite, sqlite_file
 
@@ -136,7 +136,7 @@ def _model(remote: Remote, uri: str) -> Any:
     if not version and "@" not in name:
         return remote.ask("get_logged_model", name)
     if version == "latest":
-        found = remote.ask("search_model_versions", f"name = '{_quoted(name)}'")
+        found = remote.ask("search_model_versions", f"name = '{quoted(name)}'")
         if not found:
             raise EbmError(f"{uri}: the registry has no version of {name}")
         one = max(found, key=lambda of: int(of.version))
@@ -208,7 +208,3 @@ def _names(remote: Remote, files: Artifacts, folder: str) -> Iterator[str]:
 
 def _is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and name.isprintable() and not set(name) & set("/\\:\0")
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "\\'")

@@ -11,3 +11,8 @@ _SCHEMES = ("runs:/", "models:/")
 def is_mlflow_uri(text: str) -> bool:
     """Tell whether a user means a run or a model in MLflow."""
     return text.startswith(_SCHEMES)
+
+
+def quoted(name: str) -> str:
+    """Return a name as a filter of MLflow's takes it between single quotes."""
+    return name.replace("'", "\\'")

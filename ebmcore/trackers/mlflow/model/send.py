@@ -37,7 +37,7 @@ from ebmcore.trackers.mlflow.model.layout import (
     record_files,
     weights_files,
 )
-from ebmcore.trackers.mlflow.model.names import BEST, MODEL
+from ebmcore.trackers.mlflow.model.names import BEST, MODEL, quoted
 
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
 _MODELS_TAG = "ebmcore.model"  # of a run: the names of its models, or why it has none
@@ -197,7 +197,7 @@ class ModelSender:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         run = f"run_id = '{self.remote.run_id}'"
-        found = self.remote.ask("search_model_versions", f"name = '{_quoted(name)}' and {run}")
+        found = self.remote.ask("search_model_versions", f"name = '{quoted(name)}' and {run}")
         model = self.remote.ask("get_logged_model", model_id)
         if any(of.source == model.artifact_location for of in found):
             return
@@ -208,7 +208,3 @@ class ModelSender:
             run_id=self.remote.run_id,
             model_id=model_id,
         )
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "\\'")
