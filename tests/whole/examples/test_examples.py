@@ -90,6 +90,13 @@ def test_the_local_optimizer_by_hand():
     torch.testing.assert_close(weight.detach(), expected)
 
 
+def followed_and(file, other):
+    """Return a monitor, and those of a config whose metrics its other parts follow."""
+    tree = read_config(file).tree
+    text = json.dumps([tree["train"], tree.get("callbacks")])
+    return [other, *(m for m in tree.get("monitors", []) if f'"{m["type"]}/' in text)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", READ, ids=lambda file: file.stem)
 def test_advice_is_silent(file):
@@ -97,7 +104,7 @@ def test_advice_is_silent(file):
     steps = 50 if "gaussian" in read_config(file).tree["data"]["type"] else 20
     short = {
         "train.epochs": None, "train.steps": steps, "tracking": "off",
-        "monitors": [{"type": "advice", "every": f"{steps // 5} steps"}],
+        "monitors": followed_and(file, {"type": "advice", "every": f"{steps // 5} steps"}),
     }  # fmt: skip
     run = ebmcore.run(file, short, progress=False)
     assert not [warning for warning in run.warnings if warning.startswith("advice")]
@@ -180,7 +187,7 @@ def test_the_local_loss_by_hand():
 def test_each_resumes_exactly(file, tmp_path):
     short = {
         "train.epochs": None, "train.steps": 7, "train.checkpoint_every": "4 steps",
-        "tracking": "off", "monitors": ["energies"],
+        "tracking": "off", "monitors": followed_and(file, "energies"),
     }  # fmt: skip
     whole = ebmcore.run(file, short, progress=False)
     part = Path(shutil.copytree(whole.dir, tmp_path / "part"))
