@@ -247,7 +247,8 @@ def _segments(place: str) -> list[str]:
 
 
 def _misplaced(place: str) -> MisplacedError:
-    top = place.rpartition("/artifacts")[0].rpartition("/")[0].rpartition("/")[0] or place
+    experiment = place.rpartition("/artifacts")[0].rpartition("/")[0].removesuffix("/models")
+    top = experiment.rpartition("/")[0] or place
     return MisplacedError(
         f"no file is sent: MLflow keeps them in {typed(place)}, which none of your settings names; "
         f"if that is yours, set {ROOT_VARIABLE}={typed(top)}"

@@ -16,6 +16,7 @@ from ebmcore.runs.parent_child import is_parent, parent_token
 from ebmcore.runs.status import read_account
 from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.flatten import flatten
+from ebmcore.trackers.mlflow.artifacts import MisplacedError
 from ebmcore.trackers.mlflow.client import PARENT_TAG, Remote, fit_name, is_refusal
 from ebmcore.trackers.mlflow.evaluated import send_evaluation
 from ebmcore.trackers.mlflow.inputs import inputs
@@ -199,7 +200,16 @@ class MLflow(Tracker):
             never = isinstance(error, RefusedError | NotImplementedError)
             if not never and getattr(error, "error_code", None) not in _NO_MODELS:
                 raise
-            self._note(f"the run's model is not whole there: {error}")
+            if not (isinstance(error, MisplacedError) and self._sends_no_file()):
+                self._note(f"the run's model is not whole there: {error}")
+
+    def _sends_no_file(self) -> bool:
+        """Tell whether MLflow keeps the run's own files at a foreign place, which is told then."""
+        try:
+            self.remote.files()
+        except MisplacedError:
+            return True
+        return False
 
     def record(self) -> Mapping[str, Any]:
         """Return the server, the names and the ids."""
