@@ -114,7 +114,7 @@ class Forgetful(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = _pass_on  # noqa: N815 (the names that http.server looks for)
+    do_GET = do_POST = do_PUT = do_PATCH = _pass_on  # noqa: N815 (the names that http.server looks for)
 
     def log_message(self, *arguments):
         pass
