@@ -50,21 +50,21 @@ def imported_by(site, *arguments):
 
 
 def test_help_lists_a_command_and_imports_nothing_of_it(site):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
     text, imported = imported_by(site, "--help")
-    assert "report" in text
+    assert "leaflet" in text
     assert "Write a page about a run." in text
     assert "second paragraph" not in text
-    assert "site_report.plugin" in imported
-    assert not {"site_report.pages", "torch", "numpy", "yaml", "pydantic"} & imported
+    assert "site_leaflet.plugin" in imported
+    assert not {"site_leaflet.pages", "torch", "numpy", "yaml", "pydantic"} & imported
 
 
 def test_help_executes_no_package_of_a_command(site):
-    site.put("deep", {"deep": "site_deep.sub.pages:report"})
+    site.put("deep", {"deep": "site_deep.sub.pages:leaflet"})
     sub = site.folder / "site_deep" / "sub"
     sub.mkdir()
     (sub / "__init__.py").write_text("raise SystemExit(9)\n")
-    (sub / "pages.py").write_text(sites.REPORT)
+    (sub / "pages.py").write_text(sites.LEAFLET)
     text, imported = imported_by(site, "--help")
     assert "Write a page about a run." in text
     assert "site_deep.sub" not in imported
@@ -91,11 +91,11 @@ def test_the_line_of_help_is_read_from_the_source(site, target, line):
     "code", ["raise RuntimeError('bad')", "raise SystemExit(5)", "import nothing_there"]
 )
 def test_a_plugin_that_fails_does_not_break_the_help(site, call, code):
-    site.put("bad", {"nowhere": "site_bad.pages:report"}, code)
-    site.put("good", {"report": "site_good.pages:report"}, pages=sites.REPORT)
+    site.put("bad", {"nowhere": "site_bad.pages:leaflet"}, code)
+    site.put("good", {"leaflet": "site_good.pages:leaflet"}, pages=sites.LEAFLET)
     done = call("--help")
     assert done.exit_code == 0, done.stderr
-    assert "report" in done.stdout
+    assert "leaflet" in done.stdout
     assert "nowhere" not in done.stdout
     done = call("nowhere")
     assert done.exit_code == 2
@@ -104,7 +104,7 @@ def test_a_plugin_that_fails_does_not_break_the_help(site, call, code):
 
 @pytest.mark.parametrize("code", ["import os; os._exit(7)", "import time; time.sleep(600)"])
 def test_a_plugin_without_commands_is_not_imported(site, code):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
     site.put("deadly", {})
     (site.folder / "site_deadly" / "plugin.py").write_text(code)
     text, imported = imported_by(site, "--help")
@@ -113,32 +113,32 @@ def test_a_plugin_without_commands_is_not_imported(site, code):
 
 
 def test_a_plain_function_answers_as_the_cores_do(site, call):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
-    done = call("report", "mine")
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
+    done = call("leaflet", "mine")
     assert (done.exit_code, done.stdout) == (3, "a page about mine\n")
-    done = call("report", "mine", "--json")
+    done = call("leaflet", "mine", "--json")
     assert (done.exit_code, json.loads(done.stdout)) == (3, {"name": "mine"})
-    done = call("report", "silent")
+    done = call("leaflet", "silent")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
-    done = call("report", "-h")
+    done = call("leaflet", "-h")
     assert "A second paragraph." in done.stdout
 
 
 @pytest.mark.parametrize("name", ["refused", "lost"])
 def test_its_errors_are_one_message_and_an_exit_code(site, call, name):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
     message = {"refused": "no such run: refused", "lost": "/nowhere/at/all: No such file"}[name]
-    done = call("report", name)
+    done = call("leaflet", name)
     assert done.exit_code == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    done = call("report", name, "--json")
+    done = call("leaflet", name, "--json")
     assert message in json.loads(done.stdout)["error"]
 
 
 def test_its_mistake_is_shown_with_a_traceback(site, ebmcore_command):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
-    done = ebmcore_command("report", "mistaken", path=[site.folder])
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
+    done = ebmcore_command("leaflet", "mistaken", path=[site.folder])
     assert done.returncode == 1
     assert "KeyError: 'mine'" in done.stderr
 
@@ -153,11 +153,11 @@ def test_a_typer_app_is_a_group(site, call):
 
 @pytest.mark.parametrize("group", ["plugins", "runs"])
 def test_a_space_joins_a_group_of_the_core(site, call, group):
-    site.put("report", {f"{group} report": "site_report.pages:report"}, pages=sites.REPORT)
-    assert "a page about mine" in call(group, "report", "mine").stdout
+    site.put("leaflet", {f"{group} leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
+    assert "a page about mine" in call(group, "leaflet", "mine").stdout
     assert "Write a page about a run." in call(group, "--help").stdout
     assert "Write a page about a run." not in call("--help").stdout
-    assert call("report", "mine").exit_code == 2
+    assert call("leaflet", "mine").exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,14 @@ def test_a_space_joins_a_group_of_the_core(site, call, group):
         ("check", "offers the command 'check', which is ebmcore-testing's; rename it"),
         ("pages front", "no group 'pages'; groups: plugins, runs"),
         ("runs a b", "should be"),
-        ("-report", "should be"),
+        ("-leaflet", "should be"),
         ("a:b", "should be"),
         ("", "should be"),
         (7, "should be"),
     ],
 )
 def test_a_name_that_is_refused_is_its_plugins_failure(site, call, name, reason):
-    site.put("bad", {name: "site_bad.pages:report"}, pages=sites.REPORT)
+    site.put("bad", {name: "site_bad.pages:leaflet"}, pages=sites.LEAFLET)
     (found,) = [p for p in Host.discover().plugins if p.found.name == "bad"]
     assert found.status == "invalid"
     assert reason in found.reason
@@ -184,55 +184,55 @@ def test_a_name_that_is_refused_is_its_plugins_failure(site, call, name, reason)
 
 
 def test_a_target_that_is_none_is_refused(site):
-    site.put("bad", {"report": "site_bad"})
+    site.put("bad", {"leaflet": "site_bad"})
     (found,) = [p for p in Host.discover().plugins if p.found.name == "bad"]
-    assert "ebmcore_commands offers 'report': 'site_bad'" in found.reason
+    assert "ebmcore_commands offers 'leaflet': 'site_bad'" in found.reason
 
 
 def test_two_commands_of_one_name(site, call):
-    site.put("first", {"report": "site_first.pages:report"}, pages=sites.REPORT)
-    site.put("second", {"report": "site_second.pages:report"}, pages=sites.REPORT)
-    done = call("report", "mine")
+    site.put("first", {"leaflet": "site_first.pages:leaflet"}, pages=sites.LEAFLET)
+    site.put("second", {"leaflet": "site_second.pages:leaflet"}, pages=sites.LEAFLET)
+    done = call("leaflet", "mine")
     assert done.exit_code == 2
     assert (
-        "command 'report' is offered more than once; write one of first:report, second:report"
+        "command 'leaflet' is offered more than once; write one of first:leaflet, second:leaflet"
         in " ".join(done.stderr.split())
     )
-    assert "a page about mine" in call("second:report", "mine").stdout
+    assert "a page about mine" in call("second:leaflet", "mine").stdout
     text = call("--help").stdout
-    assert "first:report" in text
-    assert "second:report" in text
+    assert "first:leaflet" in text
+    assert "second:leaflet" in text
 
 
 def test_two_commands_of_one_name_in_a_group(site, call):
-    site.put("first", {"runs report": "site_first.pages:report"}, pages=sites.REPORT)
-    site.put("second", {"runs report": "site_second.pages:report"}, pages=sites.REPORT)
-    said = " ".join(call("runs", "report", "mine").stderr.split())
-    assert "write one of first:report, second:report" in said
-    assert "a page about mine" in call("runs", "first:report", "mine").stdout
+    site.put("first", {"runs leaflet": "site_first.pages:leaflet"}, pages=sites.LEAFLET)
+    site.put("second", {"runs leaflet": "site_second.pages:leaflet"}, pages=sites.LEAFLET)
+    said = " ".join(call("runs", "leaflet", "mine").stderr.split())
+    assert "write one of first:leaflet, second:leaflet" in said
+    assert "a page about mine" in call("runs", "first:leaflet", "mine").stdout
 
 
 def test_a_command_that_cannot_be_loaded(site, call):
-    site.put("bad", {"report": "site_bad.pages:absent"}, pages=sites.REPORT)
-    done = call("report")
+    site.put("bad", {"leaflet": "site_bad.pages:absent"}, pages=sites.LEAFLET)
+    done = call("leaflet")
     assert done.exit_code == 2
-    assert "command bad:report: plugin 'bad' (site-bad 1.5) offers" in done.stderr
+    assert "command bad:leaflet: plugin 'bad' (site-bad 1.5) offers" in done.stderr
 
 
 def test_what_is_offered_is_no_command(site, call):
-    site.put("bad", {"report": "site_bad.pages:x"}, pages="x = 3")
-    done = call("report")
+    site.put("bad", {"leaflet": "site_bad.pages:x"}, pages="x = 3")
+    done = call("leaflet")
     assert done.exit_code == 2
-    assert "bad:report" in done.stderr
+    assert "bad:leaflet" in done.stderr
     assert "neither a typer app nor a function" in done.stderr
 
 
 def test_plugins_list_tells_of_commands(site, call):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
     (found,) = [
-        p for p in json.loads(call("plugins", "list", "--json").stdout) if p["name"] == "report"
+        p for p in json.loads(call("plugins", "list", "--json").stdout) if p["name"] == "leaflet"
     ]
-    assert found["offers"] == {"command": ["report"]}
+    assert found["offers"] == {"command": ["leaflet"]}
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN_COMMANDS))
@@ -260,8 +260,8 @@ def test_an_unknown_command_is_a_usage_error(call):
 
 
 def test_the_near_commands_are_the_plugins_too(site, call):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
-    assert "Did you mean 'report'?" in call("repart").stderr
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
+    assert "Did you mean 'leaflet'?" in call("leaflit").stderr
 
 
 def test_the_cores_commands_are_listed():
@@ -273,6 +273,6 @@ def test_the_cores_commands_are_listed():
 
 
 def test_the_cores_commands_find_no_plugin(site):
-    site.put("report", {"report": "site_report.pages:report"}, pages=sites.REPORT)
+    site.put("leaflet", {"leaflet": "site_leaflet.pages:leaflet"}, pages=sites.LEAFLET)
     _, imported = imported_by(site, "run", "--help")
     assert "ebmcore.plugins.host" not in imported

@@ -2,13 +2,13 @@
 
 import sys
 
-REPORT = '''
-"""All about reports."""
+LEAFLET = '''
+"""All about leaflets."""
 import torch  # heavy: only a call may import it
 from ebmcore import ConfigError, EbmError
 from ebmcore.cli import Answer, AsJson, out
 
-def report(name: str, as_json: AsJson = False):
+def leaflet(name: str, as_json: AsJson = False):
     """Write a page about a run.
 
     A second paragraph.
