@@ -13,7 +13,6 @@ from ebmcore.runs.layout import RUN_JSON
 from ebmcore.runs.parent_child import recorded_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
-from ebmcore.terminal import one_line
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL, RUN, is_mlflow_uri
 
 LAST = "last"
@@ -45,8 +44,8 @@ def run_directory(text: str | Path, *, best: bool = False, to_resume: bool = Fal
         is_run = uri.startswith("runs:/") and uri.count("/") == 1
         return downloaded(f"{uri}/{BEST}" if best and is_run else uri)
     beside = runs_folder() / path
-    hint = f"; did you mean {one_line(str(beside))}?" if _exists(beside) else ""
-    raise EbmError(f"{one_line(str(text))}: no run directory (there is no such folder){hint}")
+    hint = f"; did you mean {beside}?" if _exists(beside) else ""
+    raise EbmError(f"{text}: no run directory (there is no such folder){hint}")
 
 
 def _inside(path: Path) -> tuple[Path, ...]:
