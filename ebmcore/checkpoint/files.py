@@ -130,7 +130,8 @@ def last_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of the last checkpoint, unchecked; empty when there is none to read."""
     with suppress(OSError, EbmError, ValueError, RecursionError):
         for path in _paths(folder)[:1]:
-            return _manifest(path)
+            found = _manifest(path)
+            return found if isinstance(found, dict) else {}
     return {}
 
 

@@ -129,4 +129,5 @@ def test_a_run_waits_for_its_pictures_and_says_what_they_took(config, monkeypatc
     assert all(picture.suffix == ".png" for picture in pictures)
     facts = json.loads((run.dir / "run.json").read_text())
     assert facts["seconds_by_part"]["figures, drawn beside the training"] > 0
-    assert facts["warnings"] == []
+    slow = "makes the run quicker"  # a hint that depends on the machine
+    assert [text for text in facts["warnings"] if slow not in text] == []

@@ -12,7 +12,7 @@ from torch import nn
 
 from ebmcore.testing import CheckFailed, EnergySuite, LossSuite, NotApplicable, SamplerSuite
 
-GUIDE = Path(__file__).parents[3] / "docs" / "plugins.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "plugins" / "testing.md"
 
 
 def passed(suite):

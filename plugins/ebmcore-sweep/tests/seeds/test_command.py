@@ -33,7 +33,7 @@ def test_a_dry_run_names_the_seeds_and_trains_nothing(call, tmp_path, words):
         (("seeds", "--resume", "runs/x", "-n", "2"), "-n: --resume goes on with a group as it was"),
         (("run", "c.json", "--seeds", "2", "--profile"), "--profile: is for one run"),
         (("run", "c.json", "--workers", "2"), "--workers: is for several runs"),
-        (("runs", "compare", "a", "b"), "neither is a group of seeds"),
+        (("runs", "compare", "a", "b"), "a: no run directory"),
     ],
 )
 def test_wrong_words_are_refused(call, words, message):
