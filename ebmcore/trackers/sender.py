@@ -152,8 +152,8 @@ class Sender:
         lines, end = read_piece(self.run_dir / file, start, PIECE)
         points = [point for line in lines for point in read_points(line)]
         missing = points if self._held is None else self._held.missing(points)
-        for start in range(0, len(missing), _BATCH):
-            self._send_points(missing[start : start + _BATCH])
+        for i in range(0, len(missing), _BATCH):
+            self._send_points(missing[i : i + _BATCH])
         self._read[file] = end
         return end - start >= PIECE
 
