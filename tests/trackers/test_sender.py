@@ -27,3 +27,8 @@ def test_figures_arrive_while_metrics_never_end(directory, store):
     shown = store.list_artifacts(tracker.remote.run_id, "figures/looks")
     assert len(shown) == 49
     assert "rollback" in store.get_run(tracker.remote.run_id).data.tags["ebmcore.event.001"]
+
+    while sender.sent < size:
+        sender.catch_up()
+    directory.append_metrics(size, 0.0, {"loss": 0.5})
+    assert not sender.catch_up()  # no more is left, however long the file is
