@@ -53,7 +53,7 @@ class MLflow(Tracker):
         uri: The server or database; by default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.
         tags: Further tags of the MLflow run.
         register: A name in MLflow's registry: a run that FINISHED becomes its next version.
-        checkpoints: What a run sends of them at its end: weights, which score and sample; last,
+        checkpoints: Those that a run sends at its end: weights, which score and sample; last,
             the last one whole as well, so that a run that was stopped resumes from there; or none.
         input_example: Whether the MLflow model comes with a few rows of the data as an example.
     """

@@ -1,4 +1,4 @@
-"""What a shell offers at TAB, from the catalogue, without torch."""
+"""Completion in shells: offers at TAB, from the catalogue, without torch."""
 
 import json
 import os

@@ -58,7 +58,7 @@ def downloaded(uri: str) -> Path:
 def downloaded_to_resume(uri: str, into: Path) -> Path:
     """Return the directory of a run to resume, below `into`, as it was when it was stopped.
 
-    One that is there from an earlier download is used as it is. Without a whole checkpoint in
+    An earlier download is used as it is. Without a whole checkpoint in
     MLflow (tracking.checkpoints: last) it is what `downloaded` returns. Raises EbmError.
     """
 
