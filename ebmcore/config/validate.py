@@ -40,7 +40,8 @@ def plugin_selection(source: Source) -> Selection:
         raise ConfigError([*source.problems, *faults])
     files = tuple(str(source.folder / file) for file in checked.values["files"])
     values = checked.values
-    return Selection(tuple(values["require"]), tuple(values["disable"]), files)
+    modules = tuple(values["modules"])
+    return Selection(tuple(values["require"]), tuple(values["disable"]), files, modules=modules)
 
 
 def validate(source: Source, host: Host, selection: Selection | None = None) -> Config:
@@ -166,6 +167,7 @@ class _Reader(NodeReader):
                 "require": list(selection.require),
                 "disable": list(selection.disable),
                 "files": list(selection.files),
+                **({"modules": list(selection.modules)} if selection.modules else {}),
             },
             **self.records(),
             **_named_records("networks", networks),

@@ -21,6 +21,7 @@ from ebmcore.plugins.aliases import part_called
 from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked, specified
+from ebmcore.plugins.modules import part_of_module
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN
@@ -64,6 +65,7 @@ class Host:
 
     def __init__(self, plugins: Iterable[Loaded]) -> None:
         self.plugins: tuple[Loaded, ...] = ()
+        self.modules: tuple[str, ...] = ()  # that the user named, beside the plugins
         self.hooks = pluggy.PluginManager("ebmcore")
         self.hooks.add_hookspecs(hooks)
         self._components: dict[str, list[Component]] = {
@@ -76,7 +78,9 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        return cls.of(find_selected(selection))
+        host = cls.of(find_selected(selection))
+        host.modules = tuple(dict.fromkeys(selection.modules))
+        return host
 
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
@@ -152,7 +156,7 @@ class Host:
         )
 
     def find(self, kind: str, name: str) -> Component:
-        """Return the component of this name, short or `plugin:name`.
+        """Return the component of this name, short, `plugin:name` or `module:name`.
 
         A short name that the core offers is the core's; a plugin's own is `plugin:name`.
         Raises PluginError with near misses, plugins that failed, and the package to install.
@@ -161,6 +165,8 @@ class Host:
         fits = [c for c in fits if c.plugin == CORE] or fits  # a config means the same everywhere
         if len(fits) == 1:
             return fits[0]
+        if not fits and name.partition(":")[0] in self.modules:
+            return Component(kind, *part_of_module(kind, name))
         if fits:
             candidates = ", ".join(sorted(c.full_name for c in fits))
             raise PluginError(

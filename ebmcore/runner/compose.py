@@ -99,7 +99,7 @@ def compose(
             host=host,
             labels={n.kind: n.label for n in config.nodes if n.kind not in _SEVERAL},
             files=config.record["plugins"]["files"],
-            components=[_provenance(node) for node in config.nodes],
+            components=[provenance_of(node) for node in config.nodes],
             where=source.where,
             placement=placement,
             rows=rows_reader(config.data, settings.seed, dtype),
@@ -152,7 +152,7 @@ class Builder:
             return build(node, Slots(self.streams, purpose, **self.slots), self.built)
 
 
-def _provenance(node: Node) -> dict[str, Any]:
+def provenance_of(node: Node) -> dict[str, Any]:
     """Return the origin of a part, for the record: its plugin and that plugin's version."""
     assert node.component is not None
     plugin = node.component.plugin

@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -20,12 +19,12 @@ from ebmcore.runner.hooks.calls import listeners
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EXAMPLE, HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
+from ebmcore.runs.objects import SEAL, sealed_words
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.sampling import conditions_of
-from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.followers import Followers, first_record
 from ebmcore.trackers.tags import tracked_run
 
@@ -34,7 +33,14 @@ _SEAL = "callbacks_seal"  # in run.json: this user's signature of the keys of it
 
 def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     """Write config.yaml and run.json, copy local plugin files; return what was recorded."""
-    record = dict(spec.origin.record or described(spec))
+    record, components, host = spec.origin.record, spec.origin.components, spec.origin.host
+    if record is None:  # these modules import Experiment
+        from ebmcore.runner.compose import provenance_of
+        from ebmcore.runner.objects import described
+
+        record, nodes, host = described(spec)
+        components = [provenance_of(node) for node in nodes]
+    record = dict(record)
     if spec.origin.files:
         files = directory.keep_plugin_files(list(spec.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
@@ -50,7 +56,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         from_config=spec.origin.record is not None,
         space=spec.parts.data.space.written(),
         data=_record_data(directory, spec.parts.data, spec.parts.energy),
-        components=list(spec.origin.components),
+        components=list(components),
         implied_temperature=spec.parts.sampler
         and getattr(spec.parts.sampler.kernel, "implied_temperature", None),
         hooks={} if spec.origin.host is None else listeners(spec.origin.host),
@@ -58,7 +64,12 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         pid=os.getpid(),
         host=socket.gethostname(),
         **({_SEAL: sign(*_callback_words(record))} if record.get("callbacks") else {}),
-        **provenance(spec.origin.host),
+        **(
+            {}
+            if spec.origin.record is not None
+            else {SEAL: sign(*sealed_words(directory.read_config()))}
+        ),
+        **provenance(host),
     )
     run = tracked_run(directory, facts, config=record)
     directory.update(**facts, **first_record(directory, spec.tracking, run))
@@ -142,25 +153,6 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
         seconds=None,
     )  # fmt: skip
     return directory.read_config()
-
-
-def described(spec: RunSpec) -> dict[str, Any]:
-    """Describe an experiment that was made of objects: for a reader, it can't be run again."""
-    called = [entry.name for entry in spec.parts.callbacks]
-    return {
-        "name": spec.name,
-        "seed": spec.seed,
-        "made_of_objects": {
-            "energy": repr(spec.parts.energy),
-            "sampler": repr(spec.parts.sampler),
-            "chains": repr(spec.parts.chains),
-            "loss": [{"name": t.name, "weight": t.weight} for t in spec.parts.losses],
-            "monitors": [m.name for m in spec.parts.monitors],
-            **({"callbacks": called} if called else {}),
-        },
-        "train": asdict(spec.train),
-        "tracking": described_trackers(spec.tracking),
-    }
 
 
 def start_trackers(
