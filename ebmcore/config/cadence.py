@@ -43,10 +43,6 @@ class Cadence:
                 "should be a cadence such as '500 steps', '20 epochs', '10 minutes' or 'end'"
             ) from error
 
-    def written(self) -> str:
-        """Return the text form."""
-        return self.unit if self.unit == "end" else f"{self.count} {self.unit}s"
-
     def is_due(self, step: int, steps_per_epoch: int) -> bool:
         """Tell whether it is due after `step` training steps.
 

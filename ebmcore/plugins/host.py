@@ -21,7 +21,6 @@ from ebmcore.plugins.aliases import part_called
 from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
 from ebmcore.plugins.load import load, marked, specified
-from ebmcore.plugins.modules import part_of_module
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
 from ebmcore.plugins.suggestions import KNOWN
@@ -166,13 +165,23 @@ class Host:
         if len(fits) == 1:
             return fits[0]
         if not fits and name.partition(":")[0] in self.modules:
-            return Component(kind, *part_of_module(kind, name))
+            return self._of_module(kind, name)
         if fits:
             candidates = ", ".join(sorted(c.full_name for c in fits))
             raise PluginError(
                 f"{kind} {name!r} is offered more than once; write one of {candidates}."
             )
         raise PluginError(self._unknown(kind, name))
+
+    def _of_module(self, kind: str, name: str) -> Component:
+        """Return a class or a function that a module defines itself; raises PluginError."""
+        module, _, attribute = name.partition(":")
+        found = Component(kind, attribute, Found(module, module), name)
+        target = found.load()
+        own = [getattr(target, key, None) for key in ("__module__", "__qualname__")]
+        if own != [module, attribute] or not callable(target):
+            raise PluginError(f"{module} defines no class or function {attribute!r} itself")
+        return found._replace(target=target)
 
     def _unknown(self, kind: str, name: str) -> str:
         names = sorted({c.name for c in self._components[kind]})

@@ -37,12 +37,13 @@ from ebmcore.runner.reopen import (
     without_files,
 )
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.run_record import without_modules
 from ebmcore.runner.scoring import RunData
 from ebmcore.runs.directory import RunDirectory, read_recorded
-from ebmcore.runs.objects import MADE, missing_parts, without_modules
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.provenance import changes_since
 from ebmcore.trackers.entry import as_trackers
+from ebmcore.trackers.mlflow.model.needed import MADE, missing_parts
 
 T = TypeVar("T")
 

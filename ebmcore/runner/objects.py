@@ -22,19 +22,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ebmcore.config import Node, Parameter, Source, keys_of, nested, read_node
+from ebmcore.config import Cadence, Node, Parameter, Source, keys_of, nested, read_node
 from ebmcore.config.values.signature import filled_slots
 from ebmcore.data.mapped import Mapped
 from ebmcore.data.values.arrays import is_frame
 from ebmcore.errors import EbmError, first_line
 from ebmcore.plugins import Host, Selection
 from ebmcore.plugins.builtin import CORE
-from ebmcore.runner.compose import Builder, dataset_of, make_transforms
+from ebmcore.runner.builder import Builder, dataset_of, make_transforms
 from ebmcore.runner.spec import RunSpec
-from ebmcore.runs.objects import MADE
 from ebmcore.sampling import StepSize
 from ebmcore.sampling.function_kernel import StartFunction, StepFunction
 from ebmcore.trackers.entry import described_trackers
+from ebmcore.trackers.mlflow.model.needed import MADE
 from ebmcore.train.rng import Streams
 
 _MAKERS = ("optimizer", "lr_scheduler")
@@ -70,7 +70,7 @@ def described(spec: RunSpec) -> tuple[dict[str, Any], list[Node], Host]:
         "optimizers": {name: (of, {}) for name, of in given["optimizers"].items()},
         "lr_scheduler": schedule and (schedule, of_lr),
         "monitors": [
-            (of.function, {"every": of.every.written(), "name": of.name}) for of in parts.monitors
+            (of.function, {"every": _text(of.every), "name": of.name}) for of in parts.monitors
         ],
         "callbacks": [(of.callback, {"name": of.name}) for of in parts.callbacks],
     }
@@ -221,6 +221,10 @@ class _Writer:
         if not any(f.find_spec(top, None) for f in sys.meta_path if hasattr(f, "find_spec")):
             raise UnwrittenError(f"no path leads to the module {module} that defines {name}")
         return f"{module}:{name}"
+
+
+def _text(every: Cadence) -> str:
+    return "end" if every.unit == "end" else f"{every.count} {every.unit}s"
 
 
 def _inner(part: Any) -> Any:

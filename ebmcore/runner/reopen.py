@@ -32,18 +32,18 @@ from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
+from ebmcore.runner.builder import Builder, dataset_of, load_dataset, make_transforms, rows_reader
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms, rows_reader
 from ebmcore.runner.named_run import run_directory
-from ebmcore.runner.run_record import recorded_data
+from ebmcore.runner.run_record import recorded_data, without_modules
 from ebmcore.runs.directory import check_plain, read_recorded
-from ebmcore.runs.objects import missing_parts, without_modules
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
 from ebmcore.spaces import Space, as_space
 from ebmcore.trackers.keys import mlflow_uris
+from ebmcore.trackers.mlflow.model.needed import missing_parts
 from ebmcore.train.components import STEP_SIZE
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams

@@ -15,29 +15,43 @@ from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data, is_stored
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.masking import mask_all
+from ebmcore.runner.builder import provenance_of
 from ebmcore.runner.hooks.calls import listeners
+from ebmcore.runner.objects import described
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EXAMPLE, HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
-from ebmcore.runs.objects import SEAL, sealed_words
 from ebmcore.runs.parent_child import parent_from_environment, register_child
 from ebmcore.runs.provenance import provenance
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.sampling import conditions_of
 from ebmcore.trackers.followers import Followers, first_record
+from ebmcore.trackers.mlflow.model.needed import MADE
 from ebmcore.trackers.tags import tracked_run
 
+_OBJECTS_SEAL = (
+    "objects_seal"  # in run.json: this user's signature of the parts of a run of objects
+)
+_NOT_PARTS = (
+    "name",
+    "seed",
+    "device",
+    "dtype",
+    "compile",
+    "threads",
+    "plugins",
+    "train",
+    "tracking",
+    MADE,
+)
 _SEAL = "callbacks_seal"  # in run.json: this user's signature of the keys of its callbacks
 
 
 def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     """Write config.yaml and run.json, copy local plugin files; return what was recorded."""
     record, components, host = spec.origin.record, spec.origin.components, spec.origin.host
-    if record is None:  # these modules import Experiment
-        from ebmcore.runner.compose import provenance_of
-        from ebmcore.runner.objects import described
-
+    if record is None:
         record, nodes, host = described(spec)
         components = [provenance_of(node) for node in nodes]
     record = dict(record)
@@ -66,8 +80,8 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         **({_SEAL: sign(*_callback_words(record))} if record.get("callbacks") else {}),
         **(
             {}
-            if spec.origin.record is not None
-            else {SEAL: sign(*sealed_words(directory.read_config()))}
+            if spec.origin.record
+            else {_OBJECTS_SEAL: sign(*_sealed_words(directory.read_config()))}
         ),
         **provenance(host),
     )
@@ -141,6 +155,28 @@ def _callback_words(record: Mapping[str, Any]) -> tuple[str, str]:
     """Return what a seal of the callbacks covers: all values of their keys."""
     values = mask_all({"callbacks": record.get("callbacks")})
     return "callbacks", json.dumps(values, sort_keys=True, default=str)
+
+
+def _sealed_words(tree: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the seal covers: all parts in a recorded config, and their modules."""
+    parts = {key: value for key, value in tree.items() if key not in _NOT_PARTS}
+    plugins = tree.get("plugins")
+    modules = plugins.get("modules") if isinstance(plugins, dict) else None
+    return "objects", json.dumps([parts, modules], sort_keys=True, default=str)
+
+
+def without_modules(tree: dict[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Take the modules out of a recorded config that lacks this user's seal; return them.
+
+    They are code, and a directory of somebody else's may name any.
+    """
+    section = tree.get("plugins")
+    if not isinstance(section, dict) or not isinstance(named := section.get("modules"), list):
+        return []  # what else stands there is refused when the section is read
+    if not named or is_signed(facts.get(_OBJECTS_SEAL), *_sealed_words(tree)):
+        return []
+    tree["plugins"] = {**section, "modules": []}
+    return list(map(str, named))
 
 
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:

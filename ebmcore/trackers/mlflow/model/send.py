@@ -27,7 +27,6 @@ from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import CHECKPOINTS, METRICS
-from ebmcore.runs.objects import missing_parts
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.files import opened_path
 from ebmcore.trackers.mlflow.artifacts import Artifacts
@@ -39,6 +38,7 @@ from ebmcore.trackers.mlflow.model.layout import (
     weights_files,
 )
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL, quoted
+from ebmcore.trackers.mlflow.model.needed import missing_parts
 
 _NEEDED = ("energy", "networks", "transforms")  # without which no model opens
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
