@@ -51,10 +51,14 @@ class Component(NamedTuple):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an import that exits is a failure of the plugin, too
+            who = (
+                f"plugin {self.plugin.name!r} ({self.plugin.origin}) offers {self.target!r}, which"
+            )
+            what, hint = f"{type(error).__name__}: {error} ({raised_at(error)})", ""
+            if self.target == self.full_name:  # of a module, which is no plugin
+                who, hint = "it", ". Install its module, or add its folder to PYTHONPATH"
             raise PluginError(
-                f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
-                f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
-                f"({raised_at(error)})"
+                f"{self.kind} {self.full_name}: {who} can't be loaded: {what}{hint}"
             ) from error
         return value
 

@@ -186,7 +186,10 @@ def resume(
 
 def _refuse_missing(directory: RunDirectory) -> None:
     """Raise EbmError for a run of objects that its record alone can't resume, and say why."""
-    whys = [f"{key}: {why}" for key, why in missing_parts(directory.read_config()).items()]
+    tree = directory.read_config()
+    whys = [f"{key}: {why}" for key, why in missing_parts(tree).items()]
+    if MADE not in tree:
+        whys = [f"its run.json says so, and its config names no {MADE}"]
     if not whys and not any(directory.checkpoints.glob("step-*")):
         whys = [
             "it ended before its first checkpoint, and only your objects have its first weights"

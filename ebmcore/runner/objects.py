@@ -12,6 +12,7 @@ import inspect
 import io
 import json
 import pickle
+import random
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -38,6 +39,7 @@ from ebmcore.trackers.mlflow.model.needed import MADE
 from ebmcore.train.rng import Streams
 
 _MAKERS = ("optimizer", "lr_scheduler")
+_LONGEST = 10_000  # characters of an argument
 
 
 class UnwrittenError(Exception):
@@ -74,6 +76,7 @@ def described(spec: RunSpec) -> tuple[dict[str, Any], list[Node], Host]:
         ],
         "callbacks": [(of.callback, {"name": of.name}) for of in parts.callbacks],
     }
+    others = random.getstate(), np.random.get_state()
     for key, objects in entries.items():
         if not objects:
             continue
@@ -89,6 +92,11 @@ def described(spec: RunSpec) -> tuple[dict[str, Any], list[Node], Host]:
                 split["transform"] = record
             else:
                 tree[key] = record
+    random.setstate(others[0])
+    np.random.set_state(others[1])
+    tracking = described_trackers(spec.tracking)
+    if MADE in str(tracking):
+        missing["tracking"] = "a tracker was handed over as an object"
     plugins = [node.component.plugin for node in nodes if node.component]
     modules = sorted({plugin.name for plugin in plugins if not plugin.distribution})
     writer.host.modules = tuple(modules)
@@ -104,7 +112,7 @@ def described(spec: RunSpec) -> tuple[dict[str, Any], list[Node], Host]:
         **tree,
         MADE: {**said, "missing": missing},
         "train": asdict(spec.train),
-        "tracking": described_trackers(spec.tracking),
+        "tracking": tracking,
     }, nodes, writer.host  # fmt: skip
 
 
@@ -198,7 +206,9 @@ class _Writer:
             nodes = [self.written(inner.kind, one) for one in (value if many else [value])]
             return nodes if many else nodes[0]
         try:
-            return json.loads(json.dumps(value))
+            if len(text := json.dumps(value)) > _LONGEST:
+                raise UnwrittenError(f"its argument {key.name} is too long for a config")
+            return json.loads(text)
         except (TypeError, ValueError) as error:
             kind = type(value).__name__
             raise UnwrittenError(f"its argument {key.name} is no plain value ({kind})") from error

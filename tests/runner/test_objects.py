@@ -225,6 +225,6 @@ def test_a_module_gives_its_own_parts_alone(whole, parts):
 def test_a_module_that_is_gone_is_named(whole, monkeypatch):
     monkeypatch.setitem(sys.modules, "own_parts", None)
     with pytest.raises(
-        EbmError, match=r"'own_parts:Net', which can't be loaded: ModuleNotFoundError"
+        EbmError, match=r"own_parts:Net: it can't be loaded: ModuleNotFound.*PYTHONPATH"
     ):
         ebmcore.load(whole.dir)
