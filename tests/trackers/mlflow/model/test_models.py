@@ -141,6 +141,7 @@ def test_an_experiment_of_objects_says_why_it_has_no_model(client, place, uri):
     assert "weights.safetensors" in {Path(f.path).name for f in files}
 
 
+@pytest.mark.usefixtures("user")
 def test_importable_objects_have_a_model(client, place, uri):
     experiment = ebmcore.Experiment(energy=Hill(2), data=torch.randn(40, 2), loss=height)
     told = {"uri": uri, "experiment": "models"}
