@@ -223,7 +223,7 @@ def _composed(
 def prepare_again(
     directory: RunDirectory, plugins: Sequence[str]
 ) -> tuple[Prepared, Sequence[str]]:
-    """Validate the config of a run to resume; return it, and the plugin files that it names.
+    """Validate the config of a run to resume; return it, and the files and modules that it names.
 
     These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
     EbmError when a part may be missing for that reason.
@@ -233,7 +233,7 @@ def prepare_again(
     source.tree.pop(MADE, None)
     files = without_files(source)
     try:
-        return prepare_source(source, plugins), files
+        return prepare_source(source, plugins), [*files, *modules]
     except ConfigError as error:
         if not (files or modules):
             raise

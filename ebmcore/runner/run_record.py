@@ -30,21 +30,10 @@ from ebmcore.trackers.followers import Followers, first_record
 from ebmcore.trackers.mlflow.model.needed import MADE
 from ebmcore.trackers.tags import tracked_run
 
-_OBJECTS_SEAL = (
-    "objects_seal"  # in run.json: this user's signature of the parts of a run of objects
-)
 _NOT_PARTS = (
-    "name",
-    "seed",
-    "device",
-    "dtype",
-    "compile",
-    "threads",
-    "plugins",
-    "train",
-    "tracking",
-    MADE,
-)
+    "name", "seed", "device", "dtype", "compile", "threads", "plugins", "train", "tracking", MADE,
+)  # fmt: skip
+_MODULES_SEAL = "modules_seal"  # in run.json: this user's signature of parts that modules define
 _SEAL = "callbacks_seal"  # in run.json: this user's signature of the keys of its callbacks
 
 
@@ -59,6 +48,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         files = directory.keep_plugin_files(list(spec.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
     record = dict(mask_all(record))
+    modules = record["plugins"].get("modules")
     directory.write_config(record)
     told = parent_from_environment()
     facts = dict(
@@ -78,11 +68,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         pid=os.getpid(),
         host=socket.gethostname(),
         **({_SEAL: sign(*_callback_words(record))} if record.get("callbacks") else {}),
-        **(
-            {}
-            if spec.origin.record
-            else {_OBJECTS_SEAL: sign(*_sealed_words(directory.read_config()))}
-        ),
+        **({_MODULES_SEAL: sign(*_sealed_words(directory.read_config()))} if modules else {}),
         **provenance(host),
     )
     run = tracked_run(directory, facts, config=record)
@@ -173,7 +159,7 @@ def without_modules(tree: dict[str, Any], facts: Mapping[str, Any]) -> list[str]
     section = tree.get("plugins")
     if not isinstance(section, dict) or not isinstance(named := section.get("modules"), list):
         return []  # what else stands there is refused when the section is read
-    if not named or is_signed(facts.get(_OBJECTS_SEAL), *_sealed_words(tree)):
+    if not named or is_signed(facts.get(_MODULES_SEAL), *_sealed_words(tree)):
         return []
     tree["plugins"] = {**section, "modules": []}
     return list(map(str, named))

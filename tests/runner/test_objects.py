@@ -205,7 +205,7 @@ def test_a_strangers_modules_are_not_imported(whole, tmp_path, monkeypatch):
         with pytest.raises(EbmError, match=r"If you trust them, add -p module:evil"):
             door(theirs)
     (theirs / "config.yaml").write_text(text)
-    change(theirs / "run.json", objects_seal=None)  # as in a directory of somebody else's
+    change(theirs / "run.json", modules_seal=None)  # as in a directory of somebody else's
     for door in doors:
         with pytest.raises(EbmError, match=r"If you trust them, add -p module:own_parts"):
             door(theirs)

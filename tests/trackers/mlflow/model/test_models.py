@@ -157,7 +157,7 @@ def test_importable_objects_have_a_model(client, place, uri):
     np.testing.assert_array_equal(model.predict(x), run.energies(x))
     (sent,) = models(client, run, "model")
     recorded = Path(sent.artifact_location) / "data" / "run" / "run.json"
-    change(recorded, objects_seal=None)  # as it looks to a colleague
+    change(recorded, modules_seal=None)  # as it looks to a colleague
     with pytest.raises(EbmError, match=r"modules of Python. If you trust them, add -p module:sup"):
         _load_pyfunc(str(recorded.parent))
     theirs = _load_pyfunc(str(recorded.parent), {"plugins": ["module:support.models"]})
