@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import ebmcore
-from ebmcore import EbmError
+from ebmcore import DataError, EbmError
 from ebmcore.config import Tracking
 from ebmcore.trackers import sync
 from support import PARTS, only_more
@@ -45,6 +45,11 @@ def test_a_table_is_scored_by_column_names(table, rows):
     whole = rows[:2].assign(age=[3, -1])  # whole numbers are int64
     assert model.predict(whole).shape == (2,)
     assert model.metadata.signature.inputs.input_names() == [*COLUMNS, "y"]
+    of_one = table.score(rows[COLUMNS][:4], y=1, percentile=False)["energy"]
+    for given in (rows[:4], rows[COLUMNS][:4]):
+        np.testing.assert_allclose(model.predict(given, params={"label": 1}), of_one, rtol=1e-6)
+    with pytest.raises(DataError, match="of its label y, and no labels are given"):
+        model.predict(rows[COLUMNS])
     assert model.input_example.equals(rows[:3].astype({"y": int}))
     with pytest.raises(Exception, match=r"missing inputs \['dose'\]"):
         model.predict(rows[["age", "y"]])
