@@ -34,8 +34,9 @@ def roles_like(
     column of labels, beside those. Raises DataError when one of the events' columns isn't there.
     """
     own = None if label is None else find(label, "label", names, width, path)
+    ignored: tuple[str, ...] = ()
     if train.names is None or names is None:
-        roles, ignored = _by_order(train, width, path, own), ()
+        roles = _by_order(train, width, path, own)
     else:
         roles, ignored = _by_name(train, names, path)
     if own in roles.x:
