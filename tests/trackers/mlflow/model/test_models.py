@@ -16,7 +16,7 @@ import ebmcore
 from ebmcore import DataError, EbmError
 from ebmcore.config import Tracking
 from ebmcore.trackers import sync
-from support import PARTS, only_more
+from support import PARTS, only_more, servers
 from support.models import COLUMNS, TRUSTED, models
 from support.servers import free_port, wait_until
 
@@ -98,6 +98,14 @@ def test_the_best_one_is_registered_once(table, client):
         assert version.source == best.artifact_location
         assert len(models(client, table, "model")) == 1
         assert len(client.get_run(table.mlflow_run_id).outputs.model_outputs) == 2
+    assert version.description == f"best, step {best.params['step']}, of {table.dir.name}"
+    assert json.loads(best.tags["mlflow.modelVersions"]) == [{"name": "patients", "version": 1}]
+    (loss,) = [metric for metric in best.metrics if metric.key == "loss"]
+    (recorded,) = [
+        row for row in table.history.itertuples() if row.Index == int(best.params["step"])
+    ]
+    assert (loss.step, loss.value, loss.dataset_name) == (recorded.Index, recorded.loss, "rows.npy")
+    assert servers.held(client, table.mlflow_run_id) == servers.recorded(table.dir)
 
 
 @pytest.mark.usefixtures("user")
@@ -152,6 +160,8 @@ def test_a_served_model_answers(points, uri):
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     place = f"runs:/{points.mlflow_run_id}/model"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "EBMCORE_MODEL_PLUGINS": str(PARTS)}
+    programs = [str(Path(sys.executable).parent), environment["PATH"]]  # it starts uvicorn by name
+    environment["PATH"] = os.pathsep.join(programs)
     process = subprocess.Popen(
         [*command, "-m", place, "-p", str(port)], start_new_session=True, env=environment
     )
