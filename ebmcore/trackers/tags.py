@@ -24,7 +24,7 @@ def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
     command = facts.get("command")
     words = [str(word) for word in command] if isinstance(command, list) else []
     versions, git = _mapping(facts.get("versions")), _mapping(facts.get("git"))
-    listed = facts.get("plugins")
+    listed, seed = facts.get("plugins"), facts.get("seed")
     plugins = [p for p in listed if isinstance(p, Mapping)] if isinstance(listed, list) else []
     tags = {
         "mlflow.user": facts.get("user"),
@@ -32,7 +32,7 @@ def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "ebmcore.run_dir": str(run_dir.resolve()),
         "ebmcore.group": _group(facts),
-        "ebmcore.seed": _seed(facts),
+        "ebmcore.seed": None if seed is None or is_parent(facts) else str(seed)[:_WORDS],
         "ebmcore.version": versions.get("ebmcore"),
         "torch.version": versions.get("torch"),
         "ebmcore.plugins": json.dumps(
@@ -83,12 +83,7 @@ def run_title(run_dir: Path, facts: Mapping[str, Any]) -> str:
 def _shown(words: list[str]) -> str:
     """Return a command without folders: of the whole, MLflow shows the part behind the last /."""
     program = Path(words[0]).name.replace("__main__.py", "ebmcore")
-    return " ".join([program, *(re.sub(r"[^\s=:,{\[]*/", "", word) for word in words[1:])])
-
-
-def _seed(facts: Mapping[str, Any]) -> str | None:
-    """Return a run's seed; each child of a parent has its own."""
-    return None if is_parent(facts) or facts.get("seed") is None else str(facts["seed"])[:_WORDS]
+    return " ".join([program, *(re.sub(r"[^\s=:,{\[]*/", "", mask(word)) for word in words[1:])])
 
 
 def _group(facts: Mapping[str, Any]) -> str | None:

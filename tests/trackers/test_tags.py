@@ -33,13 +33,6 @@ def test_tags_group_the_children_of_a_parent(tmp_path):
 
 
 def test_a_source_has_no_folder_in_it(tmp_path):
-    words = [
-        "/a/ebmcore/__main__.py",
-        "run",
-        "/a/c.yaml",
-        "data.path=../b/d.csv",
-        "--uri",
-        "db:///a/x",
-    ]
-    found = run_tags(tmp_path, {"command": words})["mlflow.source.name"]
-    assert found == "ebmcore run c.yaml data.path=d.csv --uri db:x"
+    words = "/a/__main__.py run /a/c.yaml data.path=../b/d.csv --uri db:///a/x http://a:secret@b"
+    found = run_tags(tmp_path, {"command": words.split()})["mlflow.source.name"]
+    assert found == "ebmcore run c.yaml data.path=d.csv --uri db:x http:***@b"

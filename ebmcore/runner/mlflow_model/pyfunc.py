@@ -91,7 +91,8 @@ class EnergyModel:
             events = transforms.inverse(events, mask=drawn.mask)
         found = {"x": events, "y": drawn.y, "mask": drawn.mask}
         arrays = {name: of.cpu().numpy() for name, of in found.items() if of is not None}
-        if (columns := self._columns) is None:
+        columns, one_each = self._columns, drawn.y is None or drawn.y.ndim == 1
+        if columns is None or "mask" in arrays or not one_each:
             return arrays if len(arrays) > 1 else arrays["x"]
         labels = {label_column(columns): arrays["y"]} if "y" in arrays else {}
         return _frame(arrays["x"], columns=list(columns)).assign(**labels)

@@ -79,7 +79,7 @@ def assert_near(drawn, scale):
     assert (drawn["x"][~mask] == 0).all()
 
 
-def test_samples_have_the_labels_and_lengths_of_the_run_or_of_rows():
+def test_samples_have_labels_and_lengths_of_the_run_or_of_rows():
     model, *given = sequences(divergence, Kept())
     rows = dict(zip(("x", "y", "mask"), (of[:3].numpy() for of in given), strict=True))
     scale = float(model.get_raw_model().scale.detach())
