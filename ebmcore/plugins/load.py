@@ -35,13 +35,17 @@ def specified() -> pluggy.PluginManager:
     return manager
 
 
-def load(plugin: Loaded, manager: pluggy.PluginManager) -> Loaded:
+def load(
+    plugin: Loaded, manager: pluggy.PluginManager, unmet: Callable[[str], str] = unmet
+) -> Loaded:
     """Take one plugin through requirements, import and verification, up to the first failure.
 
-    `manager` is of `specified`; it verifies one plugin after another, and keeps none.
+    `manager` is of `specified`; it verifies one plugin after another, and keeps none. `unmet`
+    judges a requirement; one that remembers its answers serves several plugins.
     """
-    checked = partial(verify, manager=manager)
-    for stage in (check_metadata, check_api, check_requirements, import_module, checked):
+    met = partial(check_requirements, unmet=unmet)
+    verified = partial(verify, manager=manager)
+    for stage in (check_metadata, check_api, met, import_module, verified):
         if plugin.status is not Status.OK:
             break
         try:
@@ -68,7 +72,7 @@ def check_api(plugin: Loaded) -> Loaded:
     )
 
 
-def check_requirements(plugin: Loaded) -> Loaded:
+def check_requirements(plugin: Loaded, unmet: Callable[[str], str]) -> Loaded:
     """Refuse a plugin if requirements of its distribution aren't installed."""
     reason = next(filter(None, map(unmet, plugin.found.requires)), "")
     return plugin.failed(Status.UNMET_REQUIREMENT, reason) if reason else plugin
