@@ -12,7 +12,7 @@ import yaml
 from ebmcore_sweep.search.tally import tally
 
 import ebmcore
-from support import FORKING, PARTS, sweeping
+from support import PARTS, sweeping
 
 
 @pytest.fixture
@@ -128,8 +128,7 @@ def test_six_trials_outlive_a_killed_worker_and_take_help(held_base, command, st
 
 @pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_by_the_same_command(held_base, command, tmp_path):
-    held_base["plugins"]["files"].append(str(FORKING))
-    file = sweeping.write(held_base, budget={"trials": 3}, workers=2, launcher="forking")
+    file = sweeping.write(held_base, budget={"trials": 3}, workers=2)
     first = command(file, "--json")
     study = study_of(tmp_path)
     sweeping.wait(lambda: len(held(study)) == 2)
