@@ -10,9 +10,10 @@ import textwrap
 from contextlib import closing
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 import ebmcore
-from ebmcore.trackers.mlflow.store import ready
+from ebmcore.trackers.mlflow.store import _unsynced, ready
 from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.uris import DestinationError
 
@@ -92,6 +93,17 @@ def test_killed_at_any_moment_a_database_is_whole_or_absent(tmp_path, python):
         assert ready(file) == []  # nothing was in the way
         assert MlflowClient(f"sqlite:///{file}").search_experiments()
         assert [found.name for found in folder.iterdir()] == ["mlflow.db"]
+
+
+def test_sqlite_syncs_every_file_but_the_one_that_is_being_made(tmp_path):
+    def syncs(name):
+        engine = create_engine(f"sqlite:///{tmp_path / name}", poolclass=NullPool)
+        with engine.connect() as connection:
+            return connection.execute(text("PRAGMA synchronous")).scalar()
+
+    with _unsynced(tmp_path / "new.db"):
+        assert [syncs("new.db"), syncs("other.db")] == [0, 2]
+    assert syncs("new.db") == 2
 
 
 def versions(file):
