@@ -232,7 +232,8 @@ def test_what_is_no_database_of_mlflows_is_left_alone(tmp_path, kind):
 
 
 def test_a_full_disk_leaves_no_half_made_file(tmp_path, config, python):
-    (tmp_path / "c.yaml").write_text(json.dumps({**config, "monitors": [], "tracking": {}}))
+    config |= {"monitors": [], "tracking": {"checkpoints": "none"}}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
