@@ -30,7 +30,7 @@ class Vault(SQLiteDialect_pysqlite):
         assert url.password == "{PASSWORD}"
         return [f"/{{url.database}}"], {{"timeout": 60, "check_same_thread": False}}
 """
-# of the workers by sitecustomize, of this test's own commands by COMMAND
+# sitecustomize runs it in the workers, COMMAND in the commands that the test itself gives
 REGISTER = """
 from sqlalchemy.dialects import registry
 registry.register("vault", "vault_dialect", "Vault")
