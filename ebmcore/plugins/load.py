@@ -23,7 +23,6 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import raised_at
 from ebmcore.plugins.find import API, GROUP, Found
-from ebmcore.plugins.installed import unmet
 from ebmcore.plugins.select import Loaded, Status
 from ebmcore.plugins.spawn_import import leave_shim
 
@@ -35,16 +34,12 @@ def specified() -> pluggy.PluginManager:
     return manager
 
 
-def load(
-    plugin: Loaded, manager: pluggy.PluginManager, unmet: Callable[[str], str] = unmet
-) -> Loaded:
+def load(plugin: Loaded, manager: pluggy.PluginManager, unmet: Callable[[str], str]) -> Loaded:
     """Take one plugin through requirements, import and verification, up to the first failure.
 
-    `manager` is of `specified`; it verifies one plugin after another, and keeps none. `unmet`
-    judges a requirement; one that remembers its answers serves several plugins.
+    `manager` is of `specified`; it verifies plugins and keeps none. `unmet` judges a requirement.
     """
-    met = partial(check_requirements, unmet=unmet)
-    verified = partial(verify, manager=manager)
+    met, verified = partial(check_requirements, unmet=unmet), partial(verify, manager=manager)
     for stage in (check_metadata, check_api, met, import_module, verified):
         if plugin.status is not Status.OK:
             break

@@ -24,17 +24,14 @@ class Check(NamedTuple):
 def model_of(parameters: Iterable[Parameter]) -> type[BaseModel]:
     """Return a model with a field `p0`, `p1`, … for each parameter, its name as the alias."""
     parameters = tuple(parameters)
-    try:
-        # 1 equals True, and int | float equals float | int: their texts tell them apart
-        texts = tuple((repr(p.annotation), repr(p.default)) for p in parameters)
-        hash(parameters)
-    except Exception:  # a default such as a list, or a stranger's type
-        return _model_of.__wrapped__(parameters, ())
-    return _model_of(parameters, texts)
+    try:  # 1 equals True, and int | float equals float | int: their text tells them apart
+        return _model_of(parameters, repr(parameters))
+    except Exception:  # a default such as a list has no hash
+        return _model_of.__wrapped__(parameters, "")
 
 
 @lru_cache(maxsize=512)  # pydantic takes a millisecond or two for each
-def _model_of(parameters: tuple[Parameter, ...], texts: tuple[object, ...]) -> type[BaseModel]:
+def _model_of(parameters: tuple[Parameter, ...], text: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for i, parameter in enumerate(parameters):
         default = ... if parameter.default is REQUIRED else parameter.default
