@@ -46,6 +46,13 @@ class Given(EnergyWrapper):
         values: Tensor = self.energy(x, **bound)
         return values
 
+    def of_rows(self, rows: slice) -> Given | None:
+        """Return the energy of some rows of a batch, of a module with its conditions bound."""
+        if not isinstance(self.energy, nn.Module):
+            return None
+        of = {k: v[rows] if getattr(v, "ndim", 0) else v for k, v in self.conditions.items()}
+        return Given(self.energy, of)
+
     def __getattr__(self, name: str) -> Any:
         """Return the energy's own attribute."""
         if name in ("energy", "conditions", "keeps_graph"):  # while it is copied or unpickled

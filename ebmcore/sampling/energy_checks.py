@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Energy
 
+PIECE = 4096  # chains that a CPU evaluates at a time: their hidden units stay in its cache
+WHOLE = 10_000  # chains up to which all are evaluated at once, as in runs that were recorded before
+
 
 class EnergyWrapper:
     """An energy made of another, `energy`, whose modules are its own."""
@@ -19,6 +22,10 @@ class EnergyWrapper:
 
     def __init__(self, energy: Any) -> None:
         self.energy = energy
+
+    def of_rows(self, rows: slice) -> Energy | None:
+        """Return the energy of some rows of a batch; None if it isn't known for each alone."""
+        return None
 
 
 class Differentiable(EnergyWrapper):
@@ -41,8 +48,10 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
 
     Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
-    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. Raises
-    ValueError when the energy doesn't return one value per chain.
+    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. A CPU
+    evaluates many chains in pieces, where the energy is a module in evaluation mode: memory and
+    the cost of a chain don't grow with their number. Raises ValueError when the energy doesn't
+    return one value per chain.
     """
     if getattr(energy, "keeps_graph", False):
         with torch.enable_grad():
@@ -51,12 +60,41 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
             check_energies(values, x)
             (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
         return values, -gradient
+    if len(x) > WHOLE and not torch.compiler.is_compiling() and (pieces := _pieces(energy, x)):
+        return _in_pieces(pieces, x)
+    return _energy_and_score(energy, x)
+
+
+def _energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         values = energy(x)
         check_energies(values, x)
         (gradient,) = torch.autograd.grad(values.sum(), x)
     return values.detach(), -gradient
+
+
+def _pieces(energy: Any, x: Tensor) -> list[tuple[Energy, slice]]:
+    """Return the energy and the rows of each piece; none where chains may depend on each other."""
+    module = module_of(energy)
+    if module is None or module.training or x.device.type != "cpu":
+        return []
+    pieces = [slice(begin, begin + PIECE) for begin in range(0, len(x), PIECE)]
+    if isinstance(energy, nn.Module):
+        return [(energy, rows) for rows in pieces]
+    found = [(energy.of_rows(rows), rows) for rows in pieces]
+    return [] if found[0][0] is None else found
+
+
+def _in_pieces(pieces: list[tuple[Energy, slice]], x: Tensor) -> tuple[Tensor, Tensor]:
+    scores = torch.empty_like(x)
+    values = x.new_empty(0)
+    for energy, rows in pieces:
+        of_rows, scores[rows] = _energy_and_score(energy, x[rows])
+        if not len(values):  # made once: small blocks that stay would split the large ones' memory
+            values = of_rows.new_empty(len(x))
+        values[rows] = of_rows
+    return values, scores
 
 
 def check_energies(values: Tensor, x: Tensor) -> None:
