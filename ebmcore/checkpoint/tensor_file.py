@@ -40,7 +40,7 @@ def write_tensors(tensors: Mapping[str, Tensor], write: Callable[[Any], object])
     for _, tensor in ordered:
         if tensor.numel():
             plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
-            write(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
+            write(plain.reshape(-1).view(torch.uint8).numpy())
 
 
 @cache

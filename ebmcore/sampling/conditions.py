@@ -46,10 +46,8 @@ class Given(EnergyWrapper):
         values: Tensor = self.energy(x, **bound)
         return values
 
-    def of_rows(self, rows: slice) -> Given | None:
-        """Return the energy of some rows of a batch, of a module with its conditions bound."""
-        if not isinstance(self.energy, nn.Module):
-            return None
+    def of_rows(self, rows: slice) -> Given:
+        """Return the energy with the conditions of some rows."""
         of = {k: v[rows] if getattr(v, "ndim", 0) else v for k, v in self.conditions.items()}
         return Given(self.energy, of)
 

@@ -23,9 +23,9 @@ class EnergyWrapper:
     def __init__(self, energy: Any) -> None:
         self.energy = energy
 
-    def of_rows(self, rows: slice) -> Energy | None:
-        """Return the energy of some rows of a batch; None if it isn't known for each alone."""
-        return None
+    def of_rows(self, rows: slice) -> EnergyWrapper:
+        """Return the energy of some rows of a batch."""
+        return self
 
 
 class Differentiable(EnergyWrapper):
@@ -60,12 +60,8 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
             check_energies(values, x)
             (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
         return values, -gradient
-    if len(x) > WHOLE and not torch.compiler.is_compiling() and (pieces := _pieces(energy, x)):
-        return _in_pieces(pieces, x)
-    return _energy_and_score(energy, x)
-
-
-def _energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
+    if len(x) > WHOLE and _is_each_alone(energy, x):
+        return _in_pieces(energy, x)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         values = energy(x)
@@ -74,24 +70,21 @@ def _energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), -gradient
 
 
-def _pieces(energy: Any, x: Tensor) -> list[tuple[Energy, slice]]:
-    """Return the energy and the rows of each piece; none where chains may depend on each other."""
+def _is_each_alone(energy: Any, x: Tensor) -> bool:
+    """Whether no chain's energy depends on others, and a CPU evaluates them, not a compiler."""
     module = module_of(energy)
-    if module is None or module.training or x.device.type != "cpu":
-        return []
-    pieces = [slice(begin, begin + PIECE) for begin in range(0, len(x), PIECE)]
-    if isinstance(energy, nn.Module):
-        return [(energy, rows) for rows in pieces]
-    found = [(energy.of_rows(rows), rows) for rows in pieces]
-    return [] if found[0][0] is None else found
+    alone = energy is module or getattr(energy, "energy", None) is module
+    on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return on_cpu and alone and module is not None and not module.training
 
 
-def _in_pieces(pieces: list[tuple[Energy, slice]], x: Tensor) -> tuple[Tensor, Tensor]:
-    scores = torch.empty_like(x)
-    values = x.new_empty(0)
-    for energy, rows in pieces:
-        of_rows, scores[rows] = _energy_and_score(energy, x[rows])
-        if not len(values):  # made once: small blocks that stay would split the large ones' memory
+def _in_pieces(energy: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    values, scores = x.new_empty(0), torch.empty_like(x)
+    for begin in range(0, len(x), PIECE):
+        rows = slice(begin, begin + PIECE)
+        of = energy.of_rows(rows) if isinstance(energy, EnergyWrapper) else energy
+        of_rows, scores[rows] = energy_and_score(of, x[rows])
+        if not begin:  # made once: small blocks that stay would split the memory of large ones
             values = of_rows.new_empty(len(x))
         values[rows] = of_rows
     return values, scores

@@ -37,7 +37,7 @@ def test_pieces_give_each_chain_its_energy_and_score(y):
     assert energy.scale.grad is None
 
 
-def test_chains_that_may_depend_on_each_other_are_evaluated_at_once():
+def test_chains_that_may_depend_on_each_other_go_at_once():
     energy = Bowl()
     energy_and_score(energy, X)  # it trains: a norm may be that of the batch
     energy.eval()

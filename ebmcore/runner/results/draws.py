@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmcore.contracts import Chains, Start
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import ConditionError, ModelSamples, conditions, masks, rows
 from ebmcore.runner.checks.memory import refuse_too_many
-from ebmcore.sampling import kept_by
+from ebmcore.sampling import Sampler, kept_by
+from ebmcore.spaces import Space
 from ebmcore.train.ema import averages_in_place
 from ebmcore.train.rng import Streams, derive, own_global_stream
 
-if TYPE_CHECKING:
-    from ebmcore.runner.run import Run
-
 PIECE = 100_000  # events up to which all are drawn at once, with the bits that they always had
+
+
+class Model(Protocol):
+    """A run, as far as samples of its model need it."""
+
+    energy: nn.Module
+    networks: dict[str, nn.Module]
+    held_networks: dict[str, nn.Module]
+    sampler: Sampler | None
+    chains: Chains | None
+    bounds: Tensor
+    space: Space
+    masks: Tensor | None
+    lacks: str
+    seed: int
 
 
 class Draws:
@@ -32,7 +45,7 @@ class Draws:
     """
 
     def __init__(
-        self, run: Run, n: int, n_steps: int | None, *, seed: int, y: Any, mask: Any
+        self, run: Model, n: int, n_steps: int | None, *, seed: int, y: Any, mask: Any
     ) -> None:
         if run.sampler is None or run.chains is None:
             raise EbmError(
