@@ -1,17 +1,54 @@
-"""The compilers that a run waits for; they end with it."""
+"""The compilers that a run waits for: they end with it, or when their time is up."""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PROCESSES = Path("/proc")
 _NAME = 15  # letters of a process's name that Linux keeps
+_AGAIN = 10.0  # seconds until it raises again, if something swallowed the exception
+
+
+class OutOfTime(BaseException):
+    """Compiling took too long; no `except Exception` of the compiler's stops it."""
+
+
+@contextmanager
+def time_limit(until: float) -> Iterator[None]:
+    """Raise OutOfTime when `time.monotonic()` passes `until`, and kill the compilers.
+
+    Only the main thread can be interrupted, where there are timers; elsewhere it does nothing.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer") or until == math.inf:
+        yield
+        return
+
+    def expire(*_: object) -> None:
+        end_compilers()
+        raise OutOfTime
+
+    began = time.monotonic()
+    if until <= began:
+        raise OutOfTime
+    handler = signal.signal(signal.SIGALRM, expire)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, until - began, _AGAIN)
+    try:
+        yield
+    finally:
+        left = left and max(left - (time.monotonic() - began), 1e-3)  # another's timer goes on
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
 
 
 def end_compilers() -> None:

@@ -7,11 +7,12 @@ absence of hooks, which makes a call cheap.
 
 from __future__ import annotations
 
+import math
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,14 @@ _FIXED = frozenset({
 })  # fmt: skip
 
 
+class Limits(NamedTuple):
+    """How a step is compiled; a resumed run repeats those of the run."""
+
+    longest: int = LONGEST  # steps of the sampler in one graph
+    seconds: float = math.inf  # that compiling may take
+    given_up: frozenset[str] = frozenset()  # parts that it took too long for
+
+
 def unavailable(device: torch.device) -> str | None:
     """Return why nothing can be compiled for a device, or None when it can."""
     import torch._dynamo.config as settings
@@ -46,6 +55,12 @@ def unavailable(device: torch.device) -> str | None:
     if device.type == "cpu" and not _has_compiler():
         return "no C++ compiler was found; install g++ or clang, or set CXX"
     return None
+
+
+def is_recurrent(energy: Any) -> bool:
+    """Whether a network has recurrent layers, which a graph unrolls in time."""
+    modules = energy.modules() if isinstance(energy, nn.Module) else ()
+    return any(isinstance(module, nn.RNNBase) for module in modules)
 
 
 class Graph:
@@ -154,6 +169,9 @@ class Graph:
         from torch._inductor.compile_fx import compile_fx
 
         from ebmcore.compile.passes import CpuRewrites
+        from ebmcore.compile.vector_isa import answer_vector_isa
+
+        answer_vector_isa()
 
         options = {
             **self._options,
