@@ -122,7 +122,7 @@ def _longest(parts: Parts, steps: int, seconds: float) -> int:
         return LONGEST
     saved = _COMPILING_LAYER / 2 * (_differentiated(parts, LONGEST) - _differentiated(parts, 1))
     calls = steps * parts.sampler.n_steps * _CALL
-    short = saved - _ALONE > _CLEARLY * calls
+    short = saved > _CLEARLY * (_ALONE + calls)
     return 1 if short or is_recurrent(parts.energy) or _spent(parts) > seconds else LONGEST
 
 
