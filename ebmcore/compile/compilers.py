@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 _PROCESSES = Path("/proc")
 _NAME = 15  # letters of a process's name that Linux keeps
@@ -68,6 +69,33 @@ def end_compilers() -> None:
         ours += children.get(pid, [])
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def headers_beside(options: Mapping[str, Any]) -> Iterator[None]:
+    """Precompile the headers of torch's C++ files meanwhile, in a thread, where it keeps none yet.
+
+    That takes 9 s of processor time, once on a machine; tracing a graph takes as long. `options`
+    are those that the graph is compiled with.
+    """
+    from torch._inductor import codecache, config
+
+    def precompile() -> None:
+        # if anything is wrong, torch does it itself, and says so
+        with suppress(Exception), config.patch(dict(options)):
+            codecache.CppWrapperCodeCache.load_async(
+                "", submit_fn=lambda compile_the_file: None, needs_vec_isa=True
+            )
+
+    thread = threading.Thread(target=precompile, daemon=True)
+    if not any(Path(getattr(codecache, "_HEADER_DIR", "")).glob("*.gch")):
+        thread.start()
+    try:
+        yield
+    finally:
+        while thread.is_alive():
+            end_compilers()
+            thread.join(0.05)
 
 
 def _compilers() -> set[str]:

@@ -11,13 +11,16 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ebmcore.compile.compilers import headers_beside
 from ebmcore.compile.dynamo_bypass import DirectCall
+from ebmcore.compile.vector_isa import answer_vector_isa
 from ebmcore.errors import GraphError
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
@@ -87,7 +90,11 @@ class Graph:
         self.function = function
         self.backend = backend
         self.traced = 0
-        self._options = {"fallback_random": True, "cpp_wrapper": device.type == "cpu"}
+        self._options = {
+            "fallback_random": True,
+            "cpp_wrapper": device.type == "cpu",
+            "cpp.threads": torch.get_num_threads(),
+        }
         self._run = self._make()
         self._direct: DirectCall | None = None
         self._compiled: Callable[..., Any] | None = None
@@ -143,8 +150,11 @@ class Graph:
         settings = torch._dynamo.config.patch(
             trace_autograd_ops=True, allow_rnn=True, recompile_limit=MOST_TRACES
         )
-        with settings, warnings.catch_warnings():
+        with settings, warnings.catch_warnings(), ExitStack() as stack:
             warnings.simplefilter("ignore")  # the eager step has shown them
+            if self.backend == "inductor" and self._options["cpp_wrapper"]:
+                answer_vector_isa()
+                stack.enter_context(headers_beside(self._options))
             result = self._run(*args)
         self._direct = self._direct_call(args, result)
         return result
@@ -169,15 +179,8 @@ class Graph:
         from torch._inductor.compile_fx import compile_fx
 
         from ebmcore.compile.passes import CpuRewrites
-        from ebmcore.compile.vector_isa import answer_vector_isa
 
-        answer_vector_isa()
-
-        options = {
-            **self._options,
-            "cpp.threads": torch.get_num_threads(),
-            "post_grad_custom_pre_pass": CpuRewrites(),
-        }
+        options = {**self._options, "post_grad_custom_pre_pass": CpuRewrites()}
         compiled: Any = compile_fx(graph, list(inputs), config_patches=options)
         self._compiled = compiled
 
