@@ -117,4 +117,4 @@ def main() -> None:
         sys.exit(1)
     finally:
         if "torch._inductor" in sys.modules:
-            gc.freeze()  # else Python's last collection walks through all that was compiled, for seconds
+            gc.freeze()  # Python's last collection goes through all that was compiled, for seconds

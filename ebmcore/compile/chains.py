@@ -17,14 +17,8 @@ from ebmcore.compile.batched_noise import (
     set_generator_state,
 )
 from ebmcore.compile.compilers import OutOfTime, time_limit
-from ebmcore.compile.graph import (
-    LONG_STEP,
-    SAMPLES_DIFFER,
-    Graph,
-    is_recurrent,
-    nearly_equal,
-    unavailable,
-)
+from ebmcore.compile.graph import LONG_STEP, SAMPLES_DIFFER, Graph, nearly_equal, unavailable
+from ebmcore.compile.graph import is_recurrent as unrolls
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
@@ -34,9 +28,9 @@ _PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s
 
 
 class CompiledKernel:
-    """A kernel's steps on an energy, STEPS_PER_GRAPH to a graph; the remainder runs eagerly.
+    """A kernel's steps on an energy, several to a graph; the remainder runs eagerly.
 
-    A graph of an energy with recurrent layers is one step.
+    These are STEPS_PER_GRAPH, or one if the energy has recurrent layers, unrolled in time.
 
     The first call runs both ways and compares them. When they differ, or the kernel or the energy
     can't be traced, all steps run eagerly and `why` gives the reason; the draws are the same.
@@ -64,7 +58,7 @@ class CompiledKernel:
         self.conditions = conditions_bound(energy)  # inputs of the graph, so they may change
         self.every = every
         self.device = device
-        self.size = 1 if is_recurrent(self.energy) else STEPS_PER_GRAPH
+        self.size = 1 if unrolls(self.energy) else STEPS_PER_GRAPH
         self.threads = torch.get_num_threads()
         long = getattr(kernel, "long_step", False)
         self.why = unavailable(device) or (LONG_STEP if long else "")

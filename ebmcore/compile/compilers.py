@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -63,7 +62,8 @@ def end_compilers() -> None:
     for pid, name, parent in _processes():
         children.setdefault(parent, []).append(pid)
         names[pid] = name
-    ours = [pid for pid in children.get(os.getpid(), []) if names[pid] in _compilers()]
+    compilers = compiler_names()
+    ours = [pid for pid in children.get(os.getpid(), []) if names[pid] in compilers]
     while ours:
         pid = ours.pop()
         ours += children.get(pid, [])
@@ -98,11 +98,11 @@ def headers_beside(options: Mapping[str, Any]) -> Iterator[None]:
             thread.join(0.05)
 
 
-def _compilers() -> set[str]:
+def compiler_names() -> set[str]:
     """Return the names of the compilers that torch may call, as the system lists them."""
-    settings = sys.modules.get("torch._inductor.config")
-    found = getattr(settings, "cpp", None) and settings.cpp.cxx  # type: ignore[union-attr] # a module
-    listed = found if isinstance(found, list | tuple) else (found,)
+    from torch._inductor import config
+
+    listed = config.cpp.cxx if isinstance(config.cpp.cxx, list | tuple) else (config.cpp.cxx,)
     paths = [path for name in (*listed, "g++", "clang++") if name and (path := shutil.which(name))]
     return {Path(path).name[:_NAME] for path in paths}
 

@@ -8,7 +8,6 @@ absence of hooks, which makes a call cheap.
 from __future__ import annotations
 
 import math
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ebmcore.compile.compilers import headers_beside
+from ebmcore.compile.compilers import compiler_names, headers_beside
 from ebmcore.compile.dynamo_bypass import DirectCall
 from ebmcore.compile.vector_isa import answer_vector_isa
 from ebmcore.errors import GraphError
@@ -55,7 +54,7 @@ def unavailable(device: torch.device) -> str | None:
 
     if not is_dynamo_supported():
         return f"torch {torch.__version__} can't compile under this Python"
-    if device.type == "cpu" and not _has_compiler():
+    if device.type == "cpu" and not compiler_names():
         return "no C++ compiler was found; install g++ or clang, or set CXX"
     return None
 
@@ -235,11 +234,3 @@ def _kept_guards(entries: Sequence[Any]) -> list[bool]:
         and not (entry.guard_type == "TENSOR_MATCH" and isinstance(entry.value, nn.Parameter))
         for entry in entries
     ]
-
-
-def _has_compiler() -> bool:
-    from torch._inductor import config
-
-    found = config.cpp.cxx
-    names = found if isinstance(found, list | tuple) else (found,)
-    return any(name and shutil.which(name) for name in (*names, "g++", "clang++"))

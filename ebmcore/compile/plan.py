@@ -124,9 +124,7 @@ def prepare(
 class _PlanSearch:
     """Tries the step's functions as graphs, and notes why one stays eager."""
 
-    def __init__(
-        self, step: TrainStep, backend: str, noise: BatchedNoise, limits: Limits
-    ) -> None:
+    def __init__(self, step: TrainStep, backend: str, noise: BatchedNoise, limits: Limits) -> None:
         self.eager_step = step
         self.backend = backend
         self.noise = noise

@@ -94,12 +94,10 @@ def compile_record(decision: CompileDecision, step: TrainStep) -> dict[str, Any]
 
 def limits_record(step: TrainStep) -> dict[str, Any]:
     """Return the field `compile` of a checkpoint's record, if the step is compiled."""
-    from ebmcore.compile.step import CompiledStep
-
-    if not isinstance(step, CompiledStep):
+    limits: Limits | None = getattr(step, "limits", None)
+    if limits is None:
         return {}
-    longest, _, given_up = step.limits
-    return {"compile": {"longest": longest, "given_up": sorted(given_up)}}
+    return {"compile": {"longest": limits.longest, "given_up": sorted(limits.given_up)}}
 
 
 def repeat_limits(step: TrainStep, record: Mapping[str, Any]) -> None:

@@ -1,10 +1,8 @@
 """The vector instruction sets that compiled code may use: tried once on a machine, then kept.
 
-torch tries every set that the processor has: it compiles a kernel with ATen's headers, which takes
-4 s of processor time a set, and loads it in a process of its own. Here torch asks the same in the
-same order of a kernel without headers that needs the same instructions and the same function of
-torch's library, so it picks the same set. The answers depend on the processor, the compiler and
-torch alone, and the user's cache keeps them for exactly these.
+torch tries every set that the processor has: it compiles a kernel with ATen's headers, 4 s of
+processor time a set, and loads it. Here it asks the same of a kernel without headers that needs the
+same instructions and the same function of its library, so it picks the same set.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from typing import Any
 
 import torch
 
-_CPUINFO = Path("/proc/cpuinfo")
 _KERNEL = """
 typedef float V __attribute__((vector_size({bytes})));
 extern "C" V Sleef_expf{numbers}_u10(V);
@@ -36,8 +33,7 @@ def answer_vector_isa() -> None:
     """
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         return
-    # RuntimeError: there is no home
-    with suppress(ImportError, AttributeError, TypeError, LookupError, RuntimeError, OSError):
+    with suppress(ImportError, AttributeError, TypeError, StopIteration, RuntimeError, OSError):
         from torch._inductor import config, cpu_vec_isa
 
         if config.cpp.vec_isa_ok is None and not cpu_vec_isa.valid_vec_isa_list.cache_info().misses:
@@ -48,7 +44,7 @@ def find_sets(sets: Any, machine: dict[str, Any]) -> None:
     """Let torch's module go through its sets, with answers in place of its own trials."""
     base = sets.VecISA
     try_set, load, kernel = base.check_build, base._probe_load, base._avx_code
-    file = _cache_file(machine)
+    file = cache_file(machine)
     known = _read(file, machine)
     answers, compiled = dict(known), set()
 
@@ -70,56 +66,46 @@ def find_sets(sets: Any, machine: dict[str, Any]) -> None:
         base.check_build, base._probe_load = try_set, load
     if answers != known:
         with suppress(OSError):
-            _write(file, {"machine": machine, "answers": answers})
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            beside = file.with_suffix(f".{os.getpid()}.part")
+            beside.write_text(json.dumps({"machine": machine, "answers": answers}))
+            beside.replace(file)
 
 
 def describe_machine() -> dict[str, Any]:
     """Return all that the answers depend on."""
     from torch._inductor.cpp_builder import get_compiler_version_info, get_cpp_compiler
 
-    lines = [line.partition(":") for line in _CPUINFO.read_text().split("\n\n")[0].splitlines()]
-    told = {name.strip(): value.strip() for name, _, value in lines}
-    compiler = shutil.which(get_cpp_compiler()) or ""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    compiler, library = get_cpp_compiler(), Path(torch.__file__).parent / "lib/libtorch_cpu.so"
     return {
-        "flags": sorted(told["flags"].split()),
-        "compiler": [compiler, get_compiler_version_info(compiler), *_stamp(Path(compiler))],
-        "torch": [torch.__version__, *_stamp(Path(torch.__file__).parent / "lib/libtorch_cpu.so")],
-        "capability": os.environ.get("ATEN_CPU_CAPABILITY", ""),
+        "flags": next(line for line in lines if line.startswith("flags")).split(),
+        "compiler": [compiler, get_compiler_version_info(compiler), shutil.which(compiler)],
+        "torch": [torch.__version__, str(library), library.stat().st_mtime_ns],
+        "capability": os.environ.get("ATEN_CPU_CAPABILITY"),
     }
 
 
-def _loads(path: str) -> bool:
-    try:
-        ctypes.CDLL(path)
-    except OSError:
-        return False
-    return True
-
-
-def _stamp(path: Path) -> list[Any]:
-    found = path.resolve().stat()
-    return [str(path), found.st_size, found.st_mtime_ns]
-
-
-def _cache_file(machine: dict[str, Any]) -> Path:
+def cache_file(machine: dict[str, Any]) -> Path:
+    """Return the file with the answers for a machine, in the user's cache."""
     number = hashlib.sha256(json.dumps(machine).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "ebmcore" / f"vector-isa-{number}.json"
+
+
+def _loads(path: str) -> bool:
+    with suppress(OSError):
+        ctypes.CDLL(path)
+        return True
+    return False
 
 
 def _read(file: Path, machine: dict[str, Any]) -> dict[str, bool]:
     """Return the answers for exactly this machine, or none."""
     with suppress(OSError, ValueError):
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text())
         if isinstance(found, dict) and found.get("machine") == machine:
             answers = found.get("answers")
             if isinstance(answers, dict) and all(type(v) is bool for v in answers.values()):
                 return answers
     return {}
-
-
-def _write(file: Path, contents: dict[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = file.with_suffix(f".{os.getpid()}.part")
-    beside.write_text(json.dumps(contents), encoding="utf-8")
-    beside.replace(file)

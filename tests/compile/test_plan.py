@@ -16,6 +16,8 @@ from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
 
+UNLIMITED = Limits()
+
 
 class Plain:
     """A graph that calls its function."""
@@ -39,7 +41,7 @@ def plain_graphs(monkeypatch):
 def both():
     """Take a few steps eagerly and by plain graphs, which must agree; return the latter."""
 
-    def take(loss, *, limits=Limits(), **parts):
+    def take(loss, *, limits=UNLIMITED, **parts):
         heard = []
         make = loss if isinstance(loss, type) else lambda: loss
         eager = step_of(TrainStep, make(), **parts)

@@ -40,7 +40,7 @@ def test_recurrent_layers_are_compiled_step_by_step_or_not_at_all():
     assert decide_compile(True, parts, 1).limits == Limits(LONGEST)
     parts.energy.reads = nn.LSTM(1, 1)  # of sequences of two
     assert decide_compile(True, parts, 1, 300.0).limits == Limits(1, 300.0)
-    parts.energy.reads = nn.LSTM(1, 1, num_layers=9, bidirectional=True)
+    parts.energy.reads = nn.LSTM(1, 1, num_layers=19, bidirectional=True)
     refused = decide_compile(True, parts, 1, 300.0)
     assert not refused.compiled
     assert "compile_seconds is 300" in refused.why

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ebmcore.compile.graph import unavailable
-from ebmcore.compile.vector_isa import _cache_file, describe_machine, find_sets
+from ebmcore.compile.vector_isa import cache_file, describe_machine, find_sets
 
 sets = pytest.importorskip("torch._inductor.cpu_vec_isa")
 linux = pytest.importorskip("platform").system() == "Linux" and sets.platform.machine() == "x86_64"
@@ -84,20 +84,18 @@ def test_a_file_that_is_not_as_written_is_not_read(trials, spoil):
     machine = describe_machine()
     find_sets(sets, machine)
     first, tried = found(), len(trials)
-    file = _cache_file(machine)
+    file = cache_file(machine)
     file.write_text(spoil(json.loads(file.read_text())))
     forget()
     find_sets(sets, machine)
     assert (found(), len(trials)) == (first, 2 * tried)
 
 
-def test_a_compiler_that_knows_no_set_leaves_none(trials, monkeypatch, tmp_path):
+def test_a_compiler_that_knows_no_set_leaves_none(trials, tmp_path):
     compiler = tmp_path / "g++"
     compiler.write_text('#!/bin/sh\ncase "$1" in -v|--version) echo 9;; *) exit 1;; esac\n')
     compiler.chmod(0o755)
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (str(compiler),))
-    torch._inductor.cpp_builder.cpp_compiler_search.cache_clear()
-    find_sets(sets, describe_machine())
-    torch._inductor.cpp_builder.cpp_compiler_search.cache_clear()
+    with torch._inductor.config.patch({"cpp.cxx": (str(compiler),)}):
+        find_sets(sets, describe_machine())
     assert found() == []
     assert trials

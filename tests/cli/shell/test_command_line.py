@@ -57,7 +57,9 @@ def test_ctrl_c_ends_compiling_with_the_resume_command(config, tmp_path, ebmcore
     (tmp_path / "c.json").write_text(json.dumps(config))
     done = ebmcore_command("run", "c.json", "compile=true")
     assert done.returncode == 130, done
-    assert int((tmp_path / "frozen").read_text()) > 0  # else the collection at its end takes seconds
+    assert (
+        int((tmp_path / "frozen").read_text()) > 0
+    )  # else the collection at its end takes seconds
     (folder,) = tmp_path.glob("runs/*")
     said = done.stderr.splitlines()
     assert said[0] == "compiling the step"
