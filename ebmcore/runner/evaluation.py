@@ -10,7 +10,7 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from ebmcore.config import Node, read_nodes, read_train
 from ebmcore.data.load import Data
@@ -29,7 +29,7 @@ from ebmcore.run_contracts import NoSamplerError
 from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.reopen import Facts, Recorded
+from ebmcore.runner.reopen import Facts, Given, Recorded
 from ebmcore.runner.scoring import file_like
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
@@ -74,13 +74,15 @@ def evaluate(
     device: str = "auto",
     checkpoint: str | int = "last",
     against: Against | Sequence[Against] = (),
+    label: str | int | None = None,
+    **given: Unpack[Given],
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
     The run in MLflow, if it has one, then shows that too, in `evaluate/`.
 
     Args:
-        run_dir: The run's directory, or `last`; the run was made from a config.
+        run_dir: The run's directory, or `last`.
         overrides: Dotted keys over the recorded config. `monitors` says which to run, by default
             every installed one that is meant for it (`evaluates = True`) and takes such events;
             `sampler` and `chains` draw the samples in place of the run's own.
@@ -92,26 +94,29 @@ def evaluate(
             was, or a dataset's node such as `{"type": "digits"}`. The monitor `out_of_distribution`
             runs for each, beside the others: how well the energy tells its points from the held-out
             ones. Of several, each has its own name, `out_of_distribution.<name of the file>`.
+        label: The column of the files in `against` that says 1 for an anomaly and 0 for others.
+        given: Parts of a run that was made of objects and can't make them again: `data`, `energy`,
+            `networks`, `transforms`, `sampler`, `chains`.
 
-    Raises EbmError when the directory is no run, or was made of objects; ConfigError, PluginError.
+    Raises EbmError when the directory is no run, or lacks a part; ConfigError, PluginError.
     """
     facts = Facts.read(run_dir, device, checkpoint)
-    if not facts.run["from_config"]:
-        raise EbmError(f"{facts.folder}: made of objects; only runs of a config can be evaluated")
     for key in overrides or {}:
         if key.split(".")[0] not in _KEYS:
             near = difflib.get_close_matches(key.split(".")[0], _KEYS, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             message = f"can't be set for an evaluation. {hint}There are: {', '.join(_KEYS)}"
             raise ConfigError([Problem(key, message, "override")])
-    recorded = Recorded(facts, plugins, overrides)
+    recorded = Recorded(facts, plugins, overrides, given)
     train = read_train(recorded.source.tree.get("train") or {})
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()
     entries, left_out = _entries(recorded, data)
     unasked = {entry.name for entry in entries} if not _names_monitors(recorded) else set()
     several = [against] if isinstance(against, str | Path | Mapping) else against
-    entries += _against(recorded, data, several, [entry.name for entry in entries])
+    if label is not None and all(isinstance(other, Mapping) for other in several):
+        raise ConfigError([Problem("label", "names a column of a file, and `against` has no file")])
+    entries += _against(recorded, data, several, label, [entry.name for entry in entries])
     place = facts.folder / EVALUATION
     if place.exists() and not place.is_dir():
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
@@ -199,7 +204,11 @@ def _names_monitors(recorded: Recorded) -> bool:
 
 
 def _against(
-    recorded: Recorded, data: Data, several: Sequence[Against], taken: Sequence[str]
+    recorded: Recorded,
+    data: Data,
+    several: Sequence[Against],
+    label: str | int | None,
+    taken: Sequence[str],
 ) -> list[MonitorEntry]:
     """Build the monitors that tell other data from the held-out points.
 
@@ -220,7 +229,7 @@ def _against(
         read = read_nodes(source, recorded.host, "monitor", _AGAINST)
         for i, other in enumerate(several):
             if not isinstance(other, Mapping):
-                values = {**read[i].values, "against": _read_as_own(recorded, data, other)}
+                values = {**read[i].values, "against": _read_as_own(recorded, data, other, label)}
                 read = (*read[:i], read[i]._replace(values=values), *read[i + 1 :])
         return [_entry(recorded, node, data) for node in read]
     except ConfigError as error:
@@ -230,12 +239,12 @@ def _against(
         ) from error
 
 
-def _read_as_own(recorded: Recorded, data: Data, path: str | Path) -> Any:
+def _read_as_own(recorded: Recorded, data: Data, path: str | Path, label: str | int | None) -> Any:
     """Return a dataset that reads a file as the run's own dataset read its file."""
     source = getattr(data.source, "original", data.source)
     shape = data.event_shape if data.transforms is None else data.transforms.shapes[0]
     try:
-        return file_like(source, path, shape, recorded.host)
+        return file_like(source, path, shape, recorded.host, label)
     except EbmError as error:
         raise ConfigError([Problem(_AGAINST, str(error))]) from error
 

@@ -318,16 +318,12 @@ class Session:
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
         return {
-            "warnings": list(self.warnings),
-            "best": self.best.state(),
-            **self.rollback.state_dict(),
-            "seconds": self._seconds(),
-            "seconds_by_part": dict(self.loop.timing.seconds),
-            "monitors": self.monitors.state_dict(),
-            **self.events.state(),
+            "warnings": list(self.warnings), "best": self.best.state(), **self.rollback.state_dict(),
+            "seconds": self._seconds(), "seconds_by_part": dict(self.loop.timing.seconds),
+            "monitors": self.monitors.state_dict(), **self.events.state(),
             **limits_record(self.loop.train_step),
             **({"stopped": why} if (why := self._stopped()) else {}),
-        }
+        }  # fmt: skip
 
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:

@@ -35,7 +35,7 @@ def test_auto_leaves_recurrent_layers_alone():
     assert decide_compile(True, parts, 1).compiled
 
 
-def test_recurrent_layers_are_compiled_step_by_step_or_not_at_all():
+def test_recurrent_layers_are_compiled_step_by_step():
     parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
     assert decide_compile(True, parts, 1).limits == Limits(LONGEST)
     parts.energy.reads = nn.LSTM(1, 1)  # of sequences of two

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 import ebmcore
-from ebmcore import EbmError
+from ebmcore import DataError, EbmError
 from ebmcore.config import Tracking
 from ebmcore.trackers import sync
-from support import PARTS, only_more
-from support.models import COLUMNS, TRUSTED, models
+from support import PARTS, only_more, servers
+from support.models import COLUMNS, TRUSTED, Hill, height, models
+from support.runs import change
 from support.servers import free_port, wait_until
 
 pytestmark = [
@@ -45,6 +46,11 @@ def test_a_table_is_scored_by_column_names(table, rows):
     whole = rows[:2].assign(age=[3, -1])  # whole numbers are int64
     assert model.predict(whole).shape == (2,)
     assert model.metadata.signature.inputs.input_names() == [*COLUMNS, "y"]
+    of_one = table.score(rows[COLUMNS][:4], y=1, percentile=False)["energy"]
+    for given in (rows[:4], rows[COLUMNS][:4]):
+        np.testing.assert_allclose(model.predict(given, params={"label": 1}), of_one, rtol=1e-6)
+    with pytest.raises(DataError, match="of its label y, and no labels are given"):
+        model.predict(rows[COLUMNS])
     assert model.input_example.equals(rows[:3].astype({"y": int}))
     with pytest.raises(Exception, match=r"missing inputs \['dose'\]"):
         model.predict(rows[["age", "y"]])
@@ -93,6 +99,14 @@ def test_the_best_one_is_registered_once(table, client):
         assert version.source == best.artifact_location
         assert len(models(client, table, "model")) == 1
         assert len(client.get_run(table.mlflow_run_id).outputs.model_outputs) == 2
+    assert version.description == f"best, step {best.params['step']}, of {table.dir.name}"
+    assert json.loads(best.tags["mlflow.modelVersions"]) == [{"name": "patients", "version": 1}]
+    (loss,) = [metric for metric in best.metrics if metric.key == "loss"]
+    (recorded,) = [
+        row for row in table.history.itertuples() if row.Index == int(best.params["step"])
+    ]
+    assert (loss.step, loss.value, loss.dataset_name) == (recorded.Index, recorded.loss, "rows.npy")
+    assert servers.held(client, table.mlflow_run_id) == servers.recorded(table.dir)
 
 
 @pytest.mark.usefixtures("user")
@@ -140,6 +154,29 @@ def test_an_experiment_of_objects_says_why_it_has_no_model(client, place, uri):
     assert "weights.safetensors" in {Path(f.path).name for f in files}
 
 
+@pytest.mark.usefixtures("user")
+def test_importable_objects_have_a_model(client, place, uri):
+    experiment = ebmcore.Experiment(energy=Hill(2), data=torch.randn(40, 2), loss=height)
+    told = {"uri": uri, "experiment": "models"}
+    run = experiment.run(
+        steps=2, batch_size=10, tracking=Tracking(**told), runs_dir=place / "runs", progress=False
+    )
+    from mlflow import pyfunc
+
+    from ebmcore.runner.mlflow_model import _load_pyfunc
+
+    model = pyfunc.load_model(f"runs:/{run.mlflow_run_id}/model")
+    x = np.random.default_rng(0).standard_normal((3, 2)).astype("float32")
+    np.testing.assert_array_equal(model.predict(x), run.energies(x))
+    (sent,) = models(client, run, "model")
+    recorded = Path(sent.artifact_location) / "data" / "run" / "run.json"
+    change(recorded, modules_seal=None)  # as it looks to a colleague
+    with pytest.raises(EbmError, match=r"modules of Python. If you trust them, add -p module:sup"):
+        _load_pyfunc(str(recorded.parent))
+    theirs = _load_pyfunc(str(recorded.parent), {"plugins": ["module:support.models"]})
+    np.testing.assert_array_equal(theirs.predict(x), run.energies(x))
+
+
 @only_more
 def test_a_served_model_answers(points, uri):
     """`mlflow models serve` takes a process, and so do its answers."""
@@ -147,6 +184,8 @@ def test_a_served_model_answers(points, uri):
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     place = f"runs:/{points.mlflow_run_id}/model"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "EBMCORE_MODEL_PLUGINS": str(PARTS)}
+    programs = [str(Path(sys.executable).parent), environment["PATH"]]  # it starts uvicorn by name
+    environment["PATH"] = os.pathsep.join(programs)
     process = subprocess.Popen(
         [*command, "-m", place, "-p", str(port)], start_new_session=True, env=environment
     )
