@@ -318,9 +318,10 @@ class Session:
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
         return {
-            "warnings": list(self.warnings), "best": self.best.state(), **self.rollback.state_dict(),
+            "warnings": list(self.warnings), "best": self.best.state(),
+            **self.rollback.state_dict(), **self.events.state(),
             "seconds": self._seconds(), "seconds_by_part": dict(self.loop.timing.seconds),
-            "monitors": self.monitors.state_dict(), **self.events.state(),
+            "monitors": self.monitors.state_dict(),
             **limits_record(self.loop.train_step),
             **({"stopped": why} if (why := self._stopped()) else {}),
         }  # fmt: skip

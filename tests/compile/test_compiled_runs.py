@@ -88,7 +88,7 @@ def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_had_no_time_to_compile_stays_eager_when_resumed(config, monkeypatch):
+def test_a_run_without_time_to_compile_resumes_eagerly(config, monkeypatch):
     with warnings.catch_warnings(action="ignore"):  # the time below is for tracing alone
         importlib.import_module("torch._inductor.compile_fx")
 
