@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -107,6 +108,9 @@ class CompiledStep(TrainStep):
     def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
         """Store the gradient in the parameters' `grad`; return the metrics."""
         for parameter, gradient in zip(self.parameters, result.gradients, strict=True):
+            if gradient is not None and gradient.stride() != parameter.stride():
+                # fused optimisers read both as flat memory, so autograd keeps the layout, too
+                gradient = torch.empty_like(parameter).copy_(gradient)
             parameter.grad = gradient
         return result.metrics
 

@@ -89,6 +89,17 @@ def test_a_plan_changes_nothing():
     assert all(parameter.grad is None for parameter in step.parameters)
 
 
+def test_gradients_have_the_layout_of_their_parameters():
+    step = step_of(CompiledStep, made.gap, **SAMPLED)
+    found = [torch.randn_like(p) for p in step.parameters]
+    turned = [g.t().contiguous().t() if g.ndim == 2 else g for g in found]
+    assert any(g.stride() != p.stride() for g, p in zip(turned, step.parameters, strict=True))
+    step._store_gradients(functions.LossResult({}, turned))
+    for parameter, gradient in zip(step.parameters, found, strict=True):
+        assert parameter.grad.stride() == parameter.stride()
+        assert torch.equal(parameter.grad, gradient)
+
+
 @pytest.mark.parametrize(("n_steps", "mode"), [(25, "step"), (26, "blocks")])
 def test_a_long_walk_is_a_graph_of_its_own(both, n_steps, mode):
     assert both(made.gap, **SAMPLED, n_steps=n_steps).mode == mode
