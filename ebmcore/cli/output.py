@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore import terminal
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.distributed.rank import speaks
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 from ebmcore.masking import mask
