@@ -44,6 +44,7 @@ Checkpoints = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
