@@ -39,14 +39,14 @@ def answered() -> bool:
 
 
 def offers(words: Sequence[str], incomplete: str, command: dict[str, Any]) -> Offers:
-    """Return the offers for a word behind others. Raises LookupError where typer is to answer."""
+    """Return the offers for a word behind others. Raises an error where it can't follow."""
     params: dict[str, Any] = {}
     awaiting: dict[str, Any] | None = None  # the option whose value is next
     for word in words:
         if awaiting is not None:
             params[awaiting["name"]], awaiting = word, None
         elif word.startswith("-"):
-            option = next((o for o in command["options"] if word in o["words"]), {})
+            (option,) = [o for o in command["options"] if word in o["words"]]
             params[option["name"]] = True
             awaiting = option if option["value"] else None
         elif argument := _next(command, params):
@@ -56,7 +56,7 @@ def offers(words: Sequence[str], incomplete: str, command: dict[str, Any]) -> Of
             command, params = command["commands"][word], {}
     if incomplete.startswith("-"):
         if "=" in incomplete:
-            raise LookupError(incomplete)
+            raise ValueError(incomplete)
         unused = [o for o in command["options"] if o["many"] or o["name"] not in params]
         found = [(word, option["help"]) for option in unused for word in option["words"]]
     elif parameter := awaiting or _next(command, params):

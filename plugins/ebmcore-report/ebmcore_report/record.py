@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from ebmcore import EbmError
 from ebmcore.runs import (
+    CONFIG,
+    EVALUATION,
     FIGURES,
+    LARGEST_CONFIG,
     Account,
     SafeFiles,
     children_by_key,
@@ -22,8 +25,7 @@ from ebmcore.runs import (
 )
 from ebmcore_report.curves import Curve, read_curves
 
-CONFIG, EVALUATION, PROFILE = "config.yaml", "evaluation", "profile.json"
-_LARGEST_CONFIG, _LARGEST_EVALUATION = 1024**2, 16 * 1024**2  # bytes
+_LARGEST_EVALUATION = 16 * 1024**2  # bytes
 _PICTURE = re.compile(  # a parent's have no step
     r"(?:(?:(?P<key>.+)-)?step-(?P<step>\d{1,18})|(?P<other>.+))\.png"
 )
@@ -160,7 +162,7 @@ def read_record(account: Account, key: str = "") -> Record:
     files = SafeFiles(account.path)
     config, evaluation, curves = "", {}, {}
     with suppress(OSError, EbmError, UnicodeDecodeError):
-        config = files.read(CONFIG, _LARGEST_CONFIG).decode()
+        config = files.read(CONFIG, LARGEST_CONFIG).decode()
     with suppress(OSError, EbmError):
         found = files.read(f"{EVALUATION}/evaluation.json", _LARGEST_EVALUATION)
         evaluation = read_object(found) or {}

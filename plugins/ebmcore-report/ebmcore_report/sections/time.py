@@ -6,10 +6,10 @@ import json
 from contextlib import suppress
 
 from ebmcore import EbmError
-from ebmcore.runs import as_number
+from ebmcore.runs import PROFILE, as_number
+from ebmcore.terminal import duration
 from ebmcore_report.html import Html, joined, tag
-from ebmcore_report.record import PROFILE, Record, Shown
-from ebmcore_report.sections.overview import duration
+from ebmcore_report.record import Record, Shown
 
 _PARTS = 12  # bars
 _BESIDE = "figures, drawn beside the training"  # which no step waits for
