@@ -63,8 +63,8 @@ def _command(command: Any, above: Any = None) -> dict[str, Any]:
 def _parameter(param: Any, hints: dict[str, Any]) -> dict[str, Any]:
     """Return how a parameter is given, and its offers: choices, or the name of a completer."""
     notes = getattr(hints.get(param.name), "__metadata__", ())
-    calls: list[Any] = [c for note in notes if (c := getattr(note, "autocompletion", None))]
-    ours = [c.__name__ for c in calls if getattr(completers, c.__name__, None) is c]
+    calls = [call for note in notes if (call := getattr(note, "autocompletion", None)) is not None]
+    ours = [c.__name__ for c in calls if vars(completers).get(c.__name__) == c]
     return {
         "name": param.name,
         "words": [*param.opts, *param.secondary_opts],

@@ -1,11 +1,11 @@
 """Fixtures: an empty folder for each test, and the command line in this process."""
 
 import os
-from importlib import import_module
-from importlib.metadata import entry_points
 
 import pytest
 from typer.testing import CliRunner
+
+from ebmcore.cli.main import app
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -21,7 +21,5 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def command():
-    """Run the installed command `ebmcore` in this process."""
-    (script,) = entry_points(group="console_scripts", name="ebmcore")
-    app = import_module(script.module).app
+    """Run the command `ebmcore` in this process."""
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
