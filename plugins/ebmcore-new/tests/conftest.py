@@ -1,11 +1,10 @@
 """Fixtures: an empty folder for each test, and the command line in this process."""
 
 import os
+from importlib import import_module
 
 import pytest
 from typer.testing import CliRunner
-
-from ebmcore.cli.main import app
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -22,4 +21,5 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def command():
     """Run the command `ebmcore` in this process."""
+    app = import_module("ebmcore.cli.main").app
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])

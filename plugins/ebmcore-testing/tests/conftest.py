@@ -1,11 +1,10 @@
 """Fixtures of the kit's tests: an empty folder for each, and the command line."""
 
 import os
+from importlib import import_module
 
 import pytest
 from typer.testing import CliRunner
-
-from ebmcore.cli.main import app
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -21,4 +20,5 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def command():
     """Run the command `ebmcore` in this process."""
+    app = import_module("ebmcore.cli.main").app
     return lambda *words: CliRunner().invoke(app, words)
