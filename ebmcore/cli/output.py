@@ -59,7 +59,7 @@ PluginOptions = Annotated[
         "-p",
         "--plugin",
         metavar="PLUGIN",
-        help="A plugin that must load, no:NAME for one to leave out, or a local file.py.",
+        help="A plugin that must load, no:NAME to leave one out, a local file.py, or module:NAME.",
         show_default=False,
     ),
 ]

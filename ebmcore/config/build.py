@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from ebmcore.config.model import Node
-from ebmcore.config.values.signature import asked_for, is_part, positional
-from ebmcore.contracts import BUILD_SLOTS, LOSS_SLOTS
+from ebmcore.config.values.signature import asked_for, filled_slots, is_part, positional
+from ebmcore.contracts import LOSS_SLOTS
 from ebmcore.errors import (
     ConfigError,
     DataError,
@@ -44,9 +44,6 @@ def build(node: Node, slots: Mapping[str, Any], built: dict[str, Any] | None = N
 
 def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
     target = node.target
-    part = is_part(target)
-    later = {*positional(target), *(LOSS_SLOTS if node.kind == "loss" else ())} if part else set()
-    names = set(BUILD_SLOTS) - later
     for slot, kinds in _HANDED_TO.items():
         if node.kind not in kinds and asked_for(target, {slot}):
             message = f"{node.type} asks for {slot}, which is handed to {_plurals(kinds)} alone"
@@ -58,8 +55,11 @@ def _make(node: Node, slots: Mapping[str, Any], built: dict[str, Any]) -> Any:
         )
         raise ConfigError([Problem(node.path, message, node.where)])
     own = {key: _inner(value, slots, built) for key, value in node.values.items()}
-    values = {**own, **{name: slots[name] for name in asked_for(target, names)}}
-    if part:
+    values = {
+        **own,
+        **{name: slots[name] for name in filled_slots(node.kind, target) if name not in own},
+    }
+    if is_part(target):
         return partial(target, **values)
     try:
         return target(**values)

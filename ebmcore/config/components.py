@@ -11,7 +11,7 @@ from ebmcore.config.nested import Nested, nested
 from ebmcore.config.optimizers import keys_of, needs_argument, refusal
 from ebmcore.config.source import Source
 from ebmcore.config.values.check import check
-from ebmcore.config.values.signature import REQUIRED, Parameter
+from ebmcore.config.values.signature import REQUIRED, Parameter, filled_slots
 from ebmcore.errors import PluginError, Problem
 from ebmcore.plugins import Component, Host
 
@@ -72,7 +72,8 @@ class NodeReader:
     ) -> Node | None:
         """Read one component: `{type: NAME, …}`, only its NAME, or a reference `"@NAME"`.
 
-        `own` are the core's keys besides the component's; by default those of its kind.
+        `own` are the core's keys besides the component's; by default those of its kind. A build
+        slot that is null isn't handed to the component.
         """
         outer, _, part = path.partition(".")
         if path not in _MAIN and (outer != PARTS or part not in self.parts):
@@ -145,7 +146,10 @@ class NodeReader:
         own = reserved(kind, target) if own is None else own
         every = (*keys, *own)
         inner = {p.name: found for p in every if (found := nested(p.annotation)) is not None}
-        plain = {k: v for k, v in given.items() if k != "type" and k not in inner}
+        slots = filled_slots(kind, target)
+        unfilled = {k: None for k in slots if k in given and given[k] is None}
+        left = {"type", *inner, *unfilled}
+        plain = {k: v for k, v in given.items() if k not in left}
         checked = check(tuple(p for p in every if p.name not in inner), plain)
         faults = checked.faults or wrong_options(name, checked.values, own)
         for place, message in faults:
@@ -160,16 +164,12 @@ class NodeReader:
             return None
         values = {**checked.values, **children}
         return Node(
-            path=path,
-            kind=kind,
-            type=name,
-            target=target,
-            component=component,
-            values={p.name: values[p.name] for p in keys},
+            path=path, kind=kind, type=name, target=target, component=component,
+            values={**{p.name: values[p.name] for p in keys}, **unfilled},
             options={p.name: values[p.name] for p in own},
-            record={"type": name, **checked.record, **_records(children, given, own)},
+            record={"type": name, **checked.record, **_records(children, given, own), **unfilled},
             where=self.source.where(path),
-        )
+        )  # fmt: skip
 
     def child(self, kind: Nested, key: Parameter, given: dict[str, Any], path: str) -> Any:
         """Read a key that takes a component, or a list of them."""

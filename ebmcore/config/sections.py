@@ -156,8 +156,10 @@ class Plugins:
         require: Plugins that the run needs.
         disable: Plugins to leave out.
         files: Local Python files with decorated components, relative to the config file.
+        modules: Modules whose classes and functions are named as `type: "package.module:Name"`.
     """
 
     require: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)

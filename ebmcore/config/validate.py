@@ -40,7 +40,8 @@ def plugin_selection(source: Source) -> Selection:
         raise ConfigError([*source.problems, *faults])
     files = tuple(str(source.folder / file) for file in checked.values["files"])
     values = checked.values
-    return Selection(tuple(values["require"]), tuple(values["disable"]), files)
+    modules = tuple(values["modules"])
+    return Selection(tuple(values["require"]), tuple(values["disable"]), files, modules=modules)
 
 
 def validate(source: Source, host: Host, selection: Selection | None = None) -> Config:
@@ -166,6 +167,7 @@ class _Reader(NodeReader):
                 "require": list(selection.require),
                 "disable": list(selection.disable),
                 "files": list(selection.files),
+                **({"modules": list(selection.modules)} if selection.modules else {}),
             },
             **self.records(),
             **_named_records("networks", networks),
@@ -179,22 +181,11 @@ class _Reader(NodeReader):
             "tracking": _tracking_record(tree.get("tracking"), tracking),
         }
         return Config(
-            settings=settings,
-            train=train,
-            tracking=tracking,
-            data=data,
-            energy=energy,
-            networks=networks,
-            sampler=sampler,
-            chains=chains,
-            losses=losses,
-            optimizer=optimizer,
-            optimizers=optimizers,
-            lr_scheduler=schedule,
-            monitors=monitors,
-            callbacks=callbacks,
+            settings=settings, train=train, tracking=tracking, data=data, energy=energy,
+            networks=networks, sampler=sampler, chains=chains, losses=losses, optimizer=optimizer,
+            optimizers=optimizers, lr_scheduler=schedule, monitors=monitors, callbacks=callbacks,
             record=record,
-        )
+        )  # fmt: skip
 
     def check_keys(self, tree: dict[str, Any]) -> None:
         """Report unknown keys, and missing keys that every config needs."""
@@ -237,16 +228,11 @@ class _Reader(NodeReader):
     def _mlflow(self, section: Tracking) -> Node:
         component = self.host.find("tracker", "ebmcore:mlflow")
         return Node(
-            path="tracking",
-            kind="tracker",
-            type="mlflow",
-            target=component.load(),
-            component=component,
+            path="tracking", kind="tracker", type="mlflow", target=component.load(),
+            component=component, options={}, where=self.source.where("tracking"),
             values={key.name: getattr(section, key.name) for key in fields(section)},
-            options={},
             record={"type": "mlflow", **asdict(section)},
-            where=self.source.where("tracking"),
-        )
+        )  # fmt: skip
 
     def records(self) -> dict[str, Any]:
         """Return the shared nodes as plain values; a reference stays one."""

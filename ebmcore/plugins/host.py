@@ -51,10 +51,14 @@ class Component(NamedTuple):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # an import that exits is a failure of the plugin, too
+            who = (
+                f"plugin {self.plugin.name!r} ({self.plugin.origin}) offers {self.target!r}, which"
+            )
+            what, hint = f"{type(error).__name__}: {error} ({raised_at(error)})", ""
+            if self.target == self.full_name:  # of a module, which is no plugin
+                who, hint = "it", ". Install its module, or add its folder to PYTHONPATH"
             raise PluginError(
-                f"{self.kind} {self.full_name}: plugin {self.plugin.name!r} ({self.plugin.origin}) "
-                f"offers {self.target!r}, which can't be loaded: {type(error).__name__}: {error} "
-                f"({raised_at(error)})"
+                f"{self.kind} {self.full_name}: {who} can't be loaded: {what}{hint}"
             ) from error
         return value
 
@@ -64,6 +68,7 @@ class Host:
 
     def __init__(self, plugins: Iterable[Loaded]) -> None:
         self.plugins: tuple[Loaded, ...] = ()
+        self.modules: tuple[str, ...] = ()  # that the user named, beside the plugins
         self.hooks = pluggy.PluginManager("ebmcore")
         self.hooks.add_hookspecs(hooks)
         self._components: dict[str, list[Component]] = {
@@ -76,7 +81,9 @@ class Host:
     def discover(cls, selection: Selection | None = None) -> Host:
         """Find, select, import, verify and register, each plugin on its own."""
         selection = selection or Selection()
-        return cls.of(find_selected(selection))
+        host = cls.of(find_selected(selection))
+        host.modules = tuple(dict.fromkeys(selection.modules))
+        return host
 
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
@@ -152,7 +159,7 @@ class Host:
         )
 
     def find(self, kind: str, name: str) -> Component:
-        """Return the component of this name, short or `plugin:name`.
+        """Return the component of this name, short, `plugin:name` or `module:name`.
 
         A short name that the core offers is the core's; a plugin's own is `plugin:name`.
         Raises PluginError with near misses, plugins that failed, and the package to install.
@@ -161,12 +168,24 @@ class Host:
         fits = [c for c in fits if c.plugin == CORE] or fits  # a config means the same everywhere
         if len(fits) == 1:
             return fits[0]
+        if not fits and name.partition(":")[0] in self.modules:
+            return self._of_module(kind, name)
         if fits:
             candidates = ", ".join(sorted(c.full_name for c in fits))
             raise PluginError(
                 f"{kind} {name!r} is offered more than once; write one of {candidates}."
             )
         raise PluginError(self._unknown(kind, name))
+
+    def _of_module(self, kind: str, name: str) -> Component:
+        """Return a class or a function that a module defines itself; raises PluginError."""
+        module, _, attribute = name.partition(":")
+        found = Component(kind, attribute, Found(module, module), name)
+        target = found.load()
+        own = [getattr(target, key, None) for key in ("__module__", "__qualname__")]
+        if own != [module, attribute] or not callable(target):
+            raise PluginError(f"{module} defines no class or function {attribute!r} itself")
+        return found._replace(target=target)
 
     def _unknown(self, kind: str, name: str) -> str:
         names = sorted({c.name for c in self._components[kind]})

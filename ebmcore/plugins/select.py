@@ -49,28 +49,31 @@ class Selection(NamedTuple):
     disable: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     only: tuple[str, ...] = ()  # if given, the other installed plugins are left out
+    modules: tuple[str, ...] = ()  # plain modules, whose classes and functions may be named
 
     @classmethod
     def from_options(
         cls, options: Iterable[str], environment: Mapping[str, str] | None = None
     ) -> Selection:
-        """Read `-p` options (`NAME`, `no:NAME`, `./file.py`) and the environment.
+        """Read `-p` options (`NAME`, `no:NAME`, `module:NAME`, `./file.py`) and the environment.
 
         EBMCORE_PLUGINS names the only installed plugins to load, EBMCORE_DISABLE_PLUGINS those to
         leave out; both are lists separated by commas.
         """
         environment = os.environ if environment is None else environment
-        require, files = [], []
+        require, files, modules = [], [], []
         disable = _names(environment.get("EBMCORE_DISABLE_PLUGINS", ""))
         for option in options:
             if option.startswith("no:"):
                 disable.append(option.removeprefix("no:"))
+            elif option.startswith("module:"):
+                modules.append(option.removeprefix("module:"))
             elif option.endswith(".py") or os.sep in option:
                 files.append(option)
             else:
                 require.append(option)
         only = _names(environment.get("EBMCORE_PLUGINS", ""))
-        return cls(tuple(require), tuple(disable), tuple(files), tuple(only))
+        return cls(tuple(require), tuple(disable), tuple(files), tuple(only), tuple(modules))
 
     def merged(self, other: Selection) -> Selection:
         """Return both selections together."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from torch import nn
 
@@ -18,7 +18,6 @@ from ebmcore.config import (
     read_config,
     validate,
 )
-from ebmcore.data.transforms import Transforms
 from ebmcore.distributed.comm import joined
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError, PluginError, Problem
@@ -28,14 +27,25 @@ from ebmcore.runner.compose import compose
 from ebmcore.runner.experiment import Experiment
 from ebmcore.runner.hooks.calls import calls
 from ebmcore.runner.named_run import run_directory
-from ebmcore.runner.reopen import Facts, Recorded, refuse_masked, trust, without_files
-from ebmcore.runner.results import RowsReader
+from ebmcore.runner.reopen import (
+    Facts,
+    Given,
+    MissingPartError,
+    Recorded,
+    refuse_masked,
+    trust,
+    without_files,
+)
 from ebmcore.runner.run import Listener, Run
+from ebmcore.runner.run_record import without_modules
 from ebmcore.runner.scoring import RunData
 from ebmcore.runs.directory import RunDirectory, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.provenance import changes_since
 from ebmcore.trackers.entry import as_trackers
+from ebmcore.trackers.mlflow.model.needed import MADE, missing_parts
+
+T = TypeVar("T")
 
 
 class Prepared(NamedTuple):
@@ -167,14 +177,28 @@ def resume(
             with directory if ranks.rank == 0 else nullcontext():  # a live run is refused at once
                 facts = directory.read()
             if not facts.get("from_config"):
-                raise EbmError(
-                    f"{directory.path}: made of objects; make the same Experiment again and call "
-                    "its resume()"
-                )
+                _refuse_missing(directory)
             prepared, _ = prepare_again(directory, plugins)
             experiment = _composed(prepared, ranks.info, versions, listener)
         train, tracking = prepared.config.train, as_trackers(prepared.config.tracking)
         return experiment.run_with(train, tracking, ranks, resumed=directory, progress=progress)
+
+
+def _refuse_missing(directory: RunDirectory) -> None:
+    """Raise EbmError for a run of objects that its record alone can't resume, and say why."""
+    tree = directory.read_config()
+    whys = [f"{key}: {why}" for key, why in missing_parts(tree).items()]
+    if MADE not in tree:
+        whys = [f"its run.json says so, and its config names no {MADE}"]
+    if not whys and not any(directory.checkpoints.glob("step-*")):
+        whys = [
+            "it ended before its first checkpoint, and only your objects have its first weights"
+        ]
+    if whys:
+        raise EbmError(
+            f"{directory.path}: made of objects; make the same Experiment again and call its "
+            f"resume(), since the record can't do it alone. {'; '.join(whys)}"
+        )
 
 
 def _composed(
@@ -199,19 +223,21 @@ def _composed(
 def prepare_again(
     directory: RunDirectory, plugins: Sequence[str]
 ) -> tuple[Prepared, Sequence[str]]:
-    """Validate the config of a run to resume; return it, and the plugin files that it names.
+    """Validate the config of a run to resume; return it, and the files and modules that it names.
 
     These are left out, unless `plugins` names them as well. Raises ConfigError or PluginError, and
     EbmError when a part may be missing for that reason.
     """
     source = read_recorded(directory.path)
+    modules = without_modules(source.tree, directory.read())
+    source.tree.pop(MADE, None)
     files = without_files(source)
     try:
-        return prepare_source(source, plugins), files
+        return prepare_source(source, plugins), [*files, *modules]
     except ConfigError as error:
-        if not files:
+        if not (files or modules):
             raise
-        raise EbmError(trust(error, source, files)) from error
+        raise EbmError(trust(error, source, files, modules)) from error
 
 
 def changes(prepared: Prepared, versions: str) -> list[str]:
@@ -236,6 +262,9 @@ def load(
     energy: nn.Module | None = None,
     networks: Mapping[str, nn.Module] | None = None,
     transforms: Sequence[Any] = (),
+    sampler: Any = None,
+    chains: Any = None,
+    data: Any = None,
     device: str = "auto",
     checkpoint: str | int = "last",
 ) -> Run:
@@ -247,42 +276,43 @@ def load(
     that was truncated or altered since is skipped, and the run's `skipped_checkpoints` names it.
 
     Local plugin files that the run was made with are code; they are only imported when they are
-    named in `plugins`. An experiment that was made of objects needs its `energy` handed over, and
-    its `networks` and `transforms`, if it had any.
+    named in `plugins`. The parts of a run of objects are made again where that is possible; hand
+    over the others: `energy`, `networks`, `transforms`, for samples `sampler` and `chains`, for
+    percentiles `data`. They get the trained weights and states.
     Raises EbmError when the directory is no run or its checkpoint is not whole.
     """
     facts = Facts.read(run_dir, device, checkpoint)
-    sampler, chains = None, None
-    fitted: Transforms | None = None
-    data: RunData | None = None
-    read_rows: RowsReader | None = None
-    filled = {name: facts.fill_network(name, n) for name, n in (networks or {}).items()}
-    if energy is not None:
-        energy = facts.fill(energy)
-        fitted = _handed_over(facts, transforms)
-    elif facts.run["from_config"]:
-        recorded = Recorded(facts, plugins)
-        energy, filled, fitted = recorded.energy, recorded.networks, recorded.transforms
-        data = RunData(facts.columns, recorded.data, recorded.dataset, recorded.host)
-        read_rows = recorded.rows
-        if recorded.source.tree.get("sampler") and recorded.source.tree.get("chains"):
-            sampler, chains = recorded.sampler(), recorded.chains()
-    else:
-        raise EbmError(f"{facts.folder}: made of objects; load it with energy=… of the same shape")
+    given = Given(data=data, networks=networks or None, transforms=transforms or None)
+    given |= Given(energy=energy, sampler=sampler, chains=chains)
+    recorded = Recorded(facts, plugins, given=given)
+    lacks: list[str] = []
+
+    def optional(part: Callable[[], T]) -> T | None:
+        try:
+            return part()
+        except MissingPartError as error:
+            lacks.append(str(error))
+        except EbmError:
+            if energy is None:
+                raise
+        return None
+
     run = Run(
         facts.folder,
-        energy,
+        recorded.energy,
         bounds=facts.bounds,
         space=facts.space,
-        sampler=sampler,
-        chains=chains,
+        sampler=optional(recorded.sampler),
+        chains=optional(recorded.chains),
         masks=facts.masks,
-        networks=filled,
-        transforms=fitted,
-        data=data,
+        networks=recorded.networks if energy is None else optional(lambda: recorded.networks),
+        transforms=recorded.transforms,
         seed=facts.run["seed"],
     )
-    run.read_rows = read_rows
+    run.lacks = " ".join(lacks)
+    if "data" not in recorded.missing or data is not None:
+        run.data = RunData(facts.columns, recorded.data, recorded.dataset, recorded.host)
+        run.read_rows = recorded.rows
     run.status = facts.run["status"]
     run.step = facts.checkpoint.step
     run.metrics = facts.run["metrics"]
@@ -291,17 +321,3 @@ def load(
     run.skipped_checkpoints = facts.skipped_checkpoints
     run.mlflow = facts.run["mlflow"]
     return run
-
-
-def _handed_over(facts: Facts, transforms: Sequence[Any]) -> Transforms | None:
-    """Give transforms that were handed over their fitted state. Raises EbmError without them."""
-    saved = facts.state.get("transforms")
-    if saved is None:
-        return None
-    made = Transforms(transforms, saved["names"][: len(transforms)], facts.bounds.dtype)
-    if len(made.parts) != len(saved["names"]):
-        raise EbmError(
-            f"{facts.folder}: its data were transformed by {', '.join(saved['names'])}; load it "
-            "with transforms=[…], made as they were then"
-        )
-    return facts.fill_transforms(made, saved)

@@ -10,7 +10,7 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from ebmcore.config import Node, read_nodes, read_train
 from ebmcore.data.load import Data
@@ -29,7 +29,7 @@ from ebmcore.run_contracts import NoSamplerError
 from ebmcore.runner.checks.data_fit import check_monitor, refuse_misfits
 from ebmcore.runner.checks.masks import mask_warnings
 from ebmcore.runner.compose import monitor_entry
-from ebmcore.runner.reopen import Facts, Recorded
+from ebmcore.runner.reopen import Facts, Given, Recorded
 from ebmcore.runner.scoring import file_like
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EVALUATION, EVALUATION_PART, LOG
@@ -74,13 +74,14 @@ def evaluate(
     device: str = "auto",
     checkpoint: str | int = "last",
     against: Against | Sequence[Against] = (),
+    **given: Unpack[Given],
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
 
     The run in MLflow, if it has one, then shows that too, in `evaluate/`.
 
     Args:
-        run_dir: The run's directory, or `last`; the run was made from a config.
+        run_dir: The run's directory, or `last`.
         overrides: Dotted keys over the recorded config. `monitors` says which to run, by default
             every installed one that is meant for it (`evaluates = True`) and takes such events;
             `sampler` and `chains` draw the samples in place of the run's own.
@@ -92,19 +93,19 @@ def evaluate(
             was, or a dataset's node such as `{"type": "digits"}`. The monitor `out_of_distribution`
             runs for each, beside the others: how well the energy tells its points from the held-out
             ones. Of several, each has its own name, `out_of_distribution.<name of the file>`.
+        given: Parts of a run that was made of objects and can't make them again: `data`, `energy`,
+            `networks`, `transforms`, `sampler`, `chains`.
 
-    Raises EbmError when the directory is no run, or was made of objects; ConfigError, PluginError.
+    Raises EbmError when the directory is no run, or lacks a part; ConfigError, PluginError.
     """
     facts = Facts.read(run_dir, device, checkpoint)
-    if not facts.run["from_config"]:
-        raise EbmError(f"{facts.folder}: made of objects; only runs of a config can be evaluated")
     for key in overrides or {}:
         if key.split(".")[0] not in _KEYS:
             near = difflib.get_close_matches(key.split(".")[0], _KEYS, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             message = f"can't be set for an evaluation. {hint}There are: {', '.join(_KEYS)}"
             raise ConfigError([Problem(key, message, "override")])
-    recorded = Recorded(facts, plugins, overrides)
+    recorded = Recorded(facts, plugins, overrides, given)
     train = read_train(recorded.source.tree.get("train") or {})
     data, energy = recorded.data(), recorded.energy
     sampler, chains = recorded.sampler(), recorded.chains()

@@ -107,7 +107,13 @@ class Experiment:
         threads: int | Literal["auto"] = "auto",
         origin: Origin | None = None,
     ) -> None:
-        self.origin = origin or Origin()
+        self.optimizer = optimizer or partial(torch.optim.Adam, lr=1e-3)
+        self.optimizers = dict(optimizers or {})
+        self.origin = origin or Origin(given={
+            "device": str(device), "holdout": holdout, "stratify": stratify, "loader": loader,
+            "space": space and space.written(), "optimizer": self.optimizer,
+            "optimizers": self.optimizers, "lr_scheduler": lr_scheduler,
+        })  # fmt: skip
         self.name = name
         self.seed = seed
         placement = self.origin.placement or Placement.choose(device, seed)
@@ -131,8 +137,6 @@ class Experiment:
         self.losses = self._losses(loss, dtype)
         self.monitors = self._monitors(monitors)
         self.callbacks = self._callbacks(callbacks)
-        self.optimizer = optimizer or partial(torch.optim.Adam, lr=1e-3)
-        self.optimizers = dict(optimizers or {})
         self.lr_scheduler = lr_scheduler
         self.lr_interval = lr_interval
         self.lr_metric = lr_metric
@@ -195,15 +199,16 @@ class Experiment:
     ) -> Run:
         """Resume a run of such an experiment from its last whole checkpoint.
 
-        Made again of the same parts, with the same seed and the same `train` keys, it ends with the
-        same weights, chains and metrics, bit for bit, as if it had not been stopped. Options as of
-        `run`. Raises EbmError when it is no run, or another process's, or made of other parts.
+        Made again of the same parts, with the same seed and by default the recorded `train` keys,
+        it ends with the same weights, chains and metrics, bit for bit, as if it had not been
+        stopped. Raises EbmError when it is no run, or another process's, or made of other parts.
         """
-        sections = read_train(train), as_trackers(tracking)
         with joined(self.rank_info) as ranks:
             with ranks.share_errors():
                 directory = RunDirectory.open(run_directory(run_dir))
-            return self.run_with(*sections, ranks, resumed=directory, progress=progress)
+                section = read_train(train or directory.read_config()["train"])
+            to = as_trackers(tracking)
+            return self.run_with(section, to, ranks, resumed=directory, progress=progress)
 
     def _directory(self, ranks: Ranks, runs_dir: str | Path | None) -> RunDirectory:
         """Make the run directory on rank 0; on the other ranks, receive its path from rank 0."""
@@ -222,19 +227,10 @@ class Experiment:
         self.check(parts, train)
         self.has_run = True
         return RunSpec(
-            name=self.name,
-            seed=self.seed,
-            parts=parts,
-            train=train,
-            tracking=tracking,
-            streams=self.streams,
-            compile=self.compile,
-            threads=self.threads,
-            profile=profile,
-            origin=self.origin,
-            warnings=tuple(self.warnings),
-            listener=self.listener,
-        )
+            name=self.name, seed=self.seed, parts=parts, train=train, tracking=tracking,
+            streams=self.streams, compile=self.compile, threads=self.threads, profile=profile,
+            origin=self.origin, warnings=tuple(self.warnings), listener=self.listener,
+        )  # fmt: skip
 
     def dry_run(self, train: Train) -> dict[str, Any]:
         """Take one training step and return the sizes of everything; meant for the meta device.
@@ -253,12 +249,10 @@ class Experiment:
         n, per_epoch = parts.data.n, parts.data.n // train.batch_size
         return {
             "event_shape": list(parts.data.event_shape),
-            "points": n,
-            "held_out": parts.data.n_held_out,
+            "points": n, "held_out": parts.data.n_held_out,
             "parameters": sum(p.numel() for p in parts.parameters),
-            "steps": train.total_steps(n),
-            "steps_per_epoch": per_epoch,
-        }
+            "steps": train.total_steps(n), "steps_per_epoch": per_epoch,
+        }  # fmt: skip
 
     def assemble(self) -> Parts:
         """Assemble the parts, with the optimisers of the energy and of each network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from ebmcore.config import (
     Source,
     apply_overrides,
     plugin_selection,
+    read_loader,
     read_networks,
     read_transforms,
 )
@@ -31,10 +32,10 @@ from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, EbmError
 from ebmcore.masking import masked_places
 from ebmcore.plugins import Host, Selection
+from ebmcore.runner.builder import Builder, dataset_of, load_dataset, make_transforms, rows_reader
 from ebmcore.runner.checks.data_fit import all_serve, refuse_misfits
-from ebmcore.runner.compose import Builder, dataset_of, load_dataset, make_transforms, rows_reader
 from ebmcore.runner.named_run import run_directory
-from ebmcore.runner.run_record import recorded_data
+from ebmcore.runner.run_record import recorded_data, without_modules
 from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
@@ -42,6 +43,7 @@ from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
 from ebmcore.spaces import Space, as_space
 from ebmcore.trackers.keys import mlflow_uris
+from ebmcore.trackers.mlflow.model.needed import missing_parts
 from ebmcore.train.components import STEP_SIZE
 from ebmcore.train.device import choose_device
 from ebmcore.train.rng import Streams
@@ -151,11 +153,26 @@ def _checkpoint(
     return Checkpoint.of(folder, step)
 
 
-class Recorded:
-    """The parts of a run that was made from a config; each is built when it is asked for.
+class Given(TypedDict, total=False):
+    """Objects in place of those that a run's config has nodes for, or can't have."""
 
-    Local plugin files that the run was made with are code: they are imported only when they are
-    named in `plugins`.
+    data: Any
+    energy: nn.Module | None
+    networks: Mapping[str, nn.Module] | None
+    transforms: Sequence[Any] | None
+    sampler: Any
+    chains: Any
+
+
+class MissingPartError(EbmError):
+    """A part of a run of objects that can't be made again, and wasn't handed over."""
+
+
+class Recorded:
+    """The parts of a run; each is built of its config when it is asked for, or was handed over.
+
+    Local plugin files and modules that the run was made with are code: they are imported only when
+    they are named in `plugins`; modules also if this user recorded the run.
     """
 
     def __init__(
@@ -163,10 +180,19 @@ class Recorded:
         facts: Facts,
         plugins: Sequence[str] = (),
         overrides: Mapping[str, Any] | None = None,
+        given: Given | None = None,
     ) -> None:
         self.facts = facts
+        self.given: dict[str, Any] = {
+            k: part for k, part in (given or {}).items() if part is not None
+        }
         self.overrides = dict(overrides or {})
-        self.source: Source = apply_overrides(read_recorded(facts.folder), self.overrides)
+        source = read_recorded(facts.folder)
+        self.modules = without_modules(source.tree, facts.run)
+        changed = {key.split(".")[0] for key in self.overrides}
+        missing = missing_parts(source.tree)
+        self.missing = {key: why for key, why in missing.items() if key not in changed}
+        self.source: Source = apply_overrides(source, self.overrides)
         self.files = without_files(self.source)
         recorded = plugin_selection(self.source)
         selection = recorded.merged(Selection.from_options(plugins))
@@ -192,6 +218,11 @@ class Recorded:
     def networks(self) -> dict[str, nn.Module]:
         """The networks, with their trained weights, by name."""
         _ = self.energy
+        for name, network in self.given.get("networks", {}).items():
+            self.builder.networks[name] = self.facts.fill_network(name, network)
+        if self.builder.networks:
+            return dict(self.builder.networks)
+        self.refuse_missing("networks")
         refuse_masked(self.source, "networks")
         nodes = self.told_of_files(lambda: read_networks(self.source, self.host))
         return {
@@ -201,11 +232,11 @@ class Recorded:
 
     def sampler(self) -> Sampler | None:
         """Build the sampler, if the config has one."""
-        if not self.source.tree.get("sampler"):
+        if not (self.source.tree.get("sampler") or "sampler" in self.given):
             return None
         node = self.node("sampler")
         parts, space = (node, *node.children), self.facts.space
-        if not all_serve(parts, space):
+        if "sampler" not in self.given and not all_serve(parts, space):
             refuse_misfits(parts, space, self.node("dataset", "data"), self.host)
         kernel = as_kernel(self.part(node))
         self._fill_sampler(kernel)
@@ -239,7 +270,8 @@ class Recorded:
 
     def chains(self) -> Chains | None:
         """Build the chains, if the config has any, and put them where the run left them."""
-        if not self.source.tree.get("chains"):
+        if not (self.source.tree.get("chains") or "chains" in self.given):
+            self.refuse_missing("chains")
             return None
         chains = as_chains(self.part(self.node("chains")))
         if not any(key.split(".")[0] == "chains" for key in self.overrides):
@@ -275,6 +307,16 @@ class Recorded:
         saved = self.facts.state.get("transforms")
         if saved is None:
             return None
+        if given := self.given.get("transforms"):
+            names = saved["names"]
+            made = Transforms(given, names[: len(given)], self.facts.bounds.dtype)
+            if len(made.parts) != len(names):
+                raise EbmError(
+                    f"{self.facts.folder}: its data were transformed by {', '.join(names)}; load "
+                    "it with transforms=[…], made as they were then"
+                )
+            return self.facts.fill_transforms(made, saved)
+        self.refuse_missing("transforms")
         refuse_masked(self.source, "data")
         nodes = self.told_of_files(lambda: read_transforms(self.source, self.host))
         return self.facts.fill_transforms(
@@ -283,17 +325,42 @@ class Recorded:
 
     def node(self, kind: str, path: str | None = None) -> Node:
         """Read one node of the config. Raises EbmError that names local files it may lie in."""
-        refuse_masked(self.source, path or kind)
+        key = path or kind
+        if key in self.given:
+            return self._handed_over(kind, key)
+        self.refuse_missing(key)
+        refuse_masked(self.source, key)
         return self.told_of_files(lambda: read_config_node(self.source, self.host, kind, path))
+
+    def refuse_missing(self, key: str) -> None:
+        """Raise MissingPartError for a part that the config of a run of objects has no node for."""
+        if key in self.missing:
+            raise MissingPartError(
+                f"{self.facts.folder}: made of objects, and its {key} can't be made again: "
+                f"{self.missing[key]}. In Python, hand it over: ebmcore.load(…, {key}=…), or "
+                f"ebmcore.evaluate(…, {key}=…)"
+            )
+
+    def _handed_over(self, kind: str, key: str) -> Node:
+        """Return a node that makes an object which was handed over."""
+        part, told = self.given[key], self.source.tree.get(key)
+        options = dict(told) if isinstance(told, dict) else {}
+        if kind == "sampler":
+            options = {"n_steps": int(options.get("n_steps", 10))}
+        elif kind == "dataset":
+            if (loader := options.get("loader")) is not None:
+                options["loader"] = read_loader(loader)
+            options = {"holdout": 0.0, "stratify": False, **options, "transform": None}
+        return Node(key, kind, key, lambda: part, None, {}, options, {}, "handed over")
 
     def told_of_files(self, read: Callable[[], T]) -> T:
         """Call a reader of the config; a part that it can't find may be in a local plugin file."""
         try:
             return read()
         except ConfigError as error:
-            if not self.files:
+            if not (self.files or self.modules):
                 raise
-            raise EbmError(trust(error, self.source, self.files)) from error
+            raise EbmError(trust(error, self.source, self.files, self.modules)) from error
 
 
 def refuse_masked(source: Source, only: str | None = None) -> None:
@@ -320,7 +387,9 @@ def without_files(source: Source) -> list[str]:
     return [str(file) for file in section["files"]]
 
 
-def trust(error: ConfigError, source: Source, files: Sequence[str]) -> str:
-    """Name the part that wasn't found, and the local files of the run that may hold it."""
-    hint = " ".join(f"-p {source.folder / file}" for file in files)
-    return f"{error}\nThe run used local plugin files. If you trust them, add {hint}"
+def trust(error: ConfigError, source: Source, files: Sequence[str], modules: Sequence[str]) -> str:
+    """Name the part that wasn't found, and the files and modules of the run that may hold it."""
+    kinds = ["local plugin files"] * bool(files) + ["modules of Python"] * bool(modules)
+    named = [*(str(source.folder / file) for file in files), *(f"module:{m}" for m in modules)]
+    hint = " ".join(f"-p {one}" for one in named)
+    return f"{error}\nThe run used {' and '.join(kinds)}. If you trust them, add {hint}"

@@ -76,6 +76,7 @@ class Run:
         self.chains = chains
         self.masks = masks  # (k, T), some of the data's, which samples have
         self.data = data  # None: those of a run of objects that was opened again
+        self.lacks = ""  # of such a run: why it has no sampler or chains
         self.seed = seed
         self.is_own = False  # see `LiveRun`
         self.requests: Requests | None = None  # while it trains in this process
@@ -144,7 +145,10 @@ class Run:
     def _read(self) -> Data:
         if self._rows is None:
             if self.read_rows is None:
-                raise EbmError(f"{self.dir}: made of objects; its data are those it was given")
+                raise EbmError(
+                    f"{self.dir}: made of objects; its data are those it was given: hand them over "
+                    "as ebmcore.load(…, data=…)"
+                )
             self._rows = self.read_rows(self.fingerprint)
             for text in self._rows.changes:
                 warnings.warn(text, stacklevel=4)
@@ -208,8 +212,9 @@ class Run:
         """
         if self.sampler is None or self.chains is None:
             raise EbmError(
-                "this run has no sampler and chains; draw with ebmcore.sample_chain(kernel, "
-                "run.energy, event_shape=…)"
+                self.lacks
+                or "this run has no sampler and chains; draw with "
+                "ebmcore.sample_chain(kernel, run.energy, event_shape=…)"
             )
         device = self.bounds.device
         refuse_too_many("n", n, self.bounds[0].numel() * self.bounds.element_size())
@@ -296,7 +301,10 @@ class Run:
     def points(self, file: str | Path) -> NewPoints:
         """Read the new points of a file, as the run's dataset reads its own. Raises EbmError."""
         if self.data is None:
-            raise EbmError(f"{self.dir}: made of objects; score a tensor, not {file}")
+            raise EbmError(
+                f"{self.dir}: made of objects; score a tensor, not {file}, or hand its data over: "
+                "ebmcore.load(…, data=…)"
+            )
         shape = self.transforms.shapes[0] if self.transforms.parts else self.bounds.shape[1:]
         return self.data.points(file, tuple(shape), self.bounds.dtype)
 
@@ -315,7 +323,8 @@ class Run:
             )
             if percentile and self.data is None:
                 scorer.warnings.append(
-                    "the run was made of objects, so there are no held-out points, nor percentiles"
+                    "the run was made of objects, so there are no held-out points, nor "
+                    "percentiles, until you hand its data over: ebmcore.load(…, data=…)"
                 )
             elif percentile and self.data is not None:
                 try:

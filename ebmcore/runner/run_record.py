@@ -7,7 +7,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any
 
 from torch import nn
@@ -16,7 +15,9 @@ from ebmcore.data.fingerprint import Fingerprint
 from ebmcore.data.load import Data, is_stored
 from ebmcore.errors import DataError, EbmError, first_line
 from ebmcore.masking import mask_all
+from ebmcore.runner.builder import provenance_of
 from ebmcore.runner.hooks.calls import listeners
+from ebmcore.runner.objects import described
 from ebmcore.runner.spec import RunSpec
 from ebmcore.runs.directory import RunDirectory
 from ebmcore.runs.layout import EXAMPLE, HELD_OUT, LARGEST_HELD_OUT, RUN_JSON
@@ -25,20 +26,29 @@ from ebmcore.runs.provenance import provenance
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.user_signature import is_signed, sign
 from ebmcore.sampling import conditions_of
-from ebmcore.trackers.entry import described_trackers
 from ebmcore.trackers.followers import Followers, first_record
+from ebmcore.trackers.mlflow.model.needed import MADE
 from ebmcore.trackers.tags import tracked_run
 
+_NOT_PARTS = (
+    "name", "seed", "device", "dtype", "compile", "threads", "plugins", "train", "tracking", MADE,
+)  # fmt: skip
+_MODULES_SEAL = "modules_seal"  # in run.json: this user's signature of parts that modules define
 _SEAL = "callbacks_seal"  # in run.json: this user's signature of the keys of its callbacks
 
 
 def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
     """Write config.yaml and run.json, copy local plugin files; return what was recorded."""
-    record = dict(spec.origin.record or described(spec))
+    record, components, host = spec.origin.record, spec.origin.components, spec.origin.host
+    if record is None:
+        record, nodes, host = described(spec)
+        components = [provenance_of(node) for node in nodes]
+    record = dict(record)
     if spec.origin.files:
         files = directory.keep_plugin_files(list(spec.origin.files))
         record["plugins"] = {**record["plugins"], "files": files}
     record = dict(mask_all(record))
+    modules = record["plugins"].get("modules")
     directory.write_config(record)
     told = parent_from_environment()
     facts = dict(
@@ -50,7 +60,7 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         from_config=spec.origin.record is not None,
         space=spec.parts.data.space.written(),
         data=_record_data(directory, spec.parts.data, spec.parts.energy),
-        components=list(spec.origin.components),
+        components=list(components),
         implied_temperature=spec.parts.sampler
         and getattr(spec.parts.sampler.kernel, "implied_temperature", None),
         hooks={} if spec.origin.host is None else listeners(spec.origin.host),
@@ -58,7 +68,8 @@ def begin_record(directory: RunDirectory, spec: RunSpec) -> dict[str, Any]:
         pid=os.getpid(),
         host=socket.gethostname(),
         **({_SEAL: sign(*_callback_words(record))} if record.get("callbacks") else {}),
-        **provenance(spec.origin.host),
+        **({_MODULES_SEAL: sign(*_sealed_words(directory.read_config()))} if modules else {}),
+        **provenance(host),
     )
     run = tracked_run(directory, facts, config=record)
     directory.update(**facts, **first_record(directory, spec.tracking, run))
@@ -132,6 +143,28 @@ def _callback_words(record: Mapping[str, Any]) -> tuple[str, str]:
     return "callbacks", json.dumps(values, sort_keys=True, default=str)
 
 
+def _sealed_words(tree: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the seal covers: all parts in a recorded config, and their modules."""
+    parts = {key: value for key, value in tree.items() if key not in _NOT_PARTS}
+    plugins = tree.get("plugins")
+    modules = plugins.get("modules") if isinstance(plugins, dict) else None
+    return "objects", json.dumps([parts, modules], sort_keys=True, default=str)
+
+
+def without_modules(tree: dict[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Take the modules out of a recorded config that lacks this user's seal; return them.
+
+    They are code, and a directory of somebody else's may name any.
+    """
+    section = tree.get("plugins")
+    if not isinstance(section, dict) or not isinstance(named := section.get("modules"), list):
+        return []  # what else stands there is refused when the section is read
+    if not named or is_signed(facts.get(_MODULES_SEAL), *_sealed_words(tree)):
+        return []
+    tree["plugins"] = {**section, "modules": []}
+    return list(map(str, named))
+
+
 def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
     """Record that a run was resumed, and in which process; return its config."""
     directory.reserve()
@@ -142,25 +175,6 @@ def continue_record(directory: RunDirectory, step: int) -> dict[str, Any]:
         seconds=None,
     )  # fmt: skip
     return directory.read_config()
-
-
-def described(spec: RunSpec) -> dict[str, Any]:
-    """Describe an experiment that was made of objects: for a reader, it can't be run again."""
-    called = [entry.name for entry in spec.parts.callbacks]
-    return {
-        "name": spec.name,
-        "seed": spec.seed,
-        "made_of_objects": {
-            "energy": repr(spec.parts.energy),
-            "sampler": repr(spec.parts.sampler),
-            "chains": repr(spec.parts.chains),
-            "loss": [{"name": t.name, "weight": t.weight} for t in spec.parts.losses],
-            "monitors": [m.name for m in spec.parts.monitors],
-            **({"callbacks": called} if called else {}),
-        },
-        "train": asdict(spec.train),
-        "tracking": described_trackers(spec.tracking),
-    }
 
 
 def start_trackers(

@@ -39,6 +39,7 @@ class Origin:
     where: Callable[[str], str] = lambda path: ""
     placement: Placement | None = None  # of the parts, which may hold its streams
     rows: RowsReader | None = None  # reads the data again; None when made of objects
+    given: Mapping[str, Any] = field(default_factory=dict)  # of objects: what no part holds
 
 
 @dataclass(frozen=True, kw_only=True)

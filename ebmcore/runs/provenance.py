@@ -37,6 +37,7 @@ def provenance(host: Host | None) -> dict[str, Any]:
 
 def plugins(host: Host) -> list[dict[str, Any]]:
     """List the loaded plugins, each with its version, or its file's hash."""
+    modules = [(name, content_hash(name)) for name in host.modules]
     return [
         {
             "name": plugin.found.name,
@@ -47,6 +48,9 @@ def plugins(host: Host) -> list[dict[str, Any]]:
         }
         for plugin in host.plugins
         if plugin.status is Status.OK
+    ] + [
+        {"name": name, "distribution": None, "version": None, "file": None, "sha256": sha256}
+        for name, sha256 in modules
     ]
 
 

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+import torch
 
 import ebmcore
 from support import PARTS, TABLE
@@ -25,3 +26,20 @@ def models(client, run, name):
         [experiment], filter_string=f"source_run_id = '{run.mlflow_run_id}'"
     )
     return [model for model in found if model.name == name]
+
+
+class Hill(torch.nn.Module):
+    """An energy that a module defines, so that a run of objects can be opened again."""
+
+    def __init__(self, dimension):
+        super().__init__()
+        self.dimension = dimension
+        self.weight = torch.nn.Parameter(torch.ones(dimension))
+
+    def forward(self, x):
+        return (self.weight * x.square()).sum(1)
+
+
+def height(energy, x):
+    """Return a loss."""
+    return energy(x).square().mean()

@@ -87,6 +87,14 @@ def is_part(target: Callable[..., Any]) -> bool:
     return not inspect.isclass(target) and any(n not in BUILD_SLOTS for n in positional(target))
 
 
+def filled_slots(kind: str, target: Callable[..., Any]) -> tuple[str, ...]:
+    """List the build slots that a component is given when it is built, none when it is called."""
+    later: set[str] = set()
+    if is_part(target):
+        later = {*positional(target), *(LOSS_SLOTS if kind == "loss" else ())}
+    return asked_for(target, set(BUILD_SLOTS) - later)
+
+
 def positional(target: Callable[..., Any]) -> tuple[str, ...]:
     """List the names of a function's positional parameters."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

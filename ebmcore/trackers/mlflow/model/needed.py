@@ -1,4 +1,4 @@
-"""The distributions and local files without which a run's energy and sampler can't be built."""
+"""The distributions, files and objects without which a run's energy and sampler can't be built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 _KINDS = ("energy", "network", "transform", "sampler", "chains")
+
+
+MADE = "made_of_objects"  # a key in the config of a run of objects
 
 
 class Needed(NamedTuple):
@@ -30,6 +33,15 @@ def needed(facts: Mapping[str, Any]) -> Needed:
         {str(p["distribution"]): str(p.get("version")) for p in parts if p.get("distribution")},
         {PurePath(str(p["file"])).name: str(p.get("sha256")) for p in files},
     )
+
+
+def missing_parts(tree: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parts that the config of a run of objects has no node for, and why."""
+    made = tree.get(MADE, {"missing": {}})
+    if isinstance(made, dict) and "missing" not in made:  # of a time that recorded no nodes
+        return dict.fromkeys(("data", *map(str, made)), "the run recorded no way to make it again")
+    found = made["missing"] if isinstance(made, dict) else None
+    return {str(key): str(why) for key, why in found.items()} if isinstance(found, dict) else {}
 
 
 def _mappings(found: Any) -> list[Mapping[str, Any]]:

@@ -7,8 +7,8 @@ and sends the files that are missing.
     model  the last checkpoint
     best   that of train.keep_best, if the run kept one
 
-The registry gets `best` where there is one. A run that was made of objects has no config to build
-its energy from, so its weights are artifacts, too: `ebmcore.load("runs:/…", energy=…)` opens it.
+The registry gets `best` where there is one. A run of objects, of which one that a model needs can't
+be made again, sends its weights as artifacts: `ebmcore.load("runs:/…", energy=…)` opens it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from ebmcore.trackers.mlflow.model.layout import (
     weights_files,
 )
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL, quoted
+from ebmcore.trackers.mlflow.model.needed import missing_parts
 
+_NEEDED = ("energy", "networks", "transforms")  # without which no model opens
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
 _MODELS_TAG = "ebmcore.model"  # of a run: the names of its models, or why it has none
 
@@ -69,9 +71,11 @@ class ModelSender:
             facts = directory.read()
         except (EbmError, OSError, ValueError):
             return  # it ended before its first checkpoint
-        made_of = "the run was made of objects, and has no config to build its energy from"
+        missing = missing_parts(directory.read_config())
+        lacks = next((f"{key}: {missing[key]}" for key in _NEEDED if key in missing), "")
+        made_of = f"the run was made of objects, and one can't be made again: {lacks}"
         why = f"it ended as {status}" if status != "FINISHED" else ""
-        if why := why if facts.get("from_config") else made_of:
+        if why := made_of if lacks else why:
             self.remote.set_tags({_MODELS_TAG: f"none: {why}"})
         if why or self.section.checkpoints == "last":
             self._send_run(last, whole=self.section.checkpoints == "last")

@@ -176,16 +176,19 @@ def _base(source: Source, given: str | dict[str, Any]) -> Source:
 
 
 def _without_files(base: Source) -> tuple[Source, tuple[str, ...]]:
-    """Take the local plugin files out of a base: a worker that joins names its own."""
+    """Take local plugin files and modules out of a base: a worker that joins names its own."""
     plugins = base.tree.get("plugins")
-    if not isinstance(plugins, dict) or "files" not in plugins:
+    if not isinstance(plugins, dict):
         return base, ()
-    if not isinstance(plugins["files"], list):
-        message = f"should be a list; got {plugins['files']!r:.60}"
-        raise ConfigError([base.problem("plugins.files", message)])
-    files = tuple(str((base.folder / str(file)).absolute()) for file in plugins["files"])
-    others = {key: value for key, value in plugins.items() if key != "files"}
-    return base._replace(tree={**base.tree, "plugins": others}), files
+    code = {key: plugins[key] for key in ("files", "modules") if key in plugins}
+    for key, named in code.items():
+        if not isinstance(named, list):
+            message = f"should be a list; got {named!r:.60}"
+            raise ConfigError([base.problem(f"plugins.{key}", message)])
+    files = (str((base.folder / str(file)).absolute()) for file in code.get("files", ()))
+    modules = (f"module:{name}" for name in code.get("modules", ()))
+    others = {key: value for key, value in plugins.items() if key not in code}
+    return base._replace(tree={**base.tree, "plugins": others}), (*files, *modules)
 
 
 def _section(

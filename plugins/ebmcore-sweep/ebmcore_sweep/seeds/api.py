@@ -117,7 +117,7 @@ def resume_seeds(
         return Group.load(directory.path)
     with directory:  # a live parent is refused before anything is built
         pass
-    prepared, files = prepare_again(directory, plugins)
+    prepared, code = prepare_again(directory, plugins)
     changed = changes(prepared, versions)
     many = _recorded_workers(facts) if workers is None else workers
     recorded, warning = recorded_launcher(facts) if launcher is None else ("local", "")
@@ -128,7 +128,7 @@ def resume_seeds(
         for text in filter(None, (*changed, warning)):
             parent.warn(text)
         asked = [*_plugin_words(plugins), "--versions", versions]
-        settings = ["plugins.files=[]"] if files else []
+        settings = ["plugins.files=[]", "plugins.modules=[]"] if code else []
         if (doubt := _children_doubt(parent, prepared.config)) is not None:
             parent.warn(f"runs that are begun now send nothing to MLflow: {doubt}")
             settings.append("tracking=off")

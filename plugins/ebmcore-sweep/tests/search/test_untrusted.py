@@ -123,11 +123,13 @@ CODE = "from pathlib import Path\nPath('owned').touch()\n"
         lambda d: d["base"].update(plugins={"files": "evil.py"}),
         lambda d: d["space"].update({"plugins.files": [["evil.py"]]}),
         lambda d: d["space"].update({"plugins": [{"files": ["evil.py"]}]}),
+        lambda d: d["base"].update(plugins={"modules": ["evil"]}, energy={"type": "evil:Net"}),
         lambda d: d.update(base="evil.yaml"),
         lambda d: d.update(sampler={"type": "evil:Sampler"}),
     ],
 )
-def test_no_local_file_is_imported_for_a_database(base, change):
+def test_no_local_file_is_imported_for_a_database(base, change, monkeypatch):
+    monkeypatch.syspath_prepend(Path.cwd())
     Path("evil.py").write_text(CODE)
     Path("evil.yaml").write_text(json.dumps({"plugins": {"files": ["evil.py"]}}))
     _, url = sweeping.begin(sweeping.write(base, budget={"trials": 1}))

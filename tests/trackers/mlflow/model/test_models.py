@@ -17,7 +17,8 @@ from ebmcore import EbmError
 from ebmcore.config import Tracking
 from ebmcore.trackers import sync
 from support import PARTS, only_more
-from support.models import COLUMNS, TRUSTED, models
+from support.models import COLUMNS, TRUSTED, Hill, height, models
+from support.runs import change
 from support.servers import free_port, wait_until
 
 pytestmark = [
@@ -138,6 +139,29 @@ def test_an_experiment_of_objects_says_why_it_has_no_model(client, place, uri):
     assert tags["ebmcore.model"].startswith("none: the run was made of objects")
     files = client.list_artifacts(run.mlflow_run_id, "checkpoints/step-00000002")
     assert "weights.safetensors" in {Path(f.path).name for f in files}
+
+
+@pytest.mark.usefixtures("user")
+def test_importable_objects_have_a_model(client, place, uri):
+    experiment = ebmcore.Experiment(energy=Hill(2), data=torch.randn(40, 2), loss=height)
+    told = {"uri": uri, "experiment": "models"}
+    run = experiment.run(
+        steps=2, batch_size=10, tracking=Tracking(**told), runs_dir=place / "runs", progress=False
+    )
+    from mlflow import pyfunc
+
+    from ebmcore.runner.mlflow_model import _load_pyfunc
+
+    model = pyfunc.load_model(f"runs:/{run.mlflow_run_id}/model")
+    x = np.random.default_rng(0).standard_normal((3, 2)).astype("float32")
+    np.testing.assert_array_equal(model.predict(x), run.energies(x))
+    (sent,) = models(client, run, "model")
+    recorded = Path(sent.artifact_location) / "data" / "run" / "run.json"
+    change(recorded, modules_seal=None)  # as it looks to a colleague
+    with pytest.raises(EbmError, match=r"modules of Python. If you trust them, add -p module:sup"):
+        _load_pyfunc(str(recorded.parent))
+    theirs = _load_pyfunc(str(recorded.parent), {"plugins": ["module:support.models"]})
+    np.testing.assert_array_equal(theirs.predict(x), run.energies(x))
 
 
 @only_more
