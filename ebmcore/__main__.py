@@ -8,9 +8,9 @@ import os
 def main() -> None:
     """Answer the shell that completes a word, or run the command line."""
     if "_EBMCORE_COMPLETE" in os.environ:
-        from ebmcore.completion.answer import answered
+        from ebmcore.completion import answer
 
-        if answered():
+        if answer.answered():
             return
     from ebmcore.cli.main import main as commands
 

@@ -87,9 +87,7 @@ class RunView:
         count are 0. Raises ValueError when the run has no sampler.
         """
         if self.draw is None:
-            raise NoSamplerError(
-                "this run has no sampler, so its monitors can't draw from the model"
-            )
+            raise NoSamplerError("this run has no sampler, so monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
     def undo(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

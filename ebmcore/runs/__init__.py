@@ -4,20 +4,10 @@ The names below are for plugins, which reach a run directory through them alone.
 """
 
 from ebmcore.output_file import output_file, writing
+from ebmcore.runs import layout
 from ebmcore.runs.directory import RunDirectory, runs_folder
 from ebmcore.runs.jsonl import as_number, last_lines, read_object
-from ebmcore.runs.layout import (
-    BEST,
-    CONFIG,
-    EVALUATION,
-    FIGURES,
-    LARGEST_CONFIG,
-    LARGEST_LINE,
-    LOGS,
-    METRICS,
-    PROFILE,
-    SUMMARY,
-)
+from ebmcore.runs.layout import BEST, FIGURES, LARGEST_LINE, LOGS, METRICS, SUMMARY
 from ebmcore.runs.lock import is_held
 from ebmcore.runs.logs import open_log
 from ebmcore.runs.parent_child import (
@@ -40,17 +30,13 @@ from ebmcore.runs.user_signature import config_folder, is_signed, sign
 
 __all__ = [
     "BEST",
-    "CONFIG",
-    "EVALUATION",
     "FIGURES",
     "KEY_VARIABLE",
     "LABEL_VARIABLE",
-    "LARGEST_CONFIG",
     "LARGEST_LINE",
     "LOGS",
     "METRICS",
     "PARENT_VARIABLE",
-    "PROFILE",
     "RUN_VARIABLE",
     "SUMMARY",
     "Account",
@@ -64,6 +50,7 @@ __all__ = [
     "is_seed_group",
     "is_signed",
     "last_lines",
+    "layout",
     "open_log",
     "output_file",
     "parent_from_environment",

@@ -11,14 +11,12 @@ from typing import Any, NamedTuple
 
 from ebmcore import EbmError
 from ebmcore.runs import (
-    CONFIG,
-    EVALUATION,
     FIGURES,
-    LARGEST_CONFIG,
     Account,
     SafeFiles,
     children_by_key,
     is_parent,
+    layout,
     read_account,
     read_children,
     read_object,
@@ -162,9 +160,9 @@ def read_record(account: Account, key: str = "") -> Record:
     files = SafeFiles(account.path)
     config, evaluation, curves = "", {}, {}
     with suppress(OSError, EbmError, UnicodeDecodeError):
-        config = files.read(CONFIG, LARGEST_CONFIG).decode()
+        config = files.read(layout.CONFIG, layout.LARGEST_CONFIG).decode()
     with suppress(OSError, EbmError):
-        found = files.read(f"{EVALUATION}/evaluation.json", _LARGEST_EVALUATION)
+        found = files.read(f"{layout.EVALUATION}/evaluation.json", _LARGEST_EVALUATION)
         evaluation = read_object(found) or {}
     with suppress(OSError, EbmError):
         curves = read_curves(files)
@@ -175,7 +173,7 @@ def read_record(account: Account, key: str = "") -> Record:
         curves=curves,
         pictures=_pictures(files, FIGURES),
         evaluation=evaluation,
-        evaluation_pictures=_pictures(files, EVALUATION),
+        evaluation_pictures=_pictures(files, layout.EVALUATION),
     )
 
 
