@@ -46,6 +46,14 @@ def command(
             "file like the run's own, or a dataset: '{type: digits}'. May be repeated.",
         ),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The labels in the files of --against, 1 for an anomaly and 0 for others: a name, "
+            "or a number from 0.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> Answer:
     """Evaluate a trained energy on held-out data and samples.
@@ -65,6 +73,7 @@ def command(
         seed=seed,
         checkpoint=checkpoint,
         against=[_other(text) for text in against or ()],
+        label=int(label) if label and label.isdecimal() else label,
     )
     code = RUN_FAILED if found.failed else 0
     return Answer(found.document(), lambda: _show(found), code, stays=True)

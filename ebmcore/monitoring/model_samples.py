@@ -138,7 +138,7 @@ class ModelSamples(NamedTuple):
         if mask is not None:
             start = start._replace(mask=masks(mask, n, self.generator.device))
         if required and start.y is None:
-            raise ConditionError("the energy requires a condition y; say which, with y=…")
+            raise ConditionError("the energy requires a condition y; say which: y=…, --y, label")
         return start
 
     def _started(self, batch: Start, labels: Tensor | None) -> Start:

@@ -74,6 +74,7 @@ def evaluate(
     device: str = "auto",
     checkpoint: str | int = "last",
     against: Against | Sequence[Against] = (),
+    label: str | int | None = None,
     **given: Unpack[Given],
 ) -> Evaluation:
     """Run monitors on a finished run, and write what they find to `RUN_DIR/evaluation/`.
@@ -93,6 +94,7 @@ def evaluate(
             was, or a dataset's node such as `{"type": "digits"}`. The monitor `out_of_distribution`
             runs for each, beside the others: how well the energy tells its points from the held-out
             ones. Of several, each has its own name, `out_of_distribution.<name of the file>`.
+        label: The column of the files in `against` that says 1 for an anomaly and 0 for others.
         given: Parts of a run that was made of objects and can't make them again: `data`, `energy`,
             `networks`, `transforms`, `sampler`, `chains`.
 
@@ -112,7 +114,9 @@ def evaluate(
     entries, left_out = _entries(recorded, data)
     unasked = {entry.name for entry in entries} if not _names_monitors(recorded) else set()
     several = [against] if isinstance(against, str | Path | Mapping) else against
-    entries += _against(recorded, data, several, [entry.name for entry in entries])
+    if label is not None and all(isinstance(other, Mapping) for other in several):
+        raise ConfigError([Problem("label", "names a column of a file, and `against` has no file")])
+    entries += _against(recorded, data, several, label, [entry.name for entry in entries])
     place = facts.folder / EVALUATION
     if place.exists() and not place.is_dir():
         raise EbmError(f"{place}: is in the way of the folder that is to be written; move it")
@@ -200,7 +204,11 @@ def _names_monitors(recorded: Recorded) -> bool:
 
 
 def _against(
-    recorded: Recorded, data: Data, several: Sequence[Against], taken: Sequence[str]
+    recorded: Recorded,
+    data: Data,
+    several: Sequence[Against],
+    label: str | int | None,
+    taken: Sequence[str],
 ) -> list[MonitorEntry]:
     """Build the monitors that tell other data from the held-out points.
 
@@ -221,7 +229,7 @@ def _against(
         read = read_nodes(source, recorded.host, "monitor", _AGAINST)
         for i, other in enumerate(several):
             if not isinstance(other, Mapping):
-                values = {**read[i].values, "against": _read_as_own(recorded, data, other)}
+                values = {**read[i].values, "against": _read_as_own(recorded, data, other, label)}
                 read = (*read[:i], read[i]._replace(values=values), *read[i + 1 :])
         return [_entry(recorded, node, data) for node in read]
     except ConfigError as error:
@@ -231,12 +239,12 @@ def _against(
         ) from error
 
 
-def _read_as_own(recorded: Recorded, data: Data, path: str | Path) -> Any:
+def _read_as_own(recorded: Recorded, data: Data, path: str | Path, label: str | int | None) -> Any:
     """Return a dataset that reads a file as the run's own dataset read its file."""
     source = getattr(data.source, "original", data.source)
     shape = data.event_shape if data.transforms is None else data.transforms.shapes[0]
     try:
-        return file_like(source, path, shape, recorded.host)
+        return file_like(source, path, shape, recorded.host, label)
     except EbmError as error:
         raise ConfigError([Problem(_AGAINST, str(error))]) from error
 

@@ -66,6 +66,18 @@ def read_points(line: bytes) -> list[Point]:
     return [Point(name, step, stamp, value) for name, value in values if value is not None]
 
 
+def last_points(file: Path, step: int) -> list[Point]:
+    """Return the last value of each metric of a file of values at a step or before it."""
+    found: dict[str, Point] = {}
+    start, more = 0, True
+    while more:
+        lines, end = read_piece(file, start)
+        points = (point for line in lines for point in read_points(line))
+        found |= {point.name: point for point in points if point.step <= step}
+        more, start = end - start >= PIECE, end
+    return list(found.values())
+
+
 def last_lines(log: Path) -> list[str]:
     """Return the last lines of a log in its folder; raises OSError and DirectoryError."""
     folder = log.absolute().parent

@@ -9,7 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ebmcore.runs.jsonl import is_plain
-from ebmcore.runs.layout import ARTIFACTS, CHECKPOINTS, EVALUATION, FIGURES, LOG, PLUGINS
+from ebmcore.runs.layout import (
+    ARTIFACTS,
+    BEST,
+    CHECKPOINTS,
+    EVALUATION,
+    FIGURES,
+    LOG,
+    PLUGINS,
+    SUMMARY,
+)
 from ebmcore.runs.safe_files import SafeFiles, for_libraries
 
 _CHECKPOINT = re.compile(r"step-\d+")
@@ -53,13 +62,12 @@ def evaluation_files(run_dir: Path) -> Iterator[Path]:
 
 
 def last_files(run_dir: Path, *, checkpoint: bool = True) -> Iterator[Path]:
-    """Yield the files to send after a run has ended: a checkpoint, plugins, artifacts, log."""
+    """Yield the files to send after a run ended: checkpoint, plugins, artifacts, log, summary."""
     checkpoints = [f for f in _folders(run_dir / CHECKPOINTS) if _CHECKPOINT.fullmatch(f.name)]
     yield from _inside(checkpoints[-1:] if checkpoint else [])
     yield from plugin_files(run_dir)
     yield from _inside(_folders(run_dir, ARTIFACTS))
-    if is_plain(run_dir / LOG):
-        yield run_dir / LOG
+    yield from (run_dir / name for name in (LOG, SUMMARY, BEST) if is_plain(run_dir / name))
 
 
 def plugin_files(run_dir: Path) -> Iterator[Path]:

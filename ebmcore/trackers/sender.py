@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -152,8 +152,8 @@ class Sender:
         lines, end = read_piece(self.run_dir / file, start, PIECE)
         points = [point for line in lines for point in read_points(line)]
         missing = points if self._held is None else self._held.missing(points)
-        for i in range(0, len(missing), _BATCH):
-            self._send_points(missing[i : i + _BATCH])
+        for some in batches(missing):
+            self._send_points(some)
         self._read[file] = end
         return end - start >= PIECE
 
@@ -229,6 +229,11 @@ class Sender:
         text = f"{what}: {first_line(error.__cause__ or error)}"
         if text not in self.refused:
             self.refused.append(text)
+
+
+def batches(points: Sequence[Point]) -> Iterator[Sequence[Point]]:
+    """Divide points into those of one call each."""
+    return (points[i : i + _BATCH] for i in range(0, len(points), _BATCH))
 
 
 class Left(Exception):  # noqa: N818 (a state of things, told in its message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,15 +24,15 @@ def run_tags(run_dir: Path, facts: Mapping[str, Any]) -> dict[str, str]:
     command = facts.get("command")
     words = [str(word) for word in command] if isinstance(command, list) else []
     versions, git = _mapping(facts.get("versions")), _mapping(facts.get("git"))
-    listed = facts.get("plugins")
+    listed, seed = facts.get("plugins"), facts.get("seed")
     plugins = [p for p in listed if isinstance(p, Mapping)] if isinstance(listed, list) else []
     tags = {
         "mlflow.user": facts.get("user"),
-        "mlflow.source.name": " ".join([Path(words[0]).name, *words[1:]]) if words else None,
+        "mlflow.source.name": _shown(words) if words else None,
         "mlflow.source.type": "LOCAL",
         "ebmcore.run_dir": str(run_dir.resolve()),
         "ebmcore.group": _group(facts),
-        "ebmcore.seed": None if facts.get("seed") is None else str(facts["seed"])[:_WORDS],
+        "ebmcore.seed": None if seed is None or is_parent(facts) else str(seed)[:_WORDS],
         "ebmcore.version": versions.get("ebmcore"),
         "torch.version": versions.get("torch"),
         "ebmcore.plugins": json.dumps(
@@ -77,6 +78,12 @@ def run_title(run_dir: Path, facts: Mapping[str, Any]) -> str:
     short = words if len(words) <= _WORDS else f"{words[: _WORDS - 1]}…"
     whole = name if isinstance(name, str) and name else run_dir.name
     return mask(f"{short} · {whole}")[:_TITLE]
+
+
+def _shown(words: list[str]) -> str:
+    """Return a command without folders: of the whole, MLflow shows the part behind the last /."""
+    program = Path(words[0]).name.replace("__main__.py", "ebmcore")
+    return " ".join([program, *(re.sub(r"[^\s=:,{\[]*/", "", mask(word)) for word in words[1:])])
 
 
 def _group(facts: Mapping[str, Any]) -> str | None:

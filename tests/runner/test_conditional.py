@@ -103,7 +103,7 @@ def test_views_and_samples_have_labels():
     assert torch.equal(view.held_out_y.bincount(), (0.2 * whole).round().long())
     assert torch.equal(view.held_out_y.bincount() + view.data_y.bincount(), whole)
     torch.testing.assert_close(done.sample(50, 60, y=1).mean(0), centres[1], atol=0.1, rtol=0)
-    with pytest.raises(EbmError, match="requires a condition y; say which, with y=…"):
+    with pytest.raises(EbmError, match="requires a condition y; say which: y=…"):
         done.sample(5)
     with pytest.raises(EbmError, match="one row for each of 5; got 2"):
         done.sample(5, y=[0, 1])

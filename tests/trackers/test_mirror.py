@@ -8,12 +8,15 @@ import threading
 import time
 from functools import partial
 
+import numpy as np
 import pytest
+import torch
 
 import ebmcore
-from ebmcore import RunInterrupted
+from ebmcore import RunError, RunInterrupted
 from ebmcore.trackers.mlflow.sync import sync
-from support import servers
+from support import PARTS, TABLE, servers
+from support.models import models
 
 pytestmark = pytest.mark.slow
 
@@ -154,3 +157,96 @@ def test_sync_catches_up_a_server_frozen_to_the_end(slow_steps, server, client):
         f"attributes.run_name = '{run.dir.name}'",
     )
     assert len(same) == 1
+
+
+class Hangs(servers.Forgetful):
+    """A door to a server that says nothing more once it was sent a file of that name."""
+
+    batches = float("nan")  # so that none is the third
+    file = "state.safetensors"
+    wakes = threading.Event()
+    since = None  # the moment, by time.monotonic
+
+    def _pass_on(self):
+        if not self.since and self.command == "PUT" and self.path.endswith(self.file):
+            type(self).since = time.monotonic()
+        if self.since:
+            self.wakes.wait(60)
+            self.close_connection = True
+        else:
+            super()._pass_on()
+
+    do_GET = do_POST = do_PUT = do_PATCH = _pass_on  # noqa: N815
+
+
+def test_a_model_is_there_once_and_whole_after_an_outage(config, server, client, monkeypatch):
+    config["train"] = {"steps": 20, "batch_size": 20}
+    with servers.serving(Hangs, port=server.port) as (uri, handler):
+        config["tracking"] = {"uri": uri, "experiment": "outage", "register": "outage"}
+        run = ebmcore.run(config, progress=False)
+        left = time.monotonic() - handler.since
+        assert left < 8  # a call may take five seconds
+        (warning,) = run.warnings
+        assert f"`ebmcore runs sync {run.dir}` sends them" in warning
+        (model,) = models(client, run, "model")
+        assert str(model.status) == "PENDING"
+        handler.file, handler.since = "nothing", None
+        handler.wakes.set()
+        sent = sync(run.dir)
+        assert (sent.outcome, sent.note) == ("sent", "")
+    (whole,) = models(client, run, "model")
+    assert (whole.model_id, str(whole.status)) == (model.model_id, "READY")
+    (version,) = client.search_model_versions("name = 'outage'")
+    assert version.source == whole.artifact_location
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    there = ebmcore.load("models:/outage/1", plugins=[str(PARTS)])
+    here = ebmcore.load(run.dir, plugins=[str(PARTS)])
+    x = torch.ones(2, 2)
+    assert torch.equal(there.energy(x), here.energy(x))
+    servers.say(f"left after {left:.1f} s")
+
+
+def test_who_has_only_the_server_goes_on_from_there(
+    config, server, client, monkeypatch, tmp_path, ebmcore_command
+):
+    """Elsewhere, without the run directories: opened, scored, sampled, evaluated and resumed."""
+    np.save("rows.npy", np.random.default_rng(0).normal(size=(60, 2)))
+    rows = str(tmp_path / "rows.npy")
+    config["plugins"]["files"].append(str(TABLE))
+    config["data"] = {"type": "table", "path": rows}
+    config["train"] = {"steps": 12, "batch_size": 20, "checkpoint_every": "4 steps"}
+    config["tracking"] = {"uri": server.uri, "register": "rows", "experiment": "elsewhere"}
+    run = ebmcore.run(config, progress=False)
+    expected = run.score(rows, percentile=False).energy
+    config["loss"] = {"type": "parts:breaks", "at": 9}
+    config["tracking"] |= {"checkpoints": "last"}
+    with pytest.raises(RunError) as raised:
+        ebmcore.run(config, progress=False)
+    failed = raised.value.run
+    for done in (run, failed):
+        shutil.rmtree(done.dir)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    named, trust = f"runs:/{run.mlflow_run_id}", [str(PARTS), str(TABLE)]
+    opened = ebmcore.load(named, plugins=trust)
+    assert torch.equal(opened.energies(torch.as_tensor(np.load(rows))), expected)
+    options = [word for file in trust for word in ("-p", file)]
+    for command in (
+        ("score", "models:/rows/1", rows, "--no-percentile", "-o", "scores.npz"),
+        ("sample", named, "-n", 4, "-o", "drawn.npz"),
+        ("evaluate", named, "monitors=[looks]", "--seed", 1),
+    ):
+        done = ebmcore_command(*command, *options)
+        assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(np.load("scores.npz")["energy"], expected.numpy())
+    assert np.load("drawn.npz")["x"].shape == (4, 2)
+    assert "evaluate/looks/mean" in client.get_run(run.mlflow_run_id).data.metrics
+
+    done = ebmcore_command("resume", f"runs:/{failed.mlflow_run_id}", *options)
+    assert done.returncode == 1, done.stderr  # it breaks again, at its step
+    assert (
+        '"resumed"' in (tmp_path / "elsewhere/runs" / failed.dir.name / "events.jsonl").read_text()
+    )

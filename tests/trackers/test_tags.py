@@ -28,4 +28,11 @@ def test_tags_group_the_children_of_a_parent(tmp_path):
     assert (child["ebmcore.group"], child["ebmcore.seed"]) == ("rings-2026", "3")
     parent = run_tags(tmp_path, {"name": "rings", "seed": 3, "group": "seeds", "parent": None})
     assert parent["ebmcore.group"] == "seeds"
+    assert "ebmcore.seed" not in parent
     assert not {"ebmcore.group", "ebmcore.seed"} & set(run_tags(tmp_path, {"name": "rings"}))
+
+
+def test_a_source_has_no_folder_in_it(tmp_path):
+    words = "/a/__main__.py run /a/c.yaml data.path=../b/d.csv --uri db:///a/x http://a:secret@b"
+    found = run_tags(tmp_path, {"command": words.split()})["mlflow.source.name"]
+    assert found == "ebmcore run c.yaml data.path=d.csv --uri db:x http:***@b"

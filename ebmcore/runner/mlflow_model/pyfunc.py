@@ -19,6 +19,7 @@ from ebmcore.runner.api import load
 from ebmcore.runner.run import Run
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
+from ebmcore.sampling import Taken, conditions_of
 from ebmcore.trackers.mlflow.model.needed import needed
 from ebmcore.trackers.mlflow.model.signature import DEFAULTS, label_column
 
@@ -43,9 +44,12 @@ class EnergyModel:
             data: A DataFrame of the training data's columns, an array (n, *event), or a dict of
                 arrays `x` and, as the signature has them, `y` and `mask`.
             params: `what` is energy: (n,), nats, as `run.score` gives them; score: those and the
-                norm of the gradient, one column each; or sample: `n` events, or one for each row of
-                the data when n is 0, drawn by the run's sampler in `n_steps` (0: its own number)
-                from `seed`. Without labels of its own a sample has those of the rows.
+                norm of the gradient, one column each; or sample: `n` events, drawn by the run's
+                sampler in `n_steps` (0: its own number) from `seed`. Their labels and lengths are
+                those that `run.sample` draws; when n is 0 there is one for each row of the data,
+                with the label and the length of that row. `label` is that of all events, in place
+                of any other. Samples with labels or lengths are as the data are given: a table
+                with the labels' column, or a dict of x, y and mask.
 
         Raises EbmError for another `what`, and as `run.score` and `run.sample` do.
         """
@@ -53,6 +57,8 @@ class EnergyModel:
         if told["what"] not in _WHAT:
             raise EbmError(f"what: should be {', '.join(_WHAT)}; got {told['what']!r}")
         x, y, mask = self._given(data)
+        if told["label"] is not None:
+            y = self._label(float(told["label"]), of_samples=told["what"] == "sample")
         if told["what"] == "sample":
             return self._sample(told, x, y, mask)
         scores = self.run.score(x, y=y, mask=mask, percentile=False)
@@ -72,18 +78,30 @@ class EnergyModel:
         return data, None, None
 
     def _sample(self, told: Mapping[str, Any], x: Any, y: Any, mask: Any) -> Any:
-        n = int(told["n"]) or len(x)
+        n = int(told["n"])
+        if n and told["label"] is None:
+            y = None
         if isinstance(y, str):
             y = x[y].to_numpy()
-        of_rows = {"y": y, "mask": mask}
-        given = {
-            name: np.resize(np.asarray(of), (n, *np.shape(of)[1:]))
-            for name, of in of_rows.items()
-            if of is not None
-        }
-        steps = int(told["n_steps"]) or None
-        events = self.run.sample(n, steps, seed=int(told["seed"]), **given).cpu().numpy()
-        return events if self._columns is None else _frame(events, columns=list(self._columns))
+        of_rows = {"y": y, "mask": None if n else mask}
+        steps, seed = int(told["n_steps"]) or None, int(told["seed"])
+        drawn = self.run.draw(n or len(x), steps, seed=seed, **of_rows)
+        events, transforms = drawn.x, self.run.transforms
+        if transforms.parts:
+            events = transforms.inverse(events, mask=drawn.mask)
+        found = {"x": events, "y": drawn.y, "mask": drawn.mask}
+        arrays = {name: of.cpu().numpy() for name, of in found.items() if of is not None}
+        columns, one_each = self._columns, drawn.y is None or drawn.y.ndim == 1
+        if columns is None or "mask" in arrays or not one_each:
+            return arrays if len(arrays) > 1 else arrays["x"]
+        labels = {label_column(columns): arrays["y"]} if "y" in arrays else {}
+        return _frame(arrays["x"], columns=list(columns)).assign(**labels)
+
+    def _label(self, label: float, *, of_samples: bool) -> float:
+        taken = conditions_of(self.run.energy) or Taken((), ())
+        if "y" not in (*taken.required, *(taken.optional if of_samples else ())):
+            raise EbmError(f"label: the run's energy is not one of labels; got {label:g}")
+        return int(label) if label.is_integer() else label
 
     @property
     def _columns(self) -> Sequence[str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,11 @@ from ebmcore.plugins import Host
 
 
 def file_like(
-    source: Any, file: str | Path, event_shape: tuple[int, ...], host: Host | None
+    source: Any,
+    file: str | Path,
+    event_shape: tuple[int, ...],
+    host: Host | None,
+    label: str | int | None = None,
 ) -> Any:
     """Return a dataset of a file's points, which may read them when it is called.
 
@@ -19,6 +25,7 @@ def file_like(
         file: The file's path, or the folder's.
         event_shape: The shape of one event of the run's data, before transforms.
         host: The plugins, of which one may offer the dataset `file`.
+        label: The column of labels in the file, if it isn't the one that the run's data have.
 
     Raises EbmError when there is no such file, or the dataset refuses it.
     """
@@ -26,13 +33,20 @@ def file_like(
     if not path.exists():
         raise EbmError(f"{path}: no such file")
     like = getattr(source, "like", None)
+    named = {} if label is None else {"label": label}
+    if named and callable(like) and "label" not in signature(like).parameters:
+        raise EbmError(
+            f"{path}: dataset {type(source).__name__} takes no name for the labels of another file"
+        )
     try:
-        return like(path) if callable(like) else _stored(path, event_shape, host)
+        return like(path, **named) if callable(like) else _stored(path, event_shape, host, named)
     except (ValueError, OSError) as error:
         raise EbmError(f"{path}: can't be read: {error}") from error
 
 
-def _stored(path: Path, event_shape: tuple[int, ...], host: Host | None) -> Any:
+def _stored(
+    path: Path, event_shape: tuple[int, ...], host: Host | None, named: Mapping[str, Any]
+) -> Any:
     try:
         if host is None:
             raise PluginError("the run was made of objects")
@@ -44,4 +58,4 @@ def _stored(path: Path, event_shape: tuple[int, ...], host: Host | None) -> Any:
             "dataset that reads it"
         ) from error
     shape = {"shape": list(event_shape)} if len(event_shape) > 1 else {}
-    return component(path, **shape)
+    return component(path, **shape, **named)

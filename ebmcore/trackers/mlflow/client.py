@@ -223,12 +223,15 @@ class Remote:
         found = self._call(client.search_runs, [experiment_id], what, ViewType.ALL)
         return found[0] if found else None
 
-    def log_points(self, points: Sequence[Point]) -> None:
-        """Send values of metrics, at most 1000 of them."""
+    def log_points(self, points: Sequence[Point], **of: str) -> None:
+        """Send values of metrics, at most 1000; `of` names the model and the data they belong to.
+
+        A database has each once, however often it is sent.
+        """
         from mlflow.entities import Metric
 
         assert self._client is not None
-        metrics = [Metric(p.name, p.value, int(p.time * 1000), p.step) for p in points]
+        metrics = [Metric(p.name, p.value, int(p.time * 1000), p.step, **of) for p in points]
         self._call(self._client.log_batch, self.run_id, metrics=metrics)
 
     def log_params(self, params: Mapping[str, Any]) -> None:

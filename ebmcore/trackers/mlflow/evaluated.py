@@ -14,10 +14,10 @@ from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.service_contracts import Point
 from ebmcore.trackers.files import evaluation_files, opened_path
 from ebmcore.trackers.mlflow.client import Remote, fit_name
+from ebmcore.trackers.sender import batches
 
 _SHOWN = "evaluate"  # the folder in MLflow, and the first word of the metrics
 _LARGEST = 4 * 1024**2  # bytes of evaluation.json
-_BATCH = 500  # points in one call
 _RESULTS = "evaluation.json"
 
 
@@ -29,8 +29,8 @@ def send_evaluation(remote: Remote, run_dir: Path) -> None:
     found = [point for point in _points(run_dir) if not math.isinf(point.value)]
     held = remote.metrics() if found else {}
     new = [p for p in found if p.name not in held or not _is_last(remote, p)]
-    for start in range(0, len(new), _BATCH):
-        remote.log_points(new[start : start + _BATCH])
+    for some in batches(new):
+        remote.log_points(some)
     for file in evaluation_files(run_dir):
         inner = file.parent.relative_to(run_dir / EVALUATION)
         place = (_SHOWN / inner).as_posix()

@@ -12,7 +12,10 @@ from typing import Any, ClassVar, Literal
 
 from ebmcore.config import Tracking
 from ebmcore.errors import EbmError, RefusedError
+from ebmcore.runs.jsonl import is_plain
+from ebmcore.runs.layout import SUMMARY
 from ebmcore.runs.parent_child import is_parent, parent_token
+from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.runs.status import read_account
 from ebmcore.service_contracts import Point, TrackedRun, Tracker
 from ebmcore.trackers.flatten import flatten
@@ -40,6 +43,7 @@ _NO_MODELS = (  # answers of a server that takes no model, or none of that name
     "FEATURE_DISABLED",
     "PERMISSION_DENIED",
 )
+_DESCRIPTION = "mlflow.note.content"
 _PARENT = 10.0  # seconds between two searches for a parent that isn't in MLflow yet
 _BAND = (".low", ".high")  # after a metric's name: the ends of its band over a parent's children
 _PARAMS = 2000  # the most parameters of an ended run, whose config anybody may have written
@@ -179,6 +183,10 @@ class MLflow(Tracker):
             self._send_model(status)
             self.remote.set_ended(status, ended)
         self.log_evaluation()
+        if is_plain(self.run.dir / SUMMARY):
+            with SafeFiles(self.run.dir).open(SUMMARY) as opened:
+                text = opened.read(_TEXT).decode(errors="ignore")
+            self.remote.set_tags({_DESCRIPTION: text})
 
     def log_evaluation(self) -> None:
         """Show what `ebmcore evaluate` found, if it found anything."""

@@ -119,6 +119,7 @@ class File:
         self.space: Space | None = None
         self.warnings: tuple[str, ...] = ()
         self._training: File | None = None
+        self._label: Column | None = None  # of new points, beside what the training file has
         self._layout: Layout | None = None
         self._learned: Learned | None = None
 
@@ -136,19 +137,21 @@ class File:
         """
         return self._read(lambda x: x, check=check)
 
-    def like(self, path: Path) -> File:
+    def like(self, path: Path, *, label: Column | None = None) -> File:
         """Return the same reading of another file, of new points.
 
         Its columns are found by their names, in whatever order, or without names by their order;
         columns that this file doesn't have are ignored, with a word in `warnings`. Labels, ids and
         columns that are left out may be absent. Missing numbers are filled with this file's `fill`,
-        words are numbered as here.
+        words are numbered as here. `label` names a column, or an array, of labels that only the
+        other file has, or that has another name there.
         """
         other = copy.copy(self)
         other.path = path
         other.columns = other.ids = other._layout = other._learned = None
         other.warnings = ()
         other._training = self._training or self
+        other._label = label
         return other
 
     def _read(self, kept: Callable[[Rows], Rows], *, check: bool = True) -> Any:
@@ -174,7 +177,8 @@ class File:
         train = self._training
         shape = None if self.shape is None else tuple(self.shape)
         training = None if train is None else lambda: (train._columns(), train._learn())
-        return Asked(self.keys, self.impute, self.x_key, self.y_key, shape, training)
+        keys = self.keys, self.impute, self.x_key, self.y_key
+        return Asked(*keys, shape, training, self._label)
 
     def _table(self, path: Path, ending: str, dtype: torch.dtype) -> Found:
         if self.y_key is not None:
@@ -192,7 +196,7 @@ class File:
                     refuse_unnamed(table.names, roles.x, path)
             else:
                 layout = train._columns()
-                roles, ignored = roles_like(layout, table.names, table.width, path)
+                roles, ignored = roles_like(layout, table.names, table.width, path, self._label)
                 if self.impute or roles.categories or roles.label is not None:
                     learned = train._learn()
                     learned = learned._replace(classes=learned.classes or ())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ebmcore_datasets.formats.arrays import Rows
 from ebmcore_datasets.tables.fill import Impute
-from ebmcore_datasets.tables.keys import Keys
+from ebmcore_datasets.tables.keys import Column, Keys
 from ebmcore_datasets.tables.layout import Layout
 from ebmcore_datasets.tables.read import Learned
 
@@ -25,6 +25,7 @@ class Asked(NamedTuple):
         y_key: The name of the array of labels.
         shape: Of an event.
         training: For new points, looks up the training file's columns and what it says of them.
+        label: Of new points, the labels that they have and the training file hasn't.
     """
 
     keys: Keys
@@ -33,6 +34,7 @@ class Asked(NamedTuple):
     y_key: str | None = None
     shape: tuple[int, ...] | None = None
     training: Callable[[], tuple[Layout, Learned]] | None = None
+    label: Column | None = None
 
 
 class Found(NamedTuple):

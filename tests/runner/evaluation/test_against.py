@@ -45,10 +45,11 @@ class out_of_distribution:
         self.against = against
 
     def check(self, event_shape, read):
-        self.x = read(self.against)[0]
+        self.x, (self.y, _) = read(self.against)
 
     def __call__(self, view):
-        return {"sum": self.x.sum(), "points": len(self.x), "there": len(view.held_out)}
+        found = {"sum": self.x.sum(), "points": len(self.x), "there": len(view.held_out)}
+        return found if self.y is None else {**found, "odd": self.y.sum()}
 '''
 
 
@@ -117,14 +118,26 @@ def test_other_data_that_do_not_fit_are_refused(finished, against, message):
     assert not (run.dir / "evaluation").exists()
 
 
+def test_a_label_is_for_files_that_take_one(finished):
+    run, files = finished
+    with pytest.raises(ConfigError, match=r"new\.txt: dataset table takes no name for the labels"):
+        ebmcore.evaluate(run.dir, plugins=files, against="new.txt", label="fault")
+    with pytest.raises(ConfigError, match="label: names a column of a file, and `against` has no"):
+        ebmcore.evaluate(run.dir, plugins=files, label="fault")
+
+
 @pytest.mark.plugins
 def test_the_dataset_file_reads_for_one_that_has_no_like(config, tmp_path):
     (tmp_path / "others.py").write_text(OTHERS)
     (tmp_path / "new.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "odd.csv").write_text("a,b,fault\n1,2,1\n3,4,0\n")
     run = ebmcore.run(config, progress=False)
     files = [*config["plugins"]["files"], "others.py", "no:monitors"]
     found = ebmcore.evaluate(run.dir, plugins=files, against="new.csv").metrics
     assert found["out_of_distribution/points"] == 2
+    assert "out_of_distribution/odd" not in found
+    found = ebmcore.evaluate(run.dir, plugins=files, against="odd.csv", label="fault").metrics
+    assert (found["out_of_distribution/points"], found["out_of_distribution/odd"]) == (2, 1)
     with pytest.raises(ConfigError, match=r"against: new.csv: .*there's no dataset `file` to read"):
         ebmcore.evaluate(run.dir, plugins=[*files, "no:datasets"], against="new.csv")
     with pytest.raises(EbmError, match="no monitor 'out_of_distribution'"):

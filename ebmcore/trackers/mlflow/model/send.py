@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -26,11 +27,13 @@ from ebmcore.checkpoint.weights_only import is_weights_only
 from ebmcore.config.sections import Tracking
 from ebmcore.errors import EbmError
 from ebmcore.runs.directory import RunDirectory
+from ebmcore.runs.jsonl import last_points
 from ebmcore.runs.layout import CHECKPOINTS, METRICS
 from ebmcore.runs.safe_files import SafeFiles
 from ebmcore.trackers.files import opened_path
 from ebmcore.trackers.mlflow.artifacts import Artifacts
-from ebmcore.trackers.mlflow.client import Remote
+from ebmcore.trackers.mlflow.client import Remote, fit_name
+from ebmcore.trackers.mlflow.inputs import inputs
 from ebmcore.trackers.mlflow.model.layout import (
     ModelFile,
     model_files,
@@ -39,9 +42,11 @@ from ebmcore.trackers.mlflow.model.layout import (
 )
 from ebmcore.trackers.mlflow.model.names import BEST, MODEL, quoted
 from ebmcore.trackers.mlflow.model.needed import missing_parts
+from ebmcore.trackers.sender import batches
 
 _NEEDED = ("energy", "networks", "transforms")  # without which no model opens
 _CHECKPOINT_TAG = "ebmcore.checkpoint"
+_VERSIONS_TAG = "mlflow.modelVersions"  # of a model: what MLflow's page of it links to
 _MODELS_TAG = "ebmcore.model"  # of a run: the names of its models, or why it has none
 
 
@@ -151,8 +156,22 @@ class ModelSender:
                 with_example=self.section.input_example,
             )
             self._send_files(files, every)
+        self._link_metrics(model.model_id, checkpoint.step, config)
         self.remote.ask("finalize_logged_model", model.model_id, "READY")
         return str(model.model_id)
+
+    def _link_metrics(self, model_id: str, step: int, config: Mapping[str, Any]) -> None:
+        """Show the run's metrics at the model's step, and the data, on the model's own page."""
+        of: dict[str, str] = {}
+        with suppress(EbmError):  # which the run's inputs tell of
+            for data in inputs(self.run_dir, config)[:1]:
+                of = {"dataset_name": data.name, "dataset_digest": data.digest}
+        with self.remote.busy_here():
+            points = last_points(self.run_dir / METRICS, step)
+        held = self.remote.metrics()
+        fit = [p._replace(name=fit_name(p.name)) for p in points if not math.isinf(p.value)]
+        for some in batches([point for point in fit if point.name in held]):
+            self.remote.log_points(some, model_id=model_id, **of)
 
     def _made(self, name: str) -> Iterator[Any]:
         """Yield the run's models of a name, the last one first."""
@@ -203,12 +222,16 @@ class ModelSender:
         run = f"run_id = '{self.remote.run_id}'"
         found = self.remote.ask("search_model_versions", f"name = '{quoted(name)}' and {run}")
         model = self.remote.ask("get_logged_model", model_id)
-        if any(of.source == model.artifact_location for of in found):
-            return
-        self.remote.ask(
+        made = next((of for of in found if of.source == model.artifact_location), None)
+        made = made or self.remote.ask(
             "create_model_version",
             name,
             model.artifact_location,
             run_id=self.remote.run_id,
+            description=f"{model.name}, step {model.params['step']}, of {self.run_dir.name}",
             model_id=model_id,
+            await_creation_for=0,
         )
+        if _VERSIONS_TAG not in model.tags:  # which a server sets, and a database doesn't
+            versions = json.dumps([{"name": name, "version": int(made.version)}])
+            self.remote.ask("set_logged_model_tags", model_id, {_VERSIONS_TAG: versions})

@@ -19,7 +19,7 @@ import numpy as np
 
 from ebmcore.runs.example import Example
 
-DEFAULTS = {"what": "energy", "n": 0, "n_steps": 0, "seed": 0}  # the parameters of `predict`
+DEFAULTS = {"what": "energy", "n": 0, "n_steps": 0, "seed": 0, "label": None}  # of `predict`
 _LABELS = ("y", "label", "condition")
 
 
@@ -38,7 +38,7 @@ def label_column(columns: Sequence[str]) -> str:
 
 def signature(example: Example | None, columns: Sequence[str] | None, dtype: str) -> dict[str, str]:
     """Return a model's signature as MLmodel has it; `dtype` is that of its energies."""
-    kinds = {str: "string", int: "long"}
+    kinds = {str: "string", int: "long", type(None): "double"}
     params = [
         {"name": name, "default": value, "shape": None, "type": kinds[type(value)]}
         for name, value in DEFAULTS.items()
@@ -46,7 +46,10 @@ def signature(example: Example | None, columns: Sequence[str] | None, dtype: str
     found = {"outputs": [_tensor(np.dtype(dtype), (-1,))], "params": params}
     if example is not None and is_table(example, columns):
         names = _columns(example, columns)
-        found["inputs"] = [{"type": "any", "name": name, "required": True} for name in names]
+        own = len(columns or ())  # labels may come as a parameter
+        found["inputs"] = [
+            {"type": "any", "name": name, "required": i < own} for i, name in enumerate(names)
+        ]
     elif example is not None:
         arrays = _arrays(example)
         specs = {name: _tensor(of.dtype, (-1, *of.shape[1:])) for name, of in arrays.items()}

@@ -65,7 +65,8 @@ def _read(
 ) -> Found:
     contents = reader(path)
     keys = asked.keys
-    labels = asked.y_key or (keys.label if isinstance(keys.label, str) else None)
+    own = asked.label if isinstance(asked.label, str) else None
+    labels = own or asked.y_key or (keys.label if isinstance(keys.label, str) else None)
     ids = keys.id if isinstance(keys.id, str) else None
     masks = _masks(contents, {asked.x_key, labels, ids})
     x = _named(contents, asked.x_key, "x_key", path)
@@ -83,8 +84,8 @@ def _read(
     x = as_events(x, event_of(asked.shape, x, path), dtype=dtype)
     found = found._replace(x=x, masks=masks)
     there = _names(contents) if asked.training is not None else None
-    if labels is not None and (there is None or labels in there):  # new points may lack them
-        key = "y_key" if asked.y_key else "label"
+    if labels is not None and (own or there is None or labels in there):  # new points may lack them
+        key = "y_key" if asked.y_key and not own else "label"
         values = whole(_named(contents, labels, key, path))
         found = found._replace(y=as_labels(values, len(x), f"{path} [{labels}]"))
     if ids is not None and (there is None or ids in there):
@@ -100,7 +101,7 @@ def _names(contents: Contents) -> set[str]:
 def _by_column(asked: Asked) -> bool:
     keys = asked.keys
     named = [keys.columns, keys.drop or None, keys.index, asked.impute]
-    numbers = [key for key in (keys.label, keys.id) if isinstance(key, int)]
+    numbers = [key for key in (keys.label, keys.id, asked.label) if isinstance(key, int)]
     return any(key is not None for key in named) or bool(numbers)
 
 
@@ -122,7 +123,8 @@ def _columns(x: Rows, path: Path, asked: Asked) -> Found:
         roles, learned = roles_of(own, None, width, path), Learned()
     else:
         layout, learned = asked.training()
-        roles, _ = roles_like(layout, None, width, path)
+        label = asked.label if isinstance(asked.label, int) else None
+        roles, _ = roles_like(layout, None, width, path, label)
     rows = MemoryRows(x) if isinstance(x, Tensor) else x
     picked = Decoded(rows, Decode(columns=roles.x))
     fill = learned.fill

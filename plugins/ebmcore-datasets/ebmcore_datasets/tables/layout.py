@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebmcore import DataError
-from ebmcore_datasets.tables.keys import Roles, listed
+from ebmcore_datasets.tables.keys import Column, Roles, called, find, listed
 
 
 class Layout(NamedTuple):
@@ -21,17 +21,35 @@ class Layout(NamedTuple):
 
 
 def roles_like(
-    train: Layout, names: Sequence[str] | None, width: int, path: Path
+    train: Layout,
+    names: Sequence[str] | None,
+    width: int,
+    path: Path,
+    label: Column | None = None,
 ) -> tuple[Roles, tuple[str, ...]]:
     """Find a training file's columns in another file; also name those that it has besides.
 
     Columns are found by name where both files have names, and otherwise by their order: the file
-    then has as many as the training file, or those of events alone. Raises DataError when one of
-    the events' columns isn't there.
+    then has as many as the training file, or those of events alone. `label` is the file's own
+    column of labels, beside those. Raises DataError when one of the events' columns isn't there.
     """
+    own = None if label is None else find(label, "label", names, width, path)
+    ignored: tuple[str, ...] = ()
     if train.names is None or names is None:
-        return _by_order(train, width, path), ()
+        roles = _by_order(train, width, path, own)
+    else:
+        roles, ignored = _by_name(train, names, path)
+    if own in roles.x:
+        raise DataError(f"{path}: label names column {called(own, names)}, which is part of events")
+    if own is not None:
+        roles = roles._replace(label=own)
+        ignored = tuple(name for name in ignored if not names or name != names[own])
+    return roles, ignored
+
+
+def _by_name(train: Layout, names: Sequence[str], path: Path) -> tuple[Roles, tuple[str, ...]]:
     there = {name: column for column, name in enumerate(names)}
+    assert train.names is not None
     wanted = [train.names[column] for column in train.roles.x]
     if absent := [name for name in wanted if name not in there]:
         near = difflib.get_close_matches(absent[0], there, 1)
@@ -49,16 +67,15 @@ def roles_like(
     return Roles(x, label, id_, categories), tuple(n for n in names if n not in train.names)
 
 
-def _by_order(train: Layout, width: int, path: Path) -> Roles:
+def _by_order(train: Layout, width: int, path: Path, label: int | None) -> Roles:
     x = train.roles.x
     if width == train.width:
         return train.roles
-    if width != len(x):
+    others = tuple(column for column in range(width) if column != label)
+    if len(others) != len(x):
         alone = "" if len(x) == train.width else f", or the {len(x)} of events alone"
         raise DataError(
             f"{path} has {width} columns, and the training file {train.path} has "
             f"{train.width}{alone}"
         )
-    return Roles(
-        tuple(range(width)), categories=tuple(x.index(column) for column in train.roles.categories)
-    )
+    return Roles(others, categories=tuple(others[x.index(c)] for c in train.roles.categories))

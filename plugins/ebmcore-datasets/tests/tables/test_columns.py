@@ -249,6 +249,28 @@ def test_new_points_are_read_as_the_training_file_was():
     assert file.like("new.npy").like("t.csv")()[1].tolist() == [0, 2, 0, 1]
 
 
+def test_new_points_may_have_labels_of_their_own():
+    file = File(write("t.csv", "a,b\n.5,1.5\n2,1\n"))
+    for name, text, label in (
+        ("n.csv", "odd,b,site,a\n1,3,7,2\n0,5,8,4\n", "odd"),
+        ("n.csv", "2,3,1\n4,5,0\n", 2),
+    ):
+        new = file.like(write(name, text), label=label)
+        x, y = new()
+        assert (x.tolist(), y.tolist()) == ([[2, 3], [4, 5]], [1, 0])
+    rows = np.array([[1.0, 2, 3], [0, 4, 5]])
+    np.save("n.npy", rows)
+    np.savez("n.npz", x=rows[:, 1:], odd=rows[:, 0])
+    for name, label in (("n.npy", 0), ("n.npz", "odd")):
+        x, y = file.like(name, label=label)()
+        assert (x.tolist(), y.tolist()) == ([[2, 3], [4, 5]], [1, 0])
+    refused("has no array 'od' .label.; it holds 'x', 'odd'", file.like("n.npz", label="od"))
+    refused("label names column 'a', which is part of events", file.like("t.csv", label="a"))
+    named = file.like(write("n.csv", "odd,b,site,a\n1,3,7,2\n"), label="odd")
+    named()
+    assert named.warnings == ("n.csv: ignored 'site', which the training file doesn't have",)
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

@@ -81,7 +81,7 @@ class OutOfDistribution:
         self._has_told = True
         for text in getattr(self.against, "warnings", ()):
             more = "; without labels all of its points are taken for anomalies: name their column "
-            view.warn(text if has_labels else f"{text}{more}by {{type: file, …, label: COLUMN}}")
+            view.warn(text if has_labels else f"{text}{more}by --label, or `label` of its node")
 
 
 def numbers(found: Judged) -> dict[str, float]:

@@ -137,7 +137,7 @@ def test_columns_that_are_not_read_are_told_of_once(make_view):
         monitor(replace(read_by(view), warn=told.append))
     assert told == [
         "new.csv: ignored 'fault'; without labels all of its points are taken for anomalies: name "
-        "their column by {type: file, …, label: COLUMN}"
+        "their column by --label, or `label` of its node"
     ]
 
 

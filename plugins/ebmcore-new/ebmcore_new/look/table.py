@@ -163,8 +163,8 @@ def _of_labels(label: ColumnFacts | None) -> list[str]:
             mark = int(label.mean < 0.5)
             return [
                 f"{rare:.1%} of the rows have the label {mark}. If these are anomalies, train on a "
-                f"file of the others alone; `ebmcore evaluate RUN_DIR --against LABELLED` then "
-                "says how well the energy tells them apart."
+                "file of the others alone; `ebmcore evaluate RUN_DIR --against LABELLED --label "
+                f"{key_of(label)}` then says how well the energy tells them apart."
             ]
     return []
 

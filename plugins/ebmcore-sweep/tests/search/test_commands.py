@@ -120,6 +120,8 @@ def test_six_trials_outlive_a_killed_worker_and_take_help(held_base, command, st
     summary = (parent / "summary.md").read_text()
     assert summary.count("| COMPLETE |") == 6
     assert "6 complete, 0 pruned, 0 failed; best loss/size" in summary
+    assert mother.data.tags["mlflow.note.content"] == summary
+    assert {"best.yaml", "summary.md"} < {f.path for f in store.list_artifacts(mother.info.run_id)}
     best = yaml.safe_load((parent / "best.yaml").read_text())
     assert best["seed"] == held_base["seed"]
     best["tracking"] = "off"

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 import ebmcore
-from ebmcore import EbmError
+from ebmcore import DataError, EbmError
 from ebmcore.config import Tracking
 from ebmcore.trackers import sync
-from support import PARTS, only_more
+from support import PARTS, only_more, servers
 from support.models import COLUMNS, TRUSTED, Hill, height, models
 from support.runs import change
 from support.servers import free_port, wait_until
@@ -46,6 +46,11 @@ def test_a_table_is_scored_by_column_names(table, rows):
     whole = rows[:2].assign(age=[3, -1])  # whole numbers are int64
     assert model.predict(whole).shape == (2,)
     assert model.metadata.signature.inputs.input_names() == [*COLUMNS, "y"]
+    of_one = table.score(rows[COLUMNS][:4], y=1, percentile=False)["energy"]
+    for given in (rows[:4], rows[COLUMNS][:4]):
+        np.testing.assert_allclose(model.predict(given, params={"label": 1}), of_one, rtol=1e-6)
+    with pytest.raises(DataError, match="of its label y, and no labels are given"):
+        model.predict(rows[COLUMNS])
     assert model.input_example.equals(rows[:3].astype({"y": int}))
     with pytest.raises(Exception, match=r"missing inputs \['dose'\]"):
         model.predict(rows[["age", "y"]])
@@ -94,6 +99,14 @@ def test_the_best_one_is_registered_once(table, client):
         assert version.source == best.artifact_location
         assert len(models(client, table, "model")) == 1
         assert len(client.get_run(table.mlflow_run_id).outputs.model_outputs) == 2
+    assert version.description == f"best, step {best.params['step']}, of {table.dir.name}"
+    assert json.loads(best.tags["mlflow.modelVersions"]) == [{"name": "patients", "version": 1}]
+    (loss,) = [metric for metric in best.metrics if metric.key == "loss"]
+    (recorded,) = [
+        row for row in table.history.itertuples() if row.Index == int(best.params["step"])
+    ]
+    assert (loss.step, loss.value, loss.dataset_name) == (recorded.Index, recorded.loss, "rows.npy")
+    assert servers.held(client, table.mlflow_run_id) == servers.recorded(table.dir)
 
 
 @pytest.mark.usefixtures("user")
@@ -171,6 +184,8 @@ def test_a_served_model_answers(points, uri):
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     place = f"runs:/{points.mlflow_run_id}/model"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "EBMCORE_MODEL_PLUGINS": str(PARTS)}
+    programs = [str(Path(sys.executable).parent), environment["PATH"]]  # it starts uvicorn by name
+    environment["PATH"] = os.pathsep.join(programs)
     process = subprocess.Popen(
         [*command, "-m", place, "-p", str(port)], start_new_session=True, env=environment
     )
