@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 import zipfile
-from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
+from ebmcore.cli.output import (
+    Answer,
+    AsJson,
+    Checkpoints,
+    Force,
+    PluginOptions,
+    answering,
+    out,
+    say,
+)
 from ebmcore.cli.runs.run_dir import RunDir, named_run
-from ebmcore.errors import EbmError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +42,7 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same events.")] = 0,
     checkpoint: Checkpoints = "last",
+    force: Force = False,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -45,40 +52,32 @@ def command(
     their steps don't count. x has the units of the data: transforms are undone. More than 100,000
     events are drawn and written in pieces.
     """
+    from ebmcore.output_file import output_file, writing
     from ebmcore.runner.api import load
 
-    file = Path(output)
-    if file.suffix != ".npz":
-        raise EbmError(f"{file}: should end in .npz")
-    check_writable(file)
-    folder = named_run(run_dir)
-    run = load(folder, plugins=plugins or (), checkpoint=checkpoint)
-    for text in run.skipped_checkpoints:
-        say(f"warning: {text}")
-    label = int(y) if y is not None and y.is_integer() else y
-    draws = run.draws(n, steps, seed=seed, y=label)
-    if draws.warning:
-        say(f"warning: {draws.warning}")
-    try:
-        shape = _write(file, run, draws)
-    except BaseException as error:
-        with suppress(OSError):
-            file.unlink()
-        if isinstance(error, OSError):  # a full disk
-            raise EbmError(f"{file}: can't be written: {error.strerror or error}") from error
-        raise
-    found = {"run_dir": str(folder), "output": str(file), "n": n, "shape": shape}
-    text = f"{n} events of shape {tuple(shape[1:])} in {file}"
+    with output_file(output, ".npz", force=force) as draft:
+        folder = named_run(run_dir)
+        run = load(folder, plugins=plugins or (), checkpoint=checkpoint)
+        for text in run.skipped_checkpoints:
+            say(f"warning: {text}")
+        label = int(y) if y is not None and y.is_integer() else y
+        draws = run.draws(n, steps, seed=seed, y=label)
+        if draws.warning:
+            say(f"warning: {draws.warning}")
+        with writing(output), draft.open("wb") as file:
+            shape = write_draws(file, run, draws)
+    found = {"run_dir": str(folder), "output": output, "n": n, "shape": shape}
+    text = f"{n} events of shape {tuple(shape[1:])} in {output}"
     return Answer(found, lambda: out(text), stays=True)
 
 
-def _write(file: Path, run: Run, draws: Draws) -> list[int]:
+def write_draws(file: IO[bytes], run: Run, draws: Draws) -> list[int]:
     """Write events to an .npz file as they are drawn; return the shape of x."""
     import torch
 
     from ebmcore.sampling import of_chains
 
-    stopped_at, done, told = "", 0, time.monotonic()
+    stopped, done, said = "", 0, time.monotonic()
     beside: dict[str, list[Tensor]] = {}
     shape: list[int] = []
     with zipfile.ZipFile(file, "w") as archive:
@@ -89,47 +88,31 @@ def _write(file: Path, run: Run, draws: Draws) -> list[int]:
                 with torch.no_grad():
                     energy = [of_chains(run.energy, given.rows(c))(x[c]) for c in chunks]
                 if run.transforms.parts:
-                    x, stopped_at = run.transforms.undone(x, mask=given.mask)
-                arrays = {"energy": torch.cat(energy), **given._asdict()}
-                for name, rows in arrays.items():
+                    x, stopped = run.transforms.undone(x, mask=given.mask)
+                for name, rows in {"energy": torch.cat(energy), **given._asdict()}.items():
                     if rows is not None:
                         beside.setdefault(name, []).append(rows)
                 shape = shape or [draws.n, *x.shape[1:]]
-                _write_array(member, x, shape if not done else None)
+                _write_array(member, x, [] if done else shape)
                 done += len(x)
-                if done < draws.n and time.monotonic() - told > _SECONDS:
-                    told = time.monotonic()
+                if done < draws.n and time.monotonic() - said > _SECONDS:
+                    said = time.monotonic()
                     say(f"{done} of {draws.n} events are drawn")
         for name, pieces in beside.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 rows = torch.cat(pieces)
                 _write_array(member, rows, list(rows.shape))
-    if stopped_at:
-        say(f"warning: transform {stopped_at} has no inverse, so x has its units, not the data's")
+    if stopped:
+        say(f"warning: transform {stopped} has no inverse, so x has its units, not the data's")
     return shape
 
 
-def _write_array(member: IO[bytes], rows: Tensor, shape: list[int] | None) -> None:
-    """Write rows of an array in NumPy's format; with the shape of the whole, its header first."""
+def _write_array(member: IO[bytes], rows: Tensor, shape: list[int]) -> None:
+    """Write rows of an array in NumPy's format, after its header if the shape of all is given."""
     from numpy.lib import format as numpy_format
 
     array = rows.cpu().contiguous().numpy()
-    if shape is not None:
+    if shape:
         header = numpy_format.header_data_from_array_1_0(array)
         numpy_format.write_array_header_1_0(member, {**header, "shape": tuple(shape)})
     member.write(array.tobytes())
-
-
-def check_writable(file: Path) -> None:
-    """Raise EbmError when a file can't be written, before anything is computed for it."""
-    try:
-        if not file.parent.is_dir():
-            raise EbmError(f"{file}: no such folder {file.parent}")
-        there = file.exists()
-        with file.open("ab"):
-            pass
-        if not there:
-            file.unlink()
-    except (OSError, ValueError) as error:  # ValueError: a null byte
-        reason = getattr(error, "strerror", None) or error
-        raise EbmError(f"{file}: can't be written: {reason}") from error

@@ -82,7 +82,7 @@ class MonitorRunner(MonitorSchedule):
         for entry in due:
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
-                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
+                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks, end)
             try:
                 with (
                     own_global_stream(None, self.parts.device),
@@ -164,6 +164,7 @@ class MonitorRunner(MonitorSchedule):
         steps_per_epoch: int,
         chains: Chains | None,
         networks: Mapping[str, nn.Module] | None = None,
+        end: bool = False,
     ) -> RunView:
         """Return the view of one monitor."""
         parts = self.parts
@@ -187,6 +188,7 @@ class MonitorRunner(MonitorSchedule):
             self.streams(f"monitor {entry.name}"),
             step=step,
             epoch=step / steps_per_epoch,
+            at_end=end,
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
             history=self.history,
             networks=dict(networks or {}),

@@ -128,11 +128,15 @@ class Loop:
 
     def _gradient_sync(self) -> GradientSync:
         return GradientSync(
-            self.ranks, self.parts.parameters, self.parts.buffers,
-            bound=self.train.clip_grad_norm, interrupts=self.interrupts,
-            groups=self.train_step.norms, checkpoint_is_late=self.checkpoints.is_late,
+            self.ranks,
+            self.parts.parameters,
+            self.parts.buffers,
+            bound=self.train.clip_grad_norm,
+            interrupts=self.interrupts,
+            groups=self.train_step.norms,
+            checkpoint_is_late=self.checkpoints.is_late,
             flags_on_cpu=self.parts.device.type != "cpu",
-        )  # fmt: skip
+        )
 
     @property
     def epoch(self) -> float:

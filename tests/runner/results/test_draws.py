@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ebmcore import Chains, EbmError, Start
-from ebmcore.cli.sample import _write
+from ebmcore.cli.sample import write_draws
 from ebmcore.runner.results.draws import PIECE
 from ebmcore.runner.run import Run
 from ebmcore.sampling import Sampler
@@ -76,7 +76,8 @@ def test_conditions_of_pieces_are_those_given(tmp_path, y):
 def test_pieces_are_written_as_one_array(tmp_path):
     made = run(tmp_path, N)
     file, drawn = tmp_path / "drawn.npz", made.draw(N)
-    assert _write(file, made, made.draws(N)) == [N, 1]
+    with file.open("wb") as opened:
+        assert write_draws(opened, made, made.draws(N)) == [N, 1]
     with np.load(file) as found:
         assert sorted(found) == ["energy", "x", "y"]
         assert np.array_equal(found["x"], drawn.x)
