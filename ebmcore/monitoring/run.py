@@ -21,6 +21,7 @@ from ebmcore.contracts import Chains
 from ebmcore.data.mask import without_padding
 from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.monitoring.figure_writer import FigureWriter
+from ebmcore.monitoring.step_work import StepWork
 from ebmcore.monitoring.view import make_view
 from ebmcore.run_contracts import RunView
 from ebmcore.sampling import evaluating
@@ -79,10 +80,13 @@ class MonitorRunner(MonitorSchedule):
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
         due = [e for e in self._active if is_due(e, step, steps_per_epoch, end=end, rest=rest)]
+        if not due:
+            return metrics
+        work = self._work(step)
         for entry in due:
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
-                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks)
+                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks, work)
             try:
                 with (
                     own_global_stream(None, self.parts.device),
@@ -128,6 +132,11 @@ class MonitorRunner(MonitorSchedule):
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
 
+    def _work(self, step: int) -> StepWork:
+        """Return the empty store of work that the monitors of a step share."""
+        name = f"monitors {self.streams.renewed} {step} "
+        return StepWork(lambda key: self.streams.derived(name + key), self.parts.device)
+
     def remember(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add recorded metrics to the history that monitors see."""
         for name, value in metrics.items():
@@ -163,9 +172,10 @@ class MonitorRunner(MonitorSchedule):
         step: int,
         steps_per_epoch: int,
         chains: Chains | None,
-        networks: Mapping[str, nn.Module] | None = None,
+        networks: Mapping[str, nn.Module] | None,
+        work: StepWork,
     ) -> RunView:
-        """Return the view of one monitor."""
+        """Return the view of one monitor, which shares the `work` of a step with others."""
         parts = self.parts
         named = parts.energy.named_parameters()
         last_step: dict[str, Any] = {}
@@ -185,6 +195,7 @@ class MonitorRunner(MonitorSchedule):
             parts.sampler,
             chains,
             self.streams(f"monitor {entry.name}"),
+            work,
             step=step,
             epoch=step / steps_per_epoch,
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
