@@ -33,6 +33,7 @@ from ebmcore.train.rng import Streams, own_global_stream
 from ebmcore.train.step import condition_slots
 from ebmcore.train.types import StepResult
 
+SHARE = 0.02  # of the run's time, that a monitor at `every: auto` may take
 _CHANGED = "it changed the data, a weight or a requires_grad; a monitor may only read them"
 
 
@@ -64,6 +65,7 @@ class MonitorRunner(MonitorSchedule):
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.figures = FigureWriter()
         self._active = list(parts.monitors)
+        self._began = time.perf_counter()
 
     def __call__(
         self,
@@ -79,7 +81,12 @@ class MonitorRunner(MonitorSchedule):
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
-        due = [e for e in self._active if is_due(e, step, steps_per_epoch, end=end, rest=rest)]
+        due = [
+            entry
+            for entry in self._active
+            if is_due(entry, step, steps_per_epoch, end=end, rest=rest)
+            and (end or not self._is_put_off(entry))
+        ]
         if not due:
             return metrics
         work = self._work(step)
@@ -123,14 +130,22 @@ class MonitorRunner(MonitorSchedule):
             self.warn(f"can't render the figure {name}: {what}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which monitors were switched off, and the seconds that each took."""
+        """Return which monitors were switched off, the seconds that each took, and the run's."""
         off = [m.name for m in self.parts.monitors if m not in self._active]
-        return {"switched_off": off, "seconds": dict(self.seconds)}
+        return {"switched_off": off, "seconds": dict(self.seconds), "elapsed": self._elapsed()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
+        self._began = time.perf_counter() - state.get("elapsed", 0.0)  # new in 0.1
+
+    def _is_put_off(self, entry: MonitorEntry) -> bool:
+        """Whether a monitor at `auto` has taken more than its share of the run's time."""
+        return entry.every.auto and self.seconds[entry.name] > SHARE * self._elapsed()
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._began
 
     def _work(self, step: int) -> StepWork:
         """Return the empty store of work that the monitors of a step share."""
