@@ -54,4 +54,4 @@ BENCH_PIP := .venv-bench/bin/pip install --quiet --constraint constraints.txt \
 	touch .venv-bench/ready
 
 clean:
-	rm -rf .venv .venv-bench runs mlruns mlflow.db docs/_build docs/parts docs/contract docs/about
+	rm -rf .venv .venv-bench runs mlruns mlflow.db docs/_build docs/about docs/commands docs/contract docs/parts

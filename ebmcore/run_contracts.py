@@ -37,6 +37,7 @@ class RunView:
     generator: Generator  # this monitor's own random stream
     step: int = 0  # training steps done
     epoch: float = 0.0  # passes over the data done
+    at_end: bool = True  # whether the run ends here, or had ended; no other look follows
     n_steps: int = 10  # the sampler's steps per training step
     dataset: Any = None  # the dataset component: may have log_prob(x) and entropy; of transformed
     # data its density in their units: log_prob(x), and the component itself as `original`
@@ -90,9 +91,7 @@ class RunView:
         gets its first n, whichever others ask. With them the draws are the monitor's own.
         """
         if self.draw is None:
-            raise NoSamplerError(
-                "this run has no sampler, so its monitors can't draw from the model"
-            )
+            raise NoSamplerError("this run has no sampler, so monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
 
     def once(self, key: Hashable, make: Callable[[RunView], Any]) -> Any:

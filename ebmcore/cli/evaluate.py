@@ -18,7 +18,7 @@ from ebmcore.cli.output import (
     table,
 )
 from ebmcore.cli.runs.run_dir import RunDir, named_run
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 
 if TYPE_CHECKING:
     from ebmcore.runner.evaluation import Evaluation

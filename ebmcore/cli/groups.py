@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ebmcore.cli.output import Answer
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.errors import EbmError, PluginError
 
 Seeds = Annotated[

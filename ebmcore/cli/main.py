@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -114,3 +115,6 @@ def main() -> None:
     except Exception:  # a mistake of ours
         terminal.show_traceback()
         sys.exit(1)
+    finally:
+        if "torch._inductor" in sys.modules:
+            gc.freeze()  # Python's last collection goes through all that was compiled, for seconds

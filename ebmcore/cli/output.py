@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 import typer
 
 from ebmcore import terminal
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.distributed.rank import speaks
 from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterrupted, raised_at
 from ebmcore.masking import mask
@@ -44,6 +44,7 @@ Checkpoints = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Build all on the meta device and take one step.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(

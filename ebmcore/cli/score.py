@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.output import Answer, AsJson, Checkpoints, PluginOptions, answering, out, say
+from ebmcore.cli.output import (
+    Answer,
+    AsJson,
+    Checkpoints,
+    Force,
+    PluginOptions,
+    answering,
+    out,
+    say,
+)
 from ebmcore.cli.runs.run_dir import RunDir, named_run
 
 
@@ -26,6 +35,7 @@ def command(
         ),
     ] = True,
     checkpoint: Checkpoints = "last",
+    force: Force = False,
     plugins: PluginOptions = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -38,7 +48,7 @@ def command(
     from ebmcore.runner.scoring import write_scores
 
     folder = named_run(run_dir)
-    with write_scores(output, beside=file) as table:
+    with write_scores(output, beside=file, force=force) as table:
         run = load(folder, plugins=plugins or (), checkpoint=checkpoint)
         scorer = run.scorer(percentile=percentile)
         points = run.points(file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,16 +16,21 @@ from ebmcore.compile.batched_noise import (
     generator_state,
     set_generator_state,
 )
+from ebmcore.compile.compilers import OutOfTime, time_limit
 from ebmcore.compile.graph import LONG_STEP, SAMPLES_DIFFER, Graph, nearly_equal, unavailable
+from ebmcore.compile.graph import is_recurrent as unrolls
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
 STEPS_PER_GRAPH = 20  # more take longer to compile and are hardly faster
+_SECONDS = 300.0  # for compiling
 _PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s
 
 
 class CompiledKernel:
-    """A kernel's steps on an energy, STEPS_PER_GRAPH to a graph; the remainder runs eagerly.
+    """A kernel's steps on an energy, several to a graph; the remainder runs eagerly.
+
+    These are STEPS_PER_GRAPH, or one if the energy has recurrent layers, unrolled in time.
 
     The first call runs both ways and compares them. When they differ, or the kernel or the energy
     can't be traced, all steps run eagerly and `why` gives the reason; the draws are the same.
@@ -51,6 +58,7 @@ class CompiledKernel:
         self.conditions = conditions_bound(energy)  # inputs of the graph, so they may change
         self.every = every
         self.device = device
+        self.size = 1 if unrolls(self.energy) else STEPS_PER_GRAPH
         self.threads = torch.get_num_threads()
         long = getattr(kernel, "long_step", False)
         self.why = unavailable(device) or (LONG_STEP if long else "")
@@ -76,18 +84,20 @@ class CompiledKernel:
         left = n_steps
         conditions = {name: one_each(name, v, state.x) for name, v in self.conditions.items()}
         energy = given(self.energy, **conditions)
-        while left >= STEPS_PER_GRAPH and not self.why:
+        while left >= self.size and not self.why:
             before = generator_state(generator, state.x)
             try:
-                noises = self.noise(state.x, generator, STEPS_PER_GRAPH)
-                after, states = self.graph(state, noises, conditions)
+                noises = self.noise(state.x, generator, self.size)
+                until = math.inf if self.verified else time.monotonic() + _SECONDS
+                with time_limit(until):
+                    after, states = self.graph(state, noises, conditions)
                 if not self.verified:
                     self._verify(energy, state, after, before, generator)
-            except GraphError as error:
-                self.why = str(error)
+            except (GraphError, OutOfTime) as error:
+                self.why = str(error) or f"compiling took more than {_SECONDS:g} s"
                 set_generator_state(generator, state.x, before)
                 break
-            state, left = after, left - STEPS_PER_GRAPH
+            state, left = after, left - self.size
             yield state, states
         for _ in range(left):
             state, info = self.kernel.step(energy, state, self.kernel.noise(state.x, generator))
@@ -99,7 +109,7 @@ class CompiledKernel:
         """Take the same steps eagerly. Raises GraphError when the samples differ."""
         end = generator_state(generator, state.x)
         set_generator_state(generator, state.x, before)
-        for _ in range(STEPS_PER_GRAPH):
+        for _ in range(self.size):
             state, _ = self.kernel.step(energy, state, self.kernel.noise(state.x, generator))
         same_draws = torch.equal(end, generator_state(generator, state.x))
         if not (same_draws and nearly_equal(after.x, state.x)):

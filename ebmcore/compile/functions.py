@@ -207,7 +207,7 @@ class RepeatedGraph:
         self.kernel, self.steps = parts.sampler
         steps = self.steps
         divisor = next(size for size in range(longest, 0, -1) if steps % size == 0)
-        self.size = divisor if divisor >= _SMALLEST else _SIZE
+        self.size = divisor if divisor >= min(_SMALLEST, longest) else _SIZE
         kernel, network = self.kernel, parts.energy
 
         def several_steps(state: Any, noises: Noises, conditions: Conditions) -> tuple[Any, Any]:

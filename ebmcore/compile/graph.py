@@ -7,16 +7,19 @@ absence of hooks, which makes a call cheap.
 
 from __future__ import annotations
 
-import shutil
+import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ebmcore.compile.compilers import compiler_names, headers_beside
 from ebmcore.compile.dynamo_bypass import DirectCall
+from ebmcore.compile.vector_isa import answer_vector_isa
 from ebmcore.errors import GraphError
 
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
@@ -31,6 +34,14 @@ _FIXED = frozenset({
 })  # fmt: skip
 
 
+class Limits(NamedTuple):
+    """How a step is compiled; a resumed run repeats those of the run."""
+
+    longest: int = LONGEST  # steps of the sampler in one graph
+    seconds: float = math.inf  # that compiling may take
+    given_up: frozenset[str] = frozenset()  # parts that it took too long for
+
+
 def unavailable(device: torch.device) -> str | None:
     """Return why nothing can be compiled for a device, or None when it can."""
     import torch._dynamo.config as settings
@@ -43,9 +54,15 @@ def unavailable(device: torch.device) -> str | None:
 
     if not is_dynamo_supported():
         return f"torch {torch.__version__} can't compile under this Python"
-    if device.type == "cpu" and not _has_compiler():
+    if device.type == "cpu" and not compiler_names():
         return "no C++ compiler was found; install g++ or clang, or set CXX"
     return None
+
+
+def is_recurrent(energy: Any) -> bool:
+    """Whether a network has recurrent layers, which a graph unrolls in time."""
+    modules = energy.modules() if isinstance(energy, nn.Module) else ()
+    return any(isinstance(module, nn.RNNBase) for module in modules)
 
 
 class Graph:
@@ -72,7 +89,11 @@ class Graph:
         self.function = function
         self.backend = backend
         self.traced = 0
-        self._options = {"fallback_random": True, "cpp_wrapper": device.type == "cpu"}
+        self._options = {
+            "fallback_random": True,
+            "cpp_wrapper": device.type == "cpu",
+            "cpp.threads": torch.get_num_threads(),
+        }
         self._run = self._make()
         self._direct: DirectCall | None = None
         self._compiled: Callable[..., Any] | None = None
@@ -128,8 +149,11 @@ class Graph:
         settings = torch._dynamo.config.patch(
             trace_autograd_ops=True, allow_rnn=True, recompile_limit=MOST_TRACES
         )
-        with settings, warnings.catch_warnings():
+        with settings, warnings.catch_warnings(), ExitStack() as stack:
             warnings.simplefilter("ignore")  # the eager step has shown them
+            if self.backend == "inductor" and self._options["cpp_wrapper"]:
+                answer_vector_isa()
+                stack.enter_context(headers_beside(self._options))
             result = self._run(*args)
         self._direct = self._direct_call(args, result)
         return result
@@ -155,11 +179,7 @@ class Graph:
 
         from ebmcore.compile.passes import CpuRewrites
 
-        options = {
-            **self._options,
-            "cpp.threads": torch.get_num_threads(),
-            "post_grad_custom_pre_pass": CpuRewrites(),
-        }
+        options = {**self._options, "post_grad_custom_pre_pass": CpuRewrites()}
         compiled: Any = compile_fx(graph, list(inputs), config_patches=options)
         self._compiled = compiled
 
@@ -214,11 +234,3 @@ def _kept_guards(entries: Sequence[Any]) -> list[bool]:
         and not (entry.guard_type == "TENSOR_MATCH" and isinstance(entry.value, nn.Parameter))
         for entry in entries
     ]
-
-
-def _has_compiler() -> bool:
-    from torch._inductor import config
-
-    found = config.cpp.cxx
-    names = found if isinstance(found, list | tuple) else (found,)
-    return any(name and shutil.which(name) for name in (*names, "g++", "clang++"))

@@ -7,6 +7,7 @@ names it with the reason.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ebmcore.compile.batched_noise import BatchedNoise, Noises
+from ebmcore.compile.compilers import OutOfTime, time_limit
 from ebmcore.compile.functions import (
     Begin,
     LossResult,
@@ -27,7 +29,7 @@ from ebmcore.compile.functions import (
     step_function,
     untraceable_losses,
 )
-from ebmcore.compile.graph import LONG_STEP, LONGEST, Graph
+from ebmcore.compile.graph import LONG_STEP, LONGEST, Graph, Limits
 from ebmcore.compile.rng_replay import RngRecorder, RngReplay, RngScript
 from ebmcore.compile.verify import check_losses, check_samples
 from ebmcore.contracts import Conditions, Sample, Start
@@ -71,12 +73,14 @@ class Plan(NamedTuple):
     losses: RngScript = RngScript()
     left_out: Mapping[str, str] = MappingProxyType({})  # part -> why it isn't compiled
     carried: Mapping[str, Tensor] = MappingProxyType({})  # what the first step's chains carry on
+    given_up: frozenset[str] = frozenset()  # of those left out, the parts that took too long
 
 
 def find_plan(
     step: TrainStep,
     backend: str,
     noise: BatchedNoise,
+    limits: Limits,
     x: Tensor,
     conditions: Conditions,
     start: Start | None,
@@ -88,11 +92,12 @@ def find_plan(
         step: The eager step.
         backend: The backend of `Graph`.
         noise: Draws the noise of the step's kernel.
+        limits: The largest graph, and the time for all.
         x: The batch, (batch, *event), and its conditions.
         start: Where the chains start; None when no loss names `x_neg`.
         number: The number of steps done before.
     """
-    return _PlanSearch(step, backend, noise).plan(x, conditions, start, number)
+    return _PlanSearch(step, backend, noise, limits).plan(x, conditions, start, number)
 
 
 def prepare(
@@ -119,10 +124,13 @@ def prepare(
 class _PlanSearch:
     """Tries the step's functions as graphs, and notes why one stays eager."""
 
-    def __init__(self, step: TrainStep, backend: str, noise: BatchedNoise) -> None:
+    def __init__(self, step: TrainStep, backend: str, noise: BatchedNoise, limits: Limits) -> None:
         self.eager_step = step
         self.backend = backend
         self.noise = noise
+        self.limits = limits
+        self.given_up = set(limits.given_up)
+        self.until = time.monotonic() + limits.seconds
         self.parts = step.parts
         self.buffers = step.parts.buffers
         self.sampler_script = RngScript()
@@ -156,11 +164,14 @@ class _PlanSearch:
             self.eager_step.zero_grad()
 
     def _planned(self, graphs: StepGraphs) -> Plan:
-        return Plan(graphs, self.sampler_script, self.losses_script, self.why, self.carried)
+        given_up = frozenset(self.given_up)
+        return Plan(
+            graphs, self.sampler_script, self.losses_script, self.why, self.carried, given_up
+        )
 
     def _best(self, eager: EagerStep, can_sample: bool, can_loss: bool) -> StepGraphs:
         steps = 0 if eager.start is None or not self.parts.sampler else self.parts.sampler.n_steps
-        if can_loss and (eager.start is None or (can_sample and steps <= LONGEST)):
+        if can_loss and (eager.start is None or (can_sample and steps <= self._longest)):
             whole = self._whole_graph(eager)
             if whole is not None:
                 return StepGraphs(whole=whole)
@@ -172,6 +183,12 @@ class _PlanSearch:
         if sampler is None or losses is None:
             self.why.pop(_WHOLE, None)  # the half that failed has the precise reason
         return StepGraphs(sampler=sampler, losses=losses)
+
+    @property
+    def _longest(self) -> int:
+        """The most steps in one graph; a sampler's own loop is never cut."""
+        own_loop = self.parts.sampler and hasattr(self.parts.sampler.kernel, "sample")
+        return LONGEST if own_loop else self.limits.longest
 
     def _can_trace_sampler(self, eager: EagerStep, recorder: RngRecorder) -> bool:
         sampler = self.parts.sampler
@@ -220,9 +237,9 @@ class _PlanSearch:
         )
 
     def _sampler_graph(self, eager: EagerStep, steps: int) -> Graph | RepeatedGraph | None:
-        long = steps > LONGEST
+        long = steps > self._longest
         graph: Graph | RepeatedGraph = (
-            RepeatedGraph(self.parts, LONGEST, self._graph)
+            RepeatedGraph(self.parts, self._longest, self._graph)
             if long
             else self._graph(sampler_function(self.parts))
         )
@@ -262,8 +279,11 @@ class _PlanSearch:
         """Whether a graph draws and computes the same as the eager step; if not, note why."""
         self._restore(begin)
         try:
+            if label in self.given_up:
+                raise OutOfTime
             plan = self._planned(graphs)
-            compare(*prepare(self.eager_step, plan, self.noise, eager.start, eager.step))
+            with time_limit(self.until):
+                compare(*prepare(self.eager_step, plan, self.noise, eager.start, eager.step))
             now = self.eager_step.streams.positions()
             if not all(torch.equal(a, b) for a, b in zip(now, end.streams, strict=True)):
                 raise GraphError(
@@ -271,6 +291,10 @@ class _PlanSearch:
                 )
         except GraphError as error:
             self.why[label] = str(error)
+            return False
+        except OutOfTime:
+            self.given_up.add(label)
+            self.why[label] = "compiling took more than compile_seconds"
             return False
         return True
 

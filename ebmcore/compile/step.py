@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.compile.batched_noise import BatchedNoise
 from ebmcore.compile.functions import LossResult, RepeatedGraph
-from ebmcore.compile.graph import Graph
+from ebmcore.compile.graph import Graph, Limits
 from ebmcore.compile.plan import Plan, find_plan, prepare
 from ebmcore.compile.verify import results_agree
 from ebmcore.config import Train
@@ -40,6 +41,7 @@ class CompiledStep(TrainStep):
         backend: The backend of `Graph`.
         warn: Called with the parts that stay eager, and why.
         compiling: Makes the context in which the first step is compiled, to show that it is.
+        limits: The largest graph, and the time for compiling.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class CompiledStep(TrainStep):
         backend: str = "inductor",
         warn: Callable[[str], None] = lambda text: None,
         compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        limits: Limits = Limits(),  # noqa: B008 (it is immutable)
     ) -> None:
         super().__init__(parts, train, streams, averaged, timing)
         self.backend = backend
         self.warn = warn
         self.compiling = compiling
+        self.limits = limits
         self.plan: Plan | None = None  # found at the first step
         self.left_out: dict[str, str] = {}
         self.noise = BatchedNoise(None if parts.sampler is None else parts.sampler.kernel)
@@ -75,7 +79,10 @@ class CompiledStep(TrainStep):
         """Do the work of `compute` from the chains' start points."""
         if self.plan is None:
             with self.compiling():
-                self.plan = find_plan(self, self.backend, self.noise, x, conditions, start, step)
+                self.plan = find_plan(
+                    self, self.backend, self.noise, self.limits, x, conditions, start, step
+                )
+            self.limits = self.limits._replace(given_up=self.plan.given_up)
             self._warn_left_out(self.plan.left_out)
         graphs = self.plan.graphs
         if graphs.mode == "eager":
@@ -101,6 +108,9 @@ class CompiledStep(TrainStep):
     def _store_gradients(self, result: LossResult) -> dict[str, Tensor]:
         """Store the gradient in the parameters' `grad`; return the metrics."""
         for parameter, gradient in zip(self.parameters, result.gradients, strict=True):
+            if gradient is not None and gradient.stride() != parameter.stride():
+                # fused optimisers read both as flat memory, so autograd keeps the layout, too
+                gradient = torch.empty_like(parameter).copy_(gradient)
             parameter.grad = gradient
         return result.metrics
 

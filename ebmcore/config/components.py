@@ -164,12 +164,16 @@ class NodeReader:
             return None
         values = {**checked.values, **children}
         return Node(
-            path=path, kind=kind, type=name, target=target, component=component,
+            path=path,
+            kind=kind,
+            type=name,
+            target=target,
+            component=component,
             values={**{p.name: values[p.name] for p in keys}, **unfilled},
             options={p.name: values[p.name] for p in own},
             record={"type": name, **checked.record, **_records(children, given, own), **unfilled},
             where=self.source.where(path),
-        )  # fmt: skip
+        )
 
     def child(self, kind: Nested, key: Parameter, given: dict[str, Any], path: str) -> Any:
         """Read a key that takes a component, or a list of them."""

@@ -26,6 +26,8 @@ class Settings:
         dtype: The type of weights and data.
         compile: Whether to compile training steps, which takes 10 to 60 s and makes each step
             quicker; auto compiles where that clearly pays for this config.
+        compile_seconds: Time for compiling; parts that take longer stay eager, also when the run
+            is resumed. Several ranks wait for each other, without limit.
         threads: Threads of the processor for this run, at most 1024; auto is 1 for an energy so
             small that more would only wait for each other, and torch's own choice otherwise.
     """
@@ -35,6 +37,7 @@ class Settings:
     device: str = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     compile: Literal["auto"] | bool = "auto"
+    compile_seconds: PositiveFloat = 300.0
     threads: Literal["auto"] | Annotated[int, Gt(0), Le(MOST_THREADS)] = "auto"
 
 

@@ -93,7 +93,9 @@ class MonitorRunner(MonitorSchedule):
         for entry in due:
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
-                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks, work)
+                view = self.view(
+                    entry, energy, last, step, steps_per_epoch, chains, networks, end, work
+                )
             try:
                 with (
                     own_global_stream(None, self.parts.device),
@@ -188,6 +190,7 @@ class MonitorRunner(MonitorSchedule):
         steps_per_epoch: int,
         chains: Chains | None,
         networks: Mapping[str, nn.Module] | None,
+        end: bool,
         work: StepWork,
     ) -> RunView:
         """Return the view of one monitor, which shares the `work` of a step with others."""
@@ -213,6 +216,7 @@ class MonitorRunner(MonitorSchedule):
             work,
             step=step,
             epoch=step / steps_per_epoch,
+            at_end=end,
             gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
             history=self.history,
             networks=dict(networks or {}),

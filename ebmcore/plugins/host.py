@@ -6,6 +6,7 @@ There is no global registry: two hosts in one process are independent.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from collections.abc import Iterable, Mapping
 from types import ModuleType
@@ -20,6 +21,7 @@ from ebmcore.kinds import COMMAND, OFFERED
 from ebmcore.plugins.aliases import part_called
 from ebmcore.plugins.builtin import CORE, core
 from ebmcore.plugins.find import Found
+from ebmcore.plugins.installed import unmet
 from ebmcore.plugins.load import load, marked, specified
 from ebmcore.plugins.names import check_name
 from ebmcore.plugins.select import Loaded, Selection, Status, find_selected
@@ -88,8 +90,8 @@ class Host:
     @classmethod
     def of(cls, plugins: Iterable[Loaded]) -> Host:
         """Import, verify and register these plugins, each on its own."""
-        manager = specified()
-        return cls(load(plugin, manager) for plugin in plugins)
+        manager, judged = specified(), functools.cache(unmet)  # most plugins require the same few
+        return cls(load(plugin, manager, judged) for plugin in plugins)
 
     def _register(self, plugin: Loaded) -> Loaded:
         if plugin.status is not Status.OK or plugin.module is None:

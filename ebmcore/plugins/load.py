@@ -23,7 +23,6 @@ from ebmcore import hooks
 from ebmcore.decorators import MARK
 from ebmcore.errors import raised_at
 from ebmcore.plugins.find import API, GROUP, Found
-from ebmcore.plugins.installed import unmet
 from ebmcore.plugins.select import Loaded, Status
 from ebmcore.plugins.spawn_import import leave_shim
 
@@ -35,13 +34,13 @@ def specified() -> pluggy.PluginManager:
     return manager
 
 
-def load(plugin: Loaded, manager: pluggy.PluginManager) -> Loaded:
+def load(plugin: Loaded, manager: pluggy.PluginManager, unmet: Callable[[str], str]) -> Loaded:
     """Take one plugin through requirements, import and verification, up to the first failure.
 
-    `manager` is of `specified`; it verifies one plugin after another, and keeps none.
+    `manager` is of `specified`; it verifies plugins and keeps none. `unmet` judges a requirement.
     """
-    checked = partial(verify, manager=manager)
-    for stage in (check_metadata, check_api, check_requirements, import_module, checked):
+    met, verified = partial(check_requirements, unmet=unmet), partial(verify, manager=manager)
+    for stage in (check_metadata, check_api, met, import_module, verified):
         if plugin.status is not Status.OK:
             break
         try:
@@ -68,7 +67,7 @@ def check_api(plugin: Loaded) -> Loaded:
     )
 
 
-def check_requirements(plugin: Loaded) -> Loaded:
+def check_requirements(plugin: Loaded, unmet: Callable[[str], str]) -> Loaded:
     """Refuse a plugin if requirements of its distribution aren't installed."""
     reason = next(filter(None, map(unmet, plugin.found.requires)), "")
     return plugin.failed(Status.UNMET_REQUIREMENT, reason) if reason else plugin

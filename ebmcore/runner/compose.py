@@ -71,6 +71,7 @@ def compose(
         seed=settings.seed,
         dtype=dtype,
         compile=settings.compile,
+        compile_seconds=settings.compile_seconds,
         threads=settings.threads,
         origin=Origin(
             record=config.record,

@@ -72,6 +72,7 @@ class Experiment:
         dtype: Of weights and data; by default that of the energy's parameters.
         compile: Whether training steps are compiled, which takes 10 to 60 s and makes each quicker;
             `auto` does where that clearly pays.
+        compile_seconds: Time for compiling; parts that take longer stay eager.
         threads: Of the processor, for the run; `auto` is 1 for small energies.
 
     Raises ConfigError when the parts don't fit each other.
@@ -104,6 +105,7 @@ class Experiment:
         device: str | torch.device = "auto",
         dtype: torch.dtype | None = None,
         compile: bool | Literal["auto"] = "auto",  # noqa: A002 (torch's own word for it)
+        compile_seconds: float = 300.0,
         threads: int | Literal["auto"] = "auto",
         origin: Origin | None = None,
     ) -> None:
@@ -141,6 +143,7 @@ class Experiment:
         self.lr_interval = lr_interval
         self.lr_metric = lr_metric
         self.compile = compile
+        self.compile_seconds = compile_seconds
         self.threads = threads
         self.has_run = False
         self.warnings: list[str] = [*data.warnings]  # what the run is to begin with
@@ -228,8 +231,9 @@ class Experiment:
         self.has_run = True
         return RunSpec(
             name=self.name, seed=self.seed, parts=parts, train=train, tracking=tracking,
-            streams=self.streams, compile=self.compile, threads=self.threads, profile=profile,
-            origin=self.origin, warnings=tuple(self.warnings), listener=self.listener,
+            streams=self.streams, compile=self.compile, compile_seconds=self.compile_seconds,
+            threads=self.threads, profile=profile, origin=self.origin,
+            warnings=tuple(self.warnings), listener=self.listener,
         )  # fmt: skip
 
     def dry_run(self, train: Train) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class Run:
         self.is_own = False  # see `LiveRun`
         self.requests: Requests | None = None  # while it trains in this process
         self._scorers: dict[bool, Scorer] = {}
+        self._said: set[str] = set()  # warnings of scores
         self.find_mlflow: Callable[[], Mapping[str, Any]] = dict  # MLflow's record, while it trains
         self.read_rows: RowsReader | None = None  # None: those of a run of objects, opened again
         self.fingerprint: Fingerprint | None = None  # of its data, as far as it was recorded
@@ -259,7 +260,7 @@ class Run:
             percentile: Whether to compare with held-out points.
 
         Returns `Scores`: tensors (n,), or arrays for an array, and None for what there is none of.
-        A DataFrame gives one of the same index. Warns where there is no percentile. Raises
+        A DataFrame gives one of the same index. Warns, once, where there is no percentile. Raises
         DataError for bad rows, EbmError when the run's data changed and it can't tell any more
         which of them were held out.
         """
@@ -283,7 +284,9 @@ class Run:
             columns = None if self.data is None else self.data.columns
             points = points_given(x, y, mask, columns, self.bounds.dtype)
         for text in (*scorer.warnings, *points.warnings):
-            warnings.warn(text, stacklevel=3)
+            if text not in self._said:
+                self._said.add(text)
+                warnings.warn(text, stacklevel=3)
         scores = Scores.joined(list(scorer.parts(points)))
         if isinstance(x, Tensor):
             return Scores(*(None if of is None else of.to(x.device) for of in scores))

@@ -21,7 +21,7 @@ from ebmcore.checkpoint.files import (
 )
 from ebmcore.checkpoint.rollback import Rollback
 from ebmcore.checkpoint.snapshot import restore, take_snapshot
-from ebmcore.compile.policy import compile_record
+from ebmcore.compile.policy import compile_record, limits_record, repeat_limits
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
     CheckpointError,
@@ -111,6 +111,7 @@ class Session:
             warnings.extend(inexact)
             with fitting(checkpoint, "the run's record"):
                 self.warnings = list(record["warnings"])
+                repeat_limits(self.loop.train_step, record)
                 self.best.load(record["best"])
                 self.rollback.load_state_dict(record)
                 self.seconds = float(record["seconds"])
@@ -317,15 +318,13 @@ class Session:
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
         return {
-            "warnings": list(self.warnings),
-            "best": self.best.state(),
-            **self.rollback.state_dict(),
-            "seconds": self._seconds(),
-            "seconds_by_part": dict(self.loop.timing.seconds),
+            "warnings": list(self.warnings), "best": self.best.state(),
+            **self.rollback.state_dict(), **self.events.state(),
+            "seconds": self._seconds(), "seconds_by_part": dict(self.loop.timing.seconds),
             "monitors": self.monitors.state_dict(),
-            **self.events.state(),
+            **limits_record(self.loop.train_step),
             **({"stopped": why} if (why := self._stopped()) else {}),
-        }
+        }  # fmt: skip
 
     def _profiler(self) -> AbstractContextManager[Any]:
         if not self.spec.profile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class RunSpec:
     tracking: Trackers  # empty: it is sent nowhere
     streams: Streams
     compile: bool | Literal["auto"]
+    compile_seconds: float
     threads: int | Literal["auto"]
     profile: bool
     origin: Origin
@@ -95,7 +97,10 @@ def prepare_training(
     threads = choose_threads(
         spec.threads, parts.energy, parts.data.x[: train.batch_size // ranks.size]
     )
-    decision = decide_compile(spec.compile, parts, train.total_steps(parts.data.n))
+    steps = train.total_steps(parts.data.n)
+    # ranks would have to agree that one of them took too long
+    seconds = math.inf if ranks.size > 1 else spec.compile_seconds
+    decision = decide_compile(spec.compile, parts, steps, seconds)
     step = training_step(decision, warn, compiling)
     loop = Loop(parts, train, spec.streams, interrupts, step, ranks)
     return Training(loop, interrupts, threads, decision)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ebmcore.checkpoint.files import Checkpoint
 from ebmcore.checkpoint.snapshot import restore, roll_back, send_rank_state
+from ebmcore.compile.policy import repeat_limits
 from ebmcore.distributed.comm import Ranks
 from ebmcore.distributed.init_sync import sync_initial_state
 from ebmcore.errors import DivergenceError, EbmError, RankError, RunError, RunInterrupted
@@ -49,6 +50,7 @@ class Worker:
             name = ranks.broadcast_text("")
             if name:
                 record, _ = restore(self._checkpoint(name), self.loop)
+                repeat_limits(self.loop.train_step, record)
                 self.interrupts.resume_stopped(record.get("stopped", ""))
 
     def run(self) -> Run:

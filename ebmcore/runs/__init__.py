@@ -3,6 +3,8 @@
 The names below are for plugins, which reach a run directory through them alone.
 """
 
+from ebmcore.output_file import output_file, writing
+from ebmcore.runs import layout
 from ebmcore.runs.directory import RunDirectory, runs_folder
 from ebmcore.runs.jsonl import as_number, last_lines, read_object
 from ebmcore.runs.layout import BEST, FIGURES, LARGEST_LINE, LOGS, METRICS, SUMMARY
@@ -48,7 +50,9 @@ __all__ = [
     "is_seed_group",
     "is_signed",
     "last_lines",
+    "layout",
     "open_log",
+    "output_file",
     "parent_from_environment",
     "provenance",
     "read_account",
@@ -58,4 +62,5 @@ __all__ = [
     "register_child",
     "runs_folder",
     "sign",
+    "writing",
 ]

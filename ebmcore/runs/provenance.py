@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import importlib.util
+import os
 import platform
 import subprocess
 import sys
@@ -65,14 +66,20 @@ def content_hash(target: str) -> str | None:
         return None
     if spec is None:
         return None
-    places = [Path(place) for place in spec.submodule_search_locations or ()]
-    files = [file for place in places for file in sorted(place.rglob("*.py"))]
-    if not files and spec.origin and Path(spec.origin).is_file():
-        places, files = [Path(spec.origin).parent], [Path(spec.origin)]
+    files = [f for place in spec.submodule_search_locations or () for f in _python_files(place)]
+    if not files and spec.origin and os.path.isfile(spec.origin):
+        files = [spec.origin]
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        with open(file, "rb", buffering=0) as opened:
+            digest.update(os.path.basename(file).encode() + b"\0" + opened.read() + b"\0")
     return digest.hexdigest() if files else None
+
+
+def _python_files(place: str) -> list[str]:
+    """List the Python files below a folder, in the order of their paths."""
+    found = (os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names)
+    return sorted((f for f in found if f.endswith(".py")), key=lambda file: file.split(os.sep))
 
 
 def changes_since(config: str, host: Host, *, must_know: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from ebmcore.terminal.clean import clean, is_control, named, one_line
 from ebmcore.terminal.show import (
     Cell,
     document,
+    duration,
     is_terminal,
     out,
     progress_console,
@@ -18,6 +19,7 @@ __all__ = [
     "Cell",
     "clean",
     "document",
+    "duration",
     "is_control",
     "is_terminal",
     "lost",

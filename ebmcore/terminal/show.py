@@ -45,6 +45,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         _console(width=None if is_terminal(sys.stdout) else 160).print(drawn)
 
 
+def duration(seconds: float | None) -> str:
+    """Return how long something took, as a person says it: 2.3 s, 1 min 1 s, 2 h 1 min."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if hours == 0:
+        return f"{minutes} min {int(seconds % 60)} s"
+    return f"{hours} h {minutes % 60} min"
+
+
 def progress_console() -> Console:
     """Return rich's console on standard error, for our own text; only `say` cleans."""
     return _console(stderr=True)

@@ -5,6 +5,7 @@ The names below are for plugins that record runs of their own.
 
 from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
 from ebmcore.trackers.files import pictures
+from ebmcore.trackers.flatten import flatten
 from ebmcore.trackers.followers import Followers, first_record
 from ebmcore.trackers.keys import mlflow_keys, other_trackers, with_mlflow_keys
 from ebmcore.trackers.mlflow.client import fit_name
@@ -26,6 +27,7 @@ __all__ = [
     "distrust",
     "first_record",
     "fit_name",
+    "flatten",
     "mlflow_keys",
     "other_trackers",
     "pictures",

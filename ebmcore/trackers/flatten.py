@@ -15,5 +15,5 @@ def flatten(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     elif isinstance(values, list) and any(isinstance(value, Mapping) for value in values):
         for index, value in enumerate(values):
             yield from flatten(value, f"{prefix}.{index}")
-    else:
+    elif prefix:
         yield prefix, values if isinstance(values, str) else json.dumps(values, default=str)

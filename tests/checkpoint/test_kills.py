@@ -1,23 +1,44 @@
 """SIGKILL at random moments: the resumed run ends with the same bits, here and in MLflow."""
 
+import contextlib
 import json
-import multiprocessing
 import os
 import random
-import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
-import ebmcore
 from support import MORE, STREAMS
 from support.runs import assert_same, go
 
+BEGIN = """
+import json, pathlib, ebmcore
+ebmcore.run(json.loads(pathlib.Path("c.json").read_text()), progress=False)
+"""
+GO_ON = """
+import sys, ebmcore
+ebmcore.resume(sys.argv[1], plugins=sys.argv[2:], progress=False)
+"""
+
+
+@pytest.fixture
+def begin_python(forks, tmp_path):
+    """Begin code in a fork of a process that has imported MLflow."""
+    begun = []
+
+    def begin(code, *arguments):
+        begun.append(forks.begin("-c", code, *arguments, cwd=tmp_path, env=dict(os.environ)))
+        return begun[-1]
+
+    yield begin
+    for child in begun:
+        child.close()
+
 
 @pytest.mark.slow
-def test_kills_at_random_moments(config, store, tmp_path):
+def test_kills_at_random_moments(config, store, begin_python, tmp_path):
     """SIGKILL at random moments, real processes, MLflow on: nothing is lost, nothing is twice."""
     config["train"] |= {"steps": 750, "log_every": 12, "checkpoint_every": "20 steps"}
     config["monitors"][0]["every"] = "150 steps"
@@ -28,26 +49,23 @@ def test_kills_at_random_moments(config, store, tmp_path):
     (tmp_path / "readers").mkdir()
     reads = {"type": "items", "draws": True, "note": str(tmp_path / "readers")}
     config["data"] |= {**reads, "loader": {"workers": 1}}
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ebmcore.runner.session", "mlflow", "matplotlib.figure"])
     whole = go(config)
     (tmp_path / "c.json").write_text(json.dumps({**config, "name": "killed"}))
 
     choose = random.Random(7)
     kills: list[int] = []  # the last checkpoint's step at each
-    child = _start(context, _begin, tmp_path, config["plugins"]["files"])
-    while len(kills) < (14 if MORE else 9) and child.is_alive():
+    child = begin_python(BEGIN)
+    while len(kills) < (14 if MORE else 9) and child.poll() is None:
         if choose.random() < 0.7:  # in the midst of training, else at any moment of its beginning
             _wait_for_progress(tmp_path, child)
-        child.join(choose.uniform(0.0, 0.5))
-        if not child.is_alive():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(choose.uniform(0.0, 0.5))
             break
-        os.kill(child.pid, signal.SIGKILL)
-        child.join()
+        child.kill()
+        child.wait()
         kills.append(_reached(tmp_path))
-        child = _start(context, _go_on, tmp_path, config["plugins"]["files"])
-    child.join(600)
-    assert child.exitcode == 0
+        child = _go_on(begin_python, tmp_path, config["plugins"]["files"])
+    assert child.wait() == 0
     assert len(kills) >= 7
     assert len(set(kills)) >= 4, kills  # they were spread over the run
     readers = {int(file.name) for file in (tmp_path / "readers").iterdir()} - {os.getpid()}
@@ -74,12 +92,6 @@ def test_kills_at_random_moments(config, store, tmp_path):
     assert len(store.search_runs([experiment])) == 2  # the whole one and the killed one
 
 
-def _start(context, target, *arguments):
-    child = context.Process(target=target, args=arguments)
-    child.start()
-    return child
-
-
 def _lives(pid):
     """Say whether a process lives; one that was orphaned has a moment to end."""
     until = time.monotonic() + 10
@@ -95,24 +107,14 @@ def _reached(folder):
 
 def _wait_for_progress(folder, child):
     before, until = _reached(folder), time.monotonic() + 30
-    while _reached(folder) == before and child.is_alive() and time.monotonic() < until:
+    while _reached(folder) == before and child.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
 
 
-def _begin(folder, plugins):
-    os.chdir(folder)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
-    ebmcore.run(json.loads(Path("c.json").read_text()), progress=False)
-
-
-def _go_on(folder, plugins):
+def _go_on(begin_python, folder, plugins):
     found = sorted(folder.glob("runs/killed-*/run.json"))
     if not found or not (found[0].parent / "config.yaml").exists():
         for place in folder.glob("runs/killed-*"):  # killed before there was anything to go on from
             place.rename(folder / f"stillborn-{time.monotonic_ns()}")
-        return _begin(folder, plugins)
-    os.chdir(folder)
-    torch.set_num_threads(1)
-    ebmcore.resume(found[0].parent, plugins=plugins, progress=False)
-    return None
+        return begin_python(BEGIN)
+    return begin_python(GO_ON, found[0].parent, *plugins)

@@ -58,8 +58,8 @@ def test_a_plugin_that_prints_does_not_spoil_the_document(file, tmp_path, ebmcor
     assert "hello" in done.stderr
 
 
-def test_wrong_input_is_one_message_and_exit_code_2(file, tmp_path, fresh_command):
-    done = fresh_command("run", file, "sampler.step_size=-1", "train.epocs=3")
+def test_wrong_input_is_one_message_and_exit_code_2(file, tmp_path, ebmcore_command):
+    done = ebmcore_command("run", file, "sampler.step_size=-1", "train.epocs=3")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
@@ -79,8 +79,8 @@ def test_wrong_input_as_json(file, ebmcore_command):
     assert problem["path"] == "sampler.step_size"
 
 
-def test_a_failed_run_is_exit_code_1(file, fresh_command):
-    done = fresh_command("run", file, "loss=parts:breaks", "--json")
+def test_a_failed_run_is_exit_code_1(file, ebmcore_command):
+    done = ebmcore_command("run", file, "loss=parts:breaks", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"] == "FAILED"
     assert "Traceback" not in done.stderr

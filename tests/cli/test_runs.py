@@ -247,7 +247,8 @@ def test_a_run_json_cannot_claim_another_run(store, tmp_path):
 
 
 def test_times_are_told_as_a_person_says_them():
-    from ebmcore.cli.runs.list import duration, moment
+    from ebmcore.cli.runs.list import moment
+    from ebmcore.terminal import duration
 
     assert [duration(s) for s in (None, 2.34, 61, 7265)] == ["-", "2.3 s", "1 min 1 s", "2 h 1 min"]
     assert moment(1e10) == time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1e10))

@@ -60,7 +60,10 @@ def test_it_writes_what_run_score_gives(run, files, tmp_path, monkeypatch):
     table = pyarrow.parquet.read_table("s.parquet").to_pydict()
     assert list(table) == ["id", "energy", "score_norm"]
     np.testing.assert_allclose(table["score_norm"], expected.score_norm, rtol=1e-6)
-    planted.command("score", run.dir, "named.npy", *files)
+    code, said = planted.command("score", run.dir, "named.npy", *files)
+    told = "scores.csv: is there already; name another file, or --force to replace it\n"
+    assert (code, said.endswith(told)) == (2, True)
+    assert planted.command("score", run.dir, "named.npy", "--force", *files)[0] == 0
     assert (tmp_path / "scores.csv").read_text().splitlines()[1].startswith('"row, 0",')
 
 
@@ -83,7 +86,7 @@ def test_bad_input_leaves_nothing(run, files, tmp_path, monkeypatch):
         (["new.npy", "-o", "folder.csv"], "folder.csv: is no plain file, so it can't be replaced"),
         (["new.npy", "--checkpoint", "3"], "no checkpoint of step 3; there are: 4"),
     ]:
-        code, said = planted.command("score", run.dir, *words, *files)
+        code, said = planted.command("score", run.dir, "--force", *words, *files)
         assert (code, said.count("\n")) == (2, 1), said
         assert message in said
     code, said = planted.command("score", run.dir, "s.npz", "-o", "s.npz", *files)
@@ -96,7 +99,7 @@ def test_bad_input_leaves_nothing(run, files, tmp_path, monkeypatch):
 
     monkeypatch.setattr("ebmcore.runner.scoring.table._Csv.write", stopped)
     with pytest.raises((KeyboardInterrupt, AssertionError)):
-        assert not planted.command("score", run.dir, "new.npy", *files)[0]
+        assert not planted.command("score", run.dir, "new.npy", "--force", *files)[0]
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -106,17 +109,18 @@ def test_held_out_points_that_are_lost_are_told(run, files, tmp_path):
     kept = points.read_bytes()
     try:
         np.save(points, np.concatenate([X, NEW]))
-        code, said = planted.command("score", run.dir, "new.npy", *files)
+        code, said = planted.command("score", run.dir, "new.npy", "--force", *files)
         assert (code, "warning: 9 rows were appended to the data" in said) == (0, True)
         first = (tmp_path / "scores.csv").read_bytes()
         np.save(points, X + 1)
-        code, said = planted.command("score", run.dir, "new.npy", *files)
+        code, said = planted.command("score", run.dir, "new.npy", "--force", *files)
         assert (code, "other numbers or another order of rows" in said) == (2, True)
-        assert "--no-percentile" in said
-        assert planted.command("score", run.dir, "new.npy", "--no-percentile", *files)[0] == 0
+        options = ("--force", "--no-percentile")
+        assert options[1] in said
+        assert planted.command("score", run.dir, "new.npy", *options, *files)[0] == 0
     finally:
         points.write_bytes(kept)
-    planted.command("score", run.dir, "new.npy", *files)
+    planted.command("score", run.dir, "new.npy", "--force", *files)
     assert (tmp_path / "scores.csv").read_bytes() == first
 
 
@@ -124,17 +128,17 @@ def test_held_out_points_that_are_lost_are_told(run, files, tmp_path):
 def test_a_toy_reads_new_points_by_the_dataset_file(config, files, tmp_path):
     toy = ebmcore.run(config | {"train": {"steps": 2, "batch_size": 20}}, progress=False)
     (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,2.25\n")
-    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    code, said = planted.command("score", toy.dir, "new.csv", "--force", *files)
     assert (code, said.startswith("2 points with")) == (0, True), said
     energy = toy.energy(torch.tensor([[0.5, 1.0], [-1.0, 2.25]])).detach().numpy()
     rows = (tmp_path / "scores.csv").read_text().splitlines()[1:]
     np.testing.assert_allclose([float(row.split(",")[1]) for row in rows], energy, rtol=1e-5)
     (tmp_path / "new.csv").write_text("age,dose\n0.5,1.0\n-1,nan\n")
-    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    code, said = planted.command("score", toy.dir, "new.csv", "--force", *files)
     assert (code, said.startswith("new.csv")) == (2, True)
     assert said.count("\n") == 1
     (tmp_path / "new.csv").write_text("a,b,c\n0.5,1,2\n")
-    code, said = planted.command("score", toy.dir, "new.csv", *files)
+    code, said = planted.command("score", toy.dir, "new.csv", "--force", *files)
     assert (code, "points have shape [3], and the events of the run [2]" in said) == (2, True)
 
 
@@ -152,7 +156,7 @@ def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
     new.to_csv("new.csv", index=False)
     found = run.score(new)
     assert found.percentile.between(0, 100).all()
-    code, said = planted.command("score", run.dir, "new.csv", *files)
+    code, said = planted.command("score", run.dir, "new.csv", "--force", *files)
     assert code == 0, said
     written = pd.read_csv("scores.csv")
     assert list(written.columns) == ["id", "energy", "score_norm", "percentile"]
@@ -165,7 +169,7 @@ def test_a_table_of_the_users_to_its_scores(config, files, tmp_path):
     holed.to_csv("holed.csv", index=False)
     assert run.score("holed.csv").energy.isfinite().all()
     new.drop(columns="age").to_csv("less.csv", index=False)
-    code, said = planted.command("score", run.dir, "less.csv", *files)
+    code, said = planted.command("score", run.dir, "less.csv", "--force", *files)
     assert (code, "'age'" in said, said.count("\n")) == (2, True, 1), said
     with pytest.raises(ebmcore.DataError, match="x: has no column 'age'"):
         run.score(new.drop(columns="age"))

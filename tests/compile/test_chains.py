@@ -31,37 +31,30 @@ def blocks_of(kernel, energy=bowl, *, every=False):
     )
 
 
-@pytest.mark.parametrize("n_steps", [3, 10, 27])
-def test_any_number_of_steps(n_steps):
-    x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()
+def test_walks_of_any_length_share_a_graph():
     blocks = blocks_of(made.Ula())
-    found = Walk(made.Ula(), bowl, x, one, blocks, n_steps=n_steps).go(n_steps)
-    expected = Walk(made.Ula(), bowl, x, other, n_steps=n_steps).go(n_steps)
-    close(found.x, expected.x)
-    close(found.info, expected.info)
-    assert torch.equal(one.get_state(), other.get_state())
-    assert blocks.graph.traced == (n_steps >= STEPS_PER_GRAPH)
-
-
-@pytest.mark.parametrize("thin", [1, 7, 25])
-def test_a_trace_holds_the_same_states(thin):
-    x = torch.randn(5, 2, generator=seeded())
-    walks = [
-        Walk(made.Ula(), bowl, x, seeded(), blocks, n_steps=1)
-        for blocks in (None, blocks_of(made.Ula(), every=True))
-    ]
-    expected, found = (walk.trace(33, thin) for walk in walks)
-    close(found.x, expected.x)
-    close(found.info, expected.info)
-    close(walks[1].x, walks[0].x)
-
-
-def test_two_walks_of_any_lengths_share_a_graph():
-    blocks = blocks_of(made.Ula())
-    walk = Walk(made.Ula(), bowl, torch.zeros(4, 2), seeded(), blocks, n_steps=1)
+    for n_steps in (3, 10, 27):
+        x, one, other = torch.randn(5, 2, generator=seeded()), seeded(), seeded()
+        found = Walk(made.Ula(), bowl, x, one, blocks, n_steps=n_steps).go(n_steps)
+        expected = Walk(made.Ula(), bowl, x, other, n_steps=n_steps).go(n_steps)
+        close(found.x, expected.x)
+        close(found.info, expected.info)
+        assert torch.equal(one.get_state(), other.get_state())
+        assert blocks.graph.traced == (n_steps >= STEPS_PER_GRAPH)
+    walk = Walk(made.Ula(), bowl, torch.zeros(5, 2), seeded(), blocks, n_steps=1)
     for n_steps in (12, 31, 10):
         walk.go(n_steps)
     assert blocks.graph.traced == 1
+
+
+def test_a_trace_holds_the_same_states():
+    x, every = torch.randn(5, 2, generator=seeded()), blocks_of(made.Ula(), every=True)
+    for thin in (1, 7, 25):
+        walks = [Walk(made.Ula(), bowl, x, seeded(), blocks, n_steps=1) for blocks in (None, every)]
+        expected, found = (walk.trace(33, thin) for walk in walks)
+        close(found.x, expected.x)
+        close(found.info, expected.info)
+        close(walks[1].x, walks[0].x)
 
 
 @pytest.mark.parametrize(

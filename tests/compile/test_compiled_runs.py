@@ -1,14 +1,17 @@
 """Compiled runs: the numbers of eager ones, and bit for bit their own when resumed."""
 
+import importlib
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import ebmcore
-from ebmcore.compile.graph import unavailable
+from ebmcore.compile import policy
+from ebmcore.compile.graph import Graph, unavailable
 from ebmcore.compile.step import CompiledStep
 from ebmcore.train.step import TrainStep
 from support import STREAMS
@@ -82,6 +85,31 @@ def test_a_stopped_compiled_run_resumes_exactly(config, tmp_path):
         assert all(torch.equal(one[key], other[key]) for key in one)
     for name in ("train/energy_evaluations", "loss"):
         assert resumed.metrics[name] == whole.metrics[name]
+
+
+@pytest.mark.slow
+def test_a_run_without_time_to_compile_resumes_eagerly(config, monkeypatch):
+    with warnings.catch_warnings(action="ignore"):  # the time below is for tracing alone
+        importlib.import_module("torch._inductor.compile_fx")
+
+    monkeypatch.setattr(policy, "_spent", lambda *args: 0.0)
+    options = {"monitors": [], "compile": True, "compile_seconds": 0.2, "tracking": "off"}
+    config["train"]["checkpoint_every"] = "5 steps"
+    run = ebmcore.run(config, options, progress=False)
+    record = json.loads((run.dir / "run.json").read_text())["compile"]
+    assert record["mode"] == "eager"
+    assert set(record["left_out"].values()) == {"compiling took more than compile_seconds"}
+    assert any("compile_seconds" in text for text in run.warnings)
+    before = {name: value.clone() for name, value in run.energy.state_dict().items()}
+
+    shutil.rmtree(run.dir / f"checkpoints/step-{run.step:08}")
+    facts = json.loads((run.dir / "run.json").read_text())
+    (run.dir / "run.json").write_text(json.dumps({**facts, "status": "KILLED"}))
+    monkeypatch.setattr(Graph, "_trace", None)  # nothing is tried again
+    resumed = ebmcore.resume(run.dir, plugins=config["plugins"]["files"], progress=False)
+    assert (resumed.status, resumed.step) == ("FINISHED", run.step)
+    assert all(torch.equal(before[k], v) for k, v in resumed.energy.state_dict().items())
+    assert json.loads((run.dir / "run.json").read_text())["compile"] == record
 
 
 @pytest.mark.slow

@@ -10,10 +10,13 @@ import torch
 from torch import nn
 
 from ebmcore.compile import functions, plan
+from ebmcore.compile.graph import Limits
 from ebmcore.compile.step import CompiledStep
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
 from support.compiled_steps import SAMPLED, advance, assert_alike, step_of
+
+UNLIMITED = Limits()
 
 
 class Plain:
@@ -38,11 +41,12 @@ def plain_graphs(monkeypatch):
 def both():
     """Take a few steps eagerly and by plain graphs, which must agree; return the latter."""
 
-    def take(loss, **parts):
+    def take(loss, *, limits=UNLIMITED, **parts):
         heard = []
         make = loss if isinstance(loss, type) else lambda: loss
         eager = step_of(TrainStep, make(), **parts)
-        planned = step_of(partial(CompiledStep, warn=heard.append), make(), **parts)
+        made_of = partial(CompiledStep, warn=heard.append, limits=limits)
+        planned = step_of(made_of, make(), **parts)
         assert_alike(eager, advance(eager, range(3)), planned, advance(planned, range(3)))
         planned.heard = heard
         return planned
@@ -78,11 +82,22 @@ def test_a_plan_changes_nothing():
     x = step.parts.data.x[:8]
     start = step.start_chains(x, plan.Conditions(), 0)
     streams, buffers = step.streams.positions(), [b.clone() for b in step.buffers]
-    found = plan.find_plan(step, "inductor", step.noise, x, plan.Conditions(), start, 0)
+    found = plan.find_plan(step, "inductor", step.noise, Limits(), x, plan.Conditions(), start, 0)
     assert found.graphs.mode == "step"
     assert all(map(torch.equal, step.streams.positions(), streams))
     assert all(map(torch.equal, step.buffers, buffers))
     assert all(parameter.grad is None for parameter in step.parameters)
+
+
+def test_gradients_have_the_layout_of_their_parameters():
+    step = step_of(CompiledStep, made.gap, **SAMPLED)
+    found = [torch.randn_like(p) for p in step.parameters]
+    turned = [g.t().contiguous().t() if g.ndim == 2 else g for g in found]
+    assert any(g.stride() != p.stride() for g, p in zip(turned, step.parameters, strict=True))
+    step._store_gradients(functions.LossResult({}, turned))
+    for parameter, gradient in zip(step.parameters, found, strict=True):
+        assert parameter.grad.stride() == parameter.stride()
+        assert torch.equal(parameter.grad, gradient)
 
 
 @pytest.mark.parametrize(("n_steps", "mode"), [(25, "step"), (26, "blocks")])
@@ -133,3 +148,26 @@ def test_graphs_that_draw_or_compute_otherwise_are_left_out(loss, why):
     advance(step, range(1))
     assert why in " ".join(step.left_out.values())
     assert step.mode == "eager"
+
+
+@pytest.mark.parametrize(
+    ("parts", "mode"),
+    [(SAMPLED, "blocks"), ({}, "step"), ({**SAMPLED, "sampler": made.Own()}, "step")],
+    ids=["kernel", "no-sampler", "own-loop"],
+)
+def test_graphs_of_one_step_of_the_sampler(both, parts, mode):
+    planned = both(made.gap if parts else made.denoising, **parts, limits=Limits(longest=1))
+    assert (planned.mode, planned.left_out) == (mode, {})
+    if mode == "blocks":
+        assert planned.plan.graphs.sampler.size == 1
+
+
+def test_parts_that_take_too_long_are_left_out_again(both):
+    slow = both(made.gap, **SAMPLED, limits=Limits(1, seconds=0.0))
+    losses = slow.parts.losses[0].label
+    assert slow.mode == "eager"
+    assert slow.limits.given_up == {slow.parts.label("sampler"), losses}
+    assert "compile_seconds" in slow.left_out[losses]
+    half = both(made.gap, **SAMPLED, limits=Limits(1, given_up=frozenset({losses})))
+    assert (half.mode, half.limits.given_up) == ("blocks", {losses})
+    assert half.plan.graphs.losses is None

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import ebmcore
-from ebmcore.compile.graph import unavailable
+from ebmcore.compile.graph import LONGEST, Limits, unavailable
 from ebmcore.compile.policy import decide_compile
 from ebmcore.train.step import TrainStep
 from support import compile_parts as made
@@ -33,6 +33,26 @@ def test_auto_leaves_recurrent_layers_alone():
     parts.energy.reads = nn.LSTM(1, 1)
     assert "recurrent" in decide_compile("auto", parts, 10**9).why
     assert decide_compile(True, parts, 1).compiled
+
+
+def test_recurrent_layers_are_compiled_step_by_step():
+    parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=10).parts
+    assert decide_compile(True, parts, 1).limits == Limits(LONGEST)
+    parts.energy.reads = nn.LSTM(1, 1)  # of sequences of two
+    assert decide_compile(True, parts, 1, 300.0).limits == Limits(1, 300.0)
+    parts.energy.reads = nn.LSTM(1, 1, num_layers=19, bidirectional=True)
+    refused = decide_compile(True, parts, 1, 300.0)
+    assert not refused.compiled
+    assert "compile_seconds is 300" in refused.why
+
+
+def test_a_short_run_of_a_deep_network_is_compiled_step_by_step():
+    parts = step_of(TrainStep, made.gap, **SAMPLED, n_steps=25).parts
+    assert decide_compile(True, parts, 10).limits.longest == LONGEST
+    parts.energy.deep = nn.Sequential(*(nn.Linear(1, 1) for _ in range(10)))
+    assert decide_compile(True, parts, 10).limits.longest == 1
+    assert decide_compile(True, parts, 100_000).limits.longest == LONGEST
+    assert decide_compile(True, parts, 100_000, 100.0).limits.longest == 1
 
 
 def test_auto_leaves_long_steps_alone():

@@ -114,6 +114,16 @@ def test_values_are_checked_and_recorded():
     assert checked.record["hidden"] == [8]
 
 
+def test_signatures_that_are_equal_but_not_alike_are_told_apart():
+    def whole(*, n: int | float = 1): ...
+
+    def flag(*, n: float | int = True): ...
+
+    records = [check(parameters(f), {}).record["n"] for f in (whole, flag, whole)]
+    assert records == [1, 1, 1]
+    assert [type(n) for n in records] == [int, bool, int]
+
+
 def test_a_mutable_default_is_not_shared():
     one = check(component_parameters(Part), {"size": 3}).values["hidden"]
     one.append(9)

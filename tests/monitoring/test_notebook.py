@@ -1,10 +1,10 @@
 """A run's progress in a notebook, in a real kernel."""
 
-import sys
-
+import nbclient
+import nbformat
 import pytest
 
-from support import PARTS, only_more
+from support import PARTS
 
 CELL = f"""
 import ebmcore
@@ -19,18 +19,10 @@ ebmcore.run(config)
 """
 
 
-@only_more
 @pytest.mark.slow
 def test_a_cell_has_one_bar_and_each_warning_once():
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
-    pytest.importorskip("ipykernel")
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
-    kernel = nbclient.NotebookClient(book, timeout=600).create_kernel_manager()
-    kernel.kernel_spec.argv[0] = sys.executable
-    client = nbclient.NotebookClient(book, km=kernel, timeout=600)
-    client.execute()
-    client.kc.stop_channels()
-    kernel.cleanup_resources()
+    nbclient.NotebookClient(book, timeout=600).execute()
     outputs = book.cells[0].outputs
     (bar,) = [one for one in outputs if "<progress" in one.get("data", {}).get("text/html", "")]
     assert '<progress value="18" max="18">' in bar.data["text/html"]

@@ -97,6 +97,7 @@ def test_a_view_tells_of_the_last_step_and_of_what_was_recorded():
         chains=lambda x, generator: x.clone(), monitors=[(look, "2 steps")],
     ).run(steps=4, batch_size=8, log_every=2, tracking="off", progress=False)  # fmt: skip
     (first, trace, early), (last, _, late) = seen
+    assert (first.at_end, last.at_end) == (False, True)
     assert run.warnings == []
     assert type(first.kernel) is type(kernel)  # a copy, so that a monitor can change nothing
     assert first.info.energy.shape == (8,)

@@ -122,7 +122,7 @@ def test_an_end_before_the_start_is_never_recorded(tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_is_told_no_end_before_the_start(set_back, store, tmp_path):
-    set_back["tracking"] = {"experiment": "clocks"}
+    set_back["tracking"] = {"experiment": "clocks", "checkpoints": "none"}
     run = ebmcore.run(set_back, progress=False)
     seen = store.get_run(run.mlflow_run_id).info
     assert seen.start_time <= seen.end_time < seen.start_time + 1000 * DAY / 2

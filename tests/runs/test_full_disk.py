@@ -30,14 +30,6 @@ def config(config):
     return config
 
 
-def run(config, cwd, *before):
-    (cwd / "c.json").write_text(json.dumps(config))
-    command = [*before, sys.executable, "-m", "ebmcore", "run", "c.json", "--json"]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd
-    )
-
-
 def failed_as_it_should(done, reason):
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -48,9 +40,10 @@ def failed_as_it_should(done, reason):
 
 
 @pytest.mark.slow
-def test_a_limit_at_a_checkpoint_leaves_the_one_before_whole(config, tmp_path):
+def test_a_limit_at_a_checkpoint_leaves_the_one_before_whole(config, tmp_path, ebmcore_command):
     config["loss"] = [{"type": "gap"}, {"type": "limits", "at": 24, "to": 30_000}]
-    done = run(config, tmp_path)
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    done = ebmcore_command("run", "c.json", "--json")
     failed_as_it_should(done, "File too large")
     assert "step-00000030: can't be written" in done.stderr
     assert "step-00000020 is whole" in done.stderr
@@ -78,24 +71,36 @@ def small_disk(tmp_path):
     return pytest.skip("no tmpfs can be mounted here")
 
 
+# a fork runs the command, so that its process and the one that looks at the disk import once
+INSIDE = """
+import json, os, pathlib, runpy, sys
+from ebmcore.checkpoint.files import Checkpoint
+import ebmcore.runner.session
+disk, report = map(pathlib.Path, sys.argv[1:])
+child = os.fork()
+if child == 0:
+    for stream, name in ((1, 'out.txt'), (2, 'err.txt')):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT), stream)
+    sys.argv = ['ebmcore', 'run', 'c.json', '--json', '--runs-dir', str(disk)]
+    runpy.run_module('ebmcore', run_name='__main__', alter_sys=True)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+(folder,) = disk.iterdir()
+report.write_text(json.dumps({
+    'code': code, 'err': pathlib.Path('err.txt').read_text(),
+    'facts': json.loads((folder / 'run.json').read_text()),
+    'whole': [Checkpoint(p).step for p in sorted((folder / 'checkpoints').iterdir())],
+}))
+"""
+
+
 @pytest.mark.slow
 def test_a_full_disk_fails_the_run_and_keeps_its_checkpoints(config, tmp_path, small_disk):
     disk, before = small_disk
     report = tmp_path / "after.json"
     config["plugins"]["files"] = [str(Path(f).resolve()) for f in config["plugins"]["files"]]
     (tmp_path / "c.json").write_text(json.dumps(config))
-    inside = (
-        "import json, pathlib, subprocess, sys\n"
-        "done = subprocess.run([sys.executable, '-m', 'ebmcore', 'run', 'c.json', '--json',"
-        f" '--runs-dir', {str(disk)!r}], capture_output=True, text=True)\n"
-        f"(folder,) = pathlib.Path({str(disk)!r}).iterdir()\n"
-        "from ebmcore.checkpoint.files import Checkpoint\n"
-        "found = {'code': done.returncode, 'out': done.stdout, 'err': done.stderr,\n"
-        "  'facts': json.loads((folder / 'run.json').read_text()),\n"
-        "  'whole': [Checkpoint(p).step for p in sorted((folder / 'checkpoints').iterdir())]}\n"
-        f"pathlib.Path({str(report)!r}).write_text(json.dumps(found))\n"
-    )
-    subprocess.run([*before, sys.executable, "-c", inside], check=True, cwd=tmp_path, timeout=120)
+    command = [*before, sys.executable, "-c", INSIDE, str(disk), str(report)]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=120)
     found = json.loads(report.read_text())
     assert found["code"] == 1
     assert "Traceback" not in found["err"]

@@ -121,7 +121,7 @@ def test_rm_rf_of_a_run_is_one_line_and_exit_code_1(config, begin_command, tmp_p
 @pytest.mark.slow
 def test_mlflow_hears_that_it_failed(taken, store, tmp_path):
     config = taken("remove", SPARSE)
-    config["tracking"] = {"experiment": "gone"}
+    config["tracking"] = {"experiment": "gone", "checkpoints": "none"}
     with pytest.raises(ebmcore.RunError, match=GONE):
         ebmcore.run(config, progress=False)
     (experiment,) = [e for e in store.search_experiments() if e.name == "gone"]

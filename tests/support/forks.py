@@ -52,32 +52,41 @@ class Forks:
         hung up, or a file such as /dev/full to write to in place of them.
         """
         with Streams() as streams:
-            request = {
-                "arguments": [*map(str, arguments)],
-                "cwd": str(cwd),
-                "env": env,
-                "path": [*map(str, path)],
-                "timeout": timeout,
-                "broken": broken or {},
-                "goes_on": False,
-                "imports": self.imports,
-            }
+            request = self.request(arguments, cwd, env, path, timeout, broken)
             code = int(self.ask(request | streams.names()))
             return subprocess.CompletedProcess(request["arguments"], code, *streams.texts())
 
-    def begin(self, *arguments: object, cwd: Path, env: dict[str, str]) -> Begun:
+    def begin(
+        self,
+        *arguments: object,
+        cwd: Path,
+        env: dict[str, str],
+        broken: dict[int, str] | None = None,
+    ) -> Begun:
         """Begin to run Python with these arguments, as `subprocess.Popen` would."""
-        request = {
+        request = self.request(arguments, cwd, env, (), 600, broken)
+        return Begun(self, request | {"goes_on": True})
+
+    def request(
+        self,
+        arguments: Iterable[object],
+        cwd: Path,
+        env: dict[str, str],
+        path: Iterable[Path],
+        timeout: int,
+        broken: dict[int, str] | None,
+    ) -> dict[str, Any]:
+        """Write what `fork_server.py` reads, for a command that it waits for."""
+        return {
             "arguments": [*map(str, arguments)],
             "cwd": str(cwd),
             "env": env,
-            "path": [],
-            "timeout": 600,
-            "broken": {},
-            "goes_on": True,
+            "path": [*map(str, path)],
+            "timeout": timeout,
+            "broken": broken or {},
+            "goes_on": False,
             "imports": self.imports,
         }
-        return Begun(self, request)
 
     def ask(self, request: dict[str, Any]) -> str:
         """Send the server a line; return its answer."""

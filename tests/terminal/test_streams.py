@@ -236,26 +236,30 @@ def test_a_pipe_that_does_not_wait_gets_the_whole_document():
 
 
 @pytest.mark.slow
-def test_a_script_ends_as_it_would_have(finished, tmp_path):
+def test_a_script_ends_as_it_would_have(finished, forks, tmp_path):
     script = f"import ebmcore; print(ebmcore.run({str(finished / 'c.json')!r}).status)"
-    for redirected in ("2>/dev/full", "2>&-"):
-        done = subprocess.run(
-            ["sh", "-c", f'{sys.executable} -c "{script}" {redirected}'],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+    full = subprocess.run(
+        ["sh", "-c", f'{sys.executable} -c "{script}" 2>/dev/full'],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    closed = forks.run("-c", script, cwd=tmp_path, env=dict(os.environ), broken={2: "closed"})
+    for done in (full, closed):
         assert (done.returncode, done.stdout) == (0, "FINISHED\n")
 
 
 @pytest.mark.slow
-def test_a_terminal_that_is_closed_while_a_run_trains(finished, tmp_path):
+def test_a_terminal_that_is_closed_while_a_run_trains(finished, forks, tmp_path):
     ours, theirs = pty.openpty()
     long = ["train.steps=60", "train.epochs=null", "loss=parts:dawdles"]
-    words = [sys.executable, "-m", "ebmcore", "run", str(finished / "c.json"), *long]
-    process = subprocess.Popen(words, stdout=theirs, stderr=theirs, cwd=tmp_path)
-    os.close(theirs)
+    words, name = ["run", finished / "c.json", *long], os.ttyname(theirs)
+    process = forks.begin(
+        "-m", "ebmcore", *words, cwd=tmp_path, env=dict(os.environ), broken={1: name, 2: name}
+    )
     assert b"training" in _until(ours, b"training")
-    os.close(ours)  # no SIGHUP: the process has another terminal, or none, to control it
+    for end in (theirs, ours):
+        os.close(end)  # no SIGHUP: the process has another terminal, or none, to control it
     assert process.wait(120) == 0
+    process.close()
     assert statuses(tmp_path) == {"FINISHED"}
 
 

@@ -45,7 +45,7 @@ def slow_steps(config, server):
     config["loss"] = {"type": "parts:dawdles"}
     config["monitors"] = []
     config["train"] = {"steps": 100_000, "batch_size": 20, "log_every": 2}
-    config["tracking"] = {"uri": server.uri, "experiment": "slow"}
+    config["tracking"] = {"uri": server.uri, "experiment": "slow", "checkpoints": "none"}
     return config
 
 

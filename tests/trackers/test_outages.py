@@ -92,10 +92,11 @@ def test_a_killed_run_leaves_a_hanging_server_in_three_seconds(slow_steps, hangi
 
 
 @pytest.mark.usefixtures("store")
-def test_a_locked_database_is_an_outage_like_any_other(slow_steps, tmp_path):
-    slow_steps["tracking"] = {}
+def test_a_locked_database_is_an_outage_like_any_other(slow_steps, tmp_path, monkeypatch):
+    monkeypatch.setattr("ebmcore.trackers.mlflow.store._WAIT", 1.0)  # less than the lock lasts
+    slow_steps["tracking"] = {"checkpoints": "none"}
     slow_steps["train"]["steps"] = 250
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, "6"], stdout=subprocess.PIPE)
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, "2.5"], stdout=subprocess.PIPE)
     assert holder.stdout.readline()
     run = ebmcore.run(slow_steps, progress=False)
     assert holder.wait(30) == 0

@@ -12,7 +12,7 @@ from support import ROOT
 # a room may import from its own row and from the rows above it
 ORDER = (
     "version types masking terminal errors kinds spaces contracts run_contracts service_contracts"
-    " hooks decorators",
+    " hooks decorators completion output_file",
     "plugins",
     "config",
     "distributed",
@@ -108,7 +108,7 @@ def lines(*names):
 
 
 def test_the_core_stays_small():
-    assert 4_000 < lines(*KERNEL) < 11_200
+    assert 4_000 < lines(*KERNEL) < 11_300
     assert lines("") < 31_200
 
 

@@ -50,7 +50,7 @@ NAMES = (
 COMMANDS = (
     ("runs", "list", "--runs-dir", "RUNS"), ("runs", "show", "RUN"), ("runs", "sync", "RUN"),
     ("runs", "diff", "RUN", "RUN"), ("runs", "show", "RUN", "--json"), ("resume", "RUN"),
-    ("runs", "sync", "RUN", "--json"), ("sample", "RUN", "-n", "3", "-o", "out.npz"),
+    ("runs", "sync", "RUN", "--json"), ("sample", "RUN", "-n", "3", "-o", "out.npz", "--force"),
     ("evaluate", "RUN", "monitors=[{type: parts:looks}]"),
 )  # fmt: skip
 

@@ -16,26 +16,24 @@ from support import MORE, ROOT
 PLUGINS = sorted((ROOT / "plugins").glob("*/tests/perturbations.yaml"))
 CORE = sorted((ROOT / "tests").glob("*/perturbations.yaml"))
 ENTRIES = {file: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (*CORE, *PLUGINS)}
-EACH = [(file, entry) for file, entries in ENTRIES.items() for entry in entries]
 
 
 def owner_of(file):
     return file.parents[1] if file in PLUGINS else ROOT
 
 
-def title(value):
-    if isinstance(value, dict):
-        return value["what"].replace(" ", "-")
-    return value.parents[1].name if value in PLUGINS else f"core-{value.parent.name}"
+def title(file):
+    return file.parents[1].name if file in PLUGINS else f"core-{file.parent.name}"
 
 
-@pytest.mark.parametrize(("file", "entry"), EACH, ids=title)
-def test_the_text_to_perturb_is_there_once(file, entry):
-    text = (owner_of(file) / entry["file"]).read_text(encoding="utf-8")
-    assert text.count(entry["was"]) == 1
-    assert entry["becomes"] != entry["was"]
-    test = entry["fails"].split("::")[1].partition("[")[0]
-    assert f"def {test}(" in (owner_of(file) / entry["fails"].split("::")[0]).read_text("utf-8")
+@pytest.mark.parametrize("file", ENTRIES, ids=title)
+def test_the_texts_to_perturb_are_there_once(file):
+    for entry in ENTRIES[file]:
+        text = (owner_of(file) / entry["file"]).read_text(encoding="utf-8")
+        assert text.count(entry["was"]) == 1, entry["what"]
+        assert entry["becomes"] != entry["was"], entry["what"]
+        tests, _, test = entry["fails"].partition("[")[0].partition("::")
+        assert f"def {test}(" in (owner_of(file) / tests).read_text("utf-8"), entry["what"]
 
 
 # no plugin of pytest's: hypothesis's alone takes longer to rewrite than most of the tests to run

@@ -14,11 +14,13 @@ from markdown_it import MarkdownIt
 
 from ebmcore import hooks
 from ebmcore.kinds import OFFERED
+from ebmcore.plugins.names import CORE_COMMANDS, GROUPS
+from ebmcore.plugins.suggestions import KNOWN_COMMANDS
 from support import ROOT, only_more
 
 DOCS = ROOT / "docs"
 OURS = {"ebmcore", *(p.name.removeprefix("ebmcore-") for p in (ROOT / "plugins").iterdir())}
-GENERATED = {"parts", "contract", "about", "_build"}
+GENERATED = {"parts", "commands", "contract", "about", "_build"}
 CELL = re.compile(r"^```\{code-cell\}.*?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -77,6 +79,20 @@ def test_each_part_has_a_page_with_its_keys():
     assert "## Failures\n\nRaises ValueError when the lower bound" in pages["sampler/langevin"]
     assert "## Source\n\nRoberts and Tweedie 1996;" in pages["sampler/langevin"]
     assert "- [examples/digits.yaml]" in pages["sampler/langevin"]
+
+
+@pytest.mark.plugins
+def test_each_command_has_a_page_with_its_options():
+    from ebmcore_docs import commands
+
+    pages, listed = commands.pages(), commands.overview()
+    assert {*CORE_COMMANDS, *KNOWN_COMMANDS}.difference(GROUPS) == {
+        n.replace("-", " ") for n in pages
+    }
+    assert all(f"](commands/{name}.md): " in listed for name in pages)
+    assert "| `-n <int range>` | How many events." in pages["sample"]
+    assert "*a command of ebmcore-sweep*" in pages["runs-compare"]
+    assert r"`--versions <warn\|refuse\|ignore>`" in pages["run"]  # no cell ends early
 
 
 def test_the_contract_shows_each_hook_and_method():

@@ -11,9 +11,10 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ebmcore_docs import contents, contract, parts
+from ebmcore_docs import commands, contents, contract, parts
 
 ROOT = Path(__file__).parents[3]  # of the repository
+LISTS = {"parts": parts, "commands": commands, "contract": contract}  # by the page that lists them
 ABOUT = {"changelog": "CHANGELOG.md", "contributing": "CONTRIBUTING.md", "security": "SECURITY.md"}
 NOTEBOOK = """---
 file_format: mystnb
@@ -34,8 +35,7 @@ def write_pages(app: Sphinx) -> None:
     """Write the pages that the build makes, where they changed, and remove those of before."""
     folder = Path(app.srcdir)
     made = {
-        "parts": parts.pages(),
-        "contract": contract.pages(),
+        **{room: module.pages() for room, module in LISTS.items()},
         "about": {name: about((ROOT / file).read_text("utf-8")) for name, file in ABOUT.items()},
     }
     for room, pages in made.items():
@@ -57,11 +57,9 @@ def complete(_app: Sphinx, name: str, source: list[str]) -> None:
     """Add what a page has on the site alone: lists of pages that were made, and their toctrees."""
     up = "../" * name.count("/")
     text = _TO_ROOT.sub(lambda link: f"]({up}about/{Path(link[1]).stem.lower()}.md", source[0])
-    if name == "parts":
-        text += parts.overview()
-    if name == "contract":
-        text += contract.overview()
-    if not name.startswith(("parts/", "contract/", "about/")):
+    if name in LISTS:
+        text += LISTS[name].overview()
+    if not name.startswith((*(f"{room}/" for room in LISTS), "about/")):
         text += f"\n\n{contents.toctrees(text, captions=name == 'index')}\n"
     if "\n```{code-cell}" in text:
         text = f"{NOTEBOOK}\n{text}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, table
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 
 if TYPE_CHECKING:
     from ebmcore.plugins import Host

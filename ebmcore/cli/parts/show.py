@@ -8,7 +8,7 @@ import typer
 
 from ebmcore.cli.output import Answer, AsJson, PluginOptions, answering, out, table
 from ebmcore.cli.parts.components import listed
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 
 
 @answering

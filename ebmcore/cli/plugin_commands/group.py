@@ -24,17 +24,9 @@ class CommandGroup(TyperGroup):
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names for the help: where plugins offer one name, each one's full name.
-
-        For a shell that completes a word, plugins' commands are those of the catalogue.
-        """
-        if ctx.resilient_parsing and (known := _known(ctx)):
-            for name, text in known.items():
-                self.commands.setdefault(name, TyperCommand(name, callback=None, help=text))
-        else:
-            self._join(ctx)
-        names = super().list_commands(ctx)
-        return [name for name in names if _is_listed(name, self.commands)]
+        """Return the names for the help: where plugins offer one name, each one's full name."""
+        self._join(ctx)
+        return [name for name in super().list_commands(ctx) if _is_listed(name, self.commands)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command; one of a plugin's is not imported yet."""
@@ -137,12 +129,6 @@ def _is_listed(name: str, commands: Mapping[str, Any]) -> bool:
 
 def _group(ctx: Any) -> str:
     return "" if ctx.parent is None else str(ctx.command.name)
-
-
-def _known(ctx: Any) -> Mapping[str, str]:
-    from ebmcore.cli.shell.completers import commands
-
-    return commands(_group(ctx))
 
 
 def _host(ctx: Any, word: str) -> Host:

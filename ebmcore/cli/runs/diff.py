@@ -10,7 +10,7 @@ import typer
 from ebmcore.cli.groups import hand_over
 from ebmcore.cli.output import Answer, AsJson, answering, out, table
 from ebmcore.cli.runs.run_dir import named_run
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.errors import EbmError
 
 

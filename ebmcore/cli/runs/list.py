@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ebmcore.cli.output import Answer, AsJson, RunsDir, answering, out, say, table
 from ebmcore.errors import EbmError
-from ebmcore.terminal import one_line
+from ebmcore.terminal import duration, one_line
 
 if TYPE_CHECKING:
     from ebmcore.runs.status import Account
@@ -100,15 +100,3 @@ def moment(stamp: float | None) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stamp))
     except (OverflowError, ValueError, OSError):
         return "-"
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds as a person says them."""
-    if seconds is None:
-        return "-"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    if hours == 0:
-        return f"{minutes} min {int(seconds % 60)} s"
-    return f"{hours} h {minutes % 60} min"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.terminal import one_line, say
 
 RunDir = Annotated[

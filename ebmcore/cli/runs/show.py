@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ebmcore.cli.output import Answer, AsJson, answering, say, show_times, table
-from ebmcore.cli.runs.list import counted, duration, moment, remarks, steps
+from ebmcore.cli.runs.list import counted, moment, remarks, steps
 from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
+from ebmcore.terminal import duration
 
 if TYPE_CHECKING:
     from ebmcore.runs.status import Account

@@ -20,7 +20,7 @@ from ebmcore.cli.output import (
 )
 from ebmcore.cli.runs.list import run_dirs
 from ebmcore.cli.runs.run_dir import named_run
-from ebmcore.cli.shell import completers
+from ebmcore.completion import completers
 from ebmcore.errors import EbmError
 from ebmcore.terminal import one_line
 

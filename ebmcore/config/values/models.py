@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
@@ -22,7 +22,16 @@ class Check(NamedTuple):
 
 
 def model_of(parameters: Iterable[Parameter]) -> type[BaseModel]:
-    """Make a model with a field `p0`, `p1`, … for each parameter, its name as the alias."""
+    """Return a model with a field `p0`, `p1`, … for each parameter, its name as the alias."""
+    parameters = tuple(parameters)
+    try:  # 1 equals True, and int | float equals float | int: their text tells them apart
+        return _model_of(parameters, repr(parameters))
+    except Exception:  # a default such as a list has no hash
+        return _model_of.__wrapped__(parameters, "")
+
+
+@lru_cache(maxsize=512)  # pydantic takes a millisecond or two for each
+def _model_of(parameters: tuple[Parameter, ...], text: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for i, parameter in enumerate(parameters):
         default = ... if parameter.default is REQUIRED else parameter.default

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
-import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from ebmcore.errors import EbmError
+from ebmcore.output_file import output_file, writing
 from ebmcore.runner.scoring.scorer import Scores
 
 
@@ -33,7 +33,7 @@ class ScoreTable:
         names = {"row": np.arange(here.start, here.stop)} if ids is None else {"id": ids[here]}
         given = {k: v.numpy() for k, v in scores._asdict().items() if v is not None}
         columns: dict[str, Any] = {**names, **given}
-        with _told(self.path):
+        with writing(self.path):
             if not self.columns:
                 self.columns = list(columns)
                 self.begin()
@@ -95,50 +95,25 @@ class _Parquet(ScoreTable):
 _KINDS: dict[str, type[ScoreTable]] = {".csv": _Csv, ".npz": _Npz, ".parquet": _Parquet}
 
 
-@contextlib.contextmanager
-def write_scores(path: str | Path, *, beside: str | Path = "") -> Iterator[ScoreTable]:
+@contextmanager
+def write_scores(
+    path: str | Path, *, beside: str | Path = "", force: bool = False
+) -> Iterator[ScoreTable]:
     """Open a table of scores, .csv, .npz or .parquet, which is there whole when the block ends.
 
-    A block that raises leaves what was there. Raises EbmError when the file can't be written, or
-    is `beside`, that of the points.
+    Raises EbmError when the file is `beside`, that of the points, and as `output_file` does.
     """
-    if "\0" in str(path):
-        raise EbmError(f"{path}: holds a null byte, as no file's name does")
-    target = Path(os.path.realpath(path))
-    kind = _KINDS.get(target.suffix.lower())
-    if kind is None:
-        raise EbmError(f"{path}: should end in {', '.join(_KINDS)}")
-    if target.exists() and not target.is_file():
-        raise EbmError(f"{path}: is no plain file, so it can't be replaced")
-    if beside and target == Path(os.path.realpath(beside)):
+    if beside and os.path.realpath(path) == os.path.realpath(beside):
         raise EbmError(f"{path}: holds the points; write their scores to another file")
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    text: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if kind is _Csv else {}
-    try:
-        with _told(path):
-            file: IO[Any] = draft.open("x" if text else "xb", **text)
-        with contextlib.closing(file):
+    with output_file(path, *_KINDS, force=force) as draft:
+        kind = _KINDS[Path(os.path.realpath(path)).suffix.lower()]
+        text: dict[str, Any] = {"encoding": "utf-8", "newline": ""} if kind is _Csv else {}
+        with closing(draft.open("w" if text else "wb", **text)) as file:
             table = kind(path, file)
             yield table
-            with _told(path):
+            with writing(path):
                 table.end()
                 file.close()
-                draft.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _told(path: str | Path) -> Iterator[None]:
-    """Say which file it is that can't be written."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise EbmError(f"{path}: no such folder {Path(path).parent}") from error
-        reason = getattr(error, "strerror", None) or error
-        raise EbmError(f"{path}: can't be written: {reason}") from error
 
 
 def _words(values: Any) -> Any:

@@ -37,8 +37,8 @@ class File:
     A table's columns are all part of events but those that keys name otherwise. True and False
     become 1 and 0. Columns that are probably no part of events are refused until `columns`, `drop`,
     `label` or `index` decides: a column without a name, one that counts the rows, and one of few
-    values that is called target, label, class, y, outcome, anomaly, is_… or so. So are text, dates,
-    and missing values (empty cells, NA, NaN, null, ?) without `impute`.
+    values that is called target, label, class, y, outcome, anomaly, fault, is_… or so. So are text,
+    dates, and missing values (empty cells, NA, NaN, null, ?) without `impute`.
 
     An array `mask` (n, T) or `lengths` (n,) beside the events of a .npz or .pt says which of their
     steps count, and comes with them in a mapping, {"x": x, "mask": mask}. The numbers of the other

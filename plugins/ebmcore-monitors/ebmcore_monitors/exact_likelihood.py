@@ -42,7 +42,8 @@ class ExactLikelihood(WarnsOnce):
       it tenfold: never for an energy that doesn't rise. Where the grid doesn't resolve the energy,
       or a well lies between its points or outside it, adaptive cubature refines it.
     - `log_z_error`: nats by which `log_z` may be off; more than 0.01 warns.
-    - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns.
+    - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns at
+      the second look in a row, or where a run ends with it.
     - `nll`: mean E(x) + log Z over held-out data; left out without held-out data.
     - `kl`: KL(data‖model) = ∫ p (log p - log q) dx on the same grid, when the dataset has a
       `log_prob(x)`, and `mass`: ∫ p dx, which warns when it is not 1.
@@ -131,7 +132,8 @@ class ExactLikelihood(WarnsOnce):
             view.warn("the energy is NaN or infinite on the grid, so log Z can't be computed")
             return {}
         log_z_error = quadrature.log_z_error + getattr(view.energy, "log_z_error", 0.0)
-        _warn_of_grid(view, quadrature, log_z_error)
+        self._warn_of_leak(view, quadrature.leak)
+        _warn_of_error(view, quadrature, log_z_error)
         self._warn_of_chains(view, quadrature)
         numbers = {
             "log_z": quadrature.log_z,
@@ -157,6 +159,15 @@ class ExactLikelihood(WarnsOnce):
                 "recorded",
             )
         return bool(name)
+
+    def _warn_of_leak(self, view: RunView, leak: float) -> None:
+        """Warn once of a leak that lasts; an energy that is hardly trained may rise yet."""
+        text = (
+            f"the grid cuts mass off: {leak:.1e} of the model's mass lies in its outermost points. "
+            "The energy may not rise far from the data, or the grid is too small: then raise "
+            "`margin`"
+        )
+        self.warn_if_it_lasts(view, "leak", text if leak > LEAK else "")
 
     def _warn_of_chains(self, view: RunView, quadrature: Quadrature) -> None:
         """Warn once of chains outside the grid, which the numbers on it don't judge."""
@@ -230,13 +241,7 @@ def _of_all_events(view: RunView, *, uncounted: bool) -> dict[str, float]:
     return numbers | _compared(view, enumeration, log_det)
 
 
-def _warn_of_grid(view: RunView, quadrature: Quadrature, log_z_error: float) -> None:
-    if quadrature.leak > LEAK:
-        view.warn(
-            f"the grid cuts mass off: {quadrature.leak:.1e} of the model's mass lies in its "
-            "outermost points. The energy may not rise far from the data, or the grid is too "
-            "small: then raise `margin`"
-        )
+def _warn_of_error(view: RunView, quadrature: Quadrature, log_z_error: float) -> None:
     doubts = [*quadrature.doubts, *getattr(view.energy, "doubts", ())]
     if not doubts and log_z_error <= COARSE:
         return

@@ -20,15 +20,29 @@ class WarnsOnce:
 
     def warn(self, view: RunView, kind: str, text: str) -> None:
         """Emit a warning, unless this run emitted one of this kind before."""
-        if view.step < self._step:
-            self._warned.clear()
-        self._step = view.step
+        self._look(view)
         if kind not in self._warned:
             self._warned.add(kind)
             view.warn(text)
 
+    def warn_if_it_lasts(self, view: RunView, kind: str, text: str) -> None:
+        """Emit a warning of a state that was there at the last look, too, or with which a run ends.
+
+        A call without text records that the state isn't there.
+        """
+        self._look(view)
+        seen = f"{kind} seen"
+        if text and (view.at_end or seen in self._warned):
+            self.warn(view, kind, text)
+        (self._warned.add if text else self._warned.discard)(seen)
+
+    def _look(self, view: RunView) -> None:
+        if view.step < self._step:
+            self._warned.clear()
+        self._step = view.step
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the kinds of the emitted warnings, and the step of the last call."""
+        """Return the kinds of emitted warnings, the states seen, and the step of the last call."""
         return {"told": sorted(self._warned), "step": self._step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

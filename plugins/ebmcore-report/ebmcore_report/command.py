@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ebmcore.cli import Answer, AsJson, named_run, out
+from ebmcore.cli import Answer, AsJson, Force, named_run, out
 
 
 def command(
@@ -15,7 +15,7 @@ def command(
         typer.Argument(metavar="RUN_DIR...", help="Run directories, or `last`: the newest run's."),
     ],
     output: Annotated[str, typer.Option("-o", "--output", help="An .html file.")] = "report.html",
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> Answer:
     """Write runs to one HTML page that needs no network.

@@ -16,14 +16,14 @@ from ebmcore.runs import (
     SafeFiles,
     children_by_key,
     is_parent,
+    layout,
     read_account,
     read_children,
     read_object,
 )
 from ebmcore_report.curves import Curve, read_curves
 
-CONFIG, EVALUATION, PROFILE = "config.yaml", "evaluation", "profile.json"
-_LARGEST_CONFIG, _LARGEST_EVALUATION = 1024**2, 16 * 1024**2  # bytes
+_LARGEST_EVALUATION = 16 * 1024**2  # bytes
 _PICTURE = re.compile(  # a parent's have no step
     r"(?:(?:(?P<key>.+)-)?step-(?P<step>\d{1,18})|(?P<other>.+))\.png"
 )
@@ -160,9 +160,9 @@ def read_record(account: Account, key: str = "") -> Record:
     files = SafeFiles(account.path)
     config, evaluation, curves = "", {}, {}
     with suppress(OSError, EbmError, UnicodeDecodeError):
-        config = files.read(CONFIG, _LARGEST_CONFIG).decode()
+        config = files.read(layout.CONFIG, layout.LARGEST_CONFIG).decode()
     with suppress(OSError, EbmError):
-        found = files.read(f"{EVALUATION}/evaluation.json", _LARGEST_EVALUATION)
+        found = files.read(f"{layout.EVALUATION}/evaluation.json", _LARGEST_EVALUATION)
         evaluation = read_object(found) or {}
     with suppress(OSError, EbmError):
         curves = read_curves(files)
@@ -173,7 +173,7 @@ def read_record(account: Account, key: str = "") -> Record:
         curves=curves,
         pictures=_pictures(files, FIGURES),
         evaluation=evaluation,
-        evaluation_pictures=_pictures(files, EVALUATION),
+        evaluation_pictures=_pictures(files, layout.EVALUATION),
     )
 
 

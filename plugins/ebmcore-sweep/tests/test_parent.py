@@ -161,7 +161,7 @@ def test_a_parents_trackers_are_its_childrens(config, tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_nests_children_under_their_parent(config, child, store, empty_store, tmp_path):
-    config["tracking"] = {}
+    config["tracking"] = {"checkpoints": "none"}
     with Parent.begin("seeds", config, tracking=Tracking(), params={"seeds": "3,4"}) as parent:
         parent.wait_until_shown()
         first = new_child(parent, store)  # which sends nothing but its name
@@ -201,7 +201,7 @@ def test_a_hanging_server_delays_no_family_and_sync_nests_it(config, child, stor
         ("127.0.0.1", 0), backlog=64
     ) as opened:  # it takes calls, and no more
         uri = f"http://127.0.0.1:{opened.getsockname()[1]}"
-        config["tracking"] = {"uri": uri}
+        config["tracking"] = {"uri": uri, "checkpoints": "none"}
         began = time.monotonic()
         with Parent.begin("seeds", config, tracking=Tracking(uri=uri)) as parent:
             run = child(parent, "seed-3")

@@ -2,7 +2,6 @@
 
 import os
 from importlib import import_module
-from importlib.metadata import entry_points
 
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +19,6 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def command():
-    """Run the installed command `ebmcore` in this process."""
-    (script,) = entry_points(group="console_scripts", name="ebmcore")
-    app = import_module(script.module).app
+    """Run the command `ebmcore` in this process."""
+    app = import_module("ebmcore.cli.main").app
     return lambda *words: CliRunner().invoke(app, words)

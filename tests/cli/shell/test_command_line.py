@@ -10,7 +10,7 @@ from ebmcore.cli.shell.command_line import resume_command
 from support.runs import change, cut, facts, go
 
 INTERRUPTS = """
-import os, signal, sys, threading, time
+import atexit, gc, os, pathlib, signal, sys, threading, time
 
 from ebmcore import monitor
 
@@ -24,6 +24,7 @@ def wait():
     os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=wait, daemon=True).start()
+atexit.register(lambda: pathlib.Path("frozen").write_text(str(gc.get_freeze_count())))
 """
 
 
@@ -56,6 +57,9 @@ def test_ctrl_c_ends_compiling_with_the_resume_command(config, tmp_path, ebmcore
     (tmp_path / "c.json").write_text(json.dumps(config))
     done = ebmcore_command("run", "c.json", "compile=true")
     assert done.returncode == 130, done
+    assert (
+        int((tmp_path / "frozen").read_text()) > 0
+    )  # else the collection at its end takes seconds
     (folder,) = tmp_path.glob("runs/*")
     said = done.stderr.splitlines()
     assert said[0] == "compiling the step"

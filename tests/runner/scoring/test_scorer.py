@@ -131,6 +131,7 @@ def test_without_held_out_points_there_is_no_percentile(run):
     made = objects(torch.from_numpy(X), holdout=0.0)
     with pytest.warns(UserWarning, match=r"no points were held out \(data\.holdout\)"):
         assert made.score(torch.from_numpy(NEW)).percentile is None
+    made.score(NEW)  # warns no more
     opened = ebmcore.load(made.dir, energy=linear())
     with pytest.warns(UserWarning, match="made of objects, so there are no held-out points"):
         assert opened.score(NEW).percentile is None

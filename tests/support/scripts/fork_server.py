@@ -22,6 +22,7 @@ import site
 import sys
 import sysconfig
 import threading
+import weakref
 from pathlib import Path
 
 for name in (
@@ -143,6 +144,8 @@ def flushed(code: int) -> int:
     return code
 
 
+for finalizer in list(weakref.finalize._registry):  # torch's, which take its operators down
+    finalizer.atexit = False
 gc.collect()
 gc.freeze()  # no collection in a fork walks, and thereby copies, what was there before it
 asked = serve()

@@ -181,7 +181,7 @@ def test_a_place_that_is_named_now_is_the_users(monkeypatch, tmp_path):
 @pytest.mark.slow
 def test_a_run_in_another_folder_goes_on_to_its_own_database(config, store, tmp_path, monkeypatch):
     """On another of the user's machines, with the same home folder, it is the same."""
-    config["tracking"] = {}
+    config |= {"tracking": {"checkpoints": "none"}, "monitors": []}
     run = ebmcore.run(config, progress=False)
     assert run.mlflow["state"] == "complete", run.warnings
     away = tmp_path / "away"
@@ -227,6 +227,7 @@ def test_children_are_not_begun_with_a_place_of_the_directorys(config, forked, m
         ),
     ):
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+        config |= {"monitors": [], "train": {"steps": 3, "batch_size": 20}}
         parent = Parent.begin("seeds", config, tracking=None, seeds=[3, 4])
         with parent:
             parent.status = "KILLED"

@@ -1,6 +1,7 @@
 """MLflow's sqlite file, killed at any moment of its making: whole, or made anew, or set aside."""
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -9,18 +10,18 @@ import textwrap
 from contextlib import closing
 
 import pytest
+from sqlalchemy import NullPool, create_engine, text
 
 import ebmcore
-from ebmcore.trackers.mlflow.store import ready
+from ebmcore.trackers.mlflow.store import _unsynced, ready
 from ebmcore.trackers.mlflow.sync import sync
 from ebmcore.trackers.mlflow.uris import DestinationError
 
 pytestmark = pytest.mark.slow
 
-# one warm process forks one that makes a database, and kills it once its file has so many bytes
+# it forks a process that makes a database, and kills it once its file has so many bytes
 KILLER = """
 import os, pathlib, signal, sys, time
-import mlflow, mlflow.store.tracking.sqlalchemy_store
 from mlflow import MlflowClient
 from ebmcore.trackers.mlflow.store import ready
 
@@ -47,7 +48,7 @@ for folder, size in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
     def reached():
         return max(map(bytes_of, place.iterdir()), default=-1) >= size
     while not reached() and os.waitpid(child, os.WNOHANG) == (0, 0):
-        pass
+        time.sleep(0.0005)
     try:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -57,20 +58,34 @@ for folder, size in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
 SIZES = (0, 60_000, 700_000, 10**9)  # bytes; the last one is never reached
 
 
-def killed(whose, tmp_path):
+@pytest.fixture
+def python(empty_store, forks, tmp_path):
+    """Run code in a fork of a process that has imported MLflow."""
+
+    def call(code, *arguments):
+        return forks.run("-c", code, *arguments, cwd=tmp_path, env=dict(os.environ))
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch):
+    monkeypatch.setattr("ebmcore.trackers.mlflow.store._WAIT", 0.5)
+    monkeypatch.setattr("ebmcore.trackers.mlflow.store._STILL", 0.1)
+
+
+def killed(whose, tmp_path, python):
     """Kill the making of a database at several moments; return the folders."""
     folders = {tmp_path / f"at-{size}": size for size in SIZES}
-    words = [str(word) for pair in folders.items() for word in pair]
-    command = [sys.executable, "-c", KILLER, whose, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = python(KILLER, whose, *(word for pair in folders.items() for word in pair))
     assert done.returncode == 0, done.stderr
     return list(folders)
 
 
-def test_killed_at_any_moment_a_database_is_whole_or_absent(tmp_path):
+def test_killed_at_any_moment_a_database_is_whole_or_absent(tmp_path, python):
     from mlflow import MlflowClient
 
-    folders = killed("ours", tmp_path)
+    folders = killed("ours", tmp_path, python)
     there = [folder for folder in folders if (folder / "mlflow.db").exists()]
     assert there in ([], folders[-1:])
     for folder in folders[-2:]:
@@ -80,16 +95,27 @@ def test_killed_at_any_moment_a_database_is_whole_or_absent(tmp_path):
         assert [found.name for found in folder.iterdir()] == ["mlflow.db"]
 
 
+def test_sqlite_syncs_every_file_but_the_one_that_is_being_made(tmp_path):
+    def syncs(name):
+        engine = create_engine(f"sqlite:///{tmp_path / name}", poolclass=NullPool)
+        with engine.connect() as connection:
+            return connection.execute(text("PRAGMA synchronous")).scalar()
+
+    with _unsynced(tmp_path / "new.db"):
+        assert [syncs("new.db"), syncs("other.db")] == [0, 2]
+    assert syncs("new.db") == 2
+
+
 def versions(file):
     with closing(sqlite3.connect(file)) as database:
         return database.execute("SELECT version_num FROM alembic_version").fetchall()
 
 
-def test_what_mlflow_itself_left_half_made_is_set_aside(tmp_path):
+def test_what_mlflow_itself_left_half_made_is_set_aside(tmp_path, python):
     from mlflow import MlflowClient
 
     broken = 0
-    for folder in killed("mlflow's", tmp_path):
+    for folder in killed("mlflow's", tmp_path, python):
         file = folder / "mlflow.db"
         notes = ready(file)
         assert MlflowClient(f"sqlite:///{file}").search_experiments()
@@ -116,7 +142,8 @@ def half_made(tmp_path_factory):
 def test_a_run_and_a_sync_succeed_on_a_half_made_one(half_made, config, tmp_path, door):
     shutil.copyfile(half_made, tmp_path / "mlflow.db")
     if door == "run":
-        run = ebmcore.run(config, {"tracking": {}}, progress=False)
+        config |= {"tracking": {"checkpoints": "none"}, "monitors": []}
+        run = ebmcore.run(config, progress=False)
         assert run.mlflow["state"] == "complete", run.warnings
         said = " ".join(run.warnings)
     else:
@@ -204,18 +231,16 @@ def test_what_is_no_database_of_mlflows_is_left_alone(tmp_path, kind):
     assert [found.name for found in tmp_path.iterdir()] == ["mlflow.db"]
 
 
-def test_a_full_disk_leaves_no_half_made_file(tmp_path, config):
-    (tmp_path / "c.yaml").write_text(json.dumps({**config, "monitors": [], "tracking": {}}))
+def test_a_full_disk_leaves_no_half_made_file(tmp_path, config, python):
+    config |= {"monitors": [], "tracking": {"checkpoints": "none"}}
+    (tmp_path / "c.yaml").write_text(json.dumps(config))
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
         "from ebmcore.cli.main import main; "
         "sys.argv = ['ebmcore', 'run', 'c.yaml', '--json']; main()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
-    )
-    found = json.loads(done.stdout)
+    found = json.loads(python(code).stdout)
     assert found["status"] == "FINISHED"
     assert any("disk" in text or "full" in text for text in found["warnings"])
     assert {file.name for file in tmp_path.glob("*mlflow*")} <= {".mlflow.db.lock"}

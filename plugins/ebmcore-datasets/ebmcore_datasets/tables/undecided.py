@@ -11,7 +11,8 @@ from ebmcore_datasets.tables.keys import as_key
 from ebmcore_datasets.tables.numbers import Numbers
 
 _LABELS = re.compile(
-    r"(targets?|labels?|class(es)?|y|outcomes?|anomal(y|ies)|outliers?|ground_?truth|is_\w+)",
+    r"(targets?|labels?|class(es)?|y|outcomes?|anomal(y|ies)|outliers?|ground_?truth|is_\w+|"
+    r"faulty?|fraud(ulent)?|defect(ive)?|abnormal|diagnos(is|es))",
     re.IGNORECASE,
 )
 _UNNAMED = re.compile(r"|Unnamed: \d+|__index_level_\d+__")  # the last two are pandas' own

@@ -135,6 +135,7 @@ UNDECIDED = "a,b,target\n1,.5,0\n2,.25,1\n3,.75,1\n4,0,1\n"
          r"'target' holds 2 different values \(0, 1\): .* label: target, .* drop: \[target\], or"),
         ("b,Class\n.5,3\n1,3\n.5,7", {"drop": ["Class"]}, r"'Class' holds 2 .* \(3, 7\)"),
         ("b,is_bad\n.5,True\n1,False\n", {"label": "is_bad"}, r"'is_bad' holds 2 .* \(0, 1\)"),
+        ("b,Fault\n.5,0\n1,1\n", {"label": "Fault"}, r"'Fault' holds 2 .* \(0, 1\)"),
         ("b,outlier\n.5,0.5\n1,-.5\n", {"drop": [1]}, r"'outlier' holds 2 .* \(-0.5, 0.5\)"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -76,7 +77,7 @@ def grid_minima(grid: Grid, on_grid: Tensor) -> Hints:
     minimal = (depth == pool(depth, 3, stride=1, padding=1)) & depth.isfinite()
     number = minimal.flatten().nonzero()[:, 0]
     number = number[on_grid[number].argsort()[:MOST]]
-    index = torch.unravel_index(number, grid.shape)
+    index = np.unravel_index(number.numpy(), grid.shape)  # torch's own imports sympy: a second
     x = torch.stack([axis[i] for axis, i in zip(grid.axes, index, strict=True)], 1)
     return Hints(x, torch.tensor(grid.spacings, dtype=torch.float64).expand_as(x) / 4)
 

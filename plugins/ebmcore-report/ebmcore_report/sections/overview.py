@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from ebmcore.terminal import duration
 from ebmcore_report.differences import differences, short
 from ebmcore_report.html import Html, joined, number, table, tag
 from ebmcore_report.record import Record, Shown, text_of
@@ -50,7 +51,7 @@ def facts(run: Record) -> list[Html]:
     return [
         tag("div", tag("dt", key), tag("dd", value))
         for key, value in pairs.items()
-        if value not in (None, "", "–")
+        if value not in (None, "", "-", "–")
     ]
 
 
@@ -149,16 +150,6 @@ def steps(run: Record) -> str:
     return (
         f"{account.step:,}" if account.steps is None else f"{account.step:,} of {account.steps:,}"
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds as a person says them."""
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min {int(seconds % 60)} s"
 
 
 def moment(seconds: float | None) -> str:

@@ -6,10 +6,10 @@ import json
 from contextlib import suppress
 
 from ebmcore import EbmError
-from ebmcore.runs import as_number
+from ebmcore.runs import as_number, layout
+from ebmcore.terminal import duration
 from ebmcore_report.html import Html, joined, tag
-from ebmcore_report.record import PROFILE, Record, Shown
-from ebmcore_report.sections.overview import duration
+from ebmcore_report.record import Record, Shown
 
 _PARTS = 12  # bars
 _BESIDE = "figures, drawn beside the training"  # which no step waits for
@@ -70,7 +70,7 @@ def _profile(run: Record) -> dict[str, float]:
     """Return the seconds of the operations in a torch profiler trace, if the run recorded one."""
     found: dict[str, float] = {}
     with suppress(OSError, EbmError, ValueError, RecursionError, AttributeError, TypeError):
-        for event in json.loads(run.files.read(PROFILE, _LARGEST_PROFILE))["traceEvents"]:
+        for event in json.loads(run.files.read(layout.PROFILE, _LARGEST_PROFILE))["traceEvents"]:
             took = as_number(event.get("dur"))
             if event.get("cat") in ("cpu_op", "kernel") and took is not None:
                 name = str(event.get("name"))[:120]

@@ -73,7 +73,7 @@ def held_base(base, tmp_path):
 
 @pytest.mark.slow
 def test_six_trials_outlive_a_killed_worker_and_take_help(held_base, command, store, tmp_path):
-    held_base["tracking"] = {}
+    held_base["tracking"] = {"checkpoints": "none"}
     file = sweeping.write(held_base, budget={"trials": 6}, workers=2)
     coordinator = command(file, "--json")
     study = study_of(tmp_path)

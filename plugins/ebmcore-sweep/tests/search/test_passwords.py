@@ -3,8 +3,6 @@
 import json
 import os
 import shlex
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -32,9 +30,18 @@ class Vault(SQLiteDialect_pysqlite):
         assert url.password == "{PASSWORD}"
         return [f"/{{url.database}}"], {{"timeout": 60, "check_same_thread": False}}
 """
+# sitecustomize runs it in the workers, COMMAND in the commands that the test itself gives
 REGISTER = """
 from sqlalchemy.dialects import registry
 registry.register("vault", "vault_dialect", "Vault")
+"""
+COMMAND = f"""
+import sys
+sys.path.insert(0, "path")
+{REGISTER}
+sys.argv[0] = "ebmcore"
+from ebmcore.cli.main import main
+main()
 """
 
 
@@ -121,7 +128,7 @@ def lines():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="reads command lines in /proc")
-def test_a_whole_sweep_leaves_it_nowhere(config, tmp_path, monkeypatch):
+def test_a_whole_sweep_leaves_it_nowhere(config, forks, tmp_path, monkeypatch):
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "sitecustomize.py").write_text(REGISTER)
     (tmp_path / "path" / "vault_dialect.py").write_text(DIALECT)
@@ -129,14 +136,12 @@ def test_a_whole_sweep_leaves_it_nowhere(config, tmp_path, monkeypatch):
     url = f"vault://me:{PASSWORD}@host/{tmp_path}/study.db"
     file = sweeping.write(sweeping.plain(config), storage=url, budget={"trials": 2})
     seen = set()
-    with Path("out").open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ebmcore", "sweep", str(file)], stdout=out, stderr=out
-        )
-        while process.poll() is None:
-            seen |= {line for line in lines() if "--worker" in line and str(tmp_path) in line}
-            time.sleep(0.1)
-    said = Path("out").read_text()
+    process = forks.begin("-c", COMMAND, "sweep", file, cwd=tmp_path, env=dict(os.environ))
+    while process.poll() is None:
+        seen |= {line for line in lines() if "--worker" in line and str(tmp_path) in line}
+        time.sleep(0.1)
+    said = "".join(process.communicate())
+    process.close()
     assert process.returncode == 0, said
     assert seen
     assert not any(PASSWORD in line for line in seen)
@@ -155,10 +160,8 @@ def test_a_whole_sweep_leaves_it_nowhere(config, tmp_path, monkeypatch):
     # and the hint does what it says
     (hint,) = [line for line in said.splitlines() if "to help" in line]
     pasted = hint.partition("whole url: ")[2]
-    script = f"{pasted} -p '{PARTS}'".replace("ebmcore", f"'{sys.executable}' -m ebmcore")
+    program, *words = shlex.split(pasted)
+    assert program == "ebmcore"
     whole = {**os.environ, "EBMCORE_SWEEP_STORAGE": url}
-    done = subprocess.run(
-        ["sh", "-c", script], env=whole, capture_output=True, text=True, timeout=sweeping.PATIENCE,
-        check=False,
-    )  # fmt: skip
+    done = forks.run("-c", COMMAND, *words, "-p", PARTS, cwd=tmp_path, env=whole)
     assert (done.returncode, done.stdout) == (0, "0 trials were done here\n"), done.stderr

@@ -115,7 +115,7 @@ def test_the_command_line_reads_seeds_and_refuses_what_is_none(config):
 
 @pytest.mark.slow
 def test_mlflow_has_one_parent_with_its_medians_and_its_runs(config, forked, store):
-    config["tracking"] = {}
+    config["tracking"] = {"checkpoints": "none"}
     group = ebmcore_sweep.run_seeds(config, 2, launcher=forked, progress=False)
     (experiment,) = store.search_experiments(filter_string="name = 'bare'")
     found = {r.info.run_name: r for r in store.search_runs([experiment.experiment_id])}

@@ -13,7 +13,7 @@ from typing import Any
 
 from ebmcore.version import __version__
 
-FORMAT = 1
+FORMAT = 2
 _PATIENCE = 120.0  # seconds after which a catalogue that was begun is begun anew
 _WRITE = "from ebmcore.cli.shell.catalogue import write; write()"
 
@@ -39,14 +39,16 @@ def installed() -> int:
 
 
 def read() -> dict[str, Any]:
-    """Return the catalogue, an old one too, or an empty one; have it written anew if it is old."""
+    """Return the catalogue, or an empty one; have it written anew unless it is `fresh`."""
     found: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
+    with suppress(OSError, RuntimeError, ValueError):  # RuntimeError: there is no home
         loaded = json.loads(place().read_text(encoding="utf-8"))
         if isinstance(loaded, dict) and loaded.get("format") == FORMAT:
             found = loaded
-    if found.get("installed") != installed() or _changed(found.get("files", {})):
-        with suppress(OSError):
+    files = found.get("files", {})
+    found["fresh"] = found.get("installed") == installed() and times(set(files)) == files
+    if not found["fresh"]:
+        with suppress(OSError, RuntimeError):
             _begin()
     return found
 
@@ -68,10 +70,6 @@ def times(files: set[str]) -> dict[str, int]:
         with suppress(OSError):
             found[file] = os.stat(file).st_mtime_ns
     return found
-
-
-def _changed(files: dict[str, int]) -> bool:
-    return times(set(files)) != files
 
 
 def _begin() -> None:

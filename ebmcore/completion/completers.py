@@ -1,19 +1,16 @@
-"""The functions that typer calls at TAB, each for one kind of word."""
+"""The offers at TAB, a function for each kind of word, which typer's completion calls, too."""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ebmcore.kinds import OFFERED
 
 if TYPE_CHECKING:
-    from ebmcore.cli.shell.keys import Key
+    from ebmcore.completion.keys import Key
 
 # the names of ebmcore.runs, which takes a third of the time that a completion has
 RUNS_DIR_VARIABLE, RUN_JSON, CONFIG = "EBMCORE_RUNS_DIR", "run.json", "config.yaml"
@@ -22,46 +19,46 @@ Offers = list[tuple[str, str]]  # a word and its meaning
 _SAFE = r"[\w.:/@+-]+"  # a shell would read other letters of a folder's name or a value
 
 
-def _quietly(complete: Callable[[typer.Context, str], Iterable[tuple[str, str]]]) -> Any:
+def _quietly(complete: Callable[[Mapping[str, Any], str], Iterable[tuple[str, str]]]) -> Any:
     """Offer nothing where a completer fails: a traceback would stand in the user's line."""
 
-    @functools.wraps(complete)
-    def call(ctx: typer.Context, incomplete: str) -> Offers:
+    def call(ctx: Any, incomplete: str) -> Offers:  # typer tells its context by this name
         try:
-            found = complete(ctx, incomplete)
+            found = complete(getattr(ctx, "params", ctx), incomplete)
             return [(word, meaning) for word, meaning in found if word.startswith(incomplete)]
         except Exception:
             return []
 
+    call.__name__ = complete.__name__
     return call
 
 
 @_quietly
-def kinds(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def kinds(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer the kinds of parts."""
     return [(kind, "") for kind in OFFERED]
 
 
 @_quietly
-def launchers(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def launchers(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer what starts runs."""
     return _parts("launcher")
 
 
 @_quietly
-def checkpoints(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def checkpoints(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer the checkpoints that have names."""
     return [("last", "of the last step saved"), ("best", "of train.keep_best")]
 
 
 @_quietly
-def parts(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def parts(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer the parts of the kind that stands before them."""
-    return _parts(ctx.params["kind"])
+    return _parts(params["kind"])
 
 
 @_quietly
-def runs(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def runs(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer `last` and the run directories of the runs' folder."""
     folder = Path(os.environ.get(RUNS_DIR_VARIABLE) or "runs")
     there = folder.iterdir() if folder.is_dir() else ()
@@ -70,17 +67,17 @@ def runs(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_quietly
-def overrides(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
+def overrides(params: Mapping[str, Any], incomplete: str) -> Iterable[tuple[str, str]]:
     """Offer the keys of CONFIG, or of the run's; after `=`, the parts that a key takes.
 
     A shell that breaks words at `=`, as bash does, asks for the part alone.
     """
-    from ebmcore.cli.shell.cache import read
-    from ebmcore.cli.shell.keys import config_tree, keys_at, values_at
+    from ebmcore.completion.cache import read
+    from ebmcore.completion.keys import config_tree, keys_at, values_at
 
-    config, run_dir = ctx.params.get("config"), ctx.params.get("run_dir")
+    config, run_dir = params.get("config"), params.get("run_dir")
     tree = config_tree(Path(config) if config else Path(str(run_dir)) / CONFIG)
-    given = list(ctx.params.get("overrides") or ())
+    given = list(params.get("overrides") or ())
     catalogue = read()
     if given[-1:] == ["="]:
         return values_at(given[-2].split("."), tree, catalogue).items()
@@ -94,16 +91,8 @@ def overrides(ctx: typer.Context, incomplete: str) -> Iterable[tuple[str, str]]:
     return [offer for name, key in found.items() for offer in _ways_on(name, key, tree, len(found))]
 
 
-def commands(group: str) -> Mapping[str, str]:
-    """Return the plugins' commands that join a group, by their word, as far as they are known."""
-    from ebmcore.cli.shell.cache import read
-
-    found: Mapping[str, str] = read().get("commands", {}).get(group, {})
-    return found
-
-
 def _parts(kind: str) -> Offers:
-    from ebmcore.cli.shell.cache import read
+    from ebmcore.completion.cache import read
 
     found = read().get("parts", {}).get(kind, {})
     return [(name, part.get("summary", "")) for name, part in found.items()]
@@ -124,7 +113,7 @@ def _ways_on(name: str, key: Key, tree: Mapping[str, Any], of: int) -> Offers:
     if key.opens:
         ways.append((f"{name}.", key.meaning))
     elif of == 1:
-        from ebmcore.cli.shell.keys import value_at
+        from ebmcore.completion.keys import value_at
 
         value = value_at(name.split("."), tree) or key.default or ""
         ways += [(f"{name}={value}", "as it is")] if _is_safe(value) else []

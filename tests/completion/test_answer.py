@@ -1,4 +1,4 @@
-"""Completion in shells: offers at TAB, from the catalogue, without torch."""
+"""Completion in shells: offers at TAB, from the catalogue, without typer or torch."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ebmcore.cli.main import app
-from ebmcore.cli.shell import cache, catalogue, completers
+from ebmcore.cli.shell import catalogue
+from ebmcore.completion import answer, cache, completers
 from ebmcore.runs import directory, layout
 
 CONFIG = """
@@ -34,8 +35,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def offered(made, monkeypatch, tmp_path):
-    """Complete the last of some words, as a shell would have it."""
+def offered(made, monkeypatch, tmp_path, capsys):
+    """Complete the last of some words, as a shell would have it: as typer does, but sooner."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(made))
     (tmp_path / "c.yaml").write_text(CONFIG)
 
@@ -47,9 +48,15 @@ def offered(made, monkeypatch, tmp_path):
         else:
             env |= {"_TYPER_COMPLETE_ARGS": " ".join(every)}
         env |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            assert answer.answered()
+        found = capsys.readouterr().out
         done = CliRunner().invoke(app, [], prog_name="ebmcore", env=env)
         assert done.exit_code == 0, done
-        return done.stdout.split()
+        assert done.stdout.split() == found.split()
+        return found.split()
 
     return call
 
@@ -116,7 +123,7 @@ def test_an_old_catalogue_answers_and_is_written_anew(made, tmp_path, monkeypatc
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
     begun = []
     monkeypatch.setattr(cache, "_begin", lambda: begun.append(1))
-    assert (cache.read(), begun) == ({}, [1])
+    assert (cache.read(), begun) == ({"fresh": False}, [1])
     cache.write({"installed": -1, "files": {}, "parts": {"sampler": {"old": {}}}})
     assert cache.read()["parts"] == {"sampler": {"old": {}}}
     assert begun == [1, 1]
@@ -128,15 +135,25 @@ def test_an_old_catalogue_answers_and_is_written_anew(made, tmp_path, monkeypatc
     cache.read()
     assert begun == [1, 1, 1]
     cache.place().write_text("no JSON")
-    assert cache.read() == {}
+    assert cache.read() == {"fresh": False}
+
+
+def test_typer_answers_where_no_catalogue_can_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    env = {"_EBMCORE_COMPLETE": "complete_bash", "COMP_WORDS": "ebmcore\nsc", "COMP_CWORD": "1"}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert not answer.answered()
+    done = CliRunner().invoke(app, [], prog_name="ebmcore")
+    assert (done.exit_code, done.stdout.split()) == (0, ["score", "schema"])
 
 
 def test_a_completion_imports_nothing_heavy(made):
     code = (
-        "import sys; sys.argv = ['ebmcore']\nfrom ebmcore.cli.main import main\n"
-        "try:\n    main()\nfinally:\n"
-        "    heavy = ('torch', 'numpy', 'mlflow', 'rich', 'pydantic', 'pluggy')\n"
-        "    print([name for name in heavy if sys.modules.get(name)], file=sys.stderr)"
+        "import sys; sys.argv = ['ebmcore']\nfrom ebmcore.__main__ import main\nmain()\n"
+        "heavy = ('typer', 'yaml', 'torch', 'numpy', 'mlflow', 'rich', 'pydantic', 'pluggy')\n"
+        "print([name for name in heavy if sys.modules.get(name)], file=sys.stderr)"
     )
     env = {"_EBMCORE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "ebmcore show sampler "}
     done = subprocess.run(
