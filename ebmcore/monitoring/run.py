@@ -65,6 +65,7 @@ class MonitorRunner(MonitorSchedule):
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.figures = FigureWriter()
         self._active = list(parts.monitors)
+        self._ran: dict[str, int] = {}  # name -> the last step at which it ran
         self._began = time.perf_counter()
 
     def __call__(
@@ -85,12 +86,13 @@ class MonitorRunner(MonitorSchedule):
             entry
             for entry in self._active
             if is_due(entry, step, steps_per_epoch, end=end, rest=rest)
-            and (end or not self._is_put_off(entry))
+            and not self._is_put_off(entry, step, end=end)
         ]
         if not due:
             return metrics
         work = self._work(step)
         for entry in due:
+            self._ran[entry.name] = step
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
                 view = self.view(
@@ -140,11 +142,14 @@ class MonitorRunner(MonitorSchedule):
         """Restore what `state_dict` returned."""
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
+        self._ran.clear()
         self._began = time.perf_counter() - state.get("elapsed", 0.0)  # new in 0.1
 
-    def _is_put_off(self, entry: MonitorEntry) -> bool:
-        """Whether a monitor at `auto` has taken more than its share of the run's time."""
-        return entry.every.auto and self.seconds[entry.name] > SHARE * self._elapsed()
+    def _is_put_off(self, entry: MonitorEntry, step: int, *, end: bool) -> bool:
+        """Whether a monitor at `auto` ran at this step, or, before the end, took over its share."""
+        if not entry.every.auto or self._ran.get(entry.name) == step:
+            return entry.every.auto
+        return not end and self.seconds[entry.name] > SHARE * self._elapsed()
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began

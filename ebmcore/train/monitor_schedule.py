@@ -44,6 +44,9 @@ class MonitorSchedule:
 
 
 def is_due(entry: MonitorEntry, step: int, steps_per_epoch: int, *, end: bool, rest: bool) -> bool:
-    """Whether a monitor is due; with `rest`, whether it is only because the run ends here."""
-    before = rest and entry.is_due(step, steps_per_epoch, False)
+    """Whether a monitor is due; with `rest`, whether it is only because the run ends here.
+
+    One at `auto` may have been put off, so with `rest` it is due again.
+    """
+    before = rest and not entry.every.auto and entry.is_due(step, steps_per_epoch, False)
     return entry.is_due(step, steps_per_epoch, end) and not before

@@ -159,6 +159,14 @@ def test_a_monitor_at_auto_keeps_its_share(monkeypatch):
     assert ran == [1, 49, 98, 120]  # after 1, 50 and 100 seconds, and at the end
     assert SHARE == 0.02
 
+    ran.clear()
+    runner, energy = runner_of(runner.parts.monitors[0])
+    for step, rest in ((1, False), (1, True), (2, False), (2, True)):  # `rest`: it ends here
+        clock.now += 1
+        assert runner.due(step, 10, rest, rest=rest)
+        runner(energy, None, step, 10, rest, None, rest=rest)
+    assert ran == [1, 2]
+
 
 def runner_of(entry):
     energy = nn.Linear(2, 1)
