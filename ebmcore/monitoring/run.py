@@ -146,10 +146,14 @@ class MonitorRunner(MonitorSchedule):
         self._began = time.perf_counter() - state.get("elapsed", 0.0)  # new in 0.1
 
     def _is_put_off(self, entry: MonitorEntry, step: int, *, end: bool) -> bool:
-        """Whether a monitor at `auto` ran at this step, or, before the end, took over its share."""
+        """Whether a monitor at `auto` ran at this step, or, before the end, took over its share.
+
+        The weights must not depend on the clock, so one that the learning rate follows never waits.
+        """
         if not entry.every.auto or self._ran.get(entry.name) == step:
             return entry.every.auto
-        return not end and self.seconds[entry.name] > SHARE * self._elapsed()
+        is_followed = (self.parts.lr_metric or "").startswith(f"{entry.name}/")
+        return not end and not is_followed and self.seconds[entry.name] > SHARE * self._elapsed()
 
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began

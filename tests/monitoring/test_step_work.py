@@ -167,13 +167,19 @@ def test_a_monitor_at_auto_keeps_its_share(monkeypatch):
         runner(energy, None, step, 10, rest, None, rest=rest)
     assert ran == [1, 2]
 
+    ran.clear()
+    runner.parts.lr_metric = "m/loss"  # the weights depend on it
+    for step in (3, 4, 5):
+        runner(energy, None, step, 10, False, None)
+    assert ran == [3, 4, 5]
+
 
 def runner_of(entry):
     energy = nn.Linear(2, 1)
     data = SimpleNamespace(x=torch.zeros(4, 2), held_out=torch.zeros(0, 2), **dict.fromkeys(UNUSED))
     parts = SimpleNamespace(
         monitors=(entry,), device=torch.device("cpu"), networks={}, sampler=None, data=data,
-        energy=energy,
+        energy=energy, lr_metric=None,
     )  # fmt: skip
     return MonitorRunner(parts, Streams(0), print, print, print), energy
 
