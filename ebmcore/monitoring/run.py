@@ -23,7 +23,6 @@ from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.monitoring.figure_writer import FigureWriter
 from ebmcore.monitoring.step_work import StepWork
 from ebmcore.monitoring.view import make_view
-from ebmcore.run_contracts import RunView
 from ebmcore.sampling import evaluating
 from ebmcore.sampling.borrowed import state_kept
 from ebmcore.train.components import MonitorEntry, Parts
@@ -90,13 +89,21 @@ class MonitorRunner(MonitorSchedule):
         ]
         if not due:
             return metrics
-        work = self._work(step)
+        name = f"monitors {self.streams.renewed} {step} "
+        view_of = partial(
+            make_view, energy, self.parts.data, self.parts.sampler, chains,
+            work=StepWork(lambda key: self.streams.derived(name + key), self.parts.device),
+            step=step, epoch=step / steps_per_epoch, at_end=end, history=self.history,
+            **self._seen(last),
+        )  # fmt: skip
         for entry in due:
             self._ran[entry.name] = step
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
-                view = self.view(
-                    entry, energy, last, step, steps_per_epoch, chains, networks, end, work
+                view = view_of(
+                    generator=self.streams(f"monitor {entry.name}"),
+                    networks=dict(networks or {}),
+                    warn=partial(self._warn, f"{entry.name} at step {step}"),
                 )
             try:
                 with (
@@ -158,10 +165,8 @@ class MonitorRunner(MonitorSchedule):
     def _elapsed(self) -> float:
         return time.perf_counter() - self._began
 
-    def _work(self, step: int) -> StepWork:
-        """Return the empty store of work that the monitors of a step share."""
-        name = f"monitors {self.streams.renewed} {step} "
-        return StepWork(lambda key: self.streams.derived(name + key), self.parts.device)
+    def _warn(self, where: str, text: str) -> None:
+        self.warn(f"{where}: {text}")
 
     def remember(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add recorded metrics to the history that monitors see."""
@@ -190,48 +195,17 @@ class MonitorRunner(MonitorSchedule):
         points = (self.parts.data.x, self.parts.data.held_out)
         return [(t._version, t.requires_grad) for t in (*tensors, *points)]
 
-    def view(
-        self,
-        entry: MonitorEntry,
-        energy: nn.Module,
-        last: StepResult | None,
-        step: int,
-        steps_per_epoch: int,
-        chains: Chains | None,
-        networks: Mapping[str, nn.Module] | None,
-        end: bool,
-        work: StepWork,
-    ) -> RunView:
-        """Return the view of one monitor, which shares the `work` of a step with others."""
-        parts = self.parts
-        named = parts.energy.named_parameters()
-        last_step: dict[str, Any] = {}
-        if last is not None:
-            x_neg = last.x_neg
-            if x_neg is not None:
-                x_neg = without_padding(x_neg, last.of_x_neg.mask)
-            last_step = {
-                "x": last.x,
-                "x_neg": x_neg,
-                **condition_slots(last.conditions, last.of_x_neg),
-                "info": last.info,
-            }
-        return make_view(
-            energy,
-            parts.data,
-            parts.sampler,
-            chains,
-            self.streams(f"monitor {entry.name}"),
-            work,
-            step=step,
-            epoch=step / steps_per_epoch,
-            at_end=end,
-            gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
-            history=self.history,
-            networks=dict(networks or {}),
-            warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
-            **last_step,
-        )
+    def _seen(self, last: StepResult | None) -> dict[str, Any]:
+        """Return the fields of a view that the last step of training gives."""
+        named = self.parts.energy.named_parameters()
+        seen = {"gradients": {name: p.grad.detach() for name, p in named if p.grad is not None}}
+        if last is None:
+            return seen
+        x_neg = last.x_neg
+        if x_neg is not None:
+            x_neg = without_padding(x_neg, last.of_x_neg.mask)
+        slots = condition_slots(last.conditions, last.of_x_neg)
+        return {**seen, "x": last.x, "x_neg": x_neg, "info": last.info, **slots}
 
 
 def collect_results(
