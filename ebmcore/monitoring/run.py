@@ -150,7 +150,7 @@ class MonitorRunner(MonitorSchedule):
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
         self._ran.clear()
-        self._began = time.perf_counter() - state.get("elapsed", 0.0)  # new in 0.1
+        self._began = time.perf_counter() - state.get("elapsed", 0.0)  # older ones lack it
 
     def _is_put_off(self, entry: MonitorEntry, step: int, *, end: bool) -> bool:
         """Whether a monitor at `auto` ran at this step, or, before the end, took over its share.
