@@ -55,10 +55,18 @@ def command(
         if profile:
             raise EbmError("--profile: is for one run; leave --seeds out")
         return hand_over(
-            "seeds", config=config, overrides=overrides, seeds=seeds, workers=workers,
-            launcher=launcher, plugins=plugins, runs_dir=runs_dir, strict=strict,
-            versions=versions, dry_run=dry_run,
-        )  # fmt: skip
+            "seeds",
+            config=config,
+            overrides=overrides,
+            seeds=seeds,
+            workers=workers,
+            launcher=launcher,
+            plugins=plugins,
+            runs_dir=runs_dir,
+            strict=strict,
+            versions=versions,
+            dry_run=dry_run,
+        )
     refuse_without_seeds(workers=workers, launcher=launcher)
     from ebmcore.config import parse_assignments
     from ebmcore.runner.api import changes, prepare, run
@@ -78,9 +86,14 @@ def command(
         )
     with save_only_while_training():
         done = run(
-            config, given, plugins=plugins or (), runs_dir=runs_dir, strict_plugins=strict,
-            versions=versions.value, profile=profile,
-        )  # fmt: skip
+            config,
+            given,
+            plugins=plugins or (),
+            runs_dir=runs_dir,
+            strict_plugins=strict,
+            versions=versions.value,
+            profile=profile,
+        )
     return Answer(done.summary(), lambda: show_run(done), stays=True)
 
 

@@ -181,11 +181,22 @@ class _Reader(NodeReader):
             "tracking": _tracking_record(tree.get("tracking"), tracking),
         }
         return Config(
-            settings=settings, train=train, tracking=tracking, data=data, energy=energy,
-            networks=networks, sampler=sampler, chains=chains, losses=losses, optimizer=optimizer,
-            optimizers=optimizers, lr_scheduler=schedule, monitors=monitors, callbacks=callbacks,
+            settings=settings,
+            train=train,
+            tracking=tracking,
+            data=data,
+            energy=energy,
+            networks=networks,
+            sampler=sampler,
+            chains=chains,
+            losses=losses,
+            optimizer=optimizer,
+            optimizers=optimizers,
+            lr_scheduler=schedule,
+            monitors=monitors,
+            callbacks=callbacks,
             record=record,
-        )  # fmt: skip
+        )
 
     def check_keys(self, tree: dict[str, Any]) -> None:
         """Report unknown keys, and missing keys that every config needs."""
@@ -228,11 +239,16 @@ class _Reader(NodeReader):
     def _mlflow(self, section: Tracking) -> Node:
         component = self.host.find("tracker", "ebmcore:mlflow")
         return Node(
-            path="tracking", kind="tracker", type="mlflow", target=component.load(),
-            component=component, options={}, where=self.source.where("tracking"),
+            path="tracking",
+            kind="tracker",
+            type="mlflow",
+            target=component.load(),
+            component=component,
+            options={},
+            where=self.source.where("tracking"),
             values={key.name: getattr(section, key.name) for key in fields(section)},
             record={"type": "mlflow", **asdict(section)},
-        )  # fmt: skip
+        )
 
     def records(self) -> dict[str, Any]:
         """Return the shared nodes as plain values; a reference stays one."""

@@ -144,16 +144,22 @@ def load_data(
     hashed.add(None, y, mask)
     fingerprint = hashed.fingerprint(event_shape, train.dtype, columns, held_out=chosen)
     return Data(
-        x=train, held_out=held_out, y=None if y is None else y[~chosen],
-        bounds=bounds_of(source, train, dtype), source=source,
-        held_out_y=None if y is None else y[chosen], space=space,
+        x=train,
+        held_out=held_out,
+        y=None if y is None else y[~chosen],
+        bounds=bounds_of(source, train, dtype),
+        source=source,
+        held_out_y=None if y is None else y[chosen],
+        space=space,
         warnings=doubts if declared else (*doubts, *whole_numbers(points.dtype)),
         mask=None if mask is None else mask[~chosen],
-        held_out_mask=None if mask is None else mask[chosen], ended_by_nan=ended_by_nan,
-        columns=columns, fingerprint=fingerprint,
+        held_out_mask=None if mask is None else mask[chosen],
+        ended_by_nan=ended_by_nan,
+        columns=columns,
+        fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
         example=Example.first(points, y, mask),
-    )  # fmt: skip
+    )
 
 
 def is_stored(source: Any) -> bool:

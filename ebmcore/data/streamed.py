@@ -86,13 +86,22 @@ def stream_data(
         event_shape, seen.x.dtype, columns, held_out=chosen, of_selection=True
     )
     return Data(
-        x=seen.x, y=seen.y, mask=seen.mask, source=source, space=space, held_out=others.x,
-        held_out_y=others.y, held_out_mask=others.mask, bounds=bounds_of(source, seen.x, dtype),
+        x=seen.x,
+        y=seen.y,
+        mask=seen.mask,
+        source=source,
+        space=space,
+        held_out=others.x,
+        held_out_y=others.y,
+        held_out_mask=others.mask,
+        bounds=bounds_of(source, seen.x, dtype),
         warnings=doubts if declared else (*doubts, *whole_numbers(read.first.x.dtype)),
-        stream=stream, columns=columns, fingerprint=fingerprint,
+        stream=stream,
+        columns=columns,
+        fingerprint=fingerprint,
         changes=held_out_again(fingerprint, known, appended, stored=is_stored(source)),
         example=Example.first(*seen[:3]),
-    )  # fmt: skip
+    )
 
 
 def _source(source: Any, dtype: torch.dtype) -> Stored | Dataset[Any]:

@@ -79,12 +79,17 @@ def transform_data(
     else:
         held_out = x[:0]
     return data._replace(
-        x=x, held_out=held_out, held_out_log_det=log_det,
+        x=x,
+        held_out=held_out,
+        held_out_log_det=log_det,
         bounds=value_range(x).to(transforms.dtype),
         source=_density(data.source, few, transforms, known=data.mask is None),
-        space=transforms.space, transforms=transforms, rows=rows,
-        columns=transforms.columns(data.columns), warnings=(*data.warnings, *transforms.warnings),
-    )  # fmt: skip
+        space=transforms.space,
+        transforms=transforms,
+        rows=rows,
+        columns=transforms.columns(data.columns),
+        warnings=(*data.warnings, *transforms.warnings),
+    )
 
 
 def _density(source: Any, few: Tensor, transforms: Transforms, *, known: bool) -> Any:

@@ -173,9 +173,13 @@ class ModelSamples(NamedTuple):
         """Return the chains that a copy of the run's starts from a batch."""
         with borrowed(self.chains) as chains:
             return start_chains(
-                chains, batch.x, generator=self.generator, y=labels, mask=batch.mask,
+                chains,
+                batch.x,
+                generator=self.generator,
+                y=labels,
+                mask=batch.mask,
                 space=self.space,
-            )  # fmt: skip
+            )
 
     def _noise(self, n: int) -> Start:
         low, high = self.bounds.unbind()

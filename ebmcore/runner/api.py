@@ -298,11 +298,17 @@ def load(
         return None
 
     run = Run(
-        facts.folder, recorded.energy, bounds=facts.bounds, space=facts.space,
-        sampler=optional(recorded.sampler), chains=optional(recorded.chains), masks=facts.masks,
+        facts.folder,
+        recorded.energy,
+        bounds=facts.bounds,
+        space=facts.space,
+        sampler=optional(recorded.sampler),
+        chains=optional(recorded.chains),
+        masks=facts.masks,
         networks=recorded.networks if energy is None else optional(lambda: recorded.networks),
-        transforms=recorded.transforms, seed=facts.run["seed"],
-    )  # fmt: skip
+        transforms=recorded.transforms,
+        seed=facts.run["seed"],
+    )
     run.lacks = " ".join(lacks)
     if "data" not in recorded.missing or data is not None:
         run.data = RunData(facts.columns, recorded.data, recorded.dataset, recorded.host)

@@ -92,11 +92,18 @@ class Run:
         """Return the run of parts that are about to be trained."""
         parts = loop.parts
         run = cls(
-            directory, loop.energy, networks=loop.networks, bounds=parts.data.bounds,
-            space=parts.data.space, sampler=parts.sampler, chains=parts.chains,
-            masks=some_masks(parts.data.mask), transforms=parts.data.transforms,
-            data=RunData.of(parts.data, host), seed=seed,
-        )  # fmt: skip
+            directory,
+            loop.energy,
+            networks=loop.networks,
+            bounds=parts.data.bounds,
+            space=parts.data.space,
+            sampler=parts.sampler,
+            chains=parts.chains,
+            masks=some_masks(parts.data.mask),
+            transforms=parts.data.transforms,
+            data=RunData.of(parts.data, host),
+            seed=seed,
+        )
         run.held_networks = parts.networks
         run.read_rows = reader_of_objects(parts.data)
         run.fingerprint = parts.data.fingerprint

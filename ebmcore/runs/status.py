@@ -99,13 +99,18 @@ def read_account(path: str | Path) -> Account:
     metrics = facts.get("metrics")
     loss = last.get("loss", metrics.get("loss") if isinstance(metrics, dict) else None)
     return Account(
-        folder, facts, recorded=recorded, process_gone=gone,
+        folder,
+        facts,
+        recorded=recorded,
+        process_gone=gone,
         step=_whole(last.get("step")) or _whole(facts.get("step")),
-        steps=_whole(facts.get("steps")), started=_seconds(facts.get("started")),
+        steps=_whole(facts.get("steps")),
+        started=_seconds(facts.get("started")),
         last_seen=_seconds(facts.get("ended")) or _seconds(last.get("time")),
         took=None if recorded == "RUNNING" else _seconds(facts.get("seconds")),
-        loss=as_number(loss), mlflow=state if state in STATES else None,
-    )  # fmt: skip
+        loss=as_number(loss),
+        mlflow=state if state in STATES else None,
+    )
 
 
 def _last_lines(files: SafeFiles) -> dict[str, Any]:
