@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from torch import Generator
 
-from ebmcore.contracts import Chains, Start
+from ebmcore.contracts import Start
 from ebmcore.errors import EbmError, first_line, too_large
 from ebmcore.monitoring.model_samples import (
     ConditionError,
     ModelSamples,
+    chosen,
     conditions,
     masks,
-    random_indices,
-    rows,
 )
 from ebmcore.runner.checks.memory import refuse_too_many
 from ebmcore.sampling import kept_by
@@ -51,7 +50,6 @@ class Draws:
         self.warning = ""
         self.kept = None if getattr(run.chains, "begins_at_data", True) else kept_by(run.chains)
         if self.kept is not None and n > (there := len(self.kept.x)):
-            self.kept = None
             self.warning = (
                 f"{n} events begin at {there} kept chains, so some begin at the same one and "
                 "resemble each other until the sampler's steps have mixed them; draw at most "
@@ -62,24 +60,24 @@ class Draws:
         """Draw the pieces, one after the other."""
         stream, device, n = f"samples {self.seed}", self.run.bounds.device, self.n
         if n <= PIECE:
-            yield self._draw(n, stream, self.run.chains, self.y, self.mask)
+            yield self._draw(n, stream, self.y, self.mask)
             return
         with self._refusing():
             y = None if self.y is None else conditions(self.y, n, device)
             mask = None if self.mask is None else masks(self.mask, n, device)
+        kept = None
         if self.kept is not None:
-            order = random_indices(len(self.kept.x), n, self._generator(stream))
+            there = len(self.kept.x)
+            kept = chosen(self.kept.y, there, y, n, self._generator(stream))
         for number, begin in enumerate(range(0, n, PIECE), 1):
             piece = slice(begin, min(begin + PIECE, n))
-            chains = self.run.chains if self.kept is None else _Share(rows(self.kept, order[piece]))
-            of_y, of_mask = (None if given is None else given[piece] for given in (y, mask))
-            name = f"{stream} piece {number}"
-            yield self._draw(piece.stop - begin, name, chains, of_y, of_mask)
+            given = [None if each is None else each[piece] for each in (y, mask, kept)]
+            yield self._draw(piece.stop - begin, f"{stream} piece {number}", *given)
 
     def _generator(self, stream: str) -> Generator:
         return Streams(self.run.seed, self.run.bounds.device)(stream)
 
-    def _draw(self, n: int, stream: str, chains: Chains, y: Any, mask: Any) -> Start:
+    def _draw(self, n: int, stream: str, y: Any, mask: Any, kept: Any = None) -> Start:
         run = self.run
         # a sampler may draw from torch's global generators, too
         with (
@@ -89,9 +87,10 @@ class Draws:
         ):
             generator = self._generator(stream)
             samples = ModelSamples(
-                run.energy, run.sampler, chains, generator, run.bounds, run.space, masks=run.masks
-            )
-            return samples.draw(n, self.n_steps, y=y, mask=mask)
+                run.energy, run.sampler, run.chains, generator, run.bounds, run.space,
+                masks=run.masks,
+            )  # fmt: skip
+            return samples.draw(n, self.n_steps, y=y, mask=mask, kept=kept)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:
@@ -103,19 +102,6 @@ class Draws:
             if not too_large(error):
                 raise
             raise EbmError(f"n: {self.n} events are too many: {first_line(error)}") from error
-
-
-class _Share(Chains):
-    """Some of the chains that a run keeps."""
-
-    begins_at_data = False
-
-    def __init__(self, kept: Start) -> None:
-        self._kept = kept
-
-    def kept(self) -> Start:
-        """Return them."""
-        return self._kept
 
 
 def joined(pieces: list[Start]) -> Start:
