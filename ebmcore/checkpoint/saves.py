@@ -45,8 +45,9 @@ class Saves:
         self.rollback = rollback
         self.record = record
         self.writer = CheckpointWriter(directory.checkpoints, show)
-        self.after_step = self.writer.after_step
         self.abandon = self.writer.abandon
+        self._watches = False  # whether each step looks if a checkpoint is finished
+        self._first: Callable[[], None] | None = None  # called after a step before that
 
     def __call__(self, why: str) -> None:
         """Write a checkpoint of a step that was done, and drop those that are too many."""
@@ -69,13 +70,22 @@ class Saves:
 
             last = loop.done or loop.interrupts.number is not None
             self.writer.write(take_snapshot(loop, self.record()), then, at_once=last)
+        if self.writer.busy:
+            self._watches, self._first, loop.after_step = True, loop.after_step, self._after_step
+
+    def _after_step(self) -> None:
+        if self._first is not None:
+            self._first()
+        if not self.writer.busy:
+            self.settle()
 
     def settle(self) -> None:
         """Wait until all checkpoints so far are finished. Raises CheckpointError if one can't be.
 
         Those are shown then.
         """
-        if self.writer.busy:
+        if self._watches:
+            self._watches, self.loop.after_step = False, self._first
             with self.loop.timing("checkpoints"):
                 self.writer.wait()
         self.writer.after_step()

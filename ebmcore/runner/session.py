@@ -210,9 +210,7 @@ class Session:
         threads, profiled = using(self.threads.number), self._profiler()
         with self.progress, threads, profiled, own_global_stream(seed, self.parts.device):
             self.spec.streams.restore_global()
-            self.loop.after_step = self.events.after_step(
-                self.loop.after_step, self.saves.after_step
-            )
+            self.loop.after_step = self.events.after_step(self.loop.after_step)
             self.loop.run(self.monitors, self)
             self.saves.settle()
         if why := self._stopped():
