@@ -30,10 +30,10 @@ _READS = frozenset({
     "item", "tolist", "numpy", "cpu", "__array__", "__bool__", "__float__", "__int__", "__index__",
     "__complex__", "__contains__", "__format__", "__repr__",
 })  # fmt: skip
-_VALUES = frozenset({  # operators that read values, or whose shape depends on them
-    "_local_scalar_dense", "allclose", "nonzero", "nonzero_numpy", "masked_select", "equal", "unique_dim",
-    "unique_consecutive", "_unique", "_unique2", "bincount", "repeat_interleave", "multinomial",
-    "histc", "_linalg_eigh",
+_VALUES = frozenset({  # operators that read values or give as many rows as the values say
+    "_local_scalar_dense", "allclose", "nonzero", "nonzero_numpy", "masked_select", "equal",
+    "unique_dim", "unique_consecutive", "_unique", "_unique2", "bincount", "repeat_interleave",
+    "multinomial", "histc", "_linalg_eigh",
 })  # fmt: skip
 _CHECKED = frozenset({"linalg_inv", "linalg_cholesky", "linalg_solve", "cholesky"})
 _INDEXED = frozenset({"index", "index_put", "index_put_", "_index_put_impl_"})
