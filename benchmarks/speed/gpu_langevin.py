@@ -124,12 +124,14 @@ def by_capture(bench: Bench, energy: nn.Module, x: Tensor) -> Callable[[], Tenso
 
 def by_triton(bench: Bench, energy: nn.Module, x: Tensor) -> Callable[[], Tensor]:
     """The fused kernel with its own noise."""
-    if not bench.cuda or find_spec("triton") is None or find_spec("ebmcore_langevin.fused") is None:
-        raise Absent("the fused kernel needs CUDA and triton")
-    from ebmcore_langevin.fused import fused_langevin
+    if not bench.cuda or find_spec("triton") is None:
+        raise Absent("the fused kernel needs CUDA and Triton")
+    from ebmcore_langevin.fused import FusedLangevin
 
-    seed = iter(range(2**31))
-    return lambda: fused_langevin(energy, x, STEPS, STEP_SIZE, seed=next(seed))
+    kernel, generator = FusedLangevin(STEP_SIZE), bench.generator()
+    return lambda: ebmcore.sample_chain(
+        kernel, energy, x, n_steps=STEPS, generator=generator, compile=False
+    )
 
 
 def by_torchebm(bench: Bench, energy: nn.Module, x: Tensor) -> Callable[[], Tensor]:

@@ -269,7 +269,7 @@ def test_the_gpu_benchmark_runs_on_the_cpu(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.plugins
-def test_the_gpu_benchmark_compares_on_the_device_and_says_what_differs():
+def test_the_gpu_benchmark_says_what_differs():
     import gpu
     from speed.gpu_conformance import difference
 
