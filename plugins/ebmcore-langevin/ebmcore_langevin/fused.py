@@ -22,14 +22,14 @@ from ebmcore import Energy, PositiveFloat, energy_and_score
 _BLOCK = 1024  # numbers that a program of the kernel moves
 
 
-@triton.jit
-def _update(  # type: ignore[no-untyped-def] # Triton reads its arguments' types at the call
-    x, score, end, noise, seed, step_size, spread, n, GIVEN: tl.constexpr, BLOCK: tl.constexpr
+@triton.jit  # type: ignore[untyped-decorator] # Triton has no types
+def _update(  # type: ignore[no-untyped-def] # it reads its arguments' types at the call
+    x, score, end, noise, seed, step_size, spread, n, given: tl.constexpr, block: tl.constexpr
 ):
-    """Move BLOCK numbers, with noise that is `GIVEN` or drawn."""
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    """Move `block` numbers, with noise that is given or drawn."""
+    at = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = at < n
-    if GIVEN:
+    if given:  # noqa: SIM108 (Triton compiles the branch that it takes)
         xi = tl.load(noise + at, mask=inside)
     else:
         xi = tl.randn(tl.load(seed), at.to(tl.uint32))
@@ -65,11 +65,10 @@ def fused_update(
     x, score = x.contiguous(), score.contiguous()
     end = torch.empty_like(x)
     grid = (triton.cdiv(x.numel(), _BLOCK),)
-    given = noise is not None
     source: Any = x if noise is None else noise.contiguous()
     _update[grid](
         x, score, end, source, x if seed is None else seed, step_size, spread, x.numel(),
-        GIVEN=given, BLOCK=_BLOCK,
+        given=noise is not None, block=_BLOCK,
     )  # fmt: skip
     return end
 
