@@ -14,10 +14,10 @@ from typing import Any
 import torch
 import triton
 import triton.language as tl
-from ebmcore_langevin.kernels import Langevin, LangevinInfo, LangevinState
 from torch import Generator, Tensor
 
 from ebmcore import Energy, PositiveFloat, energy_and_score
+from ebmcore_langevin.kernels import Langevin, LangevinInfo, LangevinState
 
 _BLOCK = 1024  # numbers that a program of the kernel moves
 
