@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,6 +63,7 @@ class RunView:
     draw: Callable[..., Tensor] | None = None  # behind `sample`
     walk: Callable[..., Trace] | None = None  # behind `trace`
     reader: Callable[[Any], tuple[Tensor, Conditions]] | None = None  # behind `read`
+    maker: Callable[[Hashable, Callable[[RunView], Any]], Any] | None = None  # behind `once`
     warn: Callable[[str], None] = warnings.warn  # recorded in the run and shown to the user
     transforms: Any = None  # `ebmcore.Transforms` from the dataset's events to these; None: none
     held_out_log_det: Tensor | None = None  # (m,), log |det| of the transforms at the held-out
@@ -85,10 +86,24 @@ class RunView:
         condition, (n, …), or a number all of them, and mask its steps that count, (n, T), or (T,)
         for all; without them, chains have their own, or as the data have them. Steps that don't
         count are 0. Raises ValueError when the run has no sampler.
+
+        Without y and mask the monitors of a step share one pool of draws for each n_steps: each
+        gets its first n, whichever others ask. With them the draws are the monitor's own.
         """
         if self.draw is None:
             raise NoSamplerError("this run has no sampler, so monitors can't draw from the model")
         return self.draw(n, n_steps, **_given(y=y, mask=mask))
+
+    def once(self, key: Hashable, make: Callable[[RunView], Any]) -> Any:
+        """Return `make(view)`, which the monitors of a step make once for each key and share.
+
+        The view that `make` gets is this one with a random stream of the key's own, so the result
+        doesn't depend on which monitor asks first; change nothing in it. The key is a tuple of
+        strings and numbers: the package's name, the work's, and all that the result depends on.
+
+            energy = view.once(("my_package", "corners", n), lambda own: own.energy(corners(n)))
+        """
+        return make(self) if self.maker is None else self.maker(key, make)
 
     def undo(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return events in the dataset's own units, as far as the transforms have an inverse.

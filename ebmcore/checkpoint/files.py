@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -13,20 +14,22 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ebmcore.checkpoint.serialize import unpack
+from ebmcore.checkpoint.tensor_file import write_tensors
 from ebmcore.errors import CheckpointError, DirectoryError, EbmError
 from ebmcore.runs.folder_handle import FolderHandle
 from ebmcore.runs.layout import LARGEST_MANIFEST, LARGEST_STATE
-from ebmcore.runs.safe_files import SafeFiles, for_libraries
+from ebmcore.runs.safe_files import SafeFiles, for_libraries, write_all
 from ebmcore.version import __version__
 
 STATE = "state.json"
 _LARGEST_SIZE = 2**31  # of an axis of an event
 MANIFEST = "manifest.json"
-_PIECE = 256 * 1024  # bytes that are hashed at a time
+_PIECE = 256 * 1024  # bytes that are read and hashed at a time
+_WRITTEN = 4 * 1024**2  # bytes that are hashed and written between two turns of the interpreter
 
 
 class Contents(NamedTuple):
@@ -38,12 +41,29 @@ class Contents(NamedTuple):
     state: Any  # JSON; it refers to tensors in `tensors["state"]`
     whole: bool = True  # whether a run resumed from here repeats bit for bit
 
+    @property
+    def size(self) -> int:
+        """The bytes of the tensors."""
+        return sum(t.nbytes for tensors in self.tensors.values() for t in tensors.values())
 
-def write_checkpoint(folder: Path, contents: Contents) -> Path:
+    def copied(self) -> Contents:
+        """Return the same with copies of the tensors, on the CPU."""
+
+        def copy(tensor: Tensor) -> Tensor:
+            return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach())
+
+        tensors = {name: {k: copy(v) for k, v in of.items()} for name, of in self.tensors.items()}
+        return self._replace(tensors=tensors)
+
+
+def write_checkpoint(
+    folder: Path, contents: Contents, cancelled: Callable[[], bool] = lambda: False
+) -> Path:
     """Write a checkpoint completely or not at all; return its path.
 
     A whole checkpoint of the same step stays. Raises CheckpointError when the disk is full or
-    fails, DirectoryError when a link is in the way; earlier files don't change.
+    fails, DirectoryError when a link is in the way, CancelledError when `cancelled` says so;
+    earlier files don't change.
     """
     path = folder / _folder_name(contents.step)
     temporary = f".{path.name}.part"
@@ -54,60 +74,82 @@ def write_checkpoint(folder: Path, contents: Contents) -> Path:
             opened.remove(temporary)
             try:
                 with opened.new_folder(temporary) as part, part.private():
-                    _fill(part, contents)
+                    _fill(part, contents, cancelled)
                 opened.remove(path.name)
                 opened.rename(temporary, path.name)
                 opened.sync()
             except BaseException:
                 opened.remove(temporary)
                 raise
-    except (OSError, SafetensorError) as error:  # safetensors raises its own error on a full disk
-        reason = getattr(error, "strerror", None) or str(error).partition(' at path "')[0]
+    except OSError as error:
+        reason = error.strerror or error
         before = newest(folder)
         last = "there is no earlier one" if before is None else f"{before.name} is whole"
         raise CheckpointError(f"{path}: can't be written: {reason}; {last}") from error
     return path
 
 
-def _fill(part: FolderHandle, contents: Contents) -> None:
-    """Write the files of a checkpoint into its folder, and sync them to disk."""
-    for name, tensors in contents.tensors.items():
-        if tensors:
-            held = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
-            # via the open folder, since safetensors takes a path and writes a temporary file there
-            save_file(held, f"{part.for_libraries()}/{name}.safetensors")
+def _fill(part: FolderHandle, contents: Contents, cancelled: Callable[[], bool]) -> None:
+    """Write the files of a checkpoint into its folder, hash them, and sync them to disk."""
     state = json.dumps(contents.state) + "\n"
     if len(state) > LARGEST_STATE:
         raise CheckpointError(
             f"{STATE} would have {len(state)} bytes; at most {LARGEST_STATE} can be read. A "
             "part's state_dict should hold large values as tensors"
         )
-    _write(part, STATE, state)
     hashes: dict[str, str] = {}
-    for name in part.names():
-        with _read(part, name) as file:
-            hashes[name] = _digest(file)
+    for name, tensors in contents.tensors.items():
+        if tensors:
+            with _HashedFile(part, f"{name}.safetensors", hashes, cancelled) as file:
+                write_tensors(tensors, file.write)
+    with _HashedFile(part, STATE, hashes, cancelled) as file:
+        file.write(state.encode())
     manifest = {
         "step": contents.step,
         "whole": contents.whole,
         "versions": {"ebmcore": __version__, "torch": str(torch.__version__)},
         "event_shape": list(contents.event_shape),
-        "sha256": hashes,
+        "sha256": dict(sorted(hashes.items())),
     }
-    _write(part, MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    for name in part.names():
-        with _read(part, name) as file:
-            os.fsync(file.fileno())
+    with _HashedFile(part, MANIFEST, hashes, cancelled) as file:
+        file.write((json.dumps(manifest, indent=2) + "\n").encode())
     part.sync()
 
 
-def _write(part: FolderHandle, name: str, text: str) -> None:
-    with os.fdopen(part.file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-        file.write(text.encode())
+class _HashedFile:
+    """A new file in a folder: hashed while it is written, and synced to disk at its end."""
 
+    def __init__(
+        self,
+        part: FolderHandle,
+        name: str,
+        hashes: dict[str, str],  # gets that of the file
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.name, self.hashes, self.cancelled = name, hashes, cancelled
+        self.handle = part.file(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self.digest = hashlib.sha256()
 
-def _read(part: FolderHandle, name: str) -> BufferedReader:
-    return os.fdopen(part.file(name, os.O_RDONLY), "rb")
+    def __enter__(self) -> _HashedFile:
+        return self
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write bytes; hashing and writing leave the interpreter to other threads."""
+        view = memoryview(data)
+        for begin in range(0, len(view), _WRITTEN):
+            if self.cancelled():
+                raise CancelledError
+            piece = view[begin : begin + _WRITTEN]
+            self.digest.update(piece)
+            write_all(self.handle, piece)
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        try:
+            if kind is None:
+                os.fsync(self.handle)
+                self.hashes[self.name] = self.digest.hexdigest()
+        finally:
+            os.close(self.handle)
 
 
 def newest(folder: Path, up_to: int | None = None) -> Path | None:

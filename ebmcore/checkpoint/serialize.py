@@ -8,13 +8,12 @@ has neither tuples nor keys other than text, so each container is written with i
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save
 from torch import Tensor
+
+from ebmcore.checkpoint.tensor_file import dtype_name
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -56,16 +55,7 @@ def unsaveable(tensor: Tensor) -> str | None:
     """Return why a tensor can't be saved in a safetensors file; None when it can."""
     if tensor.layout != torch.strided:
         return f"a tensor of layout {tensor.layout}; only dense ones can be saved"
-    return None if _can_hold(tensor.dtype) else f"of {tensor.dtype}, which can't be saved"
-
-
-@cache
-def _can_hold(dtype: torch.dtype) -> bool:
-    try:
-        save({"empty": torch.empty(0, dtype=dtype)})
-    except (KeyError, TypeError, ValueError, SafetensorError):
-        return False
-    return True
+    return None if dtype_name(tensor.dtype) else f"of {tensor.dtype}, which can't be saved"
 
 
 def unpack(packed: Any, tensors: dict[str, Tensor]) -> Any:

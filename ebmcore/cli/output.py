@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple, NoReturn, ParamSpec
 
@@ -23,7 +23,7 @@ from ebmcore.errors import ConfigError, EbmError, RankError, RunError, RunInterr
 from ebmcore.masking import mask
 from ebmcore.terminal import out, say, table
 
-__all__ = ["Answer", "AsJson", "answering", "document", "out", "say", "table"]
+__all__ = ["Answer", "AsJson", "answering", "document", "out", "say", "show_times", "table"]
 
 P = ParamSpec("P")
 
@@ -215,3 +215,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return mask(value)
     return value
+
+
+def show_times(seconds: Mapping[str, float]) -> None:
+    """Print where a run's time went, if it is known."""
+    whole = sum(seconds.values()) or 1.0
+    rows = [(part, f"{spent:.2f}", f"{spent / whole:.0%}") for part, spent in seconds.items()]
+    if rows:
+        table(("where the time went", "seconds", "share"), rows)

@@ -20,6 +20,7 @@ from ebmcore.cli.output import (
     Versions,
     answering,
     out,
+    show_times,
     table,
 )
 from ebmcore.cli.shell.command_line import program
@@ -101,10 +102,7 @@ def show_run(run: Run) -> None:
     from ebmcore.trackers.files import pictures
 
     table(("metric", "last value"), [(k, f"{v:.6g}") for k, v in sorted(run.metrics.items())])
-    if run.seconds_by_part:
-        whole = sum(run.seconds_by_part.values()) or 1.0
-        spent = [(k, f"{v:.2f}", f"{v / whole:.0%}") for k, v in run.seconds_by_part.items()]
-        table(("where the time went", "seconds", "share"), spent)
+    show_times(run.seconds_by_part)
     out(f"run {run.status}: {run.dir}")
     if run.stopped:
         out(f"stopped at step {run.step}: {run.stopped}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+import zipfile
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +19,14 @@ from ebmcore.cli.output import (
     say,
 )
 from ebmcore.cli.runs.run_dir import RunDir, named_run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ebmcore.runner.results.draws import Draws
+    from ebmcore.runner.run import Run
+
+_SECONDS = 10.0  # between two lines that say how far it is
 
 
 @answering
@@ -39,14 +49,11 @@ def command(
     """Draw events from a trained energy into an .npz file.
 
     The file holds the arrays x and energy, y where the events have labels, and mask where some of
-    their steps don't count. x has the units of the data: transforms are undone.
+    their steps don't count. x has the units of the data: transforms are undone. More than 100,000
+    events are drawn and written in pieces.
     """
-    import numpy as np
-    import torch
-
     from ebmcore.output_file import output_file, writing
     from ebmcore.runner.api import load
-    from ebmcore.sampling import of_chains
 
     with output_file(output, ".npz", force=force) as draft:
         folder = named_run(run_dir)
@@ -54,22 +61,58 @@ def command(
         for text in run.skipped_checkpoints:
             say(f"warning: {text}")
         label = int(y) if y is not None and y.is_integer() else y
-        drawn = run.draw(n, steps, seed=seed, y=label)
-        x, given = drawn.x, drawn.conditions
-        with torch.no_grad():
-            chunks = [slice(i, i + 4096) for i in range(0, n, 4096)]
-            energies = torch.cat(
-                [of_chains(run.energy, given.rows(chunk))(x[chunk]) for chunk in chunks]
-            )
-        stopped = ""
-        if run.transforms.parts:
-            x, stopped = run.transforms.undone(x, mask=given.mask)
-        if stopped:
-            say(f"warning: transform {stopped} has no inverse, so x has its units, not the data's")
-        beside = {name: rows for name, rows in given._asdict().items() if rows is not None}
-        arrays = {"x": x, "energy": energies, **beside}
+        draws = run.draws(n, steps, seed=seed, y=label)
+        if draws.warning:
+            say(f"warning: {draws.warning}")
         with writing(output), draft.open("wb") as file:
-            np.savez(file, **{name: rows.cpu().numpy() for name, rows in arrays.items()})
-    found = {"run_dir": str(folder), "output": output, "n": n, "shape": list(x.shape)}
-    text = f"{n} events of shape {tuple(x.shape[1:])} in {output}"
+            shape = write_draws(file, run, draws)
+    found = {"run_dir": str(folder), "output": output, "n": n, "shape": shape}
+    text = f"{n} events of shape {tuple(shape[1:])} in {output}"
     return Answer(found, lambda: out(text), stays=True)
+
+
+def write_draws(file: IO[bytes], run: Run, draws: Draws) -> list[int]:
+    """Write events to an .npz file as they are drawn; return the shape of x."""
+    import torch
+
+    from ebmcore.sampling import of_chains
+
+    stopped, done, said = "", 0, time.monotonic()
+    beside: dict[str, list[Tensor]] = {}
+    shape: list[int] = []
+    with zipfile.ZipFile(file, "w") as archive:
+        with archive.open("x.npy", "w", force_zip64=True) as member:
+            for drawn in draws:
+                x, given = drawn.x, drawn.conditions
+                chunks = [slice(i, i + 4096) for i in range(0, len(x), 4096)]
+                with torch.no_grad():
+                    energy = [of_chains(run.energy, given.rows(c))(x[c]) for c in chunks]
+                if run.transforms.parts:
+                    x, stopped = run.transforms.undone(x, mask=given.mask)
+                for name, rows in {"energy": torch.cat(energy), **given._asdict()}.items():
+                    if rows is not None:
+                        beside.setdefault(name, []).append(rows)
+                shape = shape or [draws.n, *x.shape[1:]]
+                _write_array(member, x, [] if done else shape)
+                done += len(x)
+                if done < draws.n and time.monotonic() - said > _SECONDS:
+                    said = time.monotonic()
+                    say(f"{done} of {draws.n} events are drawn")
+        for name, pieces in beside.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                rows = torch.cat(pieces)
+                _write_array(member, rows, list(rows.shape))
+    if stopped:
+        say(f"warning: transform {stopped} has no inverse, so x has its units, not the data's")
+    return shape
+
+
+def _write_array(member: IO[bytes], rows: Tensor, shape: list[int]) -> None:
+    """Write rows of an array in NumPy's format, after its header if the shape of all is given."""
+    from numpy.lib import format as numpy_format
+
+    array = rows.cpu().contiguous().numpy()
+    if shape:
+        header = numpy_format.header_data_from_array_1_0(array)
+        numpy_format.write_array_header_1_0(member, {**header, "shape": tuple(shape)})
+    member.write(array.tobytes())

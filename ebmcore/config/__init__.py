@@ -1,7 +1,7 @@
 """A config: YAML and overrides -> a validated tree -> objects."""
 
 from ebmcore.config.build import build, callback_events, loss_slots, required_slots
-from ebmcore.config.cadence import Cadence
+from ebmcore.config.cadence import AUTO, OWN, Cadence
 from ebmcore.config.core_keys import clashes, reserved
 from ebmcore.config.json_schema import config_schema
 from ebmcore.config.metrics import Recorded, Wanted, declared_metrics
@@ -39,7 +39,9 @@ from ebmcore.config.values.signature import (
 )
 
 __all__ = [
+    "AUTO",
     "ENERGY",
+    "OWN",
     "REQUIRED",
     "Cadence",
     "Config",

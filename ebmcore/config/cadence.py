@@ -1,16 +1,20 @@
 """A cadence: how often something happens, written `20 epochs`, `500 steps` or `end`.
 
+Monitors may also be `auto`, their own cadence as far as their share of the run's time allows.
 Checkpoints may also go by the clock, `10 minutes`, since they don't change the training.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 PATTERN = r"^\s*(?:([1-9][0-9]*)\s+(epoch|epochs|step|steps)|end)\s*$"
 _BY_CLOCK = r"^\s*([1-9][0-9]*|[0-9]+\.[0-9]+)\s+(minute|minutes)\s*$"
+
+AUTO = "auto"
+OWN = "1 epoch"  # of a monitor that has no cadence of its own
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Cadence:
 
     count: float
     unit: str  # "epoch", "step", "end" or "minute"
+    auto: bool = False  # whether a monitor is put off while it takes more than its share
 
     @classmethod
     def parse(cls, text: Any) -> Cadence:
@@ -29,6 +34,14 @@ class Cadence:
         if match[1] is None:
             return cls(1, "end")
         return cls(int(match[1]), match[2].rstrip("s"))
+
+    @classmethod
+    def of_monitor(cls, text: Any, own: Any) -> Cadence:
+        """Read a monitor's `every`: `auto` is the monitor's own, put off while it costs too much.
+
+        Raises ValueError.
+        """
+        return replace(cls.parse(own), auto=True) if text == AUTO else cls.parse(text)
 
     @classmethod
     def parse_with_minutes(cls, text: Any) -> Cadence:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Lt
 
-from ebmcore.config.cadence import Cadence
+from ebmcore.config.cadence import AUTO, OWN, Cadence
 from ebmcore.config.optimizers import keys_of, needs_argument
 from ebmcore.config.sections import Loader
 from ebmcore.config.values.models import Check
@@ -20,7 +20,8 @@ from ebmcore.types import PositiveInt
 
 
 def _cadence(text: str) -> str:
-    Cadence.parse(text)
+    if text != AUTO:
+        Cadence.parse(text)
     return text
 
 
@@ -41,8 +42,9 @@ _NAME = Parameter(
 _EVERY = Parameter(
     "every",
     Annotated[str, Check(_cadence)],
-    "1 epoch",
-    "How often: '20 epochs', '500 steps' or 'end'; and always at the end.",
+    OWN,
+    "How often: '20 epochs', '500 steps' or 'end'; 'auto' is the monitor's default, put off while "
+    "it has taken over 2 % of the run's time; and always at the end.",
 )
 _RESERVED: dict[str, tuple[Parameter, ...]] = {
     "sampler": (
@@ -130,10 +132,11 @@ def wrong_options(
     name: str, values: dict[str, Any], own: Sequence[Parameter]
 ) -> tuple[tuple[str, str], ...]:
     """Describe a bad default that a component sets for one of the core's own keys."""
-    if all(key.name != "every" for key in own):
-        return ()
-    try:
-        Cadence.parse(values["every"])
-    except ValueError as error:
-        return (("every", f"the own `every` of {name} {error}; got {values['every']!r}"),)
+    defaults = [key.default for key in own if key.name == "every"]
+    for default in defaults:
+        try:
+            Cadence.of_monitor(values["every"], default)
+        except ValueError as error:
+            got = default if values["every"] == AUTO else values["every"]
+            return (("every", f"the own `every` of {name} {error}; got {got!r}"),)
     return ()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from ebmcore.config.cadence import AUTO
 from ebmcore.config.model import Node
 from ebmcore.plugins import Host
 
@@ -41,10 +42,12 @@ class Recorded(NamedTuple):
     Attributes:
         names: Of losses, training and monitors.
         others: Whether callbacks or hooks may record any other.
+        auto: The monitors at `every: auto`, which record at other steps in each run.
     """
 
     names: tuple[str, ...]
     others: bool
+    auto: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -68,7 +71,8 @@ class Recorded(NamedTuple):
         of_callbacks = [declared_metrics(node.target) for node in callbacks]
         names += [name for found in of_callbacks for name in found or ()]
         hooks = any(getattr(host.hooks.hook, hook).get_hookimpls() for hook in _OF_RUN_HOOKS)
-        return cls(tuple(names), hooks or None in of_callbacks)
+        auto = tuple(node.name for node in monitors if node.options["every"] == AUTO)
+        return cls(tuple(names), hooks or None in of_callbacks, auto)
 
     def and_unread(self, key: str, given: Any, read: Sequence[Node]) -> Recorded:
         """Return these, and what the entries of a section that couldn't be read may record."""
@@ -77,10 +81,15 @@ class Recorded(NamedTuple):
             return self
         named = [e.get("name", e.get("type")) if isinstance(e, dict) else e for e in entries]
         more = {"loss": ["loss/*"], "monitors": [f"{name}/*" for name in named]}.get(key, [])
-        return Recorded((*self.names, *more), self.others or key == "callbacks")
+        return self._replace(names=(*self.names, *more), others=self.others or key == "callbacks")
 
     def fault(self, name: str) -> str | None:
-        """Return why no such metric will be recorded, None where it will or may be."""
+        """Return why no such metric can be followed, None where it will or may be recorded."""
+        if name.partition("/")[0] in self.auto:
+            return (
+                f"{name!r} is recorded at `every: auto`, at steps that depend on the machine; give "
+                f"the monitor {name.partition('/')[0]!r} a cadence such as '5 epochs'"
+            )
         if any(fnmatchcase(name, known) for known in self.names):
             return None
         inside = name.partition("/")[0] in {known.partition("/")[0] for known in self.names}

@@ -58,19 +58,44 @@ class ModelSamples(NamedTuple):
     masks: Tensor | None = None  # (k, T), the data's, for chains that have none of their own
     batch: Callable[[int, Tensor | None], Start] | None = None  # data of labels y, for `as_trained`
 
+    @property
+    def default_steps(self) -> int:
+        """The steps of a sample unless they are given."""
+        return 10 * self.sampler.n_steps
+
+    @property
+    def n_kept(self) -> int:
+        """How many kept chains samples may begin at; 0 where samples begin at noise."""
+        kept = kept_by(self.chains)
+        return 0 if kept is None or not self._is_clean else len(kept.x)
+
+    @property
+    def _is_clean(self) -> bool:
+        """Whether no chain began at the data."""
+        return not getattr(self.chains, "begins_at_data", True)
+
     def sample(self, n: int, n_steps: int | None, *, y: Any = None, mask: Any = None) -> Tensor:
         """Return n events after n_steps, (n, *event)."""
         return self.draw(n, n_steps, y=y, mask=mask).x
 
-    def draw(self, n: int, n_steps: int | None, *, y: Any = None, mask: Any = None) -> Start:
+    def draw(
+        self,
+        n: int,
+        n_steps: int | None,
+        *,
+        y: Any = None,
+        mask: Any = None,
+        kept: Tensor | None = None,
+    ) -> Start:
         """Return n events after n_steps, and their conditions if they have any.
 
         n_steps is ten times the steps of training by default; y gives each its condition, (n, …),
         or a number all of them; mask gives each its steps that count, (n, T), or (T,) all of them.
+        `kept`, (n,), numbers the kept chains to begin at, in place of a random choice.
         """
-        steps = 10 * self.sampler.n_steps if n_steps is None else n_steps
+        steps = self.default_steps if n_steps is None else n_steps
         with borrowed(self.sampler.kernel) as kernel:
-            start = self._start(n, steps, y, mask)
+            start = self._start(n, steps, y, mask, kept_rows=kept)
             walk = Walk(kernel, self.energy, start, self.generator, n_steps=steps)
             x = without_padding(walk.go(steps).x, start.mask)
             return Start(x, start.y, mask=start.mask)
@@ -106,6 +131,7 @@ class ModelSamples(NamedTuple):
         y: Any,
         mask: Any,
         data: Callable[[int, Tensor | None], Start] | None = None,
+        kept_rows: Tensor | None = None,
     ) -> Start:
         if n < 1 or steps < 1:
             raise ValueError(f"n and n_steps should be at least 1; got {n} and {steps}")
@@ -117,9 +143,11 @@ class ModelSamples(NamedTuple):
         if mask is not None and not takes_mask(self.energy):
             raise ConditionError("the energy takes no mask")
         kept = kept_by(self.chains)
-        clean = data is not None or not getattr(self.chains, "begins_at_data", True)
+        clean = data is not None or self._is_clean
         if kept is not None and clean:
-            start = rows(kept, chosen(kept.y, len(kept.x), wanted, n, self.generator))
+            if kept_rows is None:
+                kept_rows = chosen(kept.y, len(kept.x), wanted, n, self.generator)
+            start = rows(kept, kept_rows)
         else:
             batch = self._noise(n) if data is None else data(n, wanted)
             labels = None

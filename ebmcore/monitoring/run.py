@@ -21,8 +21,8 @@ from ebmcore.contracts import Chains
 from ebmcore.data.mask import without_padding
 from ebmcore.errors import ComponentError, DirectoryError
 from ebmcore.monitoring.figure_writer import FigureWriter
+from ebmcore.monitoring.step_work import StepWork
 from ebmcore.monitoring.view import make_view
-from ebmcore.run_contracts import RunView
 from ebmcore.sampling import evaluating
 from ebmcore.sampling.borrowed import state_kept
 from ebmcore.train.components import MonitorEntry, Parts
@@ -32,6 +32,7 @@ from ebmcore.train.rng import Streams, own_global_stream
 from ebmcore.train.step import condition_slots
 from ebmcore.train.types import StepResult
 
+SHARE = 0.02  # of the run's time, that a monitor at `every: auto` may take
 _CHANGED = "it changed the data, a weight or a requires_grad; a monitor may only read them"
 
 
@@ -63,6 +64,8 @@ class MonitorRunner(MonitorSchedule):
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.figures = FigureWriter()
         self._active = list(parts.monitors)
+        self._ran: dict[str, int] = {}  # name -> the last step at which it ran
+        self._began = time.perf_counter()
 
     def __call__(
         self,
@@ -78,11 +81,30 @@ class MonitorRunner(MonitorSchedule):
     ) -> dict[str, float]:
         """Run the monitors that are due after `step` training steps; return their metrics."""
         metrics: dict[str, float] = {}
-        due = [e for e in self._active if is_due(e, step, steps_per_epoch, end=end, rest=rest)]
+        due = [
+            entry
+            for entry in self._active
+            if is_due(entry, step, steps_per_epoch, end=end, rest=rest)
+            and not self._is_put_off(entry, step, end=end)
+        ]
+        if not due:
+            return metrics
+        name = f"monitors {self.streams.renewed} {step} "
+        view_of = partial(
+            make_view, energy, self.parts.data, self.parts.sampler, chains,
+            work=StepWork(lambda key: self.streams.derived(name + key), self.parts.device),
+            step=step, epoch=step / steps_per_epoch, at_end=end, history=self.history,
+            **self._seen(last),
+        )  # fmt: skip
         for entry in due:
+            self._ran[entry.name] = step
             began = time.perf_counter()
             with averages_in_place(self.parts.networks, networks or {}):  # a view copies parts
-                view = self.view(entry, energy, last, step, steps_per_epoch, chains, networks, end)
+                view = view_of(
+                    generator=self.streams(f"monitor {entry.name}"),
+                    networks=dict(networks or {}),
+                    warn=partial(self._warn, f"{entry.name} at step {step}"),
+                )
             try:
                 with (
                     own_global_stream(None, self.parts.device),
@@ -119,14 +141,32 @@ class MonitorRunner(MonitorSchedule):
             self.warn(f"can't render the figure {name}: {what}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which monitors were switched off, and the seconds that each took."""
+        """Return which monitors were switched off, the seconds that each took, and the run's."""
         off = [m.name for m in self.parts.monitors if m not in self._active]
-        return {"switched_off": off, "seconds": dict(self.seconds)}
+        return {"switched_off": off, "seconds": dict(self.seconds), "elapsed": self._elapsed()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self._active = [m for m in self._active if m.name not in state["switched_off"]]
         self.seconds |= {k: v for k, v in state["seconds"].items() if k in self.seconds}
+        self._ran.clear()
+        self._began = time.perf_counter() - state.get("elapsed", 0.0)  # older ones lack it
+
+    def _is_put_off(self, entry: MonitorEntry, step: int, *, end: bool) -> bool:
+        """Whether a monitor at `auto` ran at this step, or, before the end, took over its share.
+
+        The weights must not depend on the clock, so one that the learning rate follows never waits.
+        """
+        if not entry.every.auto or self._ran.get(entry.name) == step:
+            return entry.every.auto
+        is_followed = (self.parts.lr_metric or "").startswith(f"{entry.name}/")
+        return not end and not is_followed and self.seconds[entry.name] > SHARE * self._elapsed()
+
+    def _elapsed(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _warn(self, where: str, text: str) -> None:
+        self.warn(f"{where}: {text}")
 
     def remember(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add recorded metrics to the history that monitors see."""
@@ -155,46 +195,17 @@ class MonitorRunner(MonitorSchedule):
         points = (self.parts.data.x, self.parts.data.held_out)
         return [(t._version, t.requires_grad) for t in (*tensors, *points)]
 
-    def view(
-        self,
-        entry: MonitorEntry,
-        energy: nn.Module,
-        last: StepResult | None,
-        step: int,
-        steps_per_epoch: int,
-        chains: Chains | None,
-        networks: Mapping[str, nn.Module] | None = None,
-        end: bool = False,
-    ) -> RunView:
-        """Return the view of one monitor."""
-        parts = self.parts
-        named = parts.energy.named_parameters()
-        last_step: dict[str, Any] = {}
-        if last is not None:
-            x_neg = last.x_neg
-            if x_neg is not None:
-                x_neg = without_padding(x_neg, last.of_x_neg.mask)
-            last_step = {
-                "x": last.x,
-                "x_neg": x_neg,
-                **condition_slots(last.conditions, last.of_x_neg),
-                "info": last.info,
-            }
-        return make_view(
-            energy,
-            parts.data,
-            parts.sampler,
-            chains,
-            self.streams(f"monitor {entry.name}"),
-            step=step,
-            epoch=step / steps_per_epoch,
-            at_end=end,
-            gradients={name: p.grad.detach() for name, p in named if p.grad is not None},
-            history=self.history,
-            networks=dict(networks or {}),
-            warn=lambda text: self.warn(f"{entry.name} at step {step}: {text}"),
-            **last_step,
-        )
+    def _seen(self, last: StepResult | None) -> dict[str, Any]:
+        """Return the fields of a view that the last step of training gives."""
+        named = self.parts.energy.named_parameters()
+        seen = {"gradients": {name: p.grad.detach() for name, p in named if p.grad is not None}}
+        if last is None:
+            return seen
+        x_neg = last.x_neg
+        if x_neg is not None:
+            x_neg = without_padding(x_neg, last.of_x_neg.mask)
+        slots = condition_slots(last.conditions, last.of_x_neg)
+        return {**seen, "x": last.x, "x_neg": x_neg, "info": last.info, **slots}
 
 
 def collect_results(

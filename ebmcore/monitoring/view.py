@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from ebmcore.contracts import Chains, Start
 from ebmcore.data.load import Data
 from ebmcore.monitoring.model_samples import ModelSamples, chosen
 from ebmcore.monitoring.other_points import read_other
+from ebmcore.monitoring.step_work import StepWork
 from ebmcore.run_contracts import RunView
 from ebmcore.sampling import Sampler
 from ebmcore.sampling.borrowed import copied
@@ -22,9 +24,20 @@ def make_view(
     sampler: Sampler | None,
     chains: Chains | None,
     generator: Generator,
+    work: StepWork,
     **known: Any,
 ) -> RunView:
-    """Make a view; it can sample the model when there are a sampler and chains."""
+    """Make a view; it can sample the model when there are a sampler and chains.
+
+    Views of one step that have one `work` share their samples, and what they make `once`.
+    """
+
+    def once(key: Hashable, make: Callable[[RunView], Any]) -> Any:
+        def made(own: Generator) -> Any:
+            return make(make_view(energy, data, sampler, chains, own, work, **known))
+
+        return work.once(("once", key), made)
+
     draw = walk = None
     if sampler is not None and chains is not None:
 
@@ -36,7 +49,13 @@ def make_view(
         samples = ModelSamples(
             energy, sampler, chains, generator, data.bounds, data.space, data.y, data.mask, batch
         )
-        draw, walk = samples.sample, samples.trace
+
+        def draw(n: int, n_steps: int | None, **given: Any) -> Tensor:
+            if given:  # conditions of the caller's own
+                return samples.sample(n, n_steps, **given)
+            return work.sample(samples, n, n_steps)
+
+        walk = samples.trace
     return RunView(
         energy=energy,
         data=data.x,
@@ -57,6 +76,7 @@ def make_view(
         kernel=sampler and copied(sampler.kernel),
         draw=draw,
         walk=walk,
+        maker=once,
         reader=partial(read_other, data),
         **known,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ebmcore.config import Cadence, Config, Node, Source, maker
+from ebmcore.config import OWN, Cadence, Config, Node, Source, maker
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import ConfigError, Problem
 from ebmcore.plugins import Host
@@ -96,7 +96,8 @@ def _term(node: Node, loss: Any, networks: Mapping[str, nn.Module]) -> LossTerm:
 
 def monitor_entry(node: Node, monitor: Any) -> MonitorEntry:
     """Return a built monitor with its name and its cadence."""
-    return MonitorEntry(node.name, monitor, Cadence.parse(node.options["every"]), node.label)
+    every = Cadence.of_monitor(node.options["every"], getattr(node.target, "every", OWN))
+    return MonitorEntry(node.name, monitor, every, node.label)
 
 
 def _callback_entry(node: Node, callback: Any) -> CallbackEntry:

@@ -23,6 +23,7 @@ from ebmcore.errors import (
     Problem,
 )
 from ebmcore.monitoring.run import collect_results
+from ebmcore.monitoring.step_work import StepWork
 from ebmcore.monitoring.view import make_view
 from ebmcore.plugins import Host
 from ebmcore.run_contracts import NoSamplerError
@@ -140,6 +141,7 @@ def evaluate(
     failed: dict[str, str] = {}
     step = facts.checkpoint.step
     epoch = step / max(1, data.n // train.batch_size)
+    work = StepWork(lambda key: recorded.streams.derived(f"evaluate {seed} {key}"), facts.device)
     for entry in entries:
         warnings.extend(mask_warnings(entry, data))
 
@@ -148,7 +150,7 @@ def evaluate(
 
         generator = recorded.streams(f"evaluate {entry.name} {seed}")
         view = make_view(
-            energy, data, sampler, chains, generator,
+            energy, data, sampler, chains, generator, work,
             step=step, epoch=epoch, warn=warn, networks=dict(recorded.networks),
         )  # fmt: skip
         try:

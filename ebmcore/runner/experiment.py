@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ebmcore.config import ENERGY, Cadence, Train, read_loader, read_train
+from ebmcore.config import ENERGY, OWN, Cadence, Train, read_loader, read_train
 from ebmcore.contracts import Chains
 from ebmcore.data.load import Data, load_data
 from ebmcore.data.streamed import stream_data
@@ -58,7 +58,7 @@ class Experiment:
         lr_interval: What one step of the schedule is, `epoch` or `step`.
         lr_metric: The metric that a schedule such as ReduceLROnPlateau follows; it takes a step
             whenever the metric is recorded.
-        monitors: Monitors, or pairs of a monitor and its cadence.
+        monitors: Monitors, or pairs of a monitor and its cadence, or `auto`.
         callbacks: Objects with methods of a `Callback`.
         n_steps: The sampler's steps in a training step.
         holdout: The share of the points that is set aside.
@@ -375,7 +375,8 @@ class Experiment:
             function, every = monitor if isinstance(monitor, tuple) else (monitor, None)
             name = name_of(function, [entry.name for entry in entries])
             try:
-                cadence = Cadence.parse(every or getattr(function, "every", "1 epoch"))
+                own = getattr(function, "every", OWN)
+                cadence = Cadence.of_monitor(every or own, own)
             except (ValueError, TypeError) as error:
                 self._refuse("monitors", f"{name}: {error}", error)
             entries.append(MonitorEntry(name, function, cadence, f"monitor {name!r}"))

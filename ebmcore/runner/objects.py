@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ebmcore.config import Cadence, Node, Parameter, Source, keys_of, nested, read_node
+from ebmcore.config import AUTO, Cadence, Node, Parameter, Source, keys_of, nested, read_node
 from ebmcore.config.values.signature import filled_slots
 from ebmcore.data.mapped import Mapped
 from ebmcore.data.values.arrays import is_frame
@@ -234,6 +234,8 @@ class _Writer:
 
 
 def _text(every: Cadence) -> str:
+    if every.auto:
+        return AUTO
     return "end" if every.unit == "end" else f"{every.count} {every.unit}s"
 
 

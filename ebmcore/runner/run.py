@@ -16,11 +16,9 @@ from ebmcore.data.load import Data
 from ebmcore.data.mask import some_masks
 from ebmcore.data.transforms import Transforms
 from ebmcore.data.values.arrays import is_frame
-from ebmcore.errors import EbmError, first_line, too_large
-from ebmcore.monitoring.model_samples import ConditionError, ModelSamples
+from ebmcore.errors import EbmError
 from ebmcore.plugins import Host
 from ebmcore.plugins.suggestions import KNOWN_COMMANDS
-from ebmcore.runner.checks.memory import refuse_too_many
 from ebmcore.runner.requests import Requests
 from ebmcore.runner.results import (
     Rows,
@@ -30,12 +28,11 @@ from ebmcore.runner.results import (
     reader_of_objects,
     run_html,
 )
+from ebmcore.runner.results.draws import Draws, joined
 from ebmcore.runner.scoring import NewPoints, RunData, Scorer, Scores, points_given
 from ebmcore.sampling import Sampler
 from ebmcore.spaces import REAL, Space
-from ebmcore.train.ema import averages_in_place
 from ebmcore.train.loop import Loop
-from ebmcore.train.rng import Streams, derive, own_global_stream
 
 
 class Run:
@@ -189,6 +186,8 @@ class Run:
         (n, …), or a number all of them; without it, chains of a conditional energy have those of
         the kept ones. mask gives each its steps that count, (n, T), or (T,) all of them; without
         it, kept chains have their own, and others draw the data's. Steps that don't count are 0.
+        More than 100,000 are drawn in pieces, which needs the memory of one and takes as long.
+        Warns when more events than kept chains begin at these, so that some resemble each other.
         Raises EbmError when the run has no sampler, there is too little memory, or the energy takes
         no such y or mask.
         """
@@ -210,38 +209,22 @@ class Run:
 
         The events are as the energy takes them: `run.transforms.inverse(x)` has the data's units.
         """
-        if self.sampler is None or self.chains is None:
-            raise EbmError(
-                self.lacks
-                or "this run has no sampler and chains; draw with "
-                "ebmcore.sample_chain(kernel, run.energy, event_shape=…)"
-            )
-        device = self.bounds.device
-        refuse_too_many("n", n, self.bounds[0].numel() * self.bounds.element_size())
-        generator = Streams(self.seed, device)(f"samples {seed}")
+        draws = self.draws(n, n_steps, seed=seed, y=y, mask=mask)
+        if draws.warning:
+            warnings.warn(draws.warning, stacklevel=2)
+        return joined(list(draws))
 
-        # a sampler may draw from torch's global generators, too
-        with (
-            own_global_stream(derive(self.seed, f"samples {seed}"), device),
-            averages_in_place(self.held_networks, self.networks),
-        ):
-            samples = ModelSamples(
-                self.energy,
-                self.sampler,
-                self.chains,
-                generator,
-                self.bounds,
-                self.space,
-                masks=self.masks,
-            )
-            try:
-                return samples.draw(n, n_steps, y=y, mask=mask)
-            except ConditionError as error:
-                raise EbmError(str(error)) from error
-            except Exception as error:
-                if not too_large(error):
-                    raise
-                raise EbmError(f"n: {n} events are too many: {first_line(error)}") from error
+    def draws(
+        self,
+        n: int,
+        n_steps: int | None = None,
+        *,
+        seed: int = 0,
+        y: Any = None,
+        mask: Any = None,
+    ) -> Draws:
+        """Return the events of `draw` as pieces to iterate over, of 100,000 events and less."""
+        return Draws(self, n, n_steps, seed=seed, y=y, mask=mask)
 
     def score(self, x: Any, *, y: Any = None, mask: Any = None, percentile: bool = True) -> Any:
         """Score new points, in the units of the data: energy, ‖∇E‖, percentile of the energy.

@@ -15,18 +15,13 @@ from ebmcore.checkpoint.files import (
     drop_after,
     fitting,
     has_good,
-    newest,
-    prune,
-    write_checkpoint,
 )
 from ebmcore.checkpoint.rollback import Rollback
-from ebmcore.checkpoint.snapshot import restore, take_snapshot
+from ebmcore.checkpoint.saves import Saves
+from ebmcore.checkpoint.snapshot import restore
 from ebmcore.compile.policy import compile_record, limits_record, repeat_limits
 from ebmcore.distributed.comm import Ranks
 from ebmcore.errors import (
-    CheckpointError,
-    DirectoryError,
-    DivergenceError,
     EbmError,
     RankError,
     RunError,
@@ -45,7 +40,7 @@ from ebmcore.runs.layout import FIGURES, PROFILE
 from ebmcore.terminal import protected
 from ebmcore.trackers.entry import MLFLOW
 from ebmcore.trackers.followers import Followers
-from ebmcore.train.divergence import Divergence, is_finite
+from ebmcore.train.divergence import Divergence
 from ebmcore.train.rng import own_global_stream
 from ebmcore.train.threads import using
 from ebmcore.train.warnings import slow_average, slow_monitors, untimely
@@ -95,6 +90,9 @@ class Session:
         self.events = Events(spec.origin.host, self.result, self.loop, self.warn, directory.log)
         self.rollback = Rollback(self.loop, directory, self.event, self.warn)
         self.requests = Requests(directory, self.loop, self._log, self.warn)
+        self.saves = Saves(
+            self.loop, directory, self.best, self.rollback, self._record, self.events.checkpoint
+        )
         if resumes:
             self._take_up()
 
@@ -141,11 +139,12 @@ class Session:
                 self.status = "FINISHED" if self.loop.done else "KILLED"
             except KeyboardInterrupt:  # a second Ctrl-C: what was saved before stands
                 self.status, self.at_once = "KILLED", True
+                self.saves.abandon()
             except Exception as error:
                 failure = self._failed(error)
             try:
                 if failure is not None:
-                    self._save_failed(failure)
+                    self.saves.save_failed(failure)
                 self.loop.eval()
                 self._reveal()
                 self.events.end(self.status)
@@ -211,8 +210,11 @@ class Session:
         threads, profiled = using(self.threads.number), self._profiler()
         with self.progress, threads, profiled, own_global_stream(seed, self.parts.device):
             self.spec.streams.restore_global()
-            self.loop.after_step = self.events.after_step(self.loop.after_step)
+            self.loop.after_step = self.events.after_step(
+                self.loop.after_step, self.saves.after_step
+            )
             self.loop.run(self.monitors, self)
+            self.saves.settle()
         if why := self._stopped():
             self.directory.append_event(self.loop.step, "stopped", why=why)
             self.directory.log("INFO", f"step {self.loop.step}: stopped: {why}")
@@ -273,6 +275,13 @@ class Session:
 
     def _failed(self, error: Exception) -> Exception:
         """Note a failure as far as the disk still lets us, and return it."""
+        try:
+            self.saves.settle()
+        except KeyboardInterrupt:
+            self.at_once = True
+            self.saves.abandon()
+        except Exception as other:
+            self.directory.log("ERROR", f"the last checkpoint could not be finished: {other}")
         self.status = "FAILED"
         self.directory.follow()
         self._reveal()
@@ -283,37 +292,9 @@ class Session:
         return error
 
     def save(self, why: str) -> None:
-        """Write a checkpoint of a step that was done, and drop those that are too many."""
+        """Write a checkpoint of a step that was done."""
         self._reveal()
-        self.directory.sync_metrics()
-        folder = self.directory.checkpoints
-        with self.loop.timing("checkpoints"):
-            self.rollback.judge()
-            path = write_checkpoint(folder, take_snapshot(self.loop, self._record()))
-            prune(folder, self.train.keep_checkpoints, self.best.step, self.rollback.well)
-        saved = {"step": self.loop.step, "why": why}
-        self.directory.update(step=self.loop.step, checkpoint=saved, best=self.best.state())
-        self.events.checkpoint(path)
-
-    def _save_failed(self, failure: BaseException) -> None:
-        """Save the weights that a failed run had, if they are numbers and the disk takes them.
-
-        The step that failed has drawn from the streams, so a resumed run begins before it.
-        """
-        after_good = isinstance(failure, DivergenceError) and newest(self.directory.checkpoints)
-        if isinstance(failure, (CheckpointError, DirectoryError)) or after_good:
-            return
-        if isinstance(failure, RankError) and self.parts.device.type != "cpu":
-            return  # the device may wait for the rank that is gone, and whoever asks it waits too
-        if not is_finite(self.parts, self.loop.infinite_buffers):
-            return
-        try:
-            contents = take_snapshot(self.loop, self._record(), whole=False)
-            path = write_checkpoint(self.directory.checkpoints, contents)
-        except Exception as error:
-            self.directory.log("ERROR", f"the weights could not be saved: {error}")
-            return
-        self.events.checkpoint(path)
+        self.saves(why)
 
     def _record(self) -> dict[str, Any]:
         """Return what a resumed run must know beside the loop's state."""
@@ -346,6 +327,7 @@ class Session:
 
     def diverged(self, divergence: Divergence) -> None:
         """Roll back to the last good checkpoint, or raise DivergenceError that names it."""
+        self.saves.settle()
         self.rollback(divergence)
 
     def _close(self, followers: Followers | None, failure: BaseException | None) -> None:

@@ -240,7 +240,7 @@ def for_libraries(file: BinaryIO, path: Path) -> Iterator[Path]:
     yield by_handle if by_handle.exists() else path
 
 
-def write_all(handle: int, data: bytes) -> None:
+def write_all(handle: int, data: bytes | memoryview) -> None:
     """Write all of the data."""
     rest = memoryview(data)
     while rest:

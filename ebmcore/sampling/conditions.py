@@ -46,6 +46,11 @@ class Given(EnergyWrapper):
         values: Tensor = self.energy(x, **bound)
         return values
 
+    def of_rows(self, rows: slice) -> Given:
+        """Return the energy with the conditions of some rows."""
+        of = {k: v[rows] if getattr(v, "ndim", 0) else v for k, v in self.conditions.items()}
+        return Given(self.energy, of)
+
     def __getattr__(self, name: str) -> Any:
         """Return the energy's own attribute."""
         if name in ("energy", "conditions", "keeps_graph"):  # while it is copied or unpickled

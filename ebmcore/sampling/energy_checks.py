@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from ebmcore.contracts import Energy
 
+PIECE = 4096  # chains that a CPU evaluates at a time: their hidden units stay in its cache
+WHOLE = 10_000  # chains up to which all are evaluated at once, as in runs that were recorded before
+
 
 class EnergyWrapper:
     """An energy made of another, `energy`, whose modules are its own."""
@@ -19,6 +22,10 @@ class EnergyWrapper:
 
     def __init__(self, energy: Any) -> None:
         self.energy = energy
+
+    def of_rows(self, rows: slice) -> Any:
+        """Return the energy of some rows of a batch."""
+        return self
 
 
 class Differentiable(EnergyWrapper):
@@ -41,8 +48,10 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return E(x) and the score -∇E(x), with one gradient, w.r.t. x alone.
 
     Shapes: x (chains, *event) -> (chains,) in nats, (chains, *event). Neither carries a graph, and
-    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. Raises
-    ValueError when the energy doesn't return one value per chain.
+    the energy's parameters get no gradient, unless the energy is a `Differentiable` one. A CPU
+    evaluates many chains in pieces, where the energy is a module in evaluation mode: memory and
+    the cost of a chain don't grow with their number. Raises ValueError when the energy doesn't
+    return one value per chain.
     """
     if getattr(energy, "keeps_graph", False):
         with torch.enable_grad():
@@ -51,12 +60,34 @@ def energy_and_score(energy: Energy, x: Tensor) -> tuple[Tensor, Tensor]:
             check_energies(values, x)
             (gradient,) = torch.autograd.grad(values.sum(), x, create_graph=True)
         return values, -gradient
+    if len(x) > WHOLE and _is_each_alone(energy, x):
+        return _in_pieces(energy, x)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         values = energy(x)
         check_energies(values, x)
         (gradient,) = torch.autograd.grad(values.sum(), x)
     return values.detach(), -gradient
+
+
+def _is_each_alone(energy: Any, x: Tensor) -> bool:
+    """Whether no chain's energy depends on others, and a CPU evaluates them, not a compiler."""
+    module = module_of(energy)
+    alone = energy is module or getattr(energy, "energy", None) is module
+    on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return on_cpu and alone and module is not None and not module.training
+
+
+def _in_pieces(energy: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    values, scores = x.new_empty(0), torch.empty_like(x)
+    for begin in range(0, len(x), PIECE):
+        rows = slice(begin, begin + PIECE)
+        of = energy.of_rows(rows) if isinstance(energy, EnergyWrapper) else energy
+        of_rows, scores[rows] = energy_and_score(of, x[rows])
+        if not begin:  # made once: small blocks that stay would split the memory of large ones
+            values = of_rows.new_empty(len(x))
+        values[rows] = of_rows
+    return values, scores
 
 
 def check_energies(values: Tensor, x: Tensor) -> None:

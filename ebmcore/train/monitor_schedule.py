@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
-from torch import nn
-
-from ebmcore.contracts import Chains
 from ebmcore.train.components import MonitorEntry, Parts
-from ebmcore.train.types import StepResult
 
 
 class MonitorSchedule:
@@ -27,23 +23,15 @@ class MonitorSchedule:
             for entry in self.parts.monitors
         )
 
-    def __call__(
-        self,
-        energy: nn.Module,
-        last: StepResult | None,
-        step: int,
-        steps_per_epoch: int,
-        end: bool,
-        chains: Chains | None,
-        networks: Mapping[str, nn.Module] | None = None,
-        *,
-        rest: bool = False,
-    ) -> dict[str, float]:
+    def __call__(self, *given: Any, **named: Any) -> dict[str, float]:
         """Run no monitor."""
         return {}
 
 
 def is_due(entry: MonitorEntry, step: int, steps_per_epoch: int, *, end: bool, rest: bool) -> bool:
-    """Whether a monitor is due; with `rest`, whether it is only because the run ends here."""
-    before = rest and entry.is_due(step, steps_per_epoch, False)
+    """Whether a monitor is due; with `rest`, whether it is only because the run ends here.
+
+    One at `auto` may have been put off, so with `rest` it is due again.
+    """
+    before = rest and not entry.every.auto and entry.is_due(step, steps_per_epoch, False)
     return entry.is_due(step, steps_per_epoch, end) and not before

@@ -23,3 +23,12 @@ def test_due(text, due):
 def test_refused(text):
     with pytest.raises(ValueError, match="'20 epochs', '500 steps' or 'end'"):
         Cadence.parse(text)
+
+
+def test_auto_is_a_monitor_s_own():
+    cadence = Cadence.of_monitor("auto", "2 steps")
+    assert (cadence.count, cadence.unit, cadence.auto) == (2, "step", True)
+    assert Cadence.of_monitor("3 steps", "2 steps") == Cadence(3, "step")
+    for text, own in (("auto", "often"), ("often", "2 steps"), ("auto", "auto")):
+        with pytest.raises(ValueError, match="should be a cadence"):
+            Cadence.of_monitor(text, own)

@@ -86,6 +86,16 @@ def test_every_key_that_follows_is_checked(judged):
     ]
 
 
+def test_no_key_follows_a_monitor_at_auto(judged):
+    assert prepare(judged).config.monitors[0].options["every"] == "1 epoch"
+    judged["monitors"][0]["every"] = "auto"
+    with pytest.raises(ConfigError) as caught:
+        prepare(judged)
+    (problem,) = caught.value.problems
+    assert problem.path == "callbacks.0.metric"
+    assert "give the monitor 'held' a cadence such as '5 epochs'" in problem.message
+
+
 def test_a_monitor_that_cant_be_read_may_record_anything(judged):
     judged["monitors"][0]["evry"] = "end"
     judged["train"]["keep_best"] = "held/whatever"

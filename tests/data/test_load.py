@@ -127,7 +127,7 @@ def test_columns_are_named_through_transforms():
 
     def columns(*transforms):
         changed = transform_data(data, Transforms(transforms), torch.Generator())
-        return make_view(Linear(1, 1), changed, None, None, torch.Generator()).columns
+        return make_view(Linear(1, 1), changed, None, None, torch.Generator(), None).columns
 
     assert columns(torch.exp) == ("age", "dose", "sex")
     assert columns(Named(), torch.exp) == ("dose", "sex")

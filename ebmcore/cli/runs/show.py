@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ebmcore.cli.output import Answer, AsJson, answering, say, table
+from ebmcore.cli.output import Answer, AsJson, answering, say, show_times, table
 from ebmcore.cli.runs.list import counted, moment, remarks, steps
 from ebmcore.cli.runs.run_dir import RunDir, named_run
 from ebmcore.errors import EbmError
@@ -53,6 +53,7 @@ def command(
         **parent_and_children(account),
         **{key: facts.get(key) for key in _MORE},
         "metrics": facts.get("metrics"),
+        "seconds_by_part": facts.get("seconds_by_part"),
         "mlflow": mlflow and {key: value for key, value in mlflow.items() if key != "seal"},
         "trackers": tracker_states(facts),
         "pictures": len(pictures(account.path)),
@@ -80,6 +81,9 @@ def _show(account: Account, found: dict[str, Any], children: dict[str, Account])
     metrics = found["metrics"]
     if isinstance(metrics, dict):
         _show_metrics(metrics, n=len(children))
+    times = found["seconds_by_part"]
+    if isinstance(times, dict):
+        show_times({part: s for part, s in times.items() if isinstance(s, float)})
     if children:
         rows = [
             (key, child.status, steps(child), duration(child.seconds), str(child.path))

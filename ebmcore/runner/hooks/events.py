@@ -55,18 +55,21 @@ class Events:
         self.hook("ebmcore_run_start", run=self.run)
         self._call("on_start")
 
-    def after_step(self, first: Callable[[], None] | None) -> Callable[[], None] | None:
+    def after_step(self, *first: Callable[[], None] | None) -> Callable[[], None]:
         """Return what to call after each step: `first`, and callbacks only if one looks."""
-        if not self._listening("on_step"):
-            return first
+        calls = [call for call in first if call is not None]
+        if self._listening("on_step"):
+            calls.append(self._step)
 
-        def both() -> None:
-            if first is not None:
-                first()
-            self.run.step = self.loop.step
-            self._call("on_step", self.run.step)
+        def after() -> None:
+            for call in calls:
+                call()
 
-        return both
+        return after
+
+    def _step(self) -> None:
+        self.run.step = self.loop.step
+        self._call("on_step", self.run.step)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """Metrics were recorded; those that a callback logs meanwhile come after these."""

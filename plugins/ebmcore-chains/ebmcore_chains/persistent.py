@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from ebmcore import Chains, PositiveFloat, PositiveInt, Probability, Space, Start
 from ebmcore_chains import initial
+from ebmcore_chains.subset import distinct
 
 _CARRIED = "carried."  # before the name of a field of the sampler's state
 
@@ -88,8 +89,7 @@ class Persistent(Chains):
         batch = {name: rows for name, rows in given.items() if rows is not None}
         buffer = self._chains_like(x, generator, batch)
         device = initial.device_of(x, generator)
-        order = torch.randperm(self.size, generator=generator, device=device)
-        self._slots = order[: len(x)].to(x.device)
+        self._slots = distinct(self.size, len(x), generator, device).to(x.device)
         begin = self._begin(buffer, self._slots, batch)
         if self.reinit == 0:
             return begin

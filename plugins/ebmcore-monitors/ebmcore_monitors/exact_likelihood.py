@@ -38,8 +38,9 @@ class ExactLikelihood(WarnsOnce):
     `margin` are unused, and there is no `leak`.
 
     - `log_z`: log ∫ exp(-E(x)) dx by the product trapezoid rule over the data's range and a margin.
-      The box is doubled, twice at most, while mass leaks out of it. Where the grid doesn't resolve
-      the energy, or a well lies between its points or outside it, adaptive cubature refines it.
+      Where mass leaks out of it the box is doubled, twice at most, if that ends the leak or lowers
+      it tenfold: never for an energy that doesn't rise. Where the grid doesn't resolve the energy,
+      or a well lies between its points or outside it, adaptive cubature refines it.
     - `log_z_error`: nats by which `log_z` may be off; more than 0.01 warns.
     - `leak`: share of the model's mass in the outermost points of the grid; more than 1e-6 warns at
       the second look in a row, or where a run ends with it.

@@ -96,11 +96,11 @@ def test_chains_that_begin_at_the_data_fool_no_verdict(at_data, mixture, fooled,
     found = {}
 
     def judge(view):
-        found["fooled"] = TwoSample(permutations=199)(fooled(view))
-        return TwoSample(permutations=199)(view)
+        found["fooled"] = TwoSample(permutations=99)(fooled(view))
+        return TwoSample(permutations=99)(view)
 
     run = Experiment(
-        data=mixture.draw(400), holdout=0.5, energy=Bowl(), sampler=short_run, n_steps=1,
+        data=mixture.draw(700), holdout=0.5, energy=Bowl(), sampler=short_run, n_steps=1,
         loss=lambda energy, x, x_neg: energy(x).mean() - energy(x_neg).mean(), device="cpu",
         chains=lambda x, generator: x.clone(), monitors=[(judge, "end")],
     ).run(steps=1, batch_size=20, tracking="off", progress=False, runs_dir=tmp_path)  # fmt: skip

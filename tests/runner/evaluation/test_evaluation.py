@@ -80,6 +80,19 @@ def test_what_is_meant_for_it_is_run_and_written(finished):
     assert written == found.document()
 
 
+def test_monitors_share_their_samples(finished):
+    run, files = finished
+
+    def found(*names, seed=0):
+        monitors = [{"type": "judge", "name": name} for name in names]
+        return ebmcore.evaluate(run.dir, {"monitors": monitors}, plugins=files, seed=seed).metrics
+
+    both, alone = found("first", "second"), found("second")
+    assert both["first/samples"] == both["second/samples"] == alone["second/samples"]
+    assert both["first/trace"] != both["second/trace"] == alone["second/trace"]
+    assert found("second", seed=1)["second/samples"] != alone["second/samples"]
+
+
 def test_monitors_of_samples_are_left_out_without_a_sampler(config, tmp_path):
     (tmp_path / "judges.py").write_text(JUDGES)
     del config["sampler"], config["chains"]

@@ -36,19 +36,27 @@ def surface(view: RunView, box: Tensor, points: int, clip: float) -> Surface:
 
     An energy grows without bound away from the data, so levels spread over its whole range would
     hide the wells. They end `clip` nats above the 99 % quantile of the data's energies. An energy
-    that requires labels is summed over them, as `over_labels` does. Raises ValueError when the
-    energy is finite nowhere in the box, or not at the data.
+    that requires labels is summed over them, as `over_labels` does. The monitors of one step
+    evaluate a box once. Raises ValueError when the energy is finite nowhere in the box, or not at
+    the data.
     """
-    view = over_labels(view, box, points | 1)
     grid = grid_over(box, points)
-    energy = evaluate(view.energy, grid.chunks(view.data)).reshape(grid.shape)
+    key = ("ebmcore_monitors", "surface", points, *box.flatten().tolist())
+    energy, of_most = view.once(key, lambda own: _evaluated(own, box, grid))
     finite = energy[energy.isfinite()]
-    of_data = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
-    high = float(torch.quantile(of_data, QUANTILE)) + clip
+    high = of_most + clip
     if not len(finite) or not torch.tensor(high).isfinite():
         raise ValueError("the energy is not finite, so its landscape can't be plotted")
     low = float(finite.min())
     return Surface(grid, energy, low, max(high, low + clip))
+
+
+def _evaluated(view: RunView, box: Tensor, grid: Grid) -> tuple[Tensor, float]:
+    """Return the energies on a grid over a box, and the 99 % quantile of the data's."""
+    view = over_labels(view, box, grid.shape[0] | 1)
+    energy = evaluate(view.energy, grid.chunks(view.data)).reshape(grid.shape)
+    of_data = evaluate(view.energy, split(subset(view.data, JUDGED, view.generator)))
+    return energy, float(torch.quantile(of_data, QUANTILE))
 
 
 def plot_surface(axes: Axes, landscape: Surface) -> QuadContourSet:

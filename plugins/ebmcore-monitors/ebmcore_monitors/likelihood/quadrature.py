@@ -11,8 +11,9 @@ outside the box, the integral is refined.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,8 @@ from ebmcore_monitors.points.grid import Grid, grid_over
 
 LEAK = 1e-6  # share of the mass at the ends of the box that is negligible
 WIDENINGS = 2  # how often the box is doubled, at most
+FALL = 10.0  # how many times lower the leak must be for a doubling that doesn't end it
+COARSE = 41  # points per dimension of the grids that tell whether a doubling is useful
 LARGEST = 2**23  # points of a grid, at most
 TOLERANCE = 1e-3  # nats of error without a warning; a grid with more of it is refined
 ROUNDING = 1e-9  # nats of the sum's own
@@ -100,14 +103,14 @@ def integrate(
     returns the data's log p on a grid, (size,), or None where it is not known. `points` is per
     dimension and odd. `known`, (k, *event), are points where the model may have mass.
     """
-    for widening in range(WIDENINGS + 1):
-        quadrature = _integrate_once(energy, density, like, grid_over(box, points))
-        wider = 2 * points - 1
-        too_large = widening == WIDENINGS or wider ** box.shape[1] > LARGEST
-        if too_large or not quadrature.must_widen:
+    grid, *wider = _grids(box, points)
+    quadrature = _integrate_once(energy, density, like, grid)
+    while wider and quadrature.must_widen:
+        doublings = _useful_doublings(energy, like, quadrature, wider)
+        if not doublings:
             break
-        quarter = (box[1] - box[0]) / 2
-        box, points = torch.stack([box[0] - quarter, box[1] + quarter]), wider
+        grid, *wider = wider[doublings - 1 :]
+        quadrature = _integrate_once(energy, density, like, grid)
     if not math.isfinite(quadrature.log_z):
         return quadrature
     x = like[:0] if known is None else known
@@ -123,6 +126,49 @@ def integrate(
     )
     beyond = quadrature.beyond if quadrature.leak <= LEAK else 0.0
     return quadrature._replace(log_z=found.log_z, error=found.error + beyond, doubts=found.doubts)
+
+
+def _grids(box: Tensor, points: int) -> list[Grid]:
+    """Return the grid over a box, and those over the doubled boxes, at the same spacing."""
+    grids = [grid_over(box, points)]
+    for _ in range(WIDENINGS):
+        points = 2 * points - 1
+        if points ** box.shape[1] > LARGEST:
+            break
+        half = (box[1] - box[0]) / 2
+        box = torch.stack([box[0] - half, box[1] + half])
+        grids.append(grid_over(box, points))
+    return grids
+
+
+def _useful_doublings(
+    energy: Function, like: Tensor, narrow: Quadrature, wider: Sequence[Grid]
+) -> int:
+    """Return how often to double: as often as ends the leak, or while each lowers it tenfold.
+
+    The leaks are estimated on coarse grids. An energy that doesn't rise leaks out of any box.
+    """
+    if narrow.leak <= LEAK:  # the data's mass leaks alone
+        return 1
+    leaks = [narrow.leak]
+    for grid in wider:
+        leaks.append(_estimated_leak(energy, like, grid, narrow.log_z))
+        if leaks[-1] <= LEAK:
+            return len(leaks) - 1
+    falls = [after <= before / FALL for before, after in itertools.pairwise(leaks)]
+    return [*falls, False].index(False)
+
+
+def _estimated_leak(energy: Function, like: Tensor, grid: Grid, log_z: float) -> float:
+    """Return the leak of a grid from a coarse one; log_z, of a part of the box, bounds its Z."""
+    low, high = grid.ends
+    coarse = grid_over(torch.stack([low, high]), min(COARSE, grid.shape[0]))
+    values = evaluate(energy, coarse.chunks(like))
+    log_mass = _log_weights(coarse.shape, coarse.spacings) - values
+    share = (log_mass - max(log_z, float(torch.logsumexp(log_mass, 0)))).exp()
+    share = share.reshape(coarse.shape)
+    at_end = float(share.sum() - share[(slice(1, -1),) * share.ndim].sum())
+    return at_end * grid.spacings[0] / coarse.spacings[0]  # outer points stand for less
 
 
 def _integrate_once(

@@ -71,10 +71,19 @@ class Mixing(NamedTuple):
 
 
 def mixing_of(view: RunView, n_steps: int | None, chains: int = CHAINS) -> Mixing:
-    """Follow other chains like those of `view.sample(n, n_steps)`, and return their R-hat."""
+    """Follow other chains like those of `view.sample(n, n_steps)`, and return their R-hat.
+
+    The monitors of one step follow them once.
+    """
     steps = n_steps or 10 * view.n_steps
     if getattr(view.kernel, "anneals", False):
         return Mixing(steps, None, has_law=False)
+    key = ("ebmcore_monitors", "mixing", steps, chains)
+    mixing: Mixing = view.once(key, lambda own: _followed(own, steps, chains))
+    return mixing
+
+
+def _followed(view: RunView, steps: int, chains: int) -> Mixing:
     y, mask = _conditions(view, chains)
     trace = view.trace(chains, steps, max(1, steps // STATES), y=y, mask=mask)
     x = trace.x[len(trace.x) // 2 :]
