@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ebmcore.completion import cache, completers
 from ebmcore.completion.completers import Offers
+from ebmcore.terminal import out
 
 _COMPLETE = "_EBMCORE_COMPLETE"  # the variables are typer's, whose scripts the shells run
 _WORDS = "_TYPER_COMPLETE_ARGS"
@@ -34,7 +34,7 @@ def answered() -> bool:
         return False
     if os.environ.get(_FISH_ACTION) == "is-args":
         raise SystemExit(not found)
-    sys.stdout.write(f"{_SHOWN[shell](found)}\n")
+    out(_SHOWN[shell](found))
     return True
 
 

@@ -206,7 +206,7 @@ def test_a_conditional_run_that_was_killed_goes_on_exactly(config, monkeypatch, 
     from ebmcore.cli.sample import command
 
     for label in (3.0, None):
-        command(str(whole.dir), n=6, output="s.npz", y=label, steps=2)
+        command(str(whole.dir), n=6, output="s.npz", y=label, steps=2, force=True)
         found = np.load("s.npz")
         x, y = torch.from_numpy(found["x"]), torch.from_numpy(found["y"])
         assert label is None or y.tolist() == [3] * 6

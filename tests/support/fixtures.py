@@ -25,6 +25,7 @@ __all__ = [
     "fresh_command",
     "make_config",
     "own_settings",
+    "own_settings_of_module",
     "store",
 ]
 
@@ -44,6 +45,14 @@ CONFIG = {
     "monitors": [{"type": "parts:looks", "every": "1 epoch"}],
     "tracking": "off",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_settings_of_module(own_settings):
+    """The same folder for fixtures of a module: own_settings of other conftests may have set it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EBMCORE_CONFIG_DIR", str(own_settings))
+        yield
 
 
 @pytest.fixture(scope="session")

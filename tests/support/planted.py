@@ -93,7 +93,7 @@ def ways(run_dir, files):
     return {
         "resume": lambda: command("resume", run_dir, *options),
         "evaluate": lambda: command("evaluate", run_dir, looks, *options),
-        "sample": lambda: command("sample", run_dir, "-n", 5, *options),
+        "sample": lambda: command("sample", run_dir, "-n", 5, "--force", *options),
         "sync": lambda: command("runs", "sync", run_dir),
         "show": lambda: command("runs", "show", run_dir),
         "list": lambda: command("runs", "list", "--runs-dir", run_dir.parent),

@@ -83,7 +83,7 @@ ANSWERS = (  # which nothing but standard output holds
 )
 STAYS = (  # what they do is on the disk
     "run c.json",
-    f"sample run -n 5 {OWN}",
+    f"sample run -n 5 --force {OWN}",
     f"evaluate run monitors=[parts:warns] {OWN}",
     "runs sync run",
     f"resume run {OWN}",
