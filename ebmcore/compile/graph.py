@@ -25,6 +25,7 @@ from ebmcore.errors import GraphError
 LONGEST = 25  # steps of a sampler in one graph; the time to compile it grows with them
 SAMPLES_DIFFER = "compiled and eager samples differ; `step` uses hidden state"
 LONG_STEP = "a step is one long loop (`long_step`), which takes minutes to compile; it runs eagerly"
+CUDA_GRAPHS = "triton.cudagraphs"  # torch's option to replay the kernels of a graph in one launch
 MOST_TRACES = 3  # of one graph; a function that changes more often runs eagerly
 
 _FIXED = frozenset({
@@ -93,6 +94,7 @@ class Graph:
             "fallback_random": True,
             "cpp_wrapper": device.type == "cpu",
             "cpp.threads": torch.get_num_threads(),
+            CUDA_GRAPHS: device.type == "cuda",
         }
         self._run = self._make()
         self._direct: DirectCall | None = None
@@ -116,10 +118,11 @@ class Graph:
         try:
             return self._trace(*args)
         except Exception as first:
-            if not self._options["cpp_wrapper"] or _is_trace_error(first):
+            wrapped = self._options["cpp_wrapper"] or self._options[CUDA_GRAPHS]
+            if not wrapped or _is_trace_error(first):
                 raise GraphError(reason(first)) from first
-        # some graphs compile only without the C++ wrapper
-        self._options["cpp_wrapper"] = False
+        # some graphs compile only without the C++ wrapper, or can't be captured
+        self._options |= {"cpp_wrapper": False, CUDA_GRAPHS: False}
         self._run = self._make()
         try:
             return self._trace(*args)
@@ -181,6 +184,8 @@ class Graph:
 
         options = {**self._options, "post_grad_custom_pre_pass": CpuRewrites()}
         compiled: Any = compile_fx(graph, list(inputs), config_patches=options)
+        if self._options[CUDA_GRAPHS]:
+            compiled = copying(compiled)
         self._compiled = compiled
 
         def call(*given: Any) -> Any:
@@ -190,6 +195,18 @@ class Graph:
             return outputs
 
         return call
+
+
+def copying(graph: Callable[..., Sequence[Any]]) -> Callable[..., Sequence[Any]]:
+    """Return a graph whose outputs are copies: a CUDA graph writes to the same memory each time.
+
+    Its inputs, such as the noise, are copied into memory of its own by torch.
+    """
+
+    def call(*given: Any) -> list[Any]:
+        return [out.clone() if isinstance(out, Tensor) else out for out in graph(*given)]
+
+    return call
 
 
 def nearly_equal(found: Tensor, expected: Tensor) -> bool:

@@ -269,7 +269,7 @@ def evaluate(
     if not isinstance(value, Tensor) or value.shape != ():
         found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ValueError(f"a loss returns a scalar tensor, shape (); got {found}")
-    numbers = {name: torch.as_tensor(number, device=value.device) for name, number in extra.items()}
+    numbers = {k: torch.as_tensor(n).to(value.device, non_blocking=True) for k, n in extra.items()}
     for name, number in numbers.items():
         if number.shape != ():
             raise ValueError(f"{name!r}, to be logged, should be a scalar; got {number.shape}")

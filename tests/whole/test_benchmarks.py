@@ -23,7 +23,7 @@ def benchmarks(monkeypatch):
     torch.set_num_threads(threads)
     torch.set_rng_state(state)
     for name in [
-        n for n in sys.modules if n.split(".")[0] in ("speed", "grid", "report", "planes")
+        n for n in sys.modules if n.split(".")[0] in ("speed", "grid", "report", "planes", "gpu")
     ]:
         del sys.modules[name]
 
@@ -244,6 +244,49 @@ def test_a_worker_answers_says_what_is_missing_and_ends(monkeypatch, tmp_path):
             "KeyError: 'no such'"
         )
     assert all(worker.process.poll() is not None for worker in found)
+
+
+@pytest.mark.plugins
+def test_the_gpu_benchmark_runs_on_the_cpu(monkeypatch, tmp_path, capsys):
+    import gpu
+
+    out = tmp_path / "gpu.json"
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--quick", "--out", str(out)])
+    assert gpu.main() == 0
+    result = json.loads(out.read_text())
+    assert json.loads(capsys.readouterr().out) == result
+    assert result["facts"]["device"] == "cpu"
+    rows = result["rows"]
+    assert not [row for row in rows if "failed" in row or "skipped" in row]
+    timed = {(row["section"], row["way"]) for row in rows if row.get("seconds", 0) > 0}
+    assert timed == {
+        *(("langevin", way) for way in ("plain", "eager", "bf16")),
+        *(("training", way) for way in ("plain", "eager", "bf16")),
+    }
+    # three ways to diffuse alike: noise of variance 2 h a step, and a gradient that is nearly 0
+    spreads = [row["spread"] for row in rows if "spread" in row]
+    assert all(0.4 < spread < 0.9 for spread in spreads), spreads
+
+
+@pytest.mark.plugins
+def test_the_gpu_benchmark_says_what_differs():
+    import gpu
+    from speed.gpu_conformance import difference
+
+    bench = gpu.Bench("meta", 60, quick=True)  # where a tensor of the CPU's is an error
+    bench.begin(1.0)
+    gpu.conformance(bench)
+    assert not [row for row in bench.rows if not row.get("passed")]
+    assert {row["kind"] for row in bench.rows} == {"energy", "sampler", "chains", "loss"}
+    assert len(bench.rows) >= 50
+    one = torch.tensor([1.0, 2.0])
+    assert difference((one, 3), (one, 3)) == 0
+    assert difference(one, one + torch.tensor([0.0, 0.5])) == pytest.approx(0.25)
+    assert difference(one, one * torch.nan) == float("inf")
+    assert difference(one > 1, one > 2) == float("inf")
+    late = gpu.Bench("cpu", 0, quick=True)
+    late.row("sync", 1, lambda: pytest.fail("no time was left"), way="eager")
+    assert "skipped" in late.rows[0]
 
 
 def test_help_tells_of_quick_and_of_the_sections():

@@ -190,8 +190,8 @@ class Stability:
             curvature(moved - x, turned),
             values.mean() - at_data.mean(),
             at_data.std(correction=0),
-            values.new_tensor(math.nan) if kept is None else kept.mean(),
-            size.value.to(values) if isinstance(size, StepSize) else values.new_tensor(size),
+            values.new_full((), math.nan) if kept is None else kept.mean(),
+            size.value.to(values) if isinstance(size, StepSize) else values.new_full((), size),
         ])  # fmt: skip
         return row if self.ranks.size == 1 else self.ranks.mean_(row.double().cpu()).to(row)
 

@@ -223,5 +223,6 @@ class HMC(Kernel):
                     f"mass should be one number, or one for each of the {event.numel()} numbers of "
                     f"an event of shape {tuple(event)}; got a list of {len(self.mass)}"
                 )
-            return x.new_tensor(self.mass).view(event).expand_as(x)
+            mass = torch.tensor(self.mass, dtype=x.dtype).to(x.device, non_blocking=True)
+            return mass.view(event).expand_as(x)
         return x.new_full((), self.mass).expand_as(x)

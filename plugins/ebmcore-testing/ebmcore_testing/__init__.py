@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore_testing.failures import CheckFailed, NotApplicable
+    from ebmcore_testing.host_sync import HostSync, no_host_sync
     from ebmcore_testing.measures.statistics import from_law
     from ebmcore_testing.report import Outcome, check_component, check_plugin
     from ebmcore_testing.suites.callbacks import CallbackSuite
@@ -38,6 +39,7 @@ __all__ = [
     "CheckFailed",
     "DatasetSuite",
     "EnergySuite",
+    "HostSync",
     "LRSchedulerSuite",
     "LossSuite",
     "MonitorSuite",
@@ -52,6 +54,7 @@ __all__ = [
     "check_component",
     "check_plugin",
     "from_law",
+    "no_host_sync",
 ]
 
 _HOME = {
@@ -60,6 +63,7 @@ _HOME = {
     "CheckFailed": "failures",
     "DatasetSuite": "suites.datasets",
     "EnergySuite": "suites.energies",
+    "HostSync": "host_sync",
     "LRSchedulerSuite": "suites.lr_schedulers",
     "LossSuite": "suites.losses",
     "MonitorSuite": "suites.monitors",
@@ -74,6 +78,7 @@ _HOME = {
     "check_component": "report",
     "check_plugin": "report",
     "from_law": "measures.statistics",
+    "no_host_sync": "host_sync",
 }
 
 

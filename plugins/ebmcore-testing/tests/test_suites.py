@@ -132,6 +132,7 @@ class TestChainsOfCategories(ChainsSuite):
     component = Strict
     check_space = Strict.space
     event_shapes: ClassVar = [(2,), (3, 2)]
+    expected_failures: ClassVar = {"no_host_sync": "they look whether each event is of the space"}
 
 
 class StrictBits(Strict):
@@ -305,7 +306,7 @@ def test_the_command_checks_a_file(command, plugin):
     done = command("check", path)
     assert done.exit_code == 0, done.stderr
     assert re.search(r"loss my_plugin:gap\s+zero_at_truth\s+passed", done.stdout)
-    assert done.stdout.strip().splitlines()[-1] == "16 passed"
+    assert done.stdout.strip().splitlines()[-1] == "18 passed"
 
 
 def test_the_command_says_what_it_could_not_check(command, plugin):
@@ -315,7 +316,7 @@ def test_the_command_says_what_it_could_not_check(command, plugin):
     (skipped,) = [c for c in document["checks"] if c["result"] == "not checked"]
     assert skipped["component"] == "my_plugin:bowl"
     assert "needs params: width has no default" in skipped["reason"]
-    assert document["counts"] == {"not checked": 1, "passed": 7}
+    assert document["counts"] == {"not checked": 1, "passed": 8}
 
 
 def test_the_command_reads_check_params_and_expected_failures(command, plugin):
@@ -357,7 +358,7 @@ def test_the_command_refuses_what_is_not_there(command, name):
 def test_a_plugin_is_found_by_its_name_and_its_distribution(command):
     for name in ("chains", "ebmcore-chains"):
         document = json.loads(command("check", name, "--json").stdout)
-        assert document["counts"] == {"passed": 31, "not applicable": 1}
+        assert document["counts"] == {"passed": 35, "not applicable": 1}
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import torch
 
 from ebmcore import Start, start_chains
 from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.host_sync import require_no_sync
 from ebmcore_testing.measures.memory import MemoryChecks, events, same
 from ebmcore_testing.measures.observed import (
     require_plain,
@@ -55,6 +56,16 @@ class ChainsSuite(MemoryChecks):
             allowed="the device of x",
             cause="noise drawn without device=x.device",
         )
+
+    def test_no_host_sync(self) -> None:
+        """No `start` and no `keep` waits for an accelerator, but for the first, which may."""
+        x, chains, generator = self.batch(), self.chains(), seeded(1)
+        start_chains(chains, x, generator=generator)
+        chains.keep(Start(self.ends(x)))
+        ends = Start(self.ends(x, 1))
+        with require_no_sync("no_host_sync"):
+            start_chains(chains, x, generator=generator)
+            chains.keep(ends)
 
     def test_inputs_untouched(self) -> None:
         """The batch is left as it was, and no global random stream moves."""

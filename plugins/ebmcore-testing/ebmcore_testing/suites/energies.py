@@ -16,6 +16,7 @@ from torch import nn
 
 from ebmcore.train import own_global_stream
 from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.host_sync import require_no_sync
 from ebmcore_testing.measures.derivatives import DerivativeChecks
 from ebmcore_testing.measures.observed import streams_untouched, tensors_untouched
 
@@ -120,6 +121,15 @@ class EnergySuite(DerivativeChecks):
                 allowed="the device of x",
                 cause="a tensor made in forward without device=x.device, or a branch on a value",
             )
+
+    def test_no_host_sync(self) -> None:
+        """Neither the energies nor their gradients wait for an accelerator."""
+        for energy, shape in self.energies():
+            x = self.events(3, shape)
+            with require_no_sync("no_host_sync"):
+                values = self.values(energy, x.requires_grad_(x.is_floating_point()))
+                if values.requires_grad:
+                    values.sum().backward()  # type: ignore[no-untyped-call] # torch's own
 
     def test_state_dict_round_trip(self) -> None:
         """Another one, built from another seed, becomes the same energy by load_state_dict."""

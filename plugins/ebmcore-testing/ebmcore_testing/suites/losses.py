@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore_testing.failures import NotApplicable, require, require_close
+from ebmcore_testing.host_sync import require_no_sync
 from ebmcore_testing.measures.direction import DirectionChecks
 from ebmcore_testing.measures.models import Shifted
 from ebmcore_testing.measures.observed import (
@@ -132,6 +133,14 @@ class LossSuite(DirectionChecks):
                 "x_neg is drawn in the loss itself, declare an expected failure",
                 tolerance=1e-6,
             )
+
+    def test_no_host_sync(self) -> None:
+        """The value and its gradient never wait for an accelerator."""
+        energy, x, x_neg = self.example()
+        loss = self.build()
+        with require_no_sync("no_host_sync"):
+            value = self.scalar(energy, x, x_neg, loss=loss)
+            torch.autograd.grad(value, list(energy.parameters()), allow_unused=True)
 
     def test_inputs_untouched(self) -> None:
         """x, x_neg and the energy are left as they were, and nobody else's numbers move."""

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ebmcore.config import maker, needs_argument
 from ebmcore.train import load_state
 from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.host_sync import require_no_sync
 from ebmcore_testing.measures.observed import seeded, streams_untouched, tensors_untouched
 from ebmcore_testing.measures.resumed import check_loaded, check_resumed
 from ebmcore_testing.suites.suite import Suite
@@ -218,3 +219,5 @@ class OptimizerSuite(Suite):
         for weight in weights:
             weight.grad = torch.empty_like(weight)
         made.step()
+        with require_no_sync("meta_device", "meta"):
+            made.step()

@@ -61,6 +61,12 @@ class PicksAChainTwice(Persistent):
         return torch.randint(self.size, (n,), generator=generator)
 
 
+class ReadsTheEnds(Persistent):
+    def keep(self, end):
+        super().keep(end)
+        self.moved = float(end.x.square().mean())
+
+
 class ForgetsItsState(Persistent):
     def load_state_dict(self, state):
         pass
@@ -83,6 +89,7 @@ FAULTS = (
     Fault("chains", AliasesTheData, "no_aliasing", Persistent),
     Fault("chains", WritesToTheFirstSlots, "no_repeats", Persistent),
     Fault("chains", PicksAChainTwice, "no_repeats", Persistent),
+    Fault("chains", ReadsTheEnds, "no_host_sync", Persistent),
     Fault("chains", ForgetsItsState, "state_round_trip", Persistent),
     Fault("chains", BeginsInFloat32, "shape", Persistent),
     Fault("chains", BeginsAtTheData, "begins_without_data", Persistent),

@@ -68,6 +68,11 @@ class KinkedUndeclared(Net):
         return nn.Sequential(nn.Flatten(), nn.Linear(size, 8), nn.ReLU(), nn.Linear(8, 1))
 
 
+class BranchesOnValues(Net):
+    def forward(self, x):
+        return super().forward(x) if x.is_meta or x.isfinite().all() else super().forward(0 * x)
+
+
 class WritesToX(Net):
     def forward(self, x):
         return super().forward(x.clamp_(-0.1, 0.1) if not x.requires_grad else x)
@@ -83,5 +88,6 @@ FAULTS = (
     Fault("energy", ConstantInFloat32, "dtype", Net),
     Fault("energy", DetachedInside, "gradient", Net),
     Fault("energy", KinkedUndeclared, "second_derivative", Net),
+    Fault("energy", BranchesOnValues, "no_host_sync", Net),
     Fault("energy", WritesToX, "input_untouched", Net),
 )

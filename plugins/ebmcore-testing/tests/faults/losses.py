@@ -97,6 +97,10 @@ def score_matching_without_the_trace(energy, x):
     return 0.5 * slope.square().sum(1).mean()
 
 
+def gap_of_finite_energies(energy, x, x_neg):
+    return gap(energy, x[energy(x).isfinite()], x_neg)
+
+
 def gap_that_asks_the_data_for_gradients(energy, x, x_neg):
     return gap(energy, x.requires_grad_(), x_neg)
 
@@ -115,5 +119,6 @@ FAULTS = (
     Fault("loss", gap_and_penalty_undeclared, "zero_at_truth", penalty),
     Fault("loss", gap_that_calls_backward, "inputs_untouched", gap),
     Fault("loss", gap_with_global_noise, "inputs_untouched", gap),
+    Fault("loss", gap_of_finite_energies, "no_host_sync", gap),
     Fault("loss", gap_that_asks_the_data_for_gradients, "inputs_untouched", gap),
 )

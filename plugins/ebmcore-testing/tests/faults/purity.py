@@ -73,6 +73,11 @@ class SelectsByAMask(ReadsAnItem):
         return state, info
 
 
+class MakesATensor(ReadsAnItem):
+    def read(self, state, info):
+        return State(state.x * torch.tensor(1.0, device=state.x.device)), info
+
+
 class Counts(ULA):
     """A fault: each call takes a smaller step than the last."""
 
@@ -180,7 +185,8 @@ FAULTS = (
     Fault("sampler", WritesToItsNoise, "writes_to_nothing", ULA),
     Fault("sampler", WritesToTheXOfInit, "writes_to_nothing", ULA),
     *(
-        Fault("sampler", reads, "reads_no_value", ULA)
+        Fault("sampler", reads, check, ULA)
+        for check in ("reads_no_value", "no_host_sync")
         for reads in (
             ReadsAnItem,
             ReadsAList,
@@ -190,6 +196,7 @@ FAULTS = (
             SelectsByAMask,
         )
     ),
+    Fault("sampler", MakesATensor, "no_host_sync", ULA),
     Fault("sampler", Counts, "remembers_nothing", CountsOpenly),
     Fault("sampler", CountsFromInit, "remembers_nothing", ULA),
     Fault("sampler", RemembersTheFirstX, "remembers_nothing", ULA),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ebmcore.errors import raised_at
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
+from ebmcore_testing.host_sync import require_no_sync
 from ebmcore_testing.measures.observed import same_bits, seeded, tensors_untouched
 from ebmcore_testing.measures.sampler.calls import SamplerCalls
 
@@ -59,6 +60,14 @@ class PurityChecks(SamplerCalls):
                 "tensor, each of which halts an accelerator; or a tensor made without "
                 "device=x.device. Use torch.where",
             ) from error
+
+    def test_no_host_sync(self) -> None:
+        """Steps, their draws too, never wait for an accelerator."""
+        energy, x = self.moved()
+        kernel, generator = self._kernel(), seeded(1)
+        self.go(energy, x, 1, generator, kernel)  # what it does once isn't a step's
+        with require_no_sync("no_host_sync"):
+            self.go(energy, x, 2, generator, kernel)
 
     def test_remembers_nothing(self) -> None:
         """The same state and noise give the same bits again, and from a fresh sampler."""
