@@ -57,10 +57,10 @@ sys.path.insert(0, str(HERE))
 use_checkout()
 
 import torch  # noqa: E402 (after the packages can be found)
-from speed.gpu_bench import Bench  # noqa: E402
-from speed.gpu_conformance import conformance  # noqa: E402
-from speed.gpu_langevin import langevin  # noqa: E402
-from speed.gpu_training import sync, training  # noqa: E402
+from gpu_rows.bench import Bench  # noqa: E402
+from gpu_rows.conformance import conformance  # noqa: E402
+from gpu_rows.langevin import langevin  # noqa: E402
+from gpu_rows.training import sync, training  # noqa: E402
 
 import ebmcore  # noqa: E402
 

@@ -271,7 +271,7 @@ def test_the_gpu_benchmark_runs_on_the_cpu(monkeypatch, tmp_path, capsys):
 @pytest.mark.plugins
 def test_the_gpu_benchmark_says_what_differs():
     import gpu
-    from speed.gpu_conformance import difference
+    from gpu_rows.conformance import difference
 
     bench = gpu.Bench("meta", 60, quick=True)  # where a tensor of the CPU's is an error
     bench.begin(1.0)

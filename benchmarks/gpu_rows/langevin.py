@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from ebmcore_langevin import Langevin
 from ebmcore_nets import MLP
+from speed import plain
 from torch import Tensor, nn
 
 import ebmcore
 from ebmcore.compile import chains as compiled_chains
 from ebmcore.compile.graph import CUDA_GRAPHS
-from speed import plain
-from speed.gpu_bench import Absent, Bench
+from gpu_rows.bench import Absent, Bench
 
 STEPS = 20  # that are timed at once, as many as a compiled graph has
 STEP_SIZE = 0.01

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 import ebmcore
 from ebmcore.config import loss_slots
 from ebmcore.sampling import as_chains
-from speed.gpu_bench import Absent, Bench
+from gpu_rows.bench import Absent, Bench
 
 
 def to(device: torch.device, parts: Any) -> Any:

@@ -10,6 +10,8 @@ from ebmcore_chains import Persistent
 from ebmcore_langevin import Langevin
 from ebmcore_losses import contrastive_divergence
 from ebmcore_nets import MLP
+from speed import plain
+from speed.work import Work
 
 import ebmcore
 from ebmcore.compile.graph import Limits
@@ -18,9 +20,7 @@ from ebmcore.config import read_train
 from ebmcore.train import Interrupts
 from ebmcore.train.loop import Loop
 from ebmcore.train.step import TrainStep
-from speed import plain
-from speed.gpu_bench import Bench
-from speed.work import Work
+from gpu_rows.bench import Bench
 
 STEP_SIZE = 0.01
 
