@@ -66,7 +66,7 @@ class ends_when_saved:  # noqa: N801
 @monitor
 def crowd(view):
     """Say how many events there are to be seen, and how many of them differ."""
-    kept = view.draw.__self__.chains.kept().x  # what a draw begins at
+    kept = view.walk.__self__.chains.kept().x  # what a draw begins at
     return {
         "x": len(view.x),
         "x_neg": len(view.x_neg),
