@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from contextlib import contextmanager, suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -104,6 +106,18 @@ run_commands.command("diff")(runs_diff.diff_command)
 app.add_typer(run_commands, name="runs")
 
 
+def _leave(code: Any) -> NoReturn:
+    """End the process while a thread of ours is at work, such as MLflow's import after Ctrl-C.
+
+    Python's own end would stop that thread in the middle of C++ code, which then aborts all.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 def main() -> None:
     """Run the command line; no stream's trouble ends it, nor a letter that a stream can't hold."""
     if _COMPLETE in os.environ:
@@ -112,6 +126,10 @@ def main() -> None:
     terminal.show_warnings()
     try:
         app()
+    except SystemExit as end:
+        if any(t.daemon and t.name.startswith("ebmcore-") for t in threading.enumerate()):
+            _leave(end.code)
+        raise
     except Exception:  # a mistake of ours
         terminal.show_traceback()
         sys.exit(1)

@@ -69,3 +69,32 @@ def test_ctrl_c_ends_compiling_with_the_resume_command(config, tmp_path, ebmcore
     assert said[-1].endswith(f" resume runs/{folder.name} {' '.join(kept)}")
     assert (facts(folder)["status"], facts(folder)["step"]) == ("KILLED", 0)
     assert not list(folder.glob("checkpoints/step-*"))  # it ended before its first step was done
+
+
+BUSY = """
+import threading, time
+import ebmcore
+import torch
+
+@ebmcore.loss
+def mean(energy, x):
+    return energy(x).mean()
+
+def work():
+    x = torch.ones((), requires_grad=True)
+    twice = 2 * x
+    twice.register_hook(lambda gradient: [time.sleep(0.001) for _ in range(100_000)] and None)
+    twice.backward()
+
+threading.Thread(target=work, name="ebmcore-busy", daemon=True).start()
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_that_is_at_work_in_cpp_aborts_no_command(config, tmp_path, fresh_command):
+    (tmp_path / "busy.py").write_text(BUSY)
+    config["plugins"]["files"].append("busy.py")
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    done = fresh_command("run", "c.json", "--dry-run")
+    assert (done.returncode, done.stderr.count("terminate called")) == (0, 0), done
+    assert done.stdout
