@@ -17,8 +17,14 @@ from ebmcore.compile.batched_noise import (
     set_generator_state,
 )
 from ebmcore.compile.compilers import OutOfTime, time_limit
-from ebmcore.compile.graph import LONG_STEP, SAMPLES_DIFFER, Graph, nearly_equal, unavailable
-from ebmcore.compile.graph import is_recurrent as unrolls
+from ebmcore.compile.graph import (
+    LONG_STEP,
+    SAMPLES_DIFFER,
+    Graph,
+    is_recurrent,
+    nearly_equal,
+    unavailable,
+)
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
@@ -58,7 +64,7 @@ class CompiledKernel:
         self.conditions = conditions_bound(energy)  # inputs of the graph, so they may change
         self.every = every
         self.device = device
-        self.size = 1 if unrolls(self.energy) else STEPS_PER_GRAPH
+        self.size = 1 if is_recurrent(self.energy) else STEPS_PER_GRAPH
         self.threads = torch.get_num_threads()
         long = getattr(kernel, "long_step", False)
         self.why = unavailable(device) or (LONG_STEP if long else "")

@@ -157,8 +157,10 @@ class MonitorRunner(MonitorSchedule):
 
         The weights must not depend on the clock, so one that the learning rate follows never waits.
         """
-        if not entry.every.auto or self._ran.get(entry.name) == step:
-            return entry.every.auto
+        if not entry.every.auto:
+            return False
+        if self._ran.get(entry.name) == step:
+            return True
         is_followed = (self.parts.lr_metric or "").startswith(f"{entry.name}/")
         return not end and not is_followed and self.seconds[entry.name] > SHARE * self._elapsed()
 

@@ -95,7 +95,7 @@ def test_the_local_optimizer_by_hand():
 def begun(request, tmp_path_factory):
     """The first steps of a config, with a checkpoint before the last, and the monitors it needs.
 
-    What advice says of whole runs stands in benchmarks/results/methods.jsonl.
+    The results of advice on whole runs stand in benchmarks/results/methods.jsonl.
     """
     tree = read_config(request.param).tree
     steps = 50 if "gaussian" in tree["data"]["type"] else 20
