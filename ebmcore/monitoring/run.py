@@ -259,5 +259,5 @@ def render(value: Any, key: str) -> bytes:
 def release(figure: Any) -> None:
     """Close a figure in pyplot, which otherwise holds the figures that it made."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
+    if pyplot is not None and isinstance(figure, pyplot.Figure):
         pyplot.close(figure)
