@@ -23,7 +23,7 @@ EPOCHS = 40
 JUDGE = "{type: exact_likelihood, every: end}"
 MONITORS = f"monitors=[{JUDGE}, {{type: landscape, every: end}}, {{type: advice, every: 5 epochs}}]"
 ROWS = {
-    "PCD": "examples/five_gaussians.yaml",
+    "PCD": "examples/methods/pcd.yaml",
     "PCD, regularised and clipped": "examples/methods/regularised.yaml",
     "CD-1": "examples/methods/contrastive_divergence.yaml",
     "short-run MCMC from noise": "examples/methods/short_run.yaml",
@@ -34,8 +34,13 @@ ROWS = {
     "noise-contrastive": "examples/methods/noise_contrastive.yaml",
     "energy discrepancy": "examples/methods/energy_discrepancy.yaml",
 }
-# its energy takes the noise level beside x, so it can't have the others' network
-OWN = {**ROWS, "multilevel denoising": "examples/noise_levels.yaml"}
+# the main example; and one whose energy takes the noise level beside x, so that it has its own net
+OWN = {
+    "PCD": ROWS["PCD"],
+    "PCD, chains with leaps": "examples/five_gaussians.yaml",
+    **ROWS,
+    "multilevel denoising": "examples/noise_levels.yaml",
+}
 
 
 def protocol(length: str, epochs: int) -> tuple[str, ...]:
