@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from ebmcore_discrete.bars import Bars as Bars
     from ebmcore_discrete.block_gibbs import BlockGibbs as BlockGibbs
     from ebmcore_discrete.gibbs import Gibbs as Gibbs
+    from ebmcore_discrete.ising import Ising as Ising
+    from ebmcore_discrete.potts import Potts as Potts
     from ebmcore_discrete.rbm import RBM as RBM
     from ebmcore_discrete.state import GibbsInfo as GibbsInfo
     from ebmcore_discrete.state import GibbsState as GibbsState
@@ -17,6 +19,8 @@ _HOME = {
     "Gibbs": "gibbs",
     "GibbsInfo": "state",
     "GibbsState": "state",
+    "Ising": "ising",
+    "Potts": "potts",
     "RBM": "rbm",
 }
 __all__ = sorted(_HOME)

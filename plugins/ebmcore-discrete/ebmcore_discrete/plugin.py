@@ -5,8 +5,12 @@ from ebmcore import hookimpl
 
 @hookimpl
 def ebmcore_energies() -> dict[str, str]:
-    """Offer the restricted Boltzmann machine."""
-    return {"rbm": "ebmcore_discrete.rbm:RBM"}
+    """Offer the energies of bits and of categories."""
+    return {
+        "ising": "ebmcore_discrete.ising:Ising",
+        "potts": "ebmcore_discrete.potts:Potts",
+        "rbm": "ebmcore_discrete.rbm:RBM",
+    }
 
 
 @hookimpl

@@ -20,6 +20,18 @@ class TestRBM(EnergySuite):
         return torch.randint(2, (n, *shape), generator=generator, dtype=dtype)
 
 
+class TestIsing(EnergySuite):
+    component = "ising"
+    params: ClassVar = {"sigma": 0.3}
+    event_shapes: ClassVar = [(4,), (3, 4)]
+
+
+class TestPotts(EnergySuite):
+    component = "potts"
+    params: ClassVar = {"coupling": 0.7}
+    event_shapes: ClassVar = [(4,), (2, 3)]
+
+
 class TestBars(DatasetSuite):
     component = "bars"
     params: ClassVar = {"n": 2000}
