@@ -15,10 +15,13 @@ def ebmcore_energies() -> dict[str, str]:
 
 @hookimpl
 def ebmcore_samplers() -> dict[str, str]:
-    """Offer the heat baths."""
+    """Offer the heat baths, and the samplers that differentiate the energy."""
     return {
         "block_gibbs": "ebmcore_discrete.block_gibbs:BlockGibbs",
+        "dmala": "ebmcore_discrete.langevin:DMALA",
+        "dula": "ebmcore_discrete.langevin:DULA",
         "gibbs": "ebmcore_discrete.gibbs:Gibbs",
+        "gibbs_with_gradients": "ebmcore_discrete.gibbs_with_gradients:GibbsWithGradients",
     }
 
 
