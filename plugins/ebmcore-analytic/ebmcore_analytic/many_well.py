@@ -69,9 +69,8 @@ class ManyWell(Analytic):
     @property
     def share_right(self) -> float:
         """P(a > 0), the same for each pair."""
-        table = self._table("cpu")
-        right = torch.where(table.edges > 0, 1.0, 0.5 * (table.edges == 0).double())
-        return float((table.density * right).sum() / table.density.sum())
+        cumulative = self._table("cpu").cumulative  # 0 is its middle
+        return 1 - float(cumulative[len(cumulative) // 2] / cumulative[-1])
 
     def draw(self, n: int, generator: Generator | None) -> Tensor:
         """Draw n flattened events, (n, features)."""
