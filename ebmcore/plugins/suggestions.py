@@ -19,6 +19,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "energy": "rbm",
         "sampler": "block_gibbs gibbs",
     },
+    "ebmcore-estimators": {"monitor": "log_z"},
     "ebmcore-hmc": {"sampler": "hmc"},
     "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
     "ebmcore-losses": {

@@ -56,10 +56,9 @@ class ManyWell(Analytic):
 
     def energy(self, x: Tensor) -> Tensor:
         """Return the energies of flattened events, (batch, features) -> (batch,)."""
-        a, b = x[:, ::2], x[:, 1::2]
-        squared = a.square()
-        wells = squared * (squared - self.log_depth.exp()) - self.tilt * a
-        return (wells + 0.5 * b.square()).sum(1)
+        a, b = x.reshape(len(x), -1, 2).unbind(2)
+        wells = ((a * a - self.log_depth.exp()) * a - self.tilt) * a
+        return (wells + 0.5 * b * b).sum(1)
 
     @property
     def log_z(self) -> float:
