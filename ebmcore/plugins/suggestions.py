@@ -41,6 +41,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
     "ebmcore-sweep": {"launcher": "local"},
+    "ebmcore-tempering": {"sampler": "parallel_tempering"},
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
     "ebmcore-transforms": {
         "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "

@@ -1,5 +1,6 @@
 """Samplers: Markov kernels run on an energy, which they leave as it was."""
 
+from ebmcore.sampling.at_temperature import AtTemperature as AtTemperature
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS
 from ebmcore.sampling.conditions import MASK as MASK
