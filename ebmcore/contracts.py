@@ -138,6 +138,7 @@ class Kernel:
     unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
     anneals: bool = False  # whether its law changes within a run, so chains have none to mix in
     carries: tuple[str, ...] = ()
+    waits: str = ""  # why a step waits for its device, where it calls `ebmcore.any_left`
     takes_step_size: bool = False  # whether `step_size` may be a `StepSize`, not just a number
 
     def init(self, energy: Energy, x: Tensor, *args: Any, **slots: Any) -> Any:
