@@ -184,11 +184,11 @@ class NUTS(Kernel):
         ends = (begin, begin)  # the earliest and the latest point of the path
         size, start = state.step_size[:, None], state.energy + 0.5 * q.square().sum(1)
         course = Course(size, scale, start, tuple(state.x.shape[1:]), self.temperature)
-        choice, log_weight, total = Choice(x, state.energy, score, zeros), zeros, q
-        going = zeros == 0
-        divergent, acceptance, leaves, depths = ~going, zeros, zeros, zeros
+        choice, log_weight, total = Choice(x, state.energy, score, zeros), zeros, q.clone()
+        going, divergent = zeros == 0, zeros != 0
+        acceptance, leaves, depths = (zeros.clone() for _ in range(3))
         for depth in range(self.max_depth):
-            forwards, passing, uniforms = uniform[:, depth].unbind(1)
+            forwards, passing, uniforms = (part.clone() for part in uniform[:, depth].unbind(1))
             ahead = forwards < 0.5
             near, far = chosen(ahead, ends[1], ends[0]), chosen(ahead, ends[0], ends[1])
             course = course._replace(step=torch.where(ahead[:, None], size, -size))
@@ -203,8 +203,7 @@ class NUTS(Kernel):
             log_weight = torch.where(
                 whole, torch.logaddexp(log_weight, grown.log_weight), log_weight
             )
-            joined, turned = self.joined(energy, Span(far.q, near.q, total), span)
-            total = joined.total
+            total, turned = self.joined(energy, Span(far.q, near.q, total), span)
             ends = chosen(ahead, far, grown.end), chosen(ahead, grown.end, far)
             depths = depths + whole
             going = whole & ~turned
@@ -240,8 +239,8 @@ class NUTS(Kernel):
         """Grow two leaves."""
         return grow_two(energy, course, grown)
 
-    def joined(self, energy: Energy, before: Span, after: Span) -> tuple[Span, Tensor]:
-        """Join two spans."""
+    def joined(self, energy: Energy, before: Span, after: Span) -> tuple[Tensor, Tensor]:
+        """Return the sum of two spans, and whether they turn."""
         return join(before, after)
 
     def _first_step(

@@ -139,16 +139,15 @@ def grow_two(energy: Any, course: Course, grown: Grown) -> tuple[Grown, Span]:
     return two._replace(going=two.going & ~turns(*span)), span
 
 
-def join(before: Span, after: Span) -> tuple[Span, Tensor]:
-    """Return two neighbouring spans as one, and whether it turns: by its ends or across its middle.
+def join(before: Span, after: Span) -> tuple[Tensor, Tensor]:
+    """Return the sum of two neighbouring spans, and whether they turn: by their ends, or between.
 
-    Across the middle each span is taken with the nearest leaf of the other, as in Stan.
+    For the latter each is taken with the nearest leaf of the other, as in Stan.
     """
     total = before.total + after.total
     turned = turns(before.first, after.last, total)
     turned = turned | turns(before.first, after.first, before.total + after.first)
-    turned = turned | turns(before.last, after.last, after.total + before.last)
-    return Span(before.first, after.last, total), turned
+    return total, turned | turns(before.last, after.last, after.total + before.last)
 
 
 def subtree(
@@ -157,14 +156,16 @@ def subtree(
     """Grow 2^depth leaves, or fewer once no chain goes on; `parts` has leaf, two_leaves, joined."""
     if depth == 0:
         grown = parts.leaf(energy, course, grown)
-        return grown, Span(grown.end.q, grown.end.q, grown.end.q)
+        q = grown.end.q
+        return grown, Span(q, q.clone(), q.clone())  # a graph takes no tensor twice
     spans: list[tuple[int, Span]] = []
     for _ in range(2 ** (depth - 1)):
         grown, span = parts.two_leaves(energy, course, grown)
         spans.append((1, span))
         while len(spans) > 1 and spans[-1][0] == spans[-2][0]:
             (size, before), (_, after) = spans[-2:]
-            span, turned = parts.joined(energy, before, after)
+            total, turned = parts.joined(energy, before, after)
+            span = Span(before.first, after.last, total)
             spans[-2:] = [(size + 1, span)]
             grown = grown._replace(going=grown.going & ~turned)
         if not any_left(grown.going):
