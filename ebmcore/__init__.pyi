@@ -56,6 +56,7 @@ from ebmcore.runner.run import Run as Run
 from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Adapted as Adapted
 from ebmcore.sampling import Differentiable as Differentiable
+from ebmcore.sampling import Mass as Mass
 from ebmcore.sampling import Sampler as Sampler
 from ebmcore.sampling import StepSize as StepSize
 from ebmcore.sampling import WarmUp as WarmUp

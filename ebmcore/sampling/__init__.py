@@ -1,6 +1,7 @@
 """Samplers: Markov kernels run on an energy, which they leave as it was."""
 
 from ebmcore.sampling.adaptation import Adapted as Adapted
+from ebmcore.sampling.adaptation import Mass as Mass
 from ebmcore.sampling.adaptation import WarmUp as WarmUp
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS

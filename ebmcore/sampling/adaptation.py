@@ -6,7 +6,10 @@ step size begins anew. A last buffer adapts the step size alone; after it all is
 
 Step size, by dual averaging of the chains' mean acceptance α towards δ, m = 1, 2, … from each
 beginning: H̄ ← (1 - 1/(m + t₀)) H̄ + (δ - α)/(m + t₀); log ε ← μ - (√m/γ) H̄; log ε̄ ←
-m^(-κ) log ε + (1 - m^(-κ)) log ε̄. The walk of ε never settles; its average ε̄ does.
+m^(-κ) log ε + (1 - m^(-κ)) log ε̄. The walk of ε never settles; its average ε̄ does. μ = log 10 ε
+of the first ε, in later windows log ε (Stan: log 10 ε), where ε is near and the last buffer short.
+γ is 0.2: with Stan's 0.05, meant for the noise of one chain, log ε overshoots in those 50 steps,
+so that α ends .06 to .18 over δ (HMC and MALA, one chain; now within .07, of 16 chains within .03).
 Mass: n of a window's points give (n V + 5 · 10⁻³ M⁻¹)/(n + 5), V their variances. Stan shrinks to
 10⁻³, of any unit; M⁻¹ is that of the window before, so that units of x don't matter but in the first.
 Source: Hoffman and Gelman 2014, section 3.2; Stan Reference Manual, "HMC algorithm parameters".
@@ -24,8 +27,8 @@ from torch import Tensor
 from ebmcore.contracts import Carried
 from ebmcore.sampling.waits import any_left
 
-GAMMA, T_0, KAPPA = 0.05, 10, 0.75  # the pull of log ε to μ, steadier first steps, forgetting
-Mass = Literal["diagonal", "dense", "fixed"]
+GAMMA, T_0, KAPPA = 0.2, 10, 0.75  # the pull of log ε to μ, steadier first steps, forgetting
+Mass = Literal["diagonal", "dense", "fixed"]  # of which the variances of x are taken
 
 
 class Adapted(NamedTuple):
@@ -34,7 +37,7 @@ class Adapted(NamedTuple):
     step_size: Tensor  # (chains,), ε of the next step
     log_mean: Tensor  # (chains,), log ε̄, kept when the warm-up ends
     shortfall: Tensor  # (chains,), H̄, how far the acceptance has fallen short of its target
-    centre: Tensor  # (chains,), μ, log 10 times the ε that this window began with
+    centre: Tensor  # (chains,), μ, the log of the ε that this window began with; first of 10 ε
     taken: Tensor  # (chains,), int64, steps that were taken
     scale: Tensor  # (chains, d), √ of M⁻¹; if dense (chains, d, d), its lower Cholesky factor
     count: Tensor  # (chains,), the points in this window
@@ -59,7 +62,7 @@ class WarmUp:
         self.buffer, *self.ends = windows(steps) if mass != "fixed" and steps >= 20 else [0]
 
     def begin(
-        self, x: Tensor, carried: Carried, step_size: Tensor | float, scale: Tensor | None = None
+        self, x: Tensor, carried: Carried | None, step_size: Tensor | float, scale: Tensor | None = None
     ) -> Adapted:
         """Return what the chains carry, or the start at a step size and √M⁻¹, by default 1."""
         chains, d = len(x), x.shape[1:].numel()
@@ -70,6 +73,8 @@ class WarmUp:
         size, log_size = zero + step_size, (zero + step_size).log()
         new = Adapted(size, log_size, zero, math.log(10) + log_size, zero.to(torch.int64), scale,
                       zero, mean, torch.zeros_like(scale))  # fmt: skip
+        if carried is None:
+            return new
         rows = [carried.or_new(name, value) for name, value in new._asdict().items()]
         first = rows[Adapted._fields.index("taken")].argmax(0, keepdim=True)
         return Adapted(*(row.index_select(0, first).expand_as(row) for row in rows))
@@ -119,7 +124,7 @@ class WarmUp:
         size = now.log_mean.exp() * grown
         begun = now._replace(
             step_size=size, log_mean=size.log(), shortfall=0 * now.shortfall, scale=scale,
-            centre=(10 * size).log(), count=0 * n, mean=0 * now.mean, squares=0 * now.squares,
+            centre=size.log(), count=0 * n, mean=0 * now.mean, squares=0 * now.squares,
         )  # fmt: skip
         ends = ends & (failed == 0)
         return Adapted(*(torch.where(ends, a, b) for a, b in zip(begun, now, strict=True)))

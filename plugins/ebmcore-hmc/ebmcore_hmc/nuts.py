@@ -8,7 +8,7 @@ introduction to Hamiltonian Monte Carlo"; Stan Reference Manual.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -18,6 +18,7 @@ from ebmcore import (
     Carried,
     Energy,
     Kernel,
+    Mass,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -115,7 +116,7 @@ class NUTS(Kernel):
     long_step = True  # of 1,000 gradients at most, as many as the chains need
     waits = "its path goes on until every chain has turned, which only their values tell"
     parts = ("leaf", "two_leaves", "joined")  # of a step, which `sample_chain` can compile
-    check_params = {"warm_up": 0, "step_size": 0.7}  # noqa: RUF012 (as the kit reads it)
+    check_params: ClassVar = {"warm_up": 0, "step_size": 0.7, "max_depth": 3}
 
     def __init__(
         self,
@@ -134,9 +135,11 @@ class NUTS(Kernel):
         self.step_size = step_size
         self.max_depth = max_depth
         self.temperature = temperature
-        self.warm_up = WarmUp(
-            warm_up, target=target_acceptance, mass="fixed" if mass == "unit" else mass
-        )
+        self.warm_up = warm_up
+        self.mass = mass
+        self.target_acceptance = target_acceptance
+        kept: Mass = "fixed" if mass == "unit" else mass
+        self.adaptation = WarmUp(warm_up, target=target_acceptance, mass=kept)
         self.carries = Adapted._fields
         self.implied_temperature = temperature
         self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
@@ -146,18 +149,23 @@ class NUTS(Kernel):
 
         None with a warm-up, in which exp(-E/T) is not exactly invariant.
         """
-        return None if self.warm_up.steps else self.temperature * scale**2
+        return None if self.warm_up else self.temperature * scale**2
 
     def init(
-        self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried
+        self,
+        energy: Energy,
+        x: Tensor,
+        generator: Generator | None = None,
+        carried: Carried | None = None,
     ) -> NUTSState:
         """Begin at x with what the chains carry, or a step size that suits them there."""
         values, score = energy_and_score(energy, x)
         xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         size: Tensor | float = 1.0 if self.step_size == "auto" else self.step_size
         if self.step_size == "auto":
-            size = self._first_step(energy, x, values, score, xi, carried.fresh)
-        return NUTSState(x, values, score, *self.warm_up.begin(x, carried, size))
+            anew = torch.ones_like(values) > 0 if carried is None else carried.fresh
+            size = self._first_step(energy, x, values, score, xi, anew)
+        return NUTSState(x, values, score, *self.adaptation.begin(x, carried, size))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw ξ ~ N(0, I), of x's shape, and uniform numbers, float64 (chains, max_depth, 3).
@@ -177,7 +185,7 @@ class NUTS(Kernel):
         """Double the path until it turns, and move to one of its points."""
         xi, uniform = noise
         x, score = state.x.flatten(1), state.score.flatten(1)
-        scale = state.scale[0] if self.warm_up.mass == "dense" else state.scale
+        scale = state.scale[0] if self.mass == "dense" else state.scale
         zeros = torch.zeros_like(state.energy)
         q = math.sqrt(self.temperature) * xi.flatten(1)
         begin = Phase(x, q, whiten(scale, score))
@@ -225,8 +233,8 @@ class NUTS(Kernel):
             score=choice.score.view(state.x.shape),
         )
         adapted = Adapted(*state[3:])
-        if self.warm_up.steps:
-            adapted = self.warm_up.after(adapted, moved.x, info.acceptance, moved.energy.isfinite())
+        if self.warm_up:
+            adapted = self.adaptation.after(adapted, moved.x, info.acceptance, moved.energy.isfinite())
         else:
             adapted = adapted._replace(taken=adapted.taken + 1)
         return NUTSState(*moved[:3], *adapted), info
