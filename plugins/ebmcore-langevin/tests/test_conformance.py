@@ -70,6 +70,12 @@ class TestLeapingMALA(SamplerSuite):
     event_shapes: ClassVar = [(2,)]
 
 
+class TestMALAsWarmUp(SamplerSuite):
+    component = "mala"
+    params: ClassVar = {"warm_up": 20}
+    expected_failures: ClassVar = {"chains_independent": "a warm-up pools the chains"}
+
+
 class TestAnnealed(SamplerSuite):
     component = "annealed"
     params: ClassVar = {"kernel": {"type": "langevin", "step_size": 0.05}}

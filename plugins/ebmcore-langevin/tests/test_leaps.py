@@ -67,3 +67,5 @@ def test_leaps_to_a_score_that_is_not_finite_are_never_kept():
 def test_leaps_need_a_step_size_of_their_own():
     with pytest.raises(ValueError, match="leaps need a step_size"):
         MALA("auto", leaps=0.1)
+    with pytest.raises(ValueError, match="leaps need a step_size"):
+        MALA(0.1, warm_up=5, leaps=0.1)
