@@ -134,6 +134,8 @@ class SamplerSuite(PurityChecks, CarriedChecks, TransitionChecks, TemperatureChe
         kernel = self.sampler()
         if hasattr(kernel, "sample"):
             raise NotApplicable("it offers `sample` whole, so no step of it can be compiled")
+        if getattr(kernel, "waits", ""):
+            raise NotApplicable(f"a step that waits for its device is no one graph: {kernel.waits}")
         energy, x = self.moved(6)
         with evaluating(energy):
             state, noise = self.begin(kernel, energy, x), kernel.noise(x, seeded(2))
