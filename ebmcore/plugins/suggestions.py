@@ -30,7 +30,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     },
     "ebmcore-monitors": {
         "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
+        "gradients histogram_2d landscape mmd out_of_distribution panels sampler_health samples "
         "two_sample"
     },
     "ebmcore-nets": {
