@@ -21,7 +21,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     },
     "ebmcore-estimators": {"monitor": "log_z"},
     "ebmcore-hmc": {"sampler": "hmc"},
-    "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
+    "ebmcore-langevin": {"sampler": "annealed langevin mala svgd underdamped"},
     "ebmcore-losses": {
         "loss": "contrastive_divergence cooperative cross_entropy denoising_score_matching "
         "energy_discrepancy energy_magnitude gradient_penalty improved_cd l2_parameters "
