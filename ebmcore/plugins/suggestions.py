@@ -29,7 +29,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
+        "monitor": "advice classification convergence energies energy_histogram exact_likelihood fidelity "
         "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
         "two_sample"
     },
