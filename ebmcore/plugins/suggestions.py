@@ -29,9 +29,9 @@ _OFFERS: dict[str, dict[str, str]] = {
         "sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification convergence energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
-        "two_sample"
+        "monitor": "advice classification convergence energies energy_histogram exact_likelihood "
+        "fidelity gradients histogram_2d landscape out_of_distribution panels sampler_health "
+        "samples two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
@@ -41,6 +41,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
     "ebmcore-sweep": {"launcher": "local"},
+    "ebmcore-tempering": {"sampler": "parallel_tempering"},
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
     "ebmcore-transforms": {
         "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ebmcore_langevin.mala import MALA as MALA
     from ebmcore_langevin.mala import MALAInfo as MALAInfo
     from ebmcore_langevin.mala import MALAState as MALAState
+    from ebmcore_langevin.mala import WarmMALAState as WarmMALAState
     from ebmcore_langevin.svgd import SVGD as SVGD
     from ebmcore_langevin.svgd import SVGDInfo as SVGDInfo
     from ebmcore_langevin.svgd import SVGDState as SVGDState
@@ -36,6 +37,7 @@ _HOME = {
     "Underdamped": "underdamped",
     "UnderdampedInfo": "underdamped",
     "UnderdampedState": "underdamped",
+    "WarmMALAState": "mala",
 }
 __all__ = sorted(_HOME)
 
