@@ -89,13 +89,14 @@ def diagnose_chains(draws: Draws, output: str, *, force: bool) -> dict[str, Any]
     from ebmcore.output_file import output_file
     from ebmcore.runner.results.diagnosis import diagnosed
 
-    found, figures = diagnosed(draws), []
-    for name, png in found.figures.items():
+    metrics, pictures = diagnosed(draws)
+    figures = []
+    for name, png in pictures.items():
         figure = str(Path(output).with_suffix(f".{name}.png"))
         with output_file(figure, ".png", force=force) as draft:
             draft.write_bytes(png)
         figures.append(figure)
-    return {"diagnosis": found.metrics, "figures": figures}
+    return {"diagnosis": metrics, "figures": figures}
 
 
 def show_diagnosis(diagnosis: dict[str, Any]) -> None:

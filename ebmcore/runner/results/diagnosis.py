@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ebmcore.errors import EbmError
 from ebmcore.monitoring.run import render
@@ -16,15 +16,8 @@ from ebmcore.sampling.borrowed import copied
 MONITOR = "convergence"
 
 
-class Diagnosis(NamedTuple):
-    """The monitor's numbers, and its figures as PNG."""
-
-    metrics: dict[str, float]
-    figures: dict[str, bytes]
-
-
-def diagnosed(draws: Draws) -> Diagnosis:
-    """Follow other chains that begin and run as those of the draws do.
+def diagnosed(draws: Draws) -> tuple[dict[str, float], dict[str, bytes]]:
+    """Follow other chains that begin and run as those of the draws do: numbers, figures as PNG.
 
     Raises EbmError when they would have several laws, of labels or of lengths, and PluginError when
     the monitor isn't installed.
@@ -36,7 +29,6 @@ def diagnosed(draws: Draws) -> Diagnosis:
         raise EbmError("--diagnose judges chains of one label, so say which: --y")
     if run.masks is not None:
         raise EbmError("--diagnose judges chains of one length, and these events have several")
-    warnings: list[str] = []
     with draws.samples(f"diagnosis {draws.seed}") as samples, evaluating(run.energy):
         view = RunView(
             energy=given(run.energy, y=draws.y),
@@ -48,11 +40,10 @@ def diagnosed(draws: Draws) -> Diagnosis:
             space=run.space,
             kernel=copied(run.sampler.kernel),
             walk=partial(samples.trace, y=draws.y),
-            warn=warnings.append,
         )
         found: dict[str, Any] = monitor(view)
     figures = {key: value for key, value in found.items() if hasattr(value, "savefig")}
     if not found:
         raise EbmError("--diagnose: the sampler's chains have no one law that they could agree on")
     numbers = {key: float(value) for key, value in found.items() if key not in figures}
-    return Diagnosis(numbers, {key: render(value, key) for key, value in figures.items()})
+    return numbers, {key: render(value, key) for key, value in figures.items()}

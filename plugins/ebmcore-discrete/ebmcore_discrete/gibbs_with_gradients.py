@@ -58,7 +58,9 @@ class GibbsWithGradients(Kernel):
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw two uniform numbers a chain, (chains,) each: of the proposal and of its test."""
-        first, second = torch.rand((2, len(x)), generator=generator, device=x.device, dtype=wide(x))
+        first, second = torch.rand(
+            (2, len(x)), generator=generator, device=x.device, dtype=wide(x)
+        )
         return first, second
 
     def step(

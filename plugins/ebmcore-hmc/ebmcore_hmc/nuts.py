@@ -234,9 +234,7 @@ class NUTS(Kernel):
         )
         adapted = Adapted(*state[3:])
         if self.warm_up:
-            adapted = self.adaptation.after(
-                adapted, moved.x, info.acceptance, moved.energy.isfinite()
-            )
+            adapted = self.adaptation.after(adapted, moved.x, info.acceptance, moved.energy.isfinite())
         else:
             adapted = adapted._replace(taken=adapted.taken + 1)
         return NUTSState(*moved[:3], *adapted), info
