@@ -21,7 +21,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     },
     "ebmcore-estimators": {"monitor": "log_z"},
     "ebmcore-hmc": {"sampler": "hmc"},
-    "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
+    "ebmcore-langevin": {"sampler": "annealed langevin mala svgd underdamped"},
     "ebmcore-losses": {
         "loss": "concrete_score_matching contrastive_divergence cooperative cross_entropy "
         "denoising_score_matching discrete_energy_discrepancy energy_discrepancy energy_magnitude "
@@ -29,9 +29,9 @@ _OFFERS: dict[str, dict[str, str]] = {
         "noise_smoothness pseudo_likelihood ratio_matching score_matching sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape mmd out_of_distribution panels sampler_health samples "
-        "two_sample"
+        "monitor": "advice classification convergence energies energy_histogram exact_likelihood "
+        "fidelity gradients histogram_2d landscape mmd out_of_distribution panels sampler_health "
+        "samples two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",
