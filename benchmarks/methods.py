@@ -168,7 +168,9 @@ def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", nargs="+", choices=[job.row for job in jobs()], default=(), metavar="ROW")
+    parser.add_argument(
+        "--only", nargs="+", choices=[job.row for job in jobs()], default=(), metavar="ROW"
+    )
     parser.add_argument("--again", action="store_true", help="what earlier code trained, too")
     given = parser.parse_args()
     run_all(jobs(), RESULTS / "methods.jsonl", given.workers, given.only, again=given.again)
