@@ -54,10 +54,14 @@ from ebmcore.runner.evaluation import evaluate as evaluate
 from ebmcore.runner.experiment import Experiment as Experiment
 from ebmcore.runner.run import Run as Run
 from ebmcore.runs.logs import open_log as open_log
+from ebmcore.sampling import Adapted as Adapted
 from ebmcore.sampling import AtTemperature as AtTemperature
 from ebmcore.sampling import Differentiable as Differentiable
+from ebmcore.sampling import Mass as Mass
 from ebmcore.sampling import Sampler as Sampler
 from ebmcore.sampling import StepSize as StepSize
+from ebmcore.sampling import WarmUp as WarmUp
+from ebmcore.sampling import any_left as any_left
 from ebmcore.sampling import conditioned as conditioned
 from ebmcore.sampling import energy_and_score as energy_and_score
 from ebmcore.sampling import given as given

@@ -145,6 +145,9 @@ class Kernel:
     unknown_law: str = ""  # why the law isn't known, such as "its scores are clipped"
     anneals: bool = False  # whether its law changes within a run, so chains have none to mix in
     carries: tuple[str, ...] = ()
+    waits: str = ""  # why a step waits for its device, where it calls `ebmcore.any_left`
+    parts: tuple[str, ...] = ()  # methods `(energy, *tensors)` of a step that can't be one graph,
+    # which it calls by self, so that `sample_chain` may compile each
     takes_step_size: bool = False  # whether `step_size` may be a `StepSize`, not just a number
 
     def init(self, energy: Energy, x: Tensor, *args: Any, **slots: Any) -> Any:

@@ -25,12 +25,14 @@ from ebmcore.compile.graph import (
     nearly_equal,
     unavailable,
 )
+from ebmcore.compile.parts import with_compiled_parts
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given, one_each
 
 STEPS_PER_GRAPH = 20  # more take longer to compile and are hardly faster
 _SECONDS = 300.0  # for compiling
 _PAYS = 100_000  # steps: each saves some 0.2 ms, and compiling takes 5 to 25 s
+_PARTS_PAY = 5_000  # steps of a kernel with `parts`, each of many gradients
 
 
 class CompiledKernel:
@@ -39,7 +41,8 @@ class CompiledKernel:
     These are STEPS_PER_GRAPH, or one if the energy has recurrent layers, unrolled in time.
 
     The first call runs both ways and compares them. When they differ, or the kernel or the energy
-    can't be traced, all steps run eagerly and `why` gives the reason; the draws are the same.
+    can't be traced, all steps run eagerly and `why` gives the reason; the draws are the same. Of a
+    kernel that names `parts`, each part is a graph, and the step that calls them runs eagerly.
 
     Args:
         kernel: A `Kernel`.
@@ -66,8 +69,11 @@ class CompiledKernel:
         self.device = device
         self.size = 1 if is_recurrent(self.energy) else STEPS_PER_GRAPH
         self.threads = torch.get_num_threads()
-        long = getattr(kernel, "long_step", False)
-        self.why = unavailable(device) or (LONG_STEP if long else "")
+        in_parts, long = getattr(kernel, "parts", ()), getattr(kernel, "long_step", False)
+        self.why = unavailable(device) or (LONG_STEP if long and not in_parts else "")
+        self.stepped = kernel
+        if in_parts and not self.why:
+            self.stepped = with_compiled_parts(kernel, energy, device, backend=backend)
         self.verified = False
 
         bare = self.energy
@@ -87,10 +93,10 @@ class CompiledKernel:
         self, state: Any, n_steps: int, generator: Generator | None
     ) -> Iterator[tuple[Any, list[tuple[Tensor, Any]]]]:
         """Take n_steps; yield after each graph the state and a list of (x, info)."""
-        left = n_steps
+        left, whole = n_steps, self.stepped is self.kernel
         conditions = {name: one_each(name, v, state.x) for name, v in self.conditions.items()}
         energy = given(self.energy, **conditions)
-        while left >= self.size and not self.why:
+        while whole and left >= self.size and not self.why:
             before = generator_state(generator, state.x)
             try:
                 noises = self.noise(state.x, generator, self.size)
@@ -106,8 +112,10 @@ class CompiledKernel:
             state, left = after, left - self.size
             yield state, states
         for _ in range(left):
-            state, info = self.kernel.step(energy, state, self.kernel.noise(state.x, generator))
+            state, info = self.stepped.step(energy, state, self.kernel.noise(state.x, generator))
             yield state, [(state.x, info)]
+        parts = (getattr(self.stepped, name) for name in getattr(self.kernel, "parts", ()))
+        self.why = self.why or next((part.why for part in parts if not whole and part.why), "")
 
     def _verify(
         self, energy: Any, state: Any, after: Any, before: Tensor, generator: Generator | None
@@ -148,5 +156,6 @@ def compiled_kernel(
 
 def compiling_pays(kernel: Any, n_steps: int) -> bool:
     """Whether n_steps save more time than compiling takes."""
-    long = getattr(kernel, "long_step", False)
-    return n_steps >= _PAYS and not long and not hasattr(kernel, "sample")
+    parts, long = getattr(kernel, "parts", ()), getattr(kernel, "long_step", False)
+    enough = n_steps >= (_PARTS_PAY if parts else _PAYS)
+    return enough and (bool(parts) or not long) and not hasattr(kernel, "sample")

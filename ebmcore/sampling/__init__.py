@@ -1,5 +1,8 @@
 """Samplers: Markov kernels run on an energy, which they leave as it was."""
 
+from ebmcore.sampling.adaptation import Adapted as Adapted
+from ebmcore.sampling.adaptation import Mass as Mass
+from ebmcore.sampling.adaptation import WarmUp as WarmUp
 from ebmcore.sampling.at_temperature import AtTemperature as AtTemperature
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS
@@ -38,5 +41,6 @@ from ebmcore.sampling.step_size import MARGIN as MARGIN
 from ebmcore.sampling.step_size import StepSize as StepSize
 from ebmcore.sampling.step_size import root as root
 from ebmcore.sampling.step_size import value_of as value_of
+from ebmcore.sampling.waits import any_left as any_left
 from ebmcore.sampling.walk import Walk as Walk
 from ebmcore.sampling.walk import own_loop as own_loop

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ebmcore_analytic.funnel import Funnel as Funnel
     from ebmcore_analytic.gaussian import Gaussian as Gaussian
     from ebmcore_analytic.gaussian_mixture import GaussianMixture as GaussianMixture
+    from ebmcore_analytic.many_well import ManyWell as ManyWell
     from ebmcore_analytic.mixture import Mixture as Mixture
     from ebmcore_analytic.negated import Negated as Negated
     from ebmcore_analytic.rastrigin import Rastrigin as Rastrigin
@@ -26,6 +27,7 @@ _HOME = {
     "Funnel": "funnel",
     "Gaussian": "gaussian",
     "GaussianMixture": "gaussian_mixture",
+    "ManyWell": "many_well",
     "Mixture": "mixture",
     "Negated": "negated",
     "Product": "combine",

@@ -4,21 +4,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ebmcore_hmc.dual_averaging import DualAverage as DualAverage
-    from ebmcore_hmc.dual_averaging import dual_average as dual_average
     from ebmcore_hmc.integrator import Phase as Phase
     from ebmcore_hmc.integrator import leapfrog as leapfrog
     from ebmcore_hmc.kernel import HMC as HMC
     from ebmcore_hmc.kernel import HMCInfo as HMCInfo
     from ebmcore_hmc.kernel import HMCState as HMCState
+    from ebmcore_hmc.nuts import NUTS as NUTS
+    from ebmcore_hmc.nuts import NUTSInfo as NUTSInfo
+    from ebmcore_hmc.nuts import NUTSState as NUTSState
 
 _HOME = {
     "HMC": "kernel",
-    "DualAverage": "dual_averaging",
     "HMCInfo": "kernel",
     "HMCState": "kernel",
+    "NUTS": "nuts",
+    "NUTSInfo": "nuts",
+    "NUTSState": "nuts",
     "Phase": "integrator",
-    "dual_average": "dual_averaging",
     "leapfrog": "integrator",
 }
 __all__ = sorted(_HOME)

@@ -14,6 +14,8 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import (
+    Adapted,
+    Carried,
     Energy,
     Kernel,
     NonNegativeInt,
@@ -21,17 +23,20 @@ from ebmcore import (
     PositiveInt,
     Probability,
     StepSize,
+    WarmUp,
     energy_and_score,
     value_of,
 )
-from ebmcore_hmc.dual_averaging import dual_average
 from ebmcore_hmc.integrator import Phase, kinetic, leapfrog
 
 DIVERGED = 1000  # ΔH/T over which a transition counts as divergent, as in Hoffman and Gelman 2014
 
 
 class HMCState(NamedTuple):
-    """The state of the chains; it keeps energy and score at x, so that a step is L gradients."""
+    """The state of the chains; it keeps energy and score at x, so that a step is L gradients.
+
+    From `step_size` on its fields are those of `ebmcore.Adapted`.
+    """
 
     x: Tensor  # (chains, *event)
     energy: Tensor  # (chains,), nats, at x
@@ -39,8 +44,13 @@ class HMCState(NamedTuple):
     mass: Tensor  # (chains, *event), the same for each chain
     step_size: Tensor  # (chains,), ε
     log_mean: Tensor  # (chains,), log ε̄ of the dual averaging
-    shortfall: Tensor  # (chains,), H̄ of the dual averaging
-    taken: Tensor  # (chains,), integer: the steps taken since the run of the kernel began
+    shortfall: Tensor  # (chains,), its H̄
+    centre: Tensor  # (chains,), its μ
+    taken: Tensor  # (chains,), int64, the steps taken, over the runs where a warm-up is carried
+    scale: Tensor  # (chains, d), 1/√m
+    count: Tensor  # (chains,), the points in this window
+    mean: Tensor  # (chains, d), their mean
+    squares: Tensor  # (chains, d), the sum of their squares about it
 
 
 class HMCInfo(NamedTuple):
@@ -63,10 +73,11 @@ class HMC(Kernel):
     whatever ε. L gradients of the energy a step, and one where a run begins. A path of L ε near a
     period of the motion, 2π s√m on a Gaussian of scale s, returns to its start: choose another.
 
-    With `warm_up`, each chain adapts its own ε by dual averaging in the first `warm_up` steps of
-    a run and then keeps the average; meanwhile exp(-E/T) is not exactly invariant. A run is one
-    call of the sampler, and each run adapts from the start: use it for long runs (the burn_in of
-    `sample_chain`), and a fixed ε in training, where a run is a few steps.
+    With `warm_up`, ε and the masses are adapted in the chains' first `warm_up` steps, for all
+    chains at once, and then stay: Stan's windows, as `ebmcore.WarmUp` has them. Meanwhile exp(-E/T)
+    is not exactly invariant: drop these steps (the burn_in of `sample_chain`). Chains that remember
+    (`chains: persistent`) carry what was adapted from one training step to the next; others
+    begin anew in each run, which is then better off with a fixed ε.
 
     Divergent transitions (ΔH/T > 1000, or an energy or a score that isn't finite) are never kept;
     the info's `divergent` counts them. A chain that begins at an energy that isn't finite stays
@@ -87,8 +98,8 @@ class HMC(Kernel):
         leapfrog: L, the leapfrog steps, and gradients, of one step.
         temperature: T; 1 samples exp(-E).
         mass: m, one number, or a list with one for each number of an event, in the event's order;
-            best near T over the variance of x.
-        warm_up: The steps at the start of a run in which ε is adapted; 0 keeps ε fixed.
+            best near T over the variance of x. With a warm-up, its first value.
+        warm_up: The first steps of the chains, in which ε and m are adapted; 0 keeps them.
         target_acceptance: δ, the mean acceptance that the warm-up or `auto` aims at, between 0 and
             1.
 
@@ -124,7 +135,9 @@ class HMC(Kernel):
         self.warm_up = warm_up
         self.target_acceptance = target_acceptance
         self.implied_temperature = temperature
-        self.unknown_law = "each chain adapts its step size in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.adaptation = WarmUp(warm_up, target=target_acceptance)
+        self.carries = Adapted._fields if warm_up else ()
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s², the variance of its samples on E(x) = x²/(2s²), s = scale: unbiased.
@@ -138,20 +151,14 @@ class HMC(Kernel):
         mass = sum(self.mass) / len(self.mass) if isinstance(self.mass, list) else self.mass
         return 2 * spread * math.sqrt(mass / self.temperature)
 
-    def init(self, energy: Energy, x: Tensor) -> HMCState:
-        """Begin at x."""
+    def init(self, energy: Energy, x: Tensor, carried: Carried | None = None) -> HMCState:
+        """Begin at x, with what the chains carry of a warm-up."""
         values, score = energy_and_score(energy, x)
-        zeros = x.new_zeros(len(x))
-        return HMCState(
-            x,
-            values,
-            score,
-            self._masses(x),
-            zeros + value_of(self.step_size),
-            log_mean=zeros,
-            shortfall=zeros,
-            taken=zeros.to(torch.int64),
-        )
+        mass, size = self._masses(x), value_of(self.step_size)
+        adapted = self.adaptation.begin(x, carried, size, mass.flatten(1).rsqrt())
+        if self.warm_up:
+            mass = adapted.scale.pow(-2).view(x.shape)
+        return HMCState(x, values, score, mass, *adapted)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number of [0, 1)."""
@@ -191,28 +198,13 @@ class HMC(Kernel):
             x=torch.where(each, end.x, state.x),
             energy=torch.where(accepted, end.energy, state.energy),
             score=torch.where(each, end.score, state.score),
-            taken=state.taken + 1,
         )
-        return (self._adapt(moved, acceptance) if self.warm_up else moved), info
-
-    def _adapt(self, state: HMCState, acceptance: Tensor) -> HMCState:
-        """Choose ε of the next step: by dual averaging in the warm-up, and then ε̄."""
-        adapted = dual_average(
-            acceptance.detach(),
-            state.taken,
-            state.log_mean,
-            state.shortfall,
-            first_step_size=float(self.step_size),
-            target=self.target_acceptance,
-        )
-        adapting = state.taken <= self.warm_up
-        log_mean = torch.where(adapting, adapted.log_mean, state.log_mean)
-        log_step = torch.where(state.taken < self.warm_up, adapted.log_step, log_mean)
-        return state._replace(
-            step_size=log_step.exp(),
-            log_mean=log_mean,
-            shortfall=torch.where(adapting, adapted.shortfall, state.shortfall),
-        )
+        if not self.warm_up:
+            return moved._replace(taken=state.taken + 1), info
+        now, ok = Adapted(*state[4:]), moved.energy.isfinite()
+        adapted = self.adaptation.after(now, moved.x, acceptance, ok)
+        mass = adapted.scale.pow(-2).view(state.x.shape)
+        return HMCState(*moved[:3], mass, *adapted), info
 
     def _masses(self, x: Tensor) -> Tensor:
         """Return the masses in x's shape. Raises ValueError when their number differs."""

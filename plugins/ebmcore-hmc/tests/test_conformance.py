@@ -28,3 +28,4 @@ class TestAMassForEachNumber(SamplerSuite):
 class TestWarmUp(SamplerSuite):
     component = "hmc"
     params: ClassVar = {"step_size": 0.5, "leapfrog": 3, "warm_up": 20}
+    expected_failures: ClassVar = {"chains_independent": "a warm-up pools the chains"}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ebmcore_langevin.mala import MALA as MALA
     from ebmcore_langevin.mala import MALAInfo as MALAInfo
     from ebmcore_langevin.mala import MALAState as MALAState
+    from ebmcore_langevin.mala import WarmMALAState as WarmMALAState
     from ebmcore_langevin.underdamped import Underdamped as Underdamped
     from ebmcore_langevin.underdamped import UnderdampedInfo as UnderdampedInfo
     from ebmcore_langevin.underdamped import UnderdampedState as UnderdampedState
@@ -30,6 +31,7 @@ _HOME = {
     "Underdamped": "underdamped",
     "UnderdampedInfo": "underdamped",
     "UnderdampedState": "underdamped",
+    "WarmMALAState": "mala",
 }
 __all__ = sorted(_HOME)
 

@@ -3,6 +3,7 @@
 With p ∝ exp(-E/T) and q(x'|x) = N(x'; x - η ∇E(x), 2ηT I), r = p(x') q(x|x') / (p(x) q(x'|x)).
 The noise that would lead back from x' to x is -ξ' with ξ' = ξ + √(η/(2T)) (s(x) + s(x')), so that
 log r = (E(x) - E(x'))/T + ½‖ξ‖² - ½‖ξ'‖². Unbiased for every η.
+With a warm-up the same in x/√v, v the variances of x: x' = x - η v ∇E(x) + √(2ηTv) ξ.
 Source: Besag 1994, who proposed it; Roberts and Tweedie 1996, "Exponential convergence of Langevin
 distributions and their discrete approximations", who named it and showed when it converges.
 """
@@ -16,11 +17,15 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import (
+    Adapted,
+    Carried,
     Energy,
     Kernel,
+    NonNegativeInt,
     PositiveFloat,
     Probability,
     StepSize,
+    WarmUp,
     energy_and_score,
     root,
     value_of,
@@ -33,6 +38,23 @@ class MALAState(NamedTuple):
     x: Tensor  # (chains, *event)
     energy: Tensor  # (chains,), nats, at x
     score: Tensor  # (chains, *event), nats per unit of x, at x
+
+
+class WarmMALAState(NamedTuple):
+    """The state with a warm-up: from `step_size` on, the fields of `ebmcore.Adapted`."""
+
+    x: Tensor  # (chains, *event)
+    energy: Tensor  # (chains,), nats, at x
+    score: Tensor  # (chains, *event), nats per unit of x, at x
+    step_size: Tensor  # (chains,), √(2η)
+    log_mean: Tensor  # (chains,), log of its average, of the dual averaging
+    shortfall: Tensor  # (chains,), its H̄
+    centre: Tensor  # (chains,), its μ
+    taken: Tensor  # (chains,), int64, the steps taken, over the runs
+    scale: Tensor  # (chains, d), √v
+    count: Tensor  # (chains,), the points in this window
+    mean: Tensor  # (chains, d), their mean
+    squares: Tensor  # (chains, d), the sum of their squares about it
 
 
 class MALAInfo(NamedTuple):
@@ -57,51 +79,73 @@ class MALA(Kernel):
     `bounds`: clamped proposals lie on the border, where the proposal has no density, so no ratio r
     keeps detailed balance.
 
+    With `warm_up`, η and the variances v of x are adapted in the chains' first `warm_up` steps, for
+    all chains at once, and then stay: Stan's windows, as `ebmcore.WarmUp` has them, of √(2η).
+    Meanwhile exp(-E/T) is not exactly invariant: drop these steps (the burn_in of `sample_chain`).
+    Chains that remember (`chains: persistent`) carry what was adapted between training steps.
+
     The info is of each chain: `energy`, `score_norm` and `step_ratio` as of `langevin`, the
-    `acceptance` min(1, r), and `accepted`, 1 or 0.
+    `acceptance` min(1, r), and `accepted`, 1 or 0. With a warm-up, `step_ratio` is that of x/√v.
 
     Args:
-        step_size: η, in squared units of x for each nat; `auto`: the run fits it to the data's
-            local spread and then to `target_acceptance`, but not within a run of the kernel,
-            which so keeps its law.
+        step_size: η, in squared units of x for each nat; with a warm-up, its first value. `auto`:
+            the run fits it to the data's local spread and then to `target_acceptance`, but not
+            within a run of the kernel, which so keeps its law; it needs warm_up: 0.
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
-        target_acceptance: The mean acceptance that `auto` aims at, between 0 and 1.
+        warm_up: The first steps of the chains, in which η and v are adapted; 0 keeps η, and v = 1.
+        target_acceptance: The mean acceptance that the warm-up or `auto` aims at, between 0 and 1.
 
-    Raises ValueError when target_acceptance is 0 or 1.
+    Raises ValueError when target_acceptance is 0 or 1, and when `auto` meets a warm-up.
     Source: Besag 1994; Roberts and Tweedie 1996; the best acceptance: Roberts and Rosenthal 2001,
     "Optimal scaling for various Metropolis-Hastings algorithms".
     """
 
     takes_step_size = True
-    unbiased = True  # on any energy: ebmcore.testing compares it on more than Gaussians
+    unbiased = True  # on any energy, but in a warm-up
 
     def __init__(
         self,
         step_size: PositiveFloat | Literal["auto"] = 0.01,
         *,
         temperature: PositiveFloat = 1.0,
+        warm_up: NonNegativeInt = 0,
         target_acceptance: Probability = 0.57,
     ) -> None:
         if not 0 < target_acceptance < 1:
             raise ValueError(
                 f"target_acceptance should lie between 0 and 1; got {target_acceptance}"
             )
+        if step_size == "auto" and warm_up:
+            raise ValueError("step_size: auto and warm_up both adapt the step; give one of them")
         self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
+        self.warm_up = warm_up
         self.target_acceptance = target_acceptance
         self.temperature = temperature
         self.implied_temperature = temperature
+        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.adaptation = WarmUp(warm_up, target=target_acceptance)
+        self.carries = Adapted._fields if warm_up else ()
 
-    def stationary_variance(self, scale: float) -> float:
-        """Return T s², the stationary variance on E(x) = x²/(2s²), s = scale: unbiased."""
-        return self.temperature * scale**2
+    def stationary_variance(self, scale: float) -> float | None:
+        """Return T s², the stationary variance on E(x) = x²/(2s²), s = scale: unbiased.
+
+        None with a warm-up, in which exp(-E/T) is not exactly invariant.
+        """
+        return None if self.warm_up else self.temperature * scale**2
 
     def step_for(self, spread: Any) -> Any:
         """Return s²/(2T), as `langevin` does: here a larger η is only slower."""
         return spread**2 / (2 * self.temperature)
 
-    def init(self, energy: Energy, x: Tensor) -> MALAState:
-        """Begin at x."""
-        return MALAState(x, *energy_and_score(energy, x))
+    def init(
+        self, energy: Energy, x: Tensor, carried: Carried | None = None
+    ) -> MALAState | WarmMALAState:
+        """Begin at x, with what the chains carry of a warm-up."""
+        begun = MALAState(x, *energy_and_score(energy, x))
+        if not self.warm_up:
+            return begun
+        size = math.sqrt(2 * float(self.step_size))
+        return WarmMALAState(*begun, *self.adaptation.begin(x, carried, size))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number of [0, 1)."""
@@ -111,22 +155,46 @@ class MALA(Kernel):
         )
 
     def step(
-        self, energy: Energy, state: MALAState, noise: tuple[Tensor, ...]
-    ) -> tuple[MALAState, MALAInfo]:
+        self, energy: Energy, state: MALAState | WarmMALAState, noise: tuple[Tensor, ...]
+    ) -> tuple[MALAState | WarmMALAState, MALAInfo]:
         """Propose one step, and keep it or not."""
+        if isinstance(state, MALAState):
+            return self._proposed(energy, state, noise, value_of(self.step_size))
+        size = (state.step_size.square() / 2).view(-1, *(1 for _ in state.x.shape[1:]))
+        begun, scale = MALAState(*state[:3]), state.scale.view(state.x.shape)
+        moved, info = self._proposed(energy, begun, noise, size, scale)
+        ok = moved.energy.isfinite()
+        adapted = self.adaptation.after(Adapted(*state[3:]), moved.x, info.acceptance, ok)
+        return WarmMALAState(*moved, *adapted), info
+
+    def _proposed(
+        self,
+        energy: Energy,
+        state: MALAState,
+        noise: tuple[Tensor, ...],
+        step_size: float | Tensor,
+        scale: Tensor | None = None,
+    ) -> tuple[MALAState, MALAInfo]:
+        """Propose a step of size η in x/√v, and keep it or not; scale is √v, by default 1."""
+
+        def scaled(part: Tensor) -> Tensor:
+            return part if scale is None else scale * part
+
         xi, uniform = noise
-        step_size = value_of(self.step_size)
         spread = root(2 * step_size * self.temperature)
-        x = state.x + step_size * state.score + spread * xi
+        slope = scaled(state.score)
+        x = state.x + scaled(step_size * slope) + scaled(spread * xi)
         values, score = energy_and_score(energy, x)
-        back = xi + (step_size / spread) * (state.score + score)
+        back = xi + (step_size / spread) * (slope + scaled(score))
         log_q = 0.5 * (xi.square() - back.square()).flatten(1).sum(1)
         log_ratio = (state.energy - values) / self.temperature + log_q
         acceptance = torch.where(log_ratio.isfinite(), log_ratio.clamp(max=0).exp(), 0.0)
         accepted = uniform < acceptance
         each = accepted.view(-1, *(1 for _ in x.shape[1:]))
         norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
-        ratio = norm * (step_size / (spread * math.sqrt(x.shape[1:].numel())))
+        pushed = norm if scale is None else torch.linalg.vector_norm(slope.flatten(1), dim=1)
+        share = step_size / (spread * math.sqrt(x.shape[1:].numel()))
+        ratio = pushed * (share if scale is None else share.flatten())
         info = MALAInfo(state.energy, norm, ratio, acceptance, accepted.to(x.dtype))
         return MALAState(
             torch.where(each, x, state.x),

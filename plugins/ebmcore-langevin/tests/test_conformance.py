@@ -64,6 +64,12 @@ class TestACoolerMALA(SamplerSuite):
     params: ClassVar = {"step_size": 0.3, "temperature": 0.5}
 
 
+class TestMALAsWarmUp(SamplerSuite):
+    component = "mala"
+    params: ClassVar = {"warm_up": 20}
+    expected_failures: ClassVar = {"chains_independent": "a warm-up pools the chains"}
+
+
 class TestAnnealed(SamplerSuite):
     component = "annealed"
     params: ClassVar = {"kernel": {"type": "langevin", "step_size": 0.05}}

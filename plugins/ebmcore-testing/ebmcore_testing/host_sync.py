@@ -9,10 +9,12 @@ stand still. `no_host_sync` finds these places in code that runs on another devi
 It sees a value that is read (`.item()`, `float`, `bool`, an `if`, `.tolist()`, `.cpu()`,
 `.numpy()`), a shape that depends on values (`nonzero`, `unique`, a mask as index), and Python
 numbers that are copied to the device (`torch.tensor(…, device=…)`, `new_tensor`, a list as index).
+A kernel that declares why it `waits` may do so in `ebmcore.any_left`; `waits` is passed on here.
 """
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from ebmcore import any_left
 from ebmcore_testing.failures import CheckFailed
 
 _READS = frozenset({
@@ -46,28 +49,30 @@ class HostSync(RuntimeError):  # noqa: N818 (the event's name)
 
 
 @contextmanager
-def no_host_sync(device: str) -> Iterator[None]:
+def no_host_sync(device: str, waits: str = "") -> Iterator[None]:
     """Raise HostSync where code would wait for the tensors of `device`, `cpu` or `meta`.
 
     With `cpu` every tensor counts as the accelerator's; with `meta` those of the CPU don't, and a
-    copy between both is found, too. A copy with `non_blocking=True` is allowed.
+    copy between both is found, too. A copy with `non_blocking=True` is allowed, and with a reason,
+    `waits`, what `ebmcore.any_left` reads.
     """
-    with _Functions(device), _Operators(device):
+    with _Functions(device, bool(waits)), _Operators(device, bool(waits)):
         yield
 
 
 @contextmanager
-def require_no_sync(check: str, device: str = "cpu") -> Iterator[None]:
+def require_no_sync(check: str, device: str = "cpu", waits: str = "") -> Iterator[None]:
     """Raise CheckFailed where code would wait for the tensors of `device`; see `no_host_sync`."""
     try:
-        with no_host_sync(device):
+        with no_host_sync(device, waits):
             yield
     except HostSync as error:
         raise CheckFailed(
             check,
             expected="a step that never waits for an accelerator",
             measured=f"{error} ({_where(error)})",
-            allowed="none; where it must be, expected_failures names this check and the reason",
+            allowed="none, or ebmcore.any_left in a kernel whose `waits` says why; where it must be "
+            "elsewhere, expected_failures names this check and the reason",
             cause=".item(), float(), an `if` on a tensor, a mask as index, or Python's numbers "
             "made into a tensor in the step and not in the constructor",
         ) from error
@@ -76,9 +81,9 @@ def require_no_sync(check: str, device: str = "cpu") -> Iterator[None]:
 class _Functions(TorchFunctionMode):
     """Sees what Python calls, before torch does anything."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, declared: bool) -> None:
         super().__init__()
-        self.device = device
+        self.device, self.declared = device, declared
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -86,7 +91,7 @@ class _Functions(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         ours = bool(args) and _is_on(args[0], self.device)
-        if name in _READS and ours:
+        if name in _READS and ours and not (self.declared and _in_any_left()):
             raise HostSync(f"Tensor.{name} reads a value")
         if name in _CHECKED and ours:
             raise HostSync(f"{resolve_name(func) or name} reads whether it failed; use {name}_ex")
@@ -102,16 +107,17 @@ class _Functions(TorchFunctionMode):
 class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's own
     """Sees the operators that torch calls by itself."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, declared: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch's own
-        self.device = device
+        self.device, self.declared = device, declared
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
         name = func.overloadpacket.__name__
-        if name in _VALUES and any(_is_on(part, self.device) for part in tree_leaves(args)):
+        reads = name in _VALUES and any(_is_on(part, self.device) for part in tree_leaves(args))
+        if reads and not (self.declared and _in_any_left()):
             raise HostSync(f"{func} reads values")
         if name in _INDEXED and _is_on(args[0], self.device):
             if _has_mask(name, args):
@@ -124,6 +130,13 @@ class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's 
             if source.device.type != torch.device(there).type and source.numel():
                 raise HostSync(f"{func} copies from {source.device} to {there}")
         return func(*args, **kwargs)
+
+
+def _in_any_left() -> bool:
+    frame: Any = sys._getframe()
+    while frame is not None and frame.f_code is not any_left.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _where(error: BaseException) -> str:
