@@ -1,6 +1,6 @@
 """Samples of composed energies against quadrature in the plane: KL of their histograms.
 
-20,000 points, or 10,000 weighted, in at most 300 bins that matter: of exact draws the KL would be near
+20,000 points, or 10,000 weighted, in at most 300 bins that matter: of exact draws the KL is near
 300 over twice the points.
 """
 
