@@ -5,8 +5,8 @@ Used in messages alone: it imports and selects nothing. A test compares it with 
 
 _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-analytic": {
-        "energy": "ackley double_well funnel gaussian gaussian_mixture many_well rastrigin ring "
-        "rosenbrock sum tempered"
+        "energy": "ackley double_well funnel gaussian gaussian_mixture many_well mixture negated "
+        "product rastrigin ring rosenbrock sum tempered"
     },
     "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},

@@ -160,11 +160,12 @@ class NUTS(Kernel):
     ) -> NUTSState:
         """Begin at x with what the chains carry, or a step size that suits them there."""
         values, score = energy_and_score(energy, x)
-        xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         size: Tensor | float = 1.0 if self.step_size == "auto" else self.step_size
-        if self.step_size == "auto":
-            anew = torch.ones_like(values) > 0 if carried is None else carried.fresh
-            size = self._first_step(energy, x, values, score, xi, anew)
+        anew = torch.ones_like(values) > 0 if carried is None else carried.fresh
+        if anew is not None:  # None: all chains go on
+            xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            if self.step_size == "auto":
+                size = self._first_step(energy, x, values, score, xi, anew)
         return NUTSState(x, values, score, *self.adaptation.begin(x, carried, size))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
