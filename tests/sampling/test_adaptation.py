@@ -43,9 +43,9 @@ def test_it_finds_the_step_of_the_target_acceptance(c):
     now = begun(WarmUp(9, target=0.8), torch.zeros(1, 1, dtype=DOUBLE), 0.2)
     for m in range(1, 2001):
         now = dual_average(now, 1 / (1 + (now.step_size / c) ** 2), torch.tensor(m), 0.8)
-    # what is left is the pull to μ: δ - α = γ (μ - log ε)/√m, dα/dlog ε = -2 δ (1 - δ)
+    # what is left is the pull to μ: δ - α = γ (μ - log ε)/(2√m), dα/dlog ε = -2 δ (1 - δ)
     wanted = math.log(c * math.sqrt(1 / 0.8 - 1))
-    pull = 0.2 * (math.log(2) - wanted) / math.sqrt(2000) / 0.32
+    pull = 0.1 * (math.log(2) - wanted) / math.sqrt(2000) / 0.32
     assert abs(now.step_size.log().item() - wanted - pull) < 0.1 * abs(pull)
 
 
