@@ -19,7 +19,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "energy": "rbm",
         "sampler": "block_gibbs gibbs",
     },
-    "ebmcore-hmc": {"sampler": "hmc"},
+    "ebmcore-hmc": {"sampler": "hmc nuts"},
     "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
     "ebmcore-losses": {
         "loss": "contrastive_divergence cooperative cross_entropy denoising_score_matching "

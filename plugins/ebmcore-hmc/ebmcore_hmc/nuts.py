@@ -59,6 +59,7 @@ class NUTSState(NamedTuple):
     count: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # as scale, the sum of their squares about it
+    recent: Tensor  # (chains,), each chain's acceptance of late
 
 
 class NUTSInfo(NamedTuple):

@@ -180,3 +180,18 @@ def test_two_depths_of_one_noise():
     assert torch.equal(*ends)
     pairs = itertools.pairwise(uniform.flatten(1).unbind(1))
     assert not any(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("step_size", "depth"), [(0.6, 1), (0.3, 2)])
+def test_a_subtree_that_turns_within_is_discarded(step_size, depth):
+    """On N(0, 1) from x = 0 the momentum is cos t: its sign changes within leaves 2, 3 or 4 … 7."""
+    kernel = NUTS(step_size, warm_up=0, max_depth=6)
+    x = torch.zeros(200, 1, dtype=DOUBLE)
+    numbers = torch.rand(200, 6, 3, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    numbers[:, :, 0] = 0.1  # forwards
+    energy = lambda x: 0.5 * x.square().sum(1)  # noqa: E731
+    state, info = kernel.step(energy, kernel.init(energy, x), (torch.ones_like(x), numbers))
+    assert info.depth.tolist() == [depth] * 200
+    assert info.n_leapfrog.tolist() == [2 ** (depth + 1) - 1] * 200
+    assert len(state.x.unique()) == 2**depth
+    assert state.x.max() < math.sin((2**depth - 0.5) * step_size)
