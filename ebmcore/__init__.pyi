@@ -55,6 +55,7 @@ from ebmcore.runner.experiment import Experiment as Experiment
 from ebmcore.runner.run import Run as Run
 from ebmcore.runs.logs import open_log as open_log
 from ebmcore.sampling import Adapted as Adapted
+from ebmcore.sampling import AtTemperature as AtTemperature
 from ebmcore.sampling import Differentiable as Differentiable
 from ebmcore.sampling import Mass as Mass
 from ebmcore.sampling import Sampler as Sampler

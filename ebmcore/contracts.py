@@ -87,15 +87,22 @@ class Carried(NamedTuple):
     """The fields that chains carry from the last run of their sampler to this one, by name."""
 
     fields: Mapping[str, Tensor]  # (chains, ...) each; empty before the first run
-    fresh: Tensor  # (chains,), bool: the chains that begin anew, so that they carry nothing
+    fresh: Tensor | None  # (chains,), bool: the chains that begin anew, so that they carry nothing;
+    # None: all go on, so that nothing new is computed, or drawn
 
-    def or_new(self, name: str, new: Tensor) -> Tensor:
+    def or_new(self, name: str, new: Tensor | Callable[[], Tensor]) -> Tensor:
         """Return each chain's row of a carried field, or of `new` where the chain begins anew.
+
+        A kernel that draws `new` from its generator gives a function, which is called only if a
+        chain may begin anew.
 
         Shapes: new (chains, ...) -> the same. Raises ValueError when the field has another shape.
         """
         old = self.fields.get(name)
-        if old is None:
+        if old is not None and self.fresh is None:
+            return old
+        new = new() if callable(new) else new
+        if old is None or self.fresh is None:
             return new
         if old.shape != new.shape:
             raise ValueError(

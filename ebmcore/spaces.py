@@ -187,6 +187,21 @@ class Categorical(Space):
         """Return k for each number."""
         return (self.k,) * math.prod(event_shape)
 
+    def one_hot(self, x: Tensor, event_shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """Return the events one-hot, (batch, *event, k) in `dtype`.
+
+        An energy that calls this takes events as whole numbers, (batch, *event), and one-hot as
+        floats, in which samplers and losses differentiate it. Raises ValueError for another shape.
+        """
+        import torch
+
+        shape = (*event_shape, self.k) if x.is_floating_point() else tuple(event_shape)
+        if tuple(x.shape[1:]) != shape:
+            raise ValueError(f"events should have shape {shape}; got {tuple(x.shape[1:])}")
+        if not x.is_floating_point():
+            x = x.unsqueeze(-1) == torch.arange(self.k, device=x.device)
+        return x.to(dtype)
+
     def _draw(
         self, shape: tuple[int, ...], generator: Generator | None, device: Any, dtype: torch.dtype
     ) -> Tensor:

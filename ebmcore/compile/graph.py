@@ -225,6 +225,20 @@ def nearly_equal(found: Tensor, expected: Tensor) -> bool:
     return bool(share.double().mean() >= 0.9)
 
 
+def results_agree(found: Any, expected: Any) -> bool:
+    """Whether two nested results agree."""
+    if isinstance(expected, Tensor):
+        return isinstance(found, Tensor) and nearly_equal(found, expected)
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(
+            results_agree(found[k], expected[k]) for k in found
+        )
+    if isinstance(expected, list | tuple):
+        pairs = zip(found, expected, strict=True)
+        return len(found) == len(expected) and all(results_agree(a, b) for a, b in pairs)
+    return bool(found == expected)
+
+
 def reason(error: BaseException) -> str:
     """Return the useful part of a compiler's message, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from ebmcore.compile.compilers import OutOfTime, time_limit
-from ebmcore.compile.graph import SAMPLES_DIFFER, Graph
-from ebmcore.compile.verify import results_agree
+from ebmcore.compile.graph import SAMPLES_DIFFER, Graph, results_agree
 from ebmcore.errors import GraphError
 from ebmcore.sampling.conditions import conditions_bound, energy_alone, given
 

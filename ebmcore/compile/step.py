@@ -16,9 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from ebmcore.compile.batched_noise import BatchedNoise
 from ebmcore.compile.functions import LossResult, RepeatedGraph
-from ebmcore.compile.graph import Graph, Limits
+from ebmcore.compile.graph import Graph, Limits, results_agree
 from ebmcore.compile.plan import Plan, find_plan, prepare
-from ebmcore.compile.verify import results_agree
 from ebmcore.config import Train
 from ebmcore.contracts import Conditions, Start
 from ebmcore.errors import GraphError

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
-
 from ebmcore.compile.functions import LossResult
 from ebmcore.compile.graph import SAMPLES_DIFFER, nearly_equal
 from ebmcore.contracts import Sample
@@ -40,17 +36,3 @@ def check_losses(found: LossResult, expected: LossResult) -> None:
             continue
         if not bool((one - other).norm() <= _GRADIENT * other.norm() + 1e-5):
             raise GraphError("compiled and eager gradients differ")
-
-
-def results_agree(found: Any, expected: Any) -> bool:
-    """Whether two nested results agree."""
-    if isinstance(expected, Tensor):
-        return isinstance(found, Tensor) and nearly_equal(found, expected)
-    if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(
-            results_agree(found[k], expected[k]) for k in found
-        )
-    if isinstance(expected, list | tuple):
-        pairs = zip(found, expected, strict=True)
-        return len(found) == len(expected) and all(results_agree(a, b) for a, b in pairs)
-    return bool(found == expected)

@@ -5,8 +5,8 @@ Used in messages alone: it imports and selects nothing. A test compares it with 
 
 _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-analytic": {
-        "energy": "ackley double_well funnel gaussian gaussian_mixture rastrigin ring rosenbrock "
-        "sum tempered"
+        "energy": "ackley double_well funnel gaussian gaussian_mixture many_well rastrigin ring "
+        "rosenbrock sum tempered"
     },
     "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
@@ -19,6 +19,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "energy": "rbm",
         "sampler": "block_gibbs gibbs",
     },
+    "ebmcore-estimators": {"monitor": "log_z"},
     "ebmcore-hmc": {"sampler": "hmc nuts"},
     "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
     "ebmcore-losses": {
@@ -40,6 +41,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-sequence": {"energy": "gru lstm transformer"},
     "ebmcore-slurm": {"launcher": "slurm"},
     "ebmcore-sweep": {"launcher": "local"},
+    "ebmcore-tempering": {"sampler": "parallel_tempering"},
     "ebmcore-tensorboard": {"tracker": "tensorboard"},
     "ebmcore-transforms": {
         "transform": "augment dequantise logit min_max one_hot pad rank_gaussian robust_scale "

@@ -3,6 +3,7 @@
 from ebmcore.sampling.adaptation import Adapted as Adapted
 from ebmcore.sampling.adaptation import Mass as Mass
 from ebmcore.sampling.adaptation import WarmUp as WarmUp
+from ebmcore.sampling.at_temperature import AtTemperature as AtTemperature
 from ebmcore.sampling.chain import sample_chain as sample_chain
 from ebmcore.sampling.conditions import CONDITIONS as CONDITIONS
 from ebmcore.sampling.conditions import MASK as MASK

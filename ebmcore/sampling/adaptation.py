@@ -65,7 +65,11 @@ class WarmUp:
         self.buffer, *self.ends = windows(steps) if mass != "fixed" and steps >= 20 else [0]
 
     def begin(
-        self, x: Tensor, carried: Carried | None, step_size: Tensor | float, scale: Tensor | None = None
+        self,
+        x: Tensor,
+        carried: Carried | None,
+        step_size: Tensor | float,
+        scale: Tensor | None = None,
     ) -> Adapted:
         """Return what the chains carry, or the start at a step size and √M⁻¹, by default 1."""
         chains, d = len(x), x.shape[1:].numel()

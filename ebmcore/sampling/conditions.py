@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ebmcore.contracts import Conditions, Energy
+from ebmcore.sampling.at_temperature import AtTemperature
 from ebmcore.sampling.energy_checks import Differentiable, EnergyWrapper, module_of
 
 MASK = "mask"
@@ -116,6 +117,8 @@ def replicated(energy: Energy, n: int) -> Energy:
     """
     if isinstance(energy, Differentiable):
         return Differentiable(replicated(energy.energy, n))
+    if isinstance(energy, AtTemperature):
+        return energy.of(replicated(energy.energy, n), lambda row: row.repeat_interleave(n, 0))
     if not isinstance(energy, Given):
         return energy
     return Given(

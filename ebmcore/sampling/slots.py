@@ -12,6 +12,11 @@ from torch import Generator, Tensor
 from ebmcore.contracts import CHAINS_SLOTS, KERNEL_SLOTS, Carried, Chains, Energy, Start
 from ebmcore.errors import PluginError
 
+
+class _NothingIsDrawn:
+    """In the place of a generator: torch refuses to draw from it."""
+
+
 _BESIDE = {"init": 2, "start": 1}  # the leading arguments, which have any name
 
 
@@ -24,8 +29,14 @@ def init_state(
     n_steps: int = 1,
     carried: Carried | None = None,
 ) -> Any:
-    """Call `kernel.init` with the slots that it names; without `carried` all chains begin anew."""
+    """Call `kernel.init` with the slots that it names; without `carried` all chains begin anew.
+
+    With a `carried` whose `fresh` is None, it draws nothing, so that a step of another kernel may
+    call it; TypeError tells of one that draws all the same.
+    """
     named = named_slots(type(kernel), "init", KERNEL_SLOTS)
+    if carried is not None and carried.fresh is None:
+        generator = _NothingIsDrawn()  # type: ignore[assignment] # so that a draw fails
     if carried is None and "carried" in named:
         carried = carried_by(Start(x))
     slots = {"generator": generator, "n_steps": n_steps, "carried": carried}

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ebmcore.compile.functions import LossResult
-from ebmcore.compile.graph import nearly_equal
-from ebmcore.compile.verify import check_losses, check_samples, results_agree
+from ebmcore.compile.graph import nearly_equal, results_agree
+from ebmcore.compile.verify import check_losses, check_samples
 from ebmcore.contracts import Sample
 from ebmcore.errors import GraphError
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ebmcore_analytic.funnel import Funnel as Funnel
     from ebmcore_analytic.gaussian import Gaussian as Gaussian
     from ebmcore_analytic.gaussian_mixture import GaussianMixture as GaussianMixture
+    from ebmcore_analytic.many_well import ManyWell as ManyWell
     from ebmcore_analytic.rastrigin import Rastrigin as Rastrigin
     from ebmcore_analytic.ring import Ring as Ring
     from ebmcore_analytic.rosenbrock import Rosenbrock as Rosenbrock
@@ -23,6 +24,7 @@ _HOME = {
     "Funnel": "funnel",
     "Gaussian": "gaussian",
     "GaussianMixture": "gaussian_mixture",
+    "ManyWell": "many_well",
     "Rastrigin": "rastrigin",
     "Ring": "ring",
     "Rosenbrock": "rosenbrock",

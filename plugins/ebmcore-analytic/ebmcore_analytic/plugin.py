@@ -12,6 +12,7 @@ def ebmcore_energies() -> dict[str, str]:
         "funnel": "ebmcore_analytic.funnel:Funnel",
         "gaussian": "ebmcore_analytic.gaussian:Gaussian",
         "gaussian_mixture": "ebmcore_analytic.gaussian_mixture:GaussianMixture",
+        "many_well": "ebmcore_analytic.many_well:ManyWell",
         "rastrigin": "ebmcore_analytic.rastrigin:Rastrigin",
         "ring": "ebmcore_analytic.ring:Ring",
         "rosenbrock": "ebmcore_analytic.rosenbrock:Rosenbrock",

@@ -46,6 +46,15 @@ class TestLearnableDoubleWell(TestDoubleWell):
     params: ClassVar = {"height": 1.5, "separation": 3.0, "tilt": 0.4, "learnable": True}
 
 
+class TestManyWell(EnergySuite):
+    component = "many_well"
+    event_shapes: ClassVar = [(2,), (3, 2)]
+
+
+class TestLearnableManyWell(TestManyWell):
+    params: ClassVar = {"depth": 3.0, "tilt": -0.2, "learnable": True}
+
+
 class TestRing(EnergySuite):
     component = "ring"
     event_shapes: ClassVar = [(2,), (1, 2)]

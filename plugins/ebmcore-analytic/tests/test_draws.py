@@ -16,6 +16,7 @@ from ebmcore_analytic import (
     Funnel,
     Gaussian,
     GaussianMixture,
+    ManyWell,
     Rastrigin,
     Ring,
     Rosenbrock,
@@ -64,6 +65,7 @@ CASES = {
         [(-5, 5, 20_000)],
         None,
     ),
+    "many_well": (lambda: ManyWell((2,)), [(-3, 3, 600), (-6, 6, 300)], None),
     "ring": (lambda: Ring((2,)), [(-3.8, 3.8, 600)] * 2, None),
     "cut_ring": (lambda: Ring((2,), radius=0.5, width=1.0), [(-7, 7, 600)] * 2, None),
     "rosenbrock": (

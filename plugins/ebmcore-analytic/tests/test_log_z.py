@@ -10,6 +10,7 @@ from ebmcore_analytic import (
     Funnel,
     Gaussian,
     GaussianMixture,
+    ManyWell,
     Rastrigin,
     Ring,
     Rosenbrock,
@@ -66,6 +67,7 @@ CASES = {
         [(-5, 5, 400)],
         None,
     ),
+    "many_well": (lambda **k: ManyWell((2,), **k), [(-4, 4, 400), (-9, 9, 100)], None),
     "ring": (lambda **k: Ring((2,), **k), [(1e-12, 5, 400), (0, 2 * math.pi, 3)], polar),
     "rosenbrock": (
         lambda **k: Rosenbrock((2,), mu=0.5, a=1.0, b=4.0, **k),
@@ -97,6 +99,17 @@ def test_log_z_is_that_of_quadrature(name, integrate):
     make, box, warp = CASES[name]
     energy = make()
     assert abs(energy.log_z - integrate(energy, *box, warp=warp).log_z) < 1e-8
+
+
+def test_log_z_and_share_of_sixteen_pairs(integrate):
+    energy = ManyWell((32,))
+    assert energy.log_z == pytest.approx(164.6957, abs=5e-5)
+    assert energy.share_right == pytest.approx(0.8443, abs=5e-5)
+    shallow = ManyWell((2,), depth=2.0, tilt=-0.4)
+    law = integrate(shallow, (-5, 5, 8001), (-9, 9, 100))
+    a = law.x[:, 0]
+    right = (a > 1e-9) + 0.5 * (a.abs() <= 1e-9)  # the edge counts half
+    assert shallow.share_right == pytest.approx(law.mean(right), abs=1e-5)
 
 
 def test_log_z_of_a_ring_that_the_origin_cuts(integrate):

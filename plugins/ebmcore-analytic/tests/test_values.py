@@ -10,6 +10,7 @@ from ebmcore_analytic import (
     Funnel,
     Gaussian,
     GaussianMixture,
+    ManyWell,
     Rastrigin,
     Ring,
     Rosenbrock,
@@ -54,6 +55,11 @@ def test_double_well_by_hand():
     energy = DoubleWell((2,), height=3.0, separation=4.0, tilt=0.5)
     # wells of ±2; at 0 the barrier, at 4 = 2a it is 3 · (4 - 1)²
     holds(energy, [[2.0, 2.0], [0.0, -2.0], [4.0, 0.0]], [2.0, 2.0, 27.0 + 2.0 + 3.0])
+
+
+def test_many_well_by_hand():
+    # 1 - 6 - 1/2 + 9/2 of the pair (1, 3), 16 - 24 + 1 + 2 of (-2, 2)
+    holds(ManyWell((2, 2)), [[[1.0, 3.0], [-2.0, 2.0]]], [-1.0 - 5.0])
 
 
 def test_ring_by_hand():
@@ -172,6 +178,7 @@ def test_piecewise_linear_depends_on_the_weighted_terms():
         (lambda: GaussianMixture((2,), std=0.0), "std should be positive; got 0"),
         (lambda: DoubleWell((2,), height=-1.0), "height should be positive; got -1"),
         (lambda: DoubleWell((2,), separation=0.0), "separation should be positive; got 0"),
+        (lambda: ManyWell((3,)), r"an even number of numbers; got shape \(3,\)"),
         (lambda: Ring((3,)), r"two numbers; got shape \(3,\)"),
         (lambda: Ring((2,), width=math.inf), "width should be positive; got inf"),
         (lambda: Funnel((1,)), r"two numbers or more; got shape \(1,\)"),

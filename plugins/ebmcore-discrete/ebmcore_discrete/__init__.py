@@ -7,6 +7,11 @@ if TYPE_CHECKING:
     from ebmcore_discrete.bars import Bars as Bars
     from ebmcore_discrete.block_gibbs import BlockGibbs as BlockGibbs
     from ebmcore_discrete.gibbs import Gibbs as Gibbs
+    from ebmcore_discrete.gibbs_with_gradients import GibbsWithGradients as GibbsWithGradients
+    from ebmcore_discrete.ising import Ising as Ising
+    from ebmcore_discrete.langevin import DMALA as DMALA
+    from ebmcore_discrete.langevin import DULA as DULA
+    from ebmcore_discrete.potts import Potts as Potts
     from ebmcore_discrete.rbm import RBM as RBM
     from ebmcore_discrete.state import GibbsInfo as GibbsInfo
     from ebmcore_discrete.state import GibbsState as GibbsState
@@ -14,9 +19,14 @@ if TYPE_CHECKING:
 _HOME = {
     "Bars": "bars",
     "BlockGibbs": "block_gibbs",
+    "DMALA": "langevin",
+    "DULA": "langevin",
     "Gibbs": "gibbs",
+    "GibbsWithGradients": "gibbs_with_gradients",
     "GibbsInfo": "state",
     "GibbsState": "state",
+    "Ising": "ising",
+    "Potts": "potts",
     "RBM": "rbm",
 }
 __all__ = sorted(_HOME)

@@ -7,12 +7,13 @@ restoration of images"; Glauber 1963 for the scan at random.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from ebmcore import Binary, Categorical, Energy, Kernel, Space, replicated
+from ebmcore_discrete.informed import choose, wide
 from ebmcore_discrete.state import GibbsInfo, GibbsState, info_of
 
 
@@ -29,23 +30,27 @@ class Gibbs(Kernel):
 
     Args:
         scan: systematic draws each number once, in their order; random draws as many, each chosen
-            by chance, so that a step is reversible.
+            by chance, so that a step is reversible; blocks draws each number once, those that are
+            independent given the others at once, for an energy that offers `site_logits(x)`,
+            (chains, *event, k), and `independent_sites`, (sets, *event) bool, as ising and potts
+            do: one evaluation a set.
         space: (runtime) The set that events live in; by default binary.
     """
 
     spaces: ClassVar = (Binary, Categorical)
     implied_temperature = 1.0
-    long_step = True  # each number's draw would compile for a second, so a step stays eager
 
     def __init__(
         self,
-        scan: Literal["systematic", "random"] = "systematic",
+        scan: Literal["systematic", "random", "blocks"] = "systematic",
         *,
         space: Space | None = None,
     ) -> None:
-        if scan not in ("systematic", "random"):
-            raise ValueError(f"scan should be systematic or random; got {scan!r}")
+        if scan not in ("systematic", "random", "blocks"):
+            raise ValueError(f"scan should be systematic, random or blocks; got {scan!r}")
         self.scan = scan
+        # each number's draw would compile for a second, so a step stays eager
+        self.long_step = scan != "blocks"
         self.values = space.k if isinstance(space, Categorical) else 2
         self.is_categorical = isinstance(space, Categorical)
 
@@ -56,6 +61,12 @@ class Gibbs(Kernel):
                 "gibbs on categories needs to know how many there are: "
                 "Gibbs(space=ebmcore.Categorical(k))"
             )
+        if self.scan == "blocks" and not hasattr(energy, "independent_sites"):
+            raise ValueError(
+                "scan: blocks draws sites that are independent given the others, so the energy "
+                "should offer `site_logits` and `independent_sites`, as ising and potts do; "
+                f"{type(energy).__name__} doesn't: use scan: systematic"
+            )
         return GibbsState(x)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
@@ -64,8 +75,8 @@ class Gibbs(Kernel):
         float64, so that no category is lost to rounding; (chains, sites), int64.
         """
         shape = (len(x), x[0].numel())
-        uniform = torch.rand(shape, generator=generator, device=x.device, dtype=_wide(x))
-        if self.scan == "systematic":
+        uniform = torch.rand(shape, generator=generator, device=x.device, dtype=wide(x))
+        if self.scan != "random":
             return (uniform,)
         return uniform, torch.randint(
             shape[1], shape, generator=generator, device=x.device, dtype=torch.int64
@@ -75,14 +86,26 @@ class Gibbs(Kernel):
         self, energy: Energy, state: GibbsState, noise: tuple[Tensor, ...]
     ) -> tuple[GibbsState, GibbsInfo]:
         """Draw as many numbers as an event has, each given all the others."""
+        if self.scan == "blocks":
+            return self._step_in_blocks(energy, state, noise[0])
         x = state.x.flatten(1)
         uniform, *chosen = noise
         for draw in range(x.shape[1]):
             site = chosen[0][:, draw] if chosen else torch.full_like(uniform[:, 0], draw).long()
             law = self.conditional(energy, x.reshape(state.x.shape), site)
-            value = (uniform[:, draw, None] >= law.cumsum(1)[:, :-1]).sum(1)
+            value = choose(law, uniform[:, draw])
             x = x.scatter(1, site[:, None], value[:, None].to(x.dtype))
         x = x.reshape(state.x.shape)
+        return GibbsState(x), info_of(state.x, x)
+
+    def _step_in_blocks(
+        self, energy: Any, state: GibbsState, uniform: Tensor
+    ) -> tuple[GibbsState, GibbsInfo]:
+        x, uniform = state.x, uniform.reshape(state.x.shape)
+        with torch.no_grad():
+            for block in energy.independent_sites:
+                law = energy.site_logits(x).to(wide(x)).softmax(-1)
+                x = torch.where(block, choose(law, uniform).to(x.dtype), x)
         return GibbsState(x), info_of(state.x, x)
 
     def conditional(self, energy: Energy, x: Tensor, site: Tensor) -> Tensor:
@@ -102,11 +125,7 @@ class Gibbs(Kernel):
                 f"energy must return one value per chain, shape ({self.values * n},); "
                 f"got {tuple(energies.shape)}. Sum over the event's dimensions first."
             )
-        logits = -energies.reshape(n, self.values).to(_wide(x))
+        logits = -energies.reshape(n, self.values).to(wide(x))
         nowhere = (logits == -torch.inf).all(1, keepdim=True)
         return torch.where(nowhere, 0.0, logits).softmax(1)
 
-
-def _wide(x: Tensor) -> torch.dtype:
-    """Return float64, but on devices without it."""
-    return torch.float32 if x.device.type == "mps" else torch.float64

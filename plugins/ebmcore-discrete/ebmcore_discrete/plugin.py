@@ -5,16 +5,23 @@ from ebmcore import hookimpl
 
 @hookimpl
 def ebmcore_energies() -> dict[str, str]:
-    """Offer the restricted Boltzmann machine."""
-    return {"rbm": "ebmcore_discrete.rbm:RBM"}
+    """Offer the energies of bits and of categories."""
+    return {
+        "ising": "ebmcore_discrete.ising:Ising",
+        "potts": "ebmcore_discrete.potts:Potts",
+        "rbm": "ebmcore_discrete.rbm:RBM",
+    }
 
 
 @hookimpl
 def ebmcore_samplers() -> dict[str, str]:
-    """Offer the heat baths."""
+    """Offer the heat baths, and the samplers that differentiate the energy."""
     return {
         "block_gibbs": "ebmcore_discrete.block_gibbs:BlockGibbs",
+        "dmala": "ebmcore_discrete.langevin:DMALA",
+        "dula": "ebmcore_discrete.langevin:DULA",
         "gibbs": "ebmcore_discrete.gibbs:Gibbs",
+        "gibbs_with_gradients": "ebmcore_discrete.gibbs_with_gradients:GibbsWithGradients",
     }
 
 

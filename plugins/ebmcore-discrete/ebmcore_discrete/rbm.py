@@ -21,9 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, softplus
 
 from ebmcore import Binary, NonNegativeFloat, PositiveInt
-
-MOST_STATES = 2**20
-_AT_ONCE = 2**12  # states
+from ebmcore_discrete.enumeration import all_events, log_sum
 
 
 class RBM(nn.Module):
@@ -89,21 +87,5 @@ class RBM(nn.Module):
         if weight.shape[1] > weight.shape[0]:  # the hidden layer is the smaller one
             weight, biases = weight.T, biases[::-1]
         own, other = biases
-        if 2 ** len(own) > MOST_STATES:
-            raise ValueError(
-                f"log_z enumerates the states of the smaller layer, at most {MOST_STATES:,}; with "
-                f"{len(own)} bits there are 2^{len(own)}"
-            )
-        parts = []
-        for first in range(0, 2 ** len(own), _AT_ONCE):
-            last = min(first + _AT_ONCE, 2 ** len(own))
-            states = _bits(torch.arange(first, last, device=own.device), len(own))
-            terms = states @ own + softplus(linear(states, weight, other)).sum(1)
-            parts.append(torch.logsumexp(terms, 0))
-        return torch.logsumexp(torch.stack(parts), 0)
-
-
-def _bits(numbers: Tensor, width: int) -> Tensor:
-    """Return the binary digits of whole numbers, (n,) -> (n, width), float64."""
-    places = torch.arange(width, device=numbers.device)
-    return ((numbers[:, None] >> places) & 1).double()
+        states = all_events(2, (len(own),), own, "log_z")
+        return log_sum(lambda h: -h @ own - softplus(linear(h, weight, other)).sum(1), states)

@@ -34,6 +34,22 @@ class Table(nn.Module):
         return self.values[(x.flatten(1).long() * self.places).sum(1)]
 
 
+class Net(nn.Module):
+    """A random network of bits, or of the categories of a space one-hot."""
+
+    def __init__(self, numbers, space=None, seed=0):
+        super().__init__()
+        self.space, self.numbers = space, numbers
+        inputs = numbers * (space.k if space else 1)
+        sizes, g = ((inputs, 16), (16, 1)), torch.Generator().manual_seed(seed)
+        first, second = (torch.randn(size, generator=g).double() for size in sizes)
+        self.first, self.second = nn.Parameter(first), nn.Parameter(second)
+
+    def forward(self, x):
+        x = self.space.one_hot(x, (self.numbers,), self.first.dtype) if self.space else x
+        return (torch.tanh(x.flatten(1) @ self.first) @ self.second)[:, 0]
+
+
 @pytest.fixture
 def seeded():
     return torch.Generator().manual_seed(0)
@@ -42,4 +58,4 @@ def seeded():
 @pytest.fixture
 def exact():
     """Offer all events, the law over them, and an energy that is a table."""
-    return SimpleNamespace(events=events, law=law, Table=Table)
+    return SimpleNamespace(events=events, law=law, Table=Table, Net=Net)

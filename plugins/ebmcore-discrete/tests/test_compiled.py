@@ -1,19 +1,20 @@
-"""Compiled, block Gibbs takes the same steps; Gibbs stays eager and says so."""
+"""Compiled, the samplers take the same steps; Gibbs of one number at a time stays eager."""
 
 import pytest
 import torch
-from ebmcore_discrete import RBM, BlockGibbs, Gibbs
+from ebmcore_discrete import DMALA, RBM, BlockGibbs, Gibbs, GibbsWithGradients
 
 from ebmcore import sample_chain
 
 
 @pytest.mark.slow
-def test_compiled_block_steps_are_the_eager_ones(seeded):
+@pytest.mark.parametrize("kernel", [BlockGibbs(6), DMALA(1.0), GibbsWithGradients()])
+def test_compiled_steps_are_the_eager_ones(kernel, seeded):
     energy = RBM(6, scale=1.0, event_shape=(3, 3)).requires_grad_(False)
     x = torch.randint(2, (50, 3, 3), generator=seeded).float()
     compiled, eager = (
         sample_chain(
-            BlockGibbs(6), energy, x, n_steps=20, generator=seeded.manual_seed(1), compile=whether
+            kernel, energy, x, n_steps=4, generator=seeded.manual_seed(1), compile=whether
         )
         for whether in (True, False)
     )

@@ -6,7 +6,7 @@ which it acts: those are read from `conditional`, and held to `step` just beside
 
 import pytest
 import torch
-from ebmcore_discrete import RBM, BlockGibbs, Gibbs
+from ebmcore_discrete import RBM, BlockGibbs, Gibbs, Ising, Potts
 
 from ebmcore import Binary, Categorical, given, sample_chain
 
@@ -89,6 +89,30 @@ def test_a_step_turns_at_the_thresholds_of_these_matrices(name, scan, seeded, ex
         assert state.x.dtype == x.dtype
         changed = (state.x != x).flatten(1).double().mean(1).float()
         torch.testing.assert_close(info.changed, changed)
+
+
+FOUR = Categorical(4)
+ON_GRAPHS = {"spins": lambda: (Ising(event_shape=(3, 3)), Binary()),
+             "categories": lambda: (Potts(event_shape=(2, 4), space=FOUR), FOUR)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_GRAPHS)
+def test_a_step_in_blocks_draws_each_site_given_the_others(name, seeded):
+    energy, space = ON_GRAPHS[name]()
+    for part in energy.double().parameters():
+        part.data.normal_(generator=seeded)
+    kernel, one = Gibbs("blocks", space=space), Gibbs(space=space)
+    before = space.sample((200, *energy.event_shape), seeded, dtype=torch.float64)
+    x, noise = before.flatten(1), kernel.noise(before, seeded)
+    for block in energy.independent_sites.flatten(1):
+        for site in block.nonzero()[:, 0]:
+            law = one.conditional(energy, x.reshape(before.shape), site.expand(200))
+            value = (noise[0][:, site, None] >= law.cumsum(1)[:, :-1]).sum(1, keepdim=True)
+            x = x.scatter(1, site.expand(200, 1), value.to(x.dtype))
+    state, info = kernel.step(energy, kernel.init(energy, before), noise)
+    assert torch.equal(state.x.flatten(1), x)
+    changed = (state.x != before).flatten(1).double().mean(1).float()
+    torch.testing.assert_close(info.changed, changed)
 
 
 def test_states_of_infinite_energy_are_left_and_never_entered():
@@ -180,5 +204,7 @@ def test_misuse_is_refused(exact):
         BlockGibbs(4).init(exact.Table(2, 4), torch.zeros(1, 4).double())
     with pytest.raises(ValueError, match="one value per chain, shape"):
         sample_chain(Gibbs(), lambda x: x, torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="systematic or random"):
+    with pytest.raises(ValueError, match="systematic, random or blocks; got 'sweep'"):
         Gibbs("sweep")
+    with pytest.raises(ValueError, match="as ising and potts do; RBM doesn't"):
+        Gibbs("blocks").init(rbm, torch.zeros(1, 4).double())

@@ -36,7 +36,7 @@ def test_log_z_enumerates_the_smaller_layer(hidden, bits, exact):
 
 
 def test_too_many_states_and_other_events_are_refused():
-    with pytest.raises(ValueError, match=r"with 21 bits there are 2\^21"):
+    with pytest.raises(ValueError, match=r"with 21 numbers of 2 values there are 2\^21"):
         RBM(21, event_shape=(22,)).log_z()
     with pytest.raises(ValueError, match=r"should have shape \(4,\); got \(2, 2\)"):
         machine()(torch.zeros(5, 2, 2).double())

@@ -111,8 +111,9 @@ class Underdamped(Kernel):
         self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried
     ) -> UnderdampedState:
         """Begin at x with the momenta that the chains carry, or new ones."""
-        new = math.sqrt(self.temperature) * self.noise(x, generator)[0]
-        return UnderdampedState(x, carried.or_new("momentum", new), *energy_and_score(energy, x))
+        spread = math.sqrt(self.temperature)
+        p = carried.or_new("momentum", lambda: spread * self.noise(x, generator)[0])
+        return UnderdampedState(x, p, *energy_and_score(energy, x))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor]:
         """Draw ξ ~ N(0, I), of x's shape."""

@@ -14,10 +14,14 @@ _FEWEST = 20  # events expected in a cell of the χ² test; rarer ones are one c
 
 
 class Coupled(nn.Module):
-    """E(x) = Σ bᵢxᵢ + Σ Jᵢⱼxᵢxⱼ: a law in which all numbers of an event depend on each other."""
+    """E(x) = Σ bᵢxᵢ + Σ Jᵢⱼxᵢxⱼ: a law in which all numbers of an event depend on each other.
+
+    It takes categories as whole numbers, and one-hot, (batch, *event, k).
+    """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
+        self.shape = tuple(shape)
         size = torch.Size(shape).numel()
         places = torch.arange(size, dtype=torch.float64)
         self.field = nn.Parameter(0.6 * torch.cos(2 * places))
@@ -26,18 +30,26 @@ class Coupled(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energies, (batch, *event) -> (batch,)."""
+        if x.shape[1:-1] == self.shape:
+            x = x @ torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
         flat = x.flatten(1).to(self.field.dtype)
         energies: Tensor = flat @ self.field + ((flat @ self.coupling) * flat).sum(1)
         return energies
 
 
 class Enumerated:
-    """The law exp(-E)/Z over all events of a finite space."""
+    """A law over all events of a finite space: exp(-E)/Z, or that of a transition matrix.
 
-    def __init__(self, energy: Any, events: AllEvents) -> None:
+    Shapes: matrix (events, events), row by row the probabilities of a step's ends.
+    """
+
+    def __init__(self, energy: Any, events: AllEvents, matrix: Tensor | None = None) -> None:
         self.events = events
-        with torch.no_grad():
-            self.p = (-energy(events.x).double()).softmax(0)  # (events,)
+        if matrix is None:
+            with torch.no_grad():
+                self.p = (-energy(events.x).double()).softmax(0)  # (events,)
+        else:
+            self.p = stationary_law(matrix)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
         """Draw n events exactly."""
@@ -61,6 +73,16 @@ class Enumerated:
         statistic = ((found - wanted).square() / wanted.clamp(min=1e-300)).sum()
         freedom = torch.tensor((len(found) - 1) / 2, dtype=torch.float64)
         return float(torch.special.gammaincc(freedom, statistic / 2)) if len(found) > 1 else 1.0
+
+
+def stationary_law(matrix: Tensor) -> Tensor:
+    """Return p with pP = p and sum 1, (events, events) -> (events,), by least squares."""
+    states = len(matrix)
+    ones = matrix.new_ones(1, states)
+    equations = torch.cat([matrix.T - torch.eye(states, dtype=matrix.dtype), ones])
+    wanted = torch.cat([matrix.new_zeros(states), matrix.new_ones(1)])
+    solved: Tensor = torch.linalg.lstsq(equations, wanted[:, None]).solution
+    return solved[:, 0].clamp(min=0)
 
 
 def fits(p_value: float) -> bool:

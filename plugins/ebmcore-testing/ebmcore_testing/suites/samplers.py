@@ -7,6 +7,9 @@ What a sampler, or its suite, may declare beside what `suite.py` lists:
                                  its author doesn't know; then `unknown_law` must say why. Without
                                  it: scale², that is, no bias.
     unknown_law                  why its law isn't known, such as "its scores are clipped"
+    transition_matrix(energy, x) in a space of finitely many events: the probabilities of one step
+                                 from each of all events x to each, for a sampler with a bias or one
+                                 whose proposals are to be compared with a formula, too
     unbiased                     True beside stationary_variance: no bias on any energy, so that it
                                  is compared on two wells, too
     n_steps                      steps of the exact-invariance test, 20 by default
@@ -38,9 +41,10 @@ from ebmcore_testing.measures.sampler.calls import chain_axes, reordered
 from ebmcore_testing.measures.sampler.carried import CarriedChecks
 from ebmcore_testing.measures.sampler.purity import PurityChecks
 from ebmcore_testing.measures.sampler.temperature import TemperatureChecks
+from ebmcore_testing.measures.sampler.transitions import TransitionChecks
 
 
-class SamplerSuite(PurityChecks, CarriedChecks, TemperatureChecks):
+class SamplerSuite(PurityChecks, CarriedChecks, TransitionChecks, TemperatureChecks):
     """The checks of a sampler."""
 
     def test_shape(self) -> None:

@@ -116,6 +116,8 @@ FAULTS = (
     Fault("sampler", GibbsWithTheSignLost, "stationary", Gibbs),
     Fault("sampler", GibbsAtOnce, "stationary", Gibbs),
     Fault("sampler", GibbsWithoutTheLastBit, "stationary", Gibbs),
+    Fault("sampler", GibbsWithTheSignLost, "transition_matrix", Gibbs),
+    Fault("sampler", GibbsAtOnce, "transition_matrix", Gibbs),
     Fault("sampler", GibbsOfProbabilities, "stationary", Gibbs),
     Fault("sampler", ByTheEnergysMethodReversed, "stationary", ByTheEnergysMethod),
     Fault("dataset", CoinsOfNoLaw, "normalised", Coins),

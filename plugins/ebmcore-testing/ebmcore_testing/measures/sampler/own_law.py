@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import torch
+from torch import Tensor
 
 from ebmcore_testing.failures import CheckFailed, NotApplicable, require
 from ebmcore_testing.measures.enumerated import Coupled, Enumerated, fits
@@ -18,6 +19,7 @@ BIAS = (
     "kernel with a known bias declares it by stationary_variance(scale)"
 )
 CHAINS = 20_000
+MATRIX = "transition_matrix(energy, x)"
 _COLUMNS = 11  # numbers of an event that are compared one by one
 
 
@@ -36,7 +38,10 @@ class OwnLaw(SamplerCalls):
             raise NotApplicable("none of its event shapes has few enough events to enumerate them")
         events = AllEvents(space, shape)
         energy = self.energy(shape) if own else Coupled(shape)
-        law = Enumerated(energy, events)
+        matrix = self.declared_matrix(energy, events.x)
+        if matrix is None and self.why_unknown():
+            self.refuse_unknown_law("of finitely many events", MATRIX)
+        law = Enumerated(energy, events, matrix)
         x = law.draw(CHAINS, seeded(3))
         end = self.go(energy, x, self.law_steps(), seeded(4)).x
         strangers = law.strangers(end)
@@ -61,13 +66,22 @@ class OwnLaw(SamplerCalls):
         require(
             fits(p_value),
             "stationary",
-            expected=f"the law exp(-E) of {len(events.x)} events, {self.law_steps()} steps after "
-            "exact draws of it",
+            expected=f"the law {'exp(-E)' if matrix is None else 'of transition_matrix'} of "
+            f"{len(events.x)} events, {self.law_steps()} steps after exact draws of it",
             measured=f"a χ² test's p-value of {p_value:.2g} over {CHAINS} chains",
             allowed=f"at least {LEVEL:g}",
             cause="a conditional probability with a sign lost, numbers drawn together that depend "
             "on each other, or a proposal ratio left out",
         )
+
+    def declared_matrix(self, energy: Any, x: Tensor) -> Tensor | None:
+        """Return the declared `transition_matrix` over all events x, (events, events), if any."""
+        declared = self.declared("transition_matrix", of=self.sampler())
+        if declared is None:
+            return None
+        with torch.no_grad():
+            matrix: Tensor = declared(energy, x).double()
+        return matrix
 
     def require_own_law(self) -> None:
         """Hold the chains' events against exact draws of `check_energy`, number by number."""

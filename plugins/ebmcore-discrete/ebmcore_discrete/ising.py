@@ -1,0 +1,149 @@
+"""The Ising model: spins that prefer, by couplings J, to agree or to differ.
+
+    p(s) ∝ exp(sᵀJs + bᵀs),    s = 2x - 1,    E(x) = -sᵀJs - bᵀs
+
+J is symmetric, so that sᵀJs counts each edge twice: with J = σA, A the adjacency matrix, as in
+Grathwohl et al. 2021, the coupling of two neighbours is 2σ in the physicists' convention.
+
+Source: Ising 1925; Grathwohl et al. 2021, "Oops I took a gradient: scalable sampling for discrete
+distributions", whose convention this is.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from ebmcore import Binary, NonNegativeFloat, NonNegativeInt
+from ebmcore_discrete.enumeration import MOST_EVENTS, all_events, draw, log_sum
+from ebmcore_discrete.graphs.couplings import Couplings, Graph, Learns
+from ebmcore_discrete.graphs.transfer import WIDEST, TransferMatrix
+
+
+class Ising(nn.Module):
+    """Spins on a graph: p(s) ∝ exp(sᵀJs + bᵀs), s = 2x - 1 for bits x.
+
+    J begins as σ on the edges of the graph, and counts each twice. `matrix()` returns it.
+    `log_z` is exact up to 20 spins, and by the transfer matrix on a torus of one or two dimensions
+    whose shorter side has at most 12; `sample` draws exactly where `log_z` is known.
+    `site_logits` gives the heat bath's odds of all spins, which `gibbs` with `scan: blocks` draws
+    from.
+
+    Shapes: x (batch, *event) -> (batch,), in nats. Raises ValueError for events of another shape.
+    Source: Grathwohl et al. 2021.
+
+    Args:
+        graph: lattice couples neighbours on a torus with the event's axes; random is an
+            Erdős–Rényi graph, each pair of spins with the same probability.
+        sigma: J of each edge, at the start of training.
+        degree: Mean number of neighbours in a random graph.
+        seed: Seed of a random graph, whatever the run's.
+        learns: The couplings that are trained: those of the edges, of all pairs of spins (which
+            begin at 0 off the edges), or none.
+        field: Whether b is trained; else it is 0.
+        event_shape: (runtime) The shape of one event.
+    """
+
+    spaces: ClassVar = (Binary,)
+    check_params: ClassVar = {"sigma": 0.3}
+
+    def __init__(
+        self,
+        graph: Graph = "lattice",
+        *,
+        sigma: float = 0.0,
+        degree: NonNegativeFloat = 2.0,
+        seed: NonNegativeInt = 0,
+        learns: Learns = "edges",
+        field: bool = True,
+        event_shape: tuple[int, ...],
+    ) -> None:
+        super().__init__()
+        self.event_shape = tuple(event_shape)
+        self.couplings = Couplings(
+            self.event_shape, graph, degree=degree, seed=seed, strength=sigma, learns=learns
+        )
+        none = torch.zeros(self.couplings.sites)
+        self.field: Tensor
+        if field:
+            self.field = nn.Parameter(none)
+        else:
+            self.register_buffer("field", none)
+
+    def matrix(self) -> Tensor:
+        """Return J, (spins, spins), symmetric, 0 on its diagonal."""
+        coupled: Tensor = self.couplings()
+        return coupled
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return -sᵀJs - bᵀs, (batch, *event) -> (batch,), in nats."""
+        s = self._spins(x)
+        return -((s @ self.matrix()) * s).sum(1) - s @ self.field
+
+    def site_logits(self, x: Tensor) -> Tensor:
+        """Return log P(xᵢ = v | the others) but for a constant, (batch, *event, 2)."""
+        odds = 4 * self._spins(x) @ self.matrix() + 2 * self.field
+        return torch.stack([torch.zeros_like(odds), odds], 2).reshape(*x.shape, 2)
+
+    @property
+    def independent_sites(self) -> Tensor:
+        """Sets of spins that are independent given the others, (sets, *event) bool."""
+        return self.couplings.independent.reshape(-1, *self.event_shape)
+
+    def log_z(self) -> Tensor:
+        """Return log Σ_x exp(-E(x)), (), float64, with the graph of the parameters.
+
+        Raises ValueError where there are too many spins.
+        """
+        if self._is_enumerable():
+            return log_sum(self, all_events(2, self.event_shape, self.field, "log_z"))
+        return self._transfer().log_z()
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw n events exactly, (n, *event). Raises ValueError where there are too many spins."""
+        if self._is_enumerable():
+            events = all_events(2, self.event_shape, self.field, "sample")
+            return draw(self, events, n, generator)
+        rows = self._transfer().draw(n, generator)
+        rows = rows.transpose(1, 2) if self._is_tall() else rows
+        return rows.reshape(n, *self.event_shape).to(self.field.dtype)
+
+    def _spins(self, x: Tensor) -> Tensor:
+        if tuple(x.shape[1:]) != self.event_shape:
+            raise ValueError(
+                f"events should have shape {self.event_shape}; got {tuple(x.shape[1:])}"
+            )
+        return 2 * x.flatten(1) - 1
+
+    def _is_enumerable(self) -> bool:
+        return 2**self.couplings.sites <= MOST_EVENTS
+
+    def _is_tall(self) -> bool:
+        return len(self.event_shape) == 2 and self.event_shape[0] < self.event_shape[1]
+
+    def _transfer(self) -> TransferMatrix:
+        """Return the transfer matrix along the longer side."""
+        shape = self.event_shape if len(self.event_shape) == 2 else (math.prod(self.event_shape), 1)
+        if not self.couplings.is_torus or min(shape) > WIDEST:
+            raise ValueError(
+                f"{self.couplings.sites} spins have 2^{self.couplings.sites} states, more than the "
+                f"{MOST_EVENTS:,} that can be added up; the transfer matrix takes a lattice of one "
+                f"or two dimensions whose shorter side has at most {WIDEST} spins, and learns "
+                f"edges or none; this one has events of shape {self.event_shape}"
+            )
+        sites = torch.arange(self.couplings.sites, device=self.field.device).reshape(shape)
+        matrix = self.matrix()
+        coupled = []
+        for axis in (1, 0):
+            to_next = matrix[sites, sites.roll(-1, axis)]
+            if shape[axis] == 2:  # one edge, which both sites call the next one
+                to_next = to_next * (sites.roll(-1, axis) > sites)
+            coupled.append(to_next)
+        along, between = coupled
+        parts = (self.field[sites], along, between)
+        if self._is_tall():
+            parts = (self.field[sites].T, between.T, along.T)
+        return TransferMatrix(*parts)

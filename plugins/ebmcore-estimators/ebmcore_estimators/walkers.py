@@ -1,0 +1,21 @@
+"""Walkers: a batch of events on their way from a base to an energy, with both energies at each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Walkers(NamedTuple):
+    """Events, and all that the next step of their way needs and should not compute twice."""
+
+    x: Tensor  # (n, *event)
+    base: Tensor  # (n,), E₀(x) = -log p₀(x), nats
+    target: Tensor  # (n,), E(x), nats
+    z: Tensor | None = None  # (n, features), x in the base's coordinates, for gradients
+    score: Tensor | None = None  # (n, features), -∂E/∂z
+
+    def rows(self, index: Tensor) -> Walkers:
+        """Return some of them, by their numbers."""
+        return Walkers(*(None if field is None else field[index] for field in self))  # type: ignore[arg-type]
