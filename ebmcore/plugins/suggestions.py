@@ -20,7 +20,7 @@ _OFFERS: dict[str, dict[str, str]] = {
         "sampler": "block_gibbs dmala dula gibbs gibbs_with_gradients",
     },
     "ebmcore-estimators": {"monitor": "log_z"},
-    "ebmcore-hmc": {"sampler": "hmc"},
+    "ebmcore-hmc": {"sampler": "hmc nuts"},
     "ebmcore-langevin": {"sampler": "annealed langevin mala svgd underdamped"},
     "ebmcore-losses": {
         "loss": "concrete_score_matching contrastive_divergence cooperative cross_entropy "
