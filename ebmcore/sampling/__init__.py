@@ -16,6 +16,7 @@ from ebmcore.sampling.conditions import replicated as replicated
 from ebmcore.sampling.conditions import takes_mask as takes_mask
 from ebmcore.sampling.energy_checks import Differentiable as Differentiable
 from ebmcore.sampling.energy_checks import check_energies as check_energies
+from ebmcore.sampling.energy_checks import differentiate as differentiate
 from ebmcore.sampling.energy_checks import energy_and_score as energy_and_score
 from ebmcore.sampling.energy_checks import evaluating as evaluating
 from ebmcore.sampling.energy_checks import module_of as module_of
