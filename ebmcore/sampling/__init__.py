@@ -25,6 +25,7 @@ from ebmcore.sampling.function_kernel import StepFunction as StepFunction
 from ebmcore.sampling.function_kernel import as_chains as as_chains
 from ebmcore.sampling.function_kernel import as_kernel as as_kernel
 from ebmcore.sampling.local_spread import local_spread as local_spread
+from ebmcore.sampling.precision import set_precision as set_precision
 from ebmcore.sampling.sampler import Sampler as Sampler
 from ebmcore.sampling.sampler import run_kernel as run_kernel
 from ebmcore.sampling.slots import carried_by as carried_by
