@@ -51,7 +51,8 @@ def array(x: Tensor) -> Points:
 def plot_points(axes: Axes, x: Points, colour: str, label: str) -> None:
     """Scatter points of a plane, (n, 2), small and a little transparent so that crowds show."""
     edge = DATA if colour == ON_A_WELL else "none"
-    axes.scatter(*x.T, s=7, c=colour, alpha=0.7, label=label, linewidths=0.4, edgecolors=edge)
+    along, up = x.T
+    axes.scatter(along, up, s=7, c=colour, alpha=0.7, label=label, linewidths=0.4, edgecolors=edge)
 
 
 def frame_plane(axes: Axes, box: Box) -> None:
