@@ -101,3 +101,8 @@ class TestFidelity(MonitorSuite):
     @pytest.fixture(autouse=True)
     def _few_steps(self, monkeypatch):
         monkeypatch.setattr("ebmcore_monitors.fidelity.judge.STEPS", 10)
+
+
+class TestMMD(MonitorSuite):
+    component = "mmd"
+    params: ClassVar = {"n": 30, "permutations": 19}
