@@ -91,6 +91,7 @@ class ParallelTempering(Kernel):
         self.warm_up = warm_up
         self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
         self.rescale = rescale and self.spaces == (Real,)
+        self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
         self.implied_temperature = self.temperatures[0]
         self.fields = tuple(getattr(kernel, "carries", ()))
