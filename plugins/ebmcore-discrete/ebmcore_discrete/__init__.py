@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebmcore_discrete.bars import Bars as Bars
     from ebmcore_discrete.block_gibbs import BlockGibbs as BlockGibbs
+    from ebmcore_discrete.datasets.gray_code import GrayCode as GrayCode
+    from ebmcore_discrete.datasets.ising_draws import IsingDraws as IsingDraws
     from ebmcore_discrete.gibbs import Gibbs as Gibbs
     from ebmcore_discrete.gibbs_with_gradients import GibbsWithGradients as GibbsWithGradients
     from ebmcore_discrete.ising import Ising as Ising
@@ -25,7 +27,9 @@ _HOME = {
     "GibbsWithGradients": "gibbs_with_gradients",
     "GibbsInfo": "state",
     "GibbsState": "state",
+    "GrayCode": "datasets.gray_code",
     "Ising": "ising",
+    "IsingDraws": "datasets.ising_draws",
     "Potts": "potts",
     "RBM": "rbm",
 }

@@ -111,6 +111,11 @@ class Ising(nn.Module):
         rows = rows.transpose(1, 2) if self._is_tall() else rows
         return rows.reshape(n, *self.event_shape).to(self.field.dtype)
 
+    def refuse_unknown_law(self) -> None:
+        """Raise ValueError where there are too many spins for `log_z` and `sample`."""
+        if not self._is_enumerable():
+            self._transfer()
+
     def _spins(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
             raise ValueError(
