@@ -134,15 +134,13 @@ class ParallelTempering(Kernel):
 
         Shapes: the kernel's own with (chains, replicas) in place of its chains, swap_every times.
         """
-        every = x.repeat_interleave(self.replicas, 0)
+        n, k = len(x), self.replicas
+        every = x.repeat_interleave(k, 0)
         drawn = [p for _ in range(self.swap_every) for p in self.kernel.noise(every, generator)]
-        parts = [
-            p.unflatten(0, (len(x), self.replicas)) if p.shape[:1] == every.shape[:1] else p
-            for p in drawn
-        ]
-        shape = (len(x), self.replicas - 1)
+        each = [p.reshape(n, k, *p.shape[1:]) if p.shape[:1] == (n * k,) else p for p in drawn]
+        shape = (n, k - 1)
         uniform = torch.rand(shape, generator=generator, device=x.device, dtype=_float(x))
-        return uniform, *parts
+        return uniform, *each
 
     def step(self, energy: Energy, state: Any, noise: tuple[Tensor, ...]) -> tuple[Any, Any]:
         """Move all replicas, and swap every second pair of neighbours."""
