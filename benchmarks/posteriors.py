@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from bayes import hierarchies, regressions
 from bayes.posterior import Posterior
+from ebmcore_hmc import NUTS
 
 from ebmcore import sample_chain
-from ebmcore_hmc import NUTS
 
 RESULTS = Path(__file__).parent / "results" / "posteriors.jsonl"
 MAKERS = {

@@ -96,7 +96,7 @@ def test_the_mass_is_the_pooled_variance_of_its_window(mass):
     assert torch.equal(seen[109].scale, seen[89].scale)
 
 
-def test_the_step_begins_anew_at_each_window_and_ends_as_the_average():
+def test_the_step_begins_anew_and_ends_as_the_average():
     """By the recursion alone, from the acceptance of the chains; ε grows as its limit does."""
     points, acceptances = draws(110, 3)
     seen = driven(WarmUp(100, target=0.8), 0.1 * points, acceptances)

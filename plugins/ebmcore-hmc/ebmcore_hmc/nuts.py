@@ -8,7 +8,7 @@ introduction to Hamiltonian Monte Carlo"; Stan Reference Manual.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -86,9 +86,10 @@ class NUTS(Kernel):
     In the first `warm_up` steps ε and M are adapted, for all chains at once: Stan's windows, dual
     averaging towards `target_acceptance`, variances over the window's points of all chains.
     Meanwhile exp(-E/T) is not exactly invariant: drop these steps (`burn_in` of `sample_chain`, at
-    least `warm_up`). Chains that remember (`chains: persistent`) carry what was adapted, so that the
-    warm-up is of their first steps, whatever the length of a run; a chain that begins anew takes
-    it from the others. With `chains: noise` every run warms up anew: give `warm_up: 0` and a step.
+    least `warm_up`). Chains that remember (`chains: persistent`) carry what was adapted, so that
+    the warm-up is of their first steps, whatever the length of a run; a chain that begins anew
+    takes it from the others. With `chains: noise` every run warms up anew: give `warm_up: 0` and a
+    `step_size`.
 
     The step size begins where one leapfrog step keeps ½ of the chains, found by doubling and
     halving (Hoffman and Gelman's algorithm 4, over all chains), unless `step_size` gives it.
@@ -237,7 +238,9 @@ class NUTS(Kernel):
         )
         adapted = Adapted(*state[3:])
         if self.warm_up:
-            adapted = self.adaptation.after(adapted, moved.x, info.acceptance, moved.energy.isfinite())
+            adapted = self.adaptation.after(
+                adapted, moved.x, info.acceptance, moved.energy.isfinite()
+            )
         else:
             adapted = adapted._replace(taken=adapted.taken + 1)
         return NUTSState(*moved[:3], *adapted), info

@@ -1,4 +1,4 @@
-"""The warm-up of HMC and NUTS: it reaches its target, finds the masses, and goes on where it was."""
+"""The warm-up of HMC and NUTS: it reaches its target, finds the masses, and is carried on."""
 
 import math
 
@@ -57,7 +57,9 @@ def test_all_scales_mix_alike(traces, name):
     assert (z.flatten(0, 1).var(0) - 1).abs().max() < 4 * 0.11
 
 
-@pytest.mark.parametrize("kernel", [HMC(0.3, leapfrog=2, warm_up=40), NUTS(warm_up=40, max_depth=3)])
+@pytest.mark.parametrize(
+    "kernel", [HMC(0.3, leapfrog=2, warm_up=40), NUTS(warm_up=40, max_depth=3)]
+)
 def test_short_runs_that_carry_it_are_one_long_run(kernel):
     """The adaptation, the points and the generator: 50 steps in runs of 7, 13 and 30."""
     x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)
