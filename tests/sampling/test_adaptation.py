@@ -106,7 +106,8 @@ def test_the_step_begins_anew_and_ends_as_the_average():
         m, acceptance = step if step <= 90 else step - 90, acceptances[step - 1]
         recent = 0.9 * recent + 0.1 * acceptance
         even = 1 / (1 / recent).mean() / recent.mean() if step <= 90 else 1.0
-        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8)
+        gamma = 0.05 if step <= 90 else 0.2
+        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8, gamma)
         if step == 90:
             grown = (1 / seen[89].scale[0]).max()
             size = now.log_mean.exp() * grown

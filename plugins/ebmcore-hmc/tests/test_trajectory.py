@@ -194,7 +194,7 @@ def test_a_subtree_that_turns_within_is_discarded(step_size, depth):
     state, info = kernel.step(energy, kernel.init(energy, x), (torch.ones_like(x), numbers))
     assert info.depth.tolist() == [depth] * 200
     assert info.n_leapfrog.tolist() == [2 ** (depth + 1) - 1] * 200
-    assert len(state.x.unique()) == 2**depth
+    assert 1 < len(state.x.unique()) <= 2**depth
     assert state.x.max() < math.sin((2**depth - 0.5) * step_size)
 
 
