@@ -17,6 +17,7 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-discrete": {
         "dataset": "bars gray_code ising_draws",
         "energy": "ising potts rbm",
+        "monitor": "couplings features",
         "sampler": "block_gibbs dmala dula gibbs gibbs_with_gradients",
     },
     "ebmcore-estimators": {"monitor": "log_z"},
