@@ -49,6 +49,7 @@ class Content(NamedTuple):
             "anomaly": anomaly.table(scored),
             "speed": speed.tables(quick),
             "scaling": [*speed.facts(ranks), "", *ranks_tables.ranks_tables(ranks)],
+            "scaling, model": ranks_tables.simulated(ranks),
         }
         figures = {
             **methods.figures(one),

@@ -10,9 +10,11 @@ m^(-κ) log ε + (1 - m^(-κ)) log ε̄. The walk of ε never settles; its avera
 of the first ε, in later windows log ε (Stan: log 10 ε), where ε is near and the last buffer short.
 γ is 0.2: with Stan's 0.05, meant for the noise of one chain, log ε overshoots in those 50 steps,
 so that α ends .06 to .18 over δ (HMC and MALA, one chain; now within .07, of 16 chains within .03).
+Before the last buffer, α is lowered by the harmonic over the plain mean of the chains' recent
+acceptances: it falls to 0 for a chain that is stuck where ε is too large, which so moves again.
 Mass: n of a window's points give (n V + 5 · 10⁻³ M⁻¹)/(n + 5), V their variances. Stan shrinks to
 10⁻³, of any unit; M⁻¹ is that of the window before, so that units of x don't matter but in the first.
-Source: Hoffman and Gelman 2014, section 3.2; Stan Reference Manual, "HMC algorithm parameters".
+Source: Hoffman and Gelman 2014, section 3.2; Hoffman, Radul and Sountsov 2021 (the harmonic mean); Stan Reference Manual, "HMC algorithm parameters".
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ Mass = Literal["diagonal", "dense", "fixed"]  # of which the variances of x are 
 
 
 class Adapted(NamedTuple):
-    """The adaptation so far, fields of a kernel's state; the same row for each chain of a run."""
+    """The adaptation so far, fields of a kernel's state; all but the last are the same for all."""
 
     step_size: Tensor  # (chains,), ε of the next step
     log_mean: Tensor  # (chains,), log ε̄, kept when the warm-up ends
@@ -43,6 +45,7 @@ class Adapted(NamedTuple):
     count: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # as scale, the sum of their squares, or products, about it
+    recent: Tensor  # (chains,), each chain's own acceptance, averaged over some ten steps
 
 
 class WarmUp:
@@ -76,12 +79,13 @@ class WarmUp:
             scale = torch.diag_embed(scale)
         size, log_size = zero + step_size, (zero + step_size).log()
         new = Adapted(size, log_size, zero, math.log(10) + log_size, zero.to(torch.int64), scale,
-                      zero, mean, torch.zeros_like(scale))  # fmt: skip
+                      zero, mean, torch.zeros_like(scale), zero + self.target)  # fmt: skip
         if carried is None:
             return new
         rows = [carried.or_new(name, value) for name, value in new._asdict().items()]
         first = rows[Adapted._fields.index("taken")].argmax(0, keepdim=True)
-        return Adapted(*(row.index_select(0, first).expand_as(row) for row in rows))
+        shared = (row.index_select(0, first).expand_as(row) for row in rows[:-1])
+        return Adapted(*shared, rows[-1])
 
     def after(self, adapted: Adapted, x: Tensor, acceptance: Tensor, ok: Tensor) -> Adapted:
         """Return the adaptation after a step that ended at x, of the chains that are ok."""
@@ -89,7 +93,12 @@ class WarmUp:
         old = Adapted(*(row[0] for row in adapted))
         taken = old.taken + 1
         n = ok.sum().to(x.dtype)
-        accepted = torch.where(ok, acceptance.detach(), 0.0).sum() / n.clamp(min=1)
+        acceptance = acceptance.detach()
+        recent = torch.where(ok, 0.9 * adapted.recent + 0.1 * acceptance, adapted.recent)
+        accepted = torch.where(ok, acceptance, 0.0).sum() / n.clamp(min=1)
+        if self.ends:
+            even = n**2 / torch.where(ok, 1 / recent, 0.0).sum() / torch.where(ok, recent, 0.0).sum()
+            accepted = torch.where(taken > self.ends[-1], accepted, accepted * even.nan_to_num(1.0))
         begun = sum((taken > b) * (b - a) for a, b in itertools.pairwise([0, *self.ends]))
         new = dual_average(old, accepted, taken - begun, self.target)._replace(taken=taken)
         if self.ends:
@@ -98,7 +107,7 @@ class WarmUp:
         new = new._replace(step_size=torch.where(last, new.log_mean.exp(), new.step_size))
         kept = (torch.where(taken <= self.steps, a, b) for a, b in zip(new, old, strict=True))
         return Adapted(*(v.expand(chains, *v.shape) for v in kept))._replace(
-            taken=taken.expand(chains)
+            taken=taken.expand(chains), recent=recent
         )
 
     def _with_mass(self, now: Adapted, x: Tensor, ok: Tensor, n: Tensor) -> Adapted:

@@ -43,9 +43,9 @@ def test_it_finds_the_step_of_the_target_acceptance(c):
     now = begun(WarmUp(9, target=0.8), torch.zeros(1, 1, dtype=DOUBLE), 0.2)
     for m in range(1, 2001):
         now = dual_average(now, 1 / (1 + (now.step_size / c) ** 2), torch.tensor(m), 0.8)
-    # what is left is the pull to μ: δ - α = γ (μ - log ε)/√m, dα/dlog ε = -2 δ (1 - δ)
+    # what is left is the pull to μ: δ - α = γ (μ - log ε)/(2√m), dα/dlog ε = -2 δ (1 - δ)
     wanted = math.log(c * math.sqrt(1 / 0.8 - 1))
-    pull = 0.2 * (math.log(2) - wanted) / math.sqrt(2000) / 0.32
+    pull = 0.1 * (math.log(2) - wanted) / math.sqrt(2000) / 0.32
     assert abs(now.step_size.log().item() - wanted - pull) < 0.1 * abs(pull)
 
 
@@ -97,13 +97,16 @@ def test_the_mass_is_the_pooled_variance_of_its_window(mass):
 
 
 def test_the_step_begins_anew_at_each_window_and_ends_as_the_average():
-    """By the recursion alone, from the mean acceptance of the chains; ε grows as its limit does."""
+    """By the recursion alone, from the acceptance of the chains; ε grows as its limit does."""
     points, acceptances = draws(110, 3)
     seen = driven(WarmUp(100, target=0.8), 0.1 * points, acceptances)
     now = begun(WarmUp(0, target=0.8), points[0])
+    recent = torch.full((3,), 0.8, dtype=DOUBLE)
     for step in range(1, 101):
-        m = step if step <= 90 else step - 90
-        now = dual_average(now, acceptances[step - 1].mean(), torch.tensor(m), 0.8)
+        m, acceptance = step if step <= 90 else step - 90, acceptances[step - 1]
+        recent = 0.9 * recent + 0.1 * acceptance
+        even = 1 / (1 / recent).mean() / recent.mean() if step <= 90 else 1.0
+        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8)
         if step == 90:
             grown = (1 / seen[89].scale[0]).max()
             size = now.log_mean.exp() * grown
@@ -111,8 +114,8 @@ def test_the_step_begins_anew_at_each_window_and_ends_as_the_average():
                                shortfall=0 * now.shortfall)  # fmt: skip
         close(seen[step - 1].step_size, now.log_mean.exp() if step == 100 else now.step_size)
     for later in seen[100:]:
-        assert all(map(torch.equal, later._replace(taken=0 * later.taken), seen[99]._replace(
-            taken=0 * later.taken)))  # fmt: skip
+        pairs = zip(Adapted._fields, later, seen[99], strict=True)
+        assert all(torch.equal(a, b) for name, a, b in pairs if name not in ("taken", "recent"))
     assert seen[-1].taken.tolist() == [110] * 3
 
 
@@ -126,7 +129,8 @@ def test_chains_that_are_not_ok_count_for_nothing():
     for x, wanted, acceptance in zip(sick, points, acceptances, strict=True):
         now = all_three.after(now, x, acceptance, ok)
         healthy = two.after(healthy, wanted[ok], acceptance[ok], ok[ok])
-    close(tuple(row[:2] for row in now), tuple(healthy))
+    close(tuple(row[:2] for row in now[:-1]), tuple(healthy[:-1]))
+    close(now.recent[ok], healthy.recent)
 
 
 def test_under_20_steps_only_the_step_size_is_adapted():
@@ -146,6 +150,22 @@ def test_chains_go_on_with_those_of_the_most_steps():
     }
     some_anew = Carried(mixed, torch.tensor([False, False, True, False]))
     found = warm_up.begin(points[0], some_anew, 0.3)
-    assert all(map(torch.equal, found, ahead))
+    assert all(map(torch.equal, found[:-1], ahead[:-1]))
+    own = torch.stack([ahead.recent[0], behind.recent[1], number(0.8), ahead.recent[3]])
+    assert torch.equal(found.recent, own)
     anew = warm_up.begin(points[0], fresh(4, mixed), 0.3)
     assert all(map(torch.equal, anew, begun(warm_up, points[0])))
+
+
+def test_a_chain_that_is_stuck_lowers_the_step_until_it_moves():
+    """One of 16 chains moves under ε = 0.01 alone, the others are well at ε = 1."""
+    warm_up, ok = WarmUp(100, target=0.8), torch.ones(16, dtype=torch.bool)
+    x = draws(100, 16)[0]
+    now, least = begun(warm_up, x[0]), math.inf
+    for points in x[:90]:
+        size = now.step_size
+        acceptance = 1 / (1 + (size / 2).square())
+        acceptance = torch.cat([acceptance[:15], (size[:1] < 0.01).double()])
+        now = warm_up.after(now, points, acceptance, ok)
+        least = min(least, now.step_size[0].item())
+    assert least < 0.01

@@ -152,7 +152,7 @@ def _held_out_energy(view: RunView) -> float | None:
     """Return the mean energy of held-out data in their own units, in nats, if it is known."""
     if len(view.held_out) == 0:
         return None
-    values = torch.cat([view.energy(x).double() for x in view.held_out.split(CHUNK)])
+    values = torch.cat([view.energy(x).double() for x in torch.split(view.held_out, CHUNK)])
     if view.transforms is not None:
         if view.held_out_log_det is None:
             view.warn(

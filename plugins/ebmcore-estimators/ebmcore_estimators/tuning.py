@@ -24,7 +24,7 @@ from ebmcore_estimators.path import Path
 from ebmcore_estimators.walkers import Walkers
 
 ACCEPTANCE = 0.8
-POOR = 0.5  # acceptance under which a β is given more moves, so that the step size can follow
+NEAR = (0.6, 0.95)  # acceptance outside which a β gets more moves, so that the step size follows
 MOST_MOVES = 20  # at a β
 HALVINGS = 40  # of the interval that holds the log of the next difference of β
 SMALLEST = 1e-30  # difference of two βs
@@ -70,7 +70,8 @@ def fit_path(
         for count in range(1, MOST_MOVES + moves):
             walkers, acceptance = move(walkers, beta, log_size.exp(), scale, generator)
             log_size = log_size + (acceptance.mean().to(log_size) - ACCEPTANCE)
-            if count >= moves and (not move.takes_step_size or float(acceptance.mean()) > POOR):
+            near = not move.takes_step_size or NEAR[0] < float(acceptance.mean()) < NEAR[1]
+            if count >= moves and near:
                 break
         visited.append(beta)
         sizes.append(log_size)
@@ -88,20 +89,19 @@ def fit_path(
 
 def _next(beta: float, lead: Tensor, keep: float) -> float:
     """Return the largest next β at which weights exp((β' - β) lead) keep their effective size."""
-    finite = lead.double().nan_to_num(nan=-math.inf)
+    finite = lead.double()[lead.isfinite()]  # others have no weight, whatever the step
     left = 1 - beta
 
     def is_kept(step: Tensor) -> Tensor:
         return (step * finite).softmax(0).square().sum() * (keep * len(finite)) <= 1
 
-    low = torch.full_like(finite[0], math.log(min(SMALLEST, left)))
-    if not bool(is_kept(low.exp())):
+    low = torch.full((), math.log(min(SMALLEST, left)), dtype=torch.float64, device=lead.device)
+    high = torch.full_like(low, math.log(left))
+    if len(finite) < 2 or not bool(is_kept(low.exp())):
         raise ValueError(
-            "the base's draws lie too far from where the energy is low, or where it is finite: "
-            f"E - E₀ is from {float(-finite.max()):.3g} to {float(-finite.min()):.3g} there; give "
-            "another base"
+            f"of {len(lead)} draws of the base {len(finite)} have a finite energy, and these lie "
+            "too far from where it is low; give another base"
         )
-    high = torch.full_like(finite[0], math.log(left))
     low = torch.where(is_kept(high.exp()), high, low)
     for _ in range(HALVINGS):
         middle = (low + high) / 2

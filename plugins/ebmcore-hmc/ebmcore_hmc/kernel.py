@@ -51,6 +51,7 @@ class HMCState(NamedTuple):
     count: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # (chains, d), the sum of their squares about it
+    recent: Tensor  # (chains,), each chain's acceptance of late
 
 
 class HMCInfo(NamedTuple):

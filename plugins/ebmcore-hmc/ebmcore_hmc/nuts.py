@@ -59,6 +59,7 @@ class NUTSState(NamedTuple):
     count: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # as scale, the sum of their squares about it
+    recent: Tensor  # (chains,), each chain's acceptance of late
 
 
 class NUTSInfo(NamedTuple):
@@ -160,11 +161,13 @@ class NUTS(Kernel):
     ) -> NUTSState:
         """Begin at x with what the chains carry, or a step size that suits them there."""
         values, score = energy_and_score(energy, x)
-        xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
         size: Tensor | float = 1.0 if self.step_size == "auto" else self.step_size
-        if self.step_size == "auto":
-            anew = torch.ones_like(values) > 0 if carried is None else carried.fresh
-            size = self._first_step(energy, x, values, score, xi, anew)
+        fresh = torch.ones_like(values) > 0
+        if carried is not None and carried.fields:
+            fresh = carried.fresh
+        if self.step_size == "auto" and fresh is not None:
+            xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            size = self._first_step(energy, x, values, score, xi, fresh)
         return NUTSState(x, values, score, *self.adaptation.begin(x, carried, size))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
-"""HMC against distributions that it leaves invariant: a mixture, Rosenbrock, a narrow Gaussian."""
+"""HMC and NUTS against laws that they leave invariant: a mixture, Rosenbrock, Gaussians."""
 
 import math
 
 import pytest
 import torch
-from ebmcore_hmc import HMC
+from ebmcore_hmc import HMC, NUTS
 
 from ebmcore import sample_chain
 from ebmcore.testing import from_law
@@ -42,9 +42,10 @@ def mixture_draws(n, seed):
     return MEANS[which] + SCALES[which, None] * normal(n, 2, seed + 1)
 
 
-@pytest.mark.parametrize("step_size", [0.4, 0.8])
-def test_a_mixture_from_exact_draws(step_size):
-    kernel = HMC(step_size, leapfrog=3)
+@pytest.mark.parametrize("kernel", [HMC(0.4, leapfrog=3), HMC(0.8, leapfrog=3),
+                                    NUTS(0.4, warm_up=0, max_depth=3), NUTS(0.9, warm_up=0)],
+                         ids=["hmc .4", "hmc .8", "nuts .4", "nuts .9"])  # fmt: skip
+def test_a_mixture_from_exact_draws(kernel):
     x = sample_chain(kernel, mixture, mixture_draws(10_000, 1), n_steps=10, generator=seeded(3))
     assert from_law(x[:, 0], mixture_cdf(0)).share < 1
     assert from_law(x[:, 1], mixture_cdf(1)).share < 1
@@ -80,13 +81,13 @@ def rosenbrock_draws(n, seed):
     return torch.stack([a, a**2 + 0.5 * z[:, 1]], 1)
 
 
+@pytest.mark.parametrize("kernel", [HMC(0.2, leapfrog=10), NUTS(0.2, warm_up=0, max_depth=4)])
 @pytest.mark.parametrize("exact", [True, False])
-def test_the_moments_of_rosenbrock(exact):
+def test_the_moments_of_rosenbrock(kernel, exact):
     if exact:
-        x, n_steps = rosenbrock_draws(10_000, 1), 10
+        x, n_steps = rosenbrock_draws(10_000, 1), 5
     else:
         x, n_steps = torch.tensor([-1.5, 0.0], dtype=torch.float64).expand(2000, 2), 100
-    kernel = HMC(0.2, leapfrog=10)
     x = sample_chain(kernel, rosenbrock, x, n_steps=n_steps, generator=seeded(2))
     found = moments(x)
     stderr = found.std(0) / math.sqrt(len(x))
@@ -112,3 +113,19 @@ def test_a_gaussian_of_condition_number_100(exact):
     for axis in (0, 1):
         assert from_law(z[:, axis], torch.special.ndtr).share < 1
     assert abs(z.prod(1).mean().item()) < 5 / math.sqrt(len(z))
+
+
+def test_nuts_on_a_gaussian_of_condition_number_1000_with_a_dense_mass():
+    """Four directions of scales 1 to 31.6, turned: the warm-up's M⁻¹ is their covariance."""
+    scales = torch.tensor([1.0, 3.0, 10.0, 31.6], dtype=torch.float64)
+    turn = torch.linalg.qr(normal(4, 4, 0)).Q
+    kernel = NUTS(warm_up=150, mass="dense", max_depth=6)
+    _, trace = sample_chain(
+        kernel, lambda x: 0.5 * ((x @ turn) / scales).square().sum(1), normal(50, 4, 1),
+        burn_in=150, n_steps=60, thin=20, generator=seeded(2), trace=True,
+    )  # fmt: skip
+    z = (trace.x[-1] @ turn) / scales
+    stderr = 1 / math.sqrt(len(z))
+    assert (z.mean(0).abs() < 5 * stderr).all()
+    assert ((z.T.cov() - torch.eye(4)).abs() < 5 * math.sqrt(2) * stderr).all()
+    assert trace.info.n_leapfrog.mean() < 8  # as on a round one; 60 and more with a diagonal mass

@@ -55,6 +55,7 @@ class WarmMALAState(NamedTuple):
     count: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # (chains, d), the sum of their squares about it
+    recent: Tensor  # (chains,), each chain's acceptance of late
 
 
 class MALAInfo(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore_langevin import Underdamped
+from ebmcore_langevin import SVGD, Underdamped
 
 from ebmcore.testing import SamplerSuite
 
@@ -73,3 +73,10 @@ class TestMALAsWarmUp(SamplerSuite):
 class TestAnnealed(SamplerSuite):
     component = "annealed"
     params: ClassVar = {"kernel": {"type": "langevin", "step_size": 0.05}}
+
+
+class TestSVGD(SamplerSuite):
+    component = "svgd"
+    params: ClassVar = SVGD.check_params
+    expected_failures: ClassVar = SVGD.expected_failures
+    event_shapes: ClassVar = [(2,), (2, 2)]

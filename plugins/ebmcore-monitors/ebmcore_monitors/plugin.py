@@ -9,6 +9,7 @@ def ebmcore_monitors() -> dict[str, str]:
     return {
         "advice": "ebmcore_monitors.advice:Advice",
         "classification": "ebmcore_monitors.classification:Classification",
+        "convergence": "ebmcore_monitors.convergence.monitor:Convergence",
         "energies": "ebmcore_monitors.energies:Energies",
         "energy_histogram": "ebmcore_monitors.energy_histogram:EnergyHistogram",
         "exact_likelihood": "ebmcore_monitors.exact_likelihood:ExactLikelihood",

@@ -18,7 +18,7 @@ from ebmcore_monitors.points.labels import (
 )
 from ebmcore_monitors.points.lattice import is_lattice
 from ebmcore_monitors.points.mixed import mixing_of, repeated
-from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
+from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, mcse_mean, rhat
 from ebmcore_monitors.statistics.mixing import Statistic, by_group, groups_of
 from ebmcore_monitors.statistics.signals import step_lengths
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -37,9 +37,10 @@ class SamplerHealth(WarnsOnce):
 
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
       that agree; over 1.01 they don't yet) and effective sample sizes, out of `n_chains` times the
-      kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates. Of
-      a conditional energy, the largest R-hat and the sum of the sizes over chains of one label, and
-      of sequences of different length over those of one mask.
+      kept states, of the chains' energies, and `mcse_energy`, the Monte Carlo standard error of
+      their mean. `rhat_x1`, `ess_bulk_x1`, `ess_tail_x1`, `mcse_x1`, … of the first coordinates. Of
+      a conditional energy, the largest R-hat and error and the sum of the sizes over chains of one
+      label, and of sequences of different length over those of one mask.
     - `score_norm`: mean ‖∇E(x)‖₂ over the trace, in nats per unit of x.
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
       report them. With `thin` over 1, they are those of the kept steps.
@@ -76,7 +77,7 @@ class SamplerHealth(WarnsOnce):
 
     every = "10 epochs"
     metrics: ClassVar = (
-        *("rhat_*", "ess_bulk_*", "ess_tail_energy", "d_s", "long_run_*"),
+        *("rhat_*", "ess_bulk_*", "ess_tail_*", "mcse_*", "d_s", "long_run_*"),
         *("score_norm", "acceptance", "divergences", "implied_temperature"),
         *("r_s", "r_noise", "step_ratio", "flip_rate", "energy_time"),
     )
@@ -137,11 +138,14 @@ class SamplerHealth(WarnsOnce):
             ("rhat_energy", rhat, energy),
             ("ess_bulk_energy", ess_bulk, energy),
             ("ess_tail_energy", ess_tail, energy),
+            ("mcse_energy", mcse_mean, energy),
         ]
         for i in range(min(self.coordinates, flat.shape[2])):
             judged += [
                 (f"rhat_x{i + 1}", rhat, flat[..., i]),
                 (f"ess_bulk_x{i + 1}", ess_bulk, flat[..., i]),
+                (f"ess_tail_x{i + 1}", ess_tail, flat[..., i]),
+                (f"mcse_x{i + 1}", mcse_mean, flat[..., i]),
             ]
         known = {name: by_group(judge, draws, groups) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
@@ -153,7 +157,7 @@ class SamplerHealth(WarnsOnce):
                 "rejects every step",
             )
         return {
-            name: max(values) if name.startswith("rhat") else sum(values)
+            name: sum(values) if name.startswith("ess") else max(values)
             for name, values in known.items()
             if values
         }

@@ -14,6 +14,12 @@ class TestEnergies(MonitorSuite):
     event_shapes: ClassVar = [(2,), (4, 4)]
 
 
+class TestConvergence(MonitorSuite):
+    component = "convergence"
+    params: ClassVar = {"full": True}
+    event_shapes: ClassVar = [(2,), (1,), (4, 4)]
+
+
 class TestExactLikelihood(MonitorSuite):
     component = "exact_likelihood"
     params: ClassVar = {"points": 51}

@@ -147,9 +147,7 @@ class ParallelTempering(Kernel):
         """Move all replicas, and swap every second pair of neighbours."""
         n, k = len(state.x), self.replicas
         each = replicated(energy, k)
-        temperature = temperatures_of(
-            state.log_spacing, self.temperatures[0], self.temperatures[-1]
-        )
+        temperature = self._temperatures(state.log_spacing)
         law, scale = self._law(each, temperature, state.x)
         x = torch.cat([state.x[:, None], state.hot], 1).flatten(0, 1)
         rows = {name: getattr(state, held(name)).flatten(0, 1) for name in self.fields}
@@ -196,6 +194,11 @@ class ParallelTempering(Kernel):
             return new
         return torch.where((state.steps < self.warm_up)[:, None], new, spacing)
 
+    def _temperatures(self, log_spacing: Tensor) -> Tensor:
+        """Return the ladder, (chains, pairs) -> (chains, replicas), the same for all chains."""
+        ends = self.temperatures[0], self.temperatures[-1]
+        return temperatures_of(log_spacing[:1], *ends).expand(len(log_spacing), -1)
+
     def _law(self, each: Energy, temperature: Tensor, x: Tensor) -> tuple[AtTemperature, Tensor]:
         """Return E(r z)/T of all replicas, and r in the shape of z."""
         flat = temperature.flatten()
@@ -214,8 +217,7 @@ class ParallelTempering(Kernel):
     ) -> list[Tensor]:
         """Return what the kernel carries of each replica, (chains, replicas, …) each."""
         n, k = len(x), self.replicas
-        temperature = temperatures_of(log_spacing, self.temperatures[0], self.temperatures[-1])
-        law, scale = self._law(replicated(energy, k), temperature, x)
+        law, scale = self._law(replicated(energy, k), self._temperatures(log_spacing), x)
         z = torch.cat([x[:, None], hot], 1).flatten(0, 1)
         z = z / scale if self.rescale else z
         rows = {

@@ -1,0 +1,222 @@
+"""Effective draws a second of `nuts`, `hmc` and `underdamped` beside blackjax, one thread, in turns.
+
+    pip install blackjax jax, beside ebmcore and torch
+    python benchmarks/mixing.py [gaussian logistic mlp]
+
+Both compile and batch 100 chains in double precision. Ours warms up, which isn't counted; blackjax
+gets the same step size and masses, so that the kernels are compared and not their adaptation. Then
+they take turns of 40 steps, and the CPU seconds of the process count. The effective draws are the
+least over the numbers of an event and their squares, by Geyer's initial sequences over all chains.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ebmcore.compile.chains import compiled_kernel
+from ebmcore.sampling import Walk
+from ebmcore_hmc import HMC, NUTS
+from ebmcore_langevin import Underdamped
+
+RESULTS = Path(__file__).parent / "results" / "mixing.jsonl"
+CHAINS, TURNS, STEPS, WARM_UP, LEAPFROG = 100, 5, 40, 300, 8
+CPU = torch.device("cpu")
+
+
+class Energy(nn.Module):
+    """An energy of torch; its tensors are parameters, which a compiled graph takes in place."""
+
+    def __init__(self, function: Callable[..., Tensor], *tensors: Tensor) -> None:
+        super().__init__()
+        self.function = function
+        self.tensors = nn.ParameterList(nn.Parameter(t, requires_grad=False) for t in tensors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return E(x)."""
+        return self.function(x, *self.tensors)
+
+
+def gaussian() -> tuple[Energy, Any, int]:
+    """100 dimensions, turned, variances from 10⁻³ to 1: no diagonal mass helps."""
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(100, 100)))[0]
+    root = turn * np.logspace(1.5, 0, 100)
+    energy = Energy(lambda x, root: 0.5 * (x @ root).square().sum(1), torch.tensor(root))
+    there = jnp.asarray(root)
+    return energy, lambda x: -0.5 * jnp.square(x @ there).sum(), 100
+
+
+def logistic() -> tuple[Energy, Any, int]:
+    """Breast cancer, 569 rows, 30 standardised columns and an intercept, prior N(0, 1)."""
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    columns = (data.data - data.data.mean(0)) / data.data.std(0)
+    design, y = np.concatenate([np.ones((569, 1)), columns], 1), data.target.astype(float)
+
+    def of_torch(b: Tensor, design: Tensor, y: Tensor) -> Tensor:
+        logits = b @ design.T
+        lost = nn.functional.softplus(logits) - y * logits
+        return lost.sum(1) + 0.5 * b.square().sum(1)
+
+    there, label = jnp.asarray(design), jnp.asarray(y)
+
+    def of_jax(b: Any) -> Any:
+        logits = there @ b
+        return -(jax.nn.softplus(logits) - label * logits).sum() - 0.5 * jnp.square(b).sum()
+
+    return Energy(of_torch, torch.tensor(design), torch.tensor(y)), of_jax, 31
+
+
+def mlp() -> tuple[Energy, Any, int]:
+    """A net 10-64-64-1 with ½‖x‖²/4, trained by denoising score matching on a bent Gaussian."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(10, 64), (64,), (64, 64), (64,), (64, 1)]
+    weights = [
+        torch.randn(shape, generator=generator, dtype=torch.float64) / shape[0] ** 0.5
+        for shape in shapes
+    ]
+
+    def of_torch(x: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor, e: Tensor) -> Tensor:
+        hidden = nn.functional.silu(nn.functional.silu(x @ a + b) @ c + d)
+        return (hidden @ e)[:, 0] + x.square().sum(1) / 8
+
+    trained = [weight.requires_grad_() for weight in weights]
+    optimizer = torch.optim.Adam(trained, lr=3e-3)
+    for _ in range(600):
+        z = torch.randn(256, 10, generator=generator, dtype=torch.float64)
+        data = torch.cat([z[:, :5], 0.5 * z[:, 5:] + 0.7 * (z[:, :5].square() - 1)], 1)
+        noise = torch.randn(256, 10, generator=generator, dtype=torch.float64)
+        x = (data + 0.3 * noise).requires_grad_()
+        (slope,) = torch.autograd.grad(of_torch(x, *trained).sum(), x, create_graph=True)
+        loss = (0.3 * slope - noise).square().sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    weights = [weight.detach() for weight in trained]
+    a, b, c, d, e = (jnp.asarray(weight.numpy()) for weight in weights)
+
+    def of_jax(x: Any) -> Any:
+        hidden = jax.nn.silu(jax.nn.silu(x @ a + b) @ c + d)
+        return -(hidden @ e)[0] - jnp.square(x).sum() / 8
+
+    return Energy(of_torch, *weights), of_jax, 10
+
+
+def effective(x: np.ndarray) -> float:
+    """Return the least effective number of draws of (steps, chains, d), and of their squares."""
+    return min(_of_numbers(x), _of_numbers(np.square(x - x.mean((0, 1)))))
+
+
+def _of_numbers(x: np.ndarray) -> float:
+    steps, chains, _ = x.shape
+    centred = x - x.mean((0, 1))
+    power = np.abs(np.fft.rfft(centred, 2 * steps, axis=0)) ** 2
+    covariance = np.fft.irfft(power, axis=0)[:steps].mean(1) / steps
+    rho = covariance / covariance[0]
+    pairs = rho[: steps // 2 * 2].reshape(-1, 2, rho.shape[1]).sum(1)
+    pairs = np.minimum.accumulate(np.where(np.cumprod(pairs > 0, 0), pairs, 0), 0)
+    return float((steps * chains / np.maximum(2 * pairs.sum(0) - 1, 1e-3)).min())
+
+
+class Ours:
+    """A kernel of ours, compiled, whose chains go on from turn to turn."""
+
+    def __init__(self, kernel: Any, energy: Energy, d: int) -> None:
+        generator = torch.Generator().manual_seed(1)
+        start = torch.randn(CHAINS, d, generator=generator, dtype=torch.float64)
+        self.compiled = compiled_kernel(kernel, energy, every=True, device=CPU)
+        total = WARM_UP + TURNS * STEPS
+        self.walk = Walk(kernel, energy, start, generator, self.compiled, n_steps=total)
+        self.walk.trace(WARM_UP, 1)
+        if self.compiled.why:
+            warnings.warn(self.compiled.why, stacklevel=1)
+
+    def turn(self) -> np.ndarray:
+        """Take a turn and return its points."""
+        found: np.ndarray = self.walk.trace(STEPS, 1).x.numpy()
+        return found
+
+
+class Theirs:
+    """A kernel of blackjax, vmapped, scanned and compiled, from where ours was warm."""
+
+    def __init__(self, kernel: Any, start: np.ndarray) -> None:
+        self.key = jax.random.key(2)
+        self.state = jax.vmap(kernel.init)(jnp.asarray(start))
+
+        def one(state: Any, key: Any) -> Any:
+            state, _ = jax.vmap(kernel.step)(jax.random.split(key, CHAINS), state)
+            return state, state.position
+
+        self.go = jax.jit(lambda state, key: jax.lax.scan(one, state, jax.random.split(key, STEPS)))
+        self.turn()
+
+    def turn(self) -> np.ndarray:
+        """Take a turn and return its points."""
+        self.key, key = jax.random.split(self.key)
+        self.state, x = self.go(self.state, key)
+        return np.asarray(jax.block_until_ready(x))
+
+
+def measured(name: str) -> list[dict[str, Any]]:
+    """Run all kernels on one target, in turns."""
+    energy, log_density, d = {"gaussian": gaussian, "logistic": logistic, "mlp": mlp}[name]()
+    runs: dict[str, Any] = {}
+    runs["nuts"] = nuts = Ours(NUTS(warm_up=WARM_UP), energy, d)
+    state = nuts.walk.state
+    step, inverse = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
+    start = state.x.numpy()
+    runs["blackjax nuts"] = Theirs(blackjax.nuts(log_density, step, inverse), start)
+    runs["hmc"] = hmc = Ours(HMC(step, leapfrog=LEAPFROG, warm_up=WARM_UP), energy, d)
+    state = hmc.walk.state
+    step, inverse = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
+    runs["blackjax hmc"] = Theirs(blackjax.hmc(log_density, step, inverse, LEAPFROG), start)
+    narrow = float(np.sqrt(inverse.min()))
+    runs["underdamped"] = Ours(Underdamped(0.3 * min(step, 1) * narrow, friction=1.0), energy, d)
+    seconds, draws = dict.fromkeys(runs, 0.0), {key: [] for key in runs}
+    for _ in range(TURNS):
+        for key, run in runs.items():
+            began = time.process_time()
+            draws[key].append(run.turn())
+            seconds[key] += time.process_time() - began
+    rows = []
+    for key in runs:
+        ess = effective(np.concatenate(draws[key]))
+        row = {"target": name, "kernel": key, "ess": ess, "cpu_seconds": seconds[key],
+               "ess_per_second": ess / seconds[key]}  # fmt: skip
+        rows.append(row)
+        print(f"| {name} | {key} | {ess:,.0f} | {seconds[key]:.2f} | {ess / seconds[key]:,.0f} |",
+              flush=True)  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    """Measure the targets that are named, or all, and write all of them."""
+    torch.set_num_threads(1)
+    jax.config.update("jax_enable_x64", True)
+    print("| target | kernel | effective draws | CPU s | a second |\n| --- | --- | --- | --- | --- |")
+    rows = [row for name in sys.argv[1:] or ("gaussian", "logistic", "mlp") for row in measured(name)]
+    if not sys.argv[1:]:
+        RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+if __name__ == "__main__":
+    main()
