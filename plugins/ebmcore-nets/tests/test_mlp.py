@@ -22,7 +22,7 @@ def test_without_hidden_layers_an_mlp_is_linear():
 
 @pytest.mark.parametrize("spectral_norm", [False, True])
 def test_categories_are_read_one_hot(spectral_norm):
-    """A first layer without activation adds a weight for each category: two encodings, one value."""
+    """Two encodings, one value: a linear net adds a weight for each category."""
     space, options = Categorical(3), {"spectral_norm": spectral_norm}
     energy = MLP((2, 2), hidden=[5], activation="tanh", space=space, **options).double().eval()
     x = torch.randint(3, (7, 2, 2))

@@ -87,8 +87,9 @@ class Nodes:
     def _between(self, low: Tensor, high: Tensor, axis: int) -> Tensor:
         """Return each node's share between two ends of an axis, (m,) -> (m, k)."""
         off = [end.double()[:, None] - self.nodes[:, axis] for end in (low, high)]
-        lower, upper = torch.where(self.mirrored, -off[1], off[0]), torch.where(
-            self.mirrored, -off[0], off[1]
+        lower, upper = (
+            torch.where(self.mirrored, -off[1], off[0]),
+            torch.where(self.mirrored, -off[0], off[1]),
         )
         right = lower > self.kernel.width / 2  # there 1 - F(x) = F(width - x) keeps the digits
         turned = [self.kernel.width - upper, self.kernel.width - lower]
@@ -101,7 +102,9 @@ def _panels(begin: float, end: float, count: int) -> tuple[Tensor, Tensor]:
     on_unit, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_NODES))
     edges = torch.linspace(begin, end, count + 1, dtype=torch.float64)
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
-    return (middle[:, None] + half[:, None] * on_unit).flatten(), (half[:, None] * weights).flatten()
+    return (middle[:, None] + half[:, None] * on_unit).flatten(), (
+        half[:, None] * weights
+    ).flatten()
 
 
 def _normal(shape: tuple[int, ...], generator: Generator | None) -> Tensor:

@@ -37,7 +37,7 @@ def test_features_are_the_weights_largest_first():
     rbm = RBM(3, event_shape=(2, 2))
     rbm.weight.data = torch.tensor([[0.1, 0, 0, 0], [0, 2.0, 0, -2.0], [0, 0, -1.0, 0]])
     found = Features(n=2)(view(rbm, torch.zeros(1, 2, 2)))["weights"]
-    small = found[::found.shape[0] // 4, ::found.shape[1] // 7][:4, :7]
+    small = found[:: found.shape[0] // 4, :: found.shape[1] // 7][:4, :7]
     assert small[1, 1] == 0.5
     assert small[1, 2] > 0.99
     assert small[2, 2] < 0.01

@@ -1,9 +1,9 @@
 """The transition matrix of a kernel over all events of a small space, read off its own steps.
 
 A step is a map of the state and of the noise. Where the noise is uniform numbers and whole numbers
-drawn from a range, each outcome has a box of them: the numbers are cut one after the other where the
-step turns from one outcome to another, found by bisection to the last digit, and the volumes of the
-boxes are the probabilities. So a stranger's kernel is compared with a law exactly, without luck.
+drawn from a range, each outcome has a box of them: the numbers are cut one after the other where
+the step turns from one outcome to another, found by bisection to the last digit, and the volumes of
+the boxes are the probabilities. So any kernel is compared with a law exactly, without luck.
 """
 
 from __future__ import annotations
