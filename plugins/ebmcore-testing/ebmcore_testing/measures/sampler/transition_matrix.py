@@ -9,6 +9,7 @@ the boxes are the probabilities. So any kernel is compared with a law exactly, w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -156,12 +157,15 @@ class _Reader:
             place = boxes.place[rows].repeat_interleave(tried.shape[1])
             return self.outcome(place, each).reshape(tried.shape)
 
+        def stays(rows: Tensor, tried: Tensor) -> Tensor:
+            return ends(rows, tried) == now[rows]
+
         rows = torch.arange(len(at))
         start = torch.zeros(len(at), 1, dtype=torch.float64)
         now, last = ends(rows, start), ends(rows, torch.full_like(start, _LAST))
         turns = [torch.ones_like(start)]
         while len(rows := rows[(now != last)[rows, 0]]) and len(turns) < _MOST_VALUES:
-            turn = _bisect(start[rows], lambda tried, rows=rows: ends(rows, tried) == now[rows])
+            turn = _bisect(start[rows], partial(stays, rows))
             turns.append(torch.ones_like(start))
             turns[-1][rows] = start[rows] = turn
             now[rows] = ends(rows, turn)
