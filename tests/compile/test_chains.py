@@ -47,6 +47,15 @@ def test_walks_of_any_length_share_a_graph():
     assert blocks.graph.traced == 1
 
 
+def test_a_kernel_of_long_steps_has_fewer_in_a_graph():
+    kernel = made.Ula()
+    assert blocks_of(kernel).size == STEPS_PER_GRAPH
+    kernel.steps_per_graph = 2
+    assert blocks_of(kernel).size == 2
+    kernel.steps_per_graph = 1000
+    assert blocks_of(kernel).size == STEPS_PER_GRAPH
+
+
 def test_a_trace_holds_the_same_states():
     x, every = torch.randn(5, 2, generator=seeded()), blocks_of(made.Ula(), every=True)
     for thin in (1, 7, 25):

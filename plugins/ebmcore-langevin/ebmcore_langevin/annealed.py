@@ -144,6 +144,8 @@ class Annealed(Kernel):
         self.temperatures = temperatures
         self.schedule = schedule
         self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        if temperatures is not None:
+            self.steps_per_graph = 8  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
         self.fields = tuple(getattr(kernel, "carries", ()))
         self.state = _state_type(self.fields)
