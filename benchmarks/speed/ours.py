@@ -35,9 +35,8 @@ WARM = 100  # training steps of a run that are not timed
 SHORT = 2  # and where a step takes long
 MONITORS = (  # those of examples/five_gaussians.yaml, at its cadence of 78 steps an epoch
     {"type": "energies", "every": "400 steps"},
-    {"type": "landscape", "every": "1600 steps"},
-    {"type": "panels", "every": "3200 steps"},
-    {"type": "exact_likelihood", "every": "800 steps"},
+    {"type": "landscape", "every": "1600 steps", "points": 100},
+    {"type": "exact_likelihood", "every": "800 steps", "points": 121},
 )
 
 
