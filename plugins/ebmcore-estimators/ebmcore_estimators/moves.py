@@ -181,11 +181,7 @@ class Stepped:
     takes_step_size = False
 
     def __init__(self, energy: Energy, base: Base, kernel: Kernel) -> None:
-        if doubt := _not_invariant(kernel):
-            raise ValueError(
-                f"{type(kernel).__name__} {doubt}; a path to exp(-E) needs a kernel that leaves "
-                "exp(-E) invariant, such as mala, hmc or gibbs"
-            )
+        refuse_biased(kernel)
         self.energy = energy
         self.base = base
         self.kernel = kernel
@@ -213,18 +209,24 @@ class Stepped:
         return moved, torch.ones_like(moved.target) if acceptance is None else acceptance
 
 
-def _not_invariant(kernel: Kernel) -> str:
-    """Say why a kernel doesn't leave exp(-E) invariant, as far as it declares that; or nothing."""
-    if isinstance(getattr(kernel, "step_size", None), StepSize):
-        return "has step_size: auto, which no run fits along a path, so give a number"
-    if reason := getattr(kernel, "unknown_law", ""):
-        return f"has no known law: {reason}"
+def refuse_biased(kernel: Kernel) -> None:
+    """Raise ValueError when a kernel doesn't leave exp(-E) invariant, as far as it declares that."""
+    reason = getattr(kernel, "unknown_law", "")
     temperature = getattr(kernel, "implied_temperature", None)
-    if temperature is not None and temperature != 1:
-        return f"has temperature {temperature:g}"
-    if Real in getattr(kernel, "spaces", (Real,)) and not getattr(kernel, "unbiased", False):
-        return "doesn't say that it is unbiased, by `unbiased = True`"
-    return ""
+    if isinstance(getattr(kernel, "step_size", None), StepSize):
+        doubt = "has step_size: auto, which no run fits along a path, so give a number"
+    elif reason:
+        doubt = f"has no known law: {reason}"
+    elif temperature is not None and temperature != 1:
+        doubt = f"has temperature {temperature:g}"
+    elif Real in getattr(kernel, "spaces", (Real,)) and not getattr(kernel, "unbiased", False):
+        doubt = "doesn't say that it is unbiased, by `unbiased = True`"
+    else:
+        return
+    raise ValueError(
+        f"{type(kernel).__name__} {doubt}; a path to exp(-E) needs a kernel that leaves exp(-E) "
+        "invariant, such as mala, hmc or gibbs"
+    )
 
 
 def at_beta(walkers: Walkers, beta: float) -> Tensor:
