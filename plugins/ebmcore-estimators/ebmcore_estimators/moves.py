@@ -210,7 +210,7 @@ class Stepped:
 
 
 def refuse_biased(kernel: Kernel) -> None:
-    """Raise ValueError when a kernel doesn't leave exp(-E) invariant, as far as it declares that."""
+    """Raise ValueError unless a kernel declares that it leaves exp(-E) invariant."""
     reason = getattr(kernel, "unknown_law", "")
     temperature = getattr(kernel, "implied_temperature", None)
     if isinstance(getattr(kernel, "step_size", None), StepSize):
