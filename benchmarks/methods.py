@@ -18,12 +18,13 @@ from ebmcore.config import read_config
 
 KL = "exact_likelihood/kl"
 GAP = "train/energy_gap"
+COUNTS = ("train/gradient_evaluations", "train/energy_evaluations")
 SEEDS = range(3)
 EPOCHS = 40
 JUDGE = "{type: exact_likelihood, every: end}"
 MONITORS = f"monitors=[{JUDGE}, {{type: landscape, every: end}}, {{type: advice, every: 5 epochs}}]"
 ROWS = {
-    "PCD": "examples/five_gaussians.yaml",
+    "PCD": "examples/methods/pcd.yaml",
     "PCD, regularised and clipped": "examples/methods/regularised.yaml",
     "CD-1": "examples/methods/contrastive_divergence.yaml",
     "short-run MCMC from noise": "examples/methods/short_run.yaml",
@@ -34,8 +35,19 @@ ROWS = {
     "noise-contrastive": "examples/methods/noise_contrastive.yaml",
     "energy discrepancy": "examples/methods/energy_discrepancy.yaml",
 }
-# its energy takes the noise level beside x, so it can't have the others' network
-OWN = {**ROWS, "multilevel denoising": "examples/noise_levels.yaml"}
+# the main example; and one whose energy takes the noise level beside x, so that it has its own net
+OWN = {
+    "PCD": ROWS["PCD"],
+    "PCD, chains with leaps": "examples/five_gaussians.yaml",
+    **ROWS,
+    "multilevel denoising": "examples/noise_levels.yaml",
+}
+# two samplers of one config, with as many evaluations of the energy a step
+FAR = "examples/far_modes.yaml"
+SAMPLERS = {
+    "PCD with parallel tempering": (),
+    "PCD": ("sampler={type: langevin, step_size: 0.01, n_steps: 24}",),
+}
 
 
 def protocol(length: str, epochs: int) -> tuple[str, ...]:
@@ -66,10 +78,16 @@ def own(row: str, seed: int) -> Job:
     return Job(row, "own", seed, OWN[row], (MONITORS,), "" if seed else Path(OWN[row]).stem)
 
 
+def far(row: str, seed: int) -> Job:
+    """The run of a sampler on modes twice as far apart."""
+    return Job(f"{row}, far modes", "far", seed, FAR, (*SAMPLERS[row], f"monitors=[{JUDGE}]"))
+
+
 def jobs() -> list[Job]:
-    """All runs of both tables; one that serves both is its own config's, and leaves pictures."""
+    """All runs of the tables; one that serves two is its own config's, and leaves pictures."""
     each = [own(row, seed) for seed in SEEDS for row in OWN]
-    return [*each, *(shared(row, seed) for seed in SEEDS for row in ROWS)]
+    others = [shared(row, seed) for seed in SEEDS for row in ROWS]
+    return [*each, *others, *(far(row, seed) for seed in SEEDS for row in SAMPLERS)]
 
 
 def tables(found: Found) -> dict[str, list[str]]:
@@ -97,13 +115,26 @@ def tables(found: Found) -> dict[str, list[str]]:
             _gradients(found, runs)[1],
         )
         each.append(f"| {' | '.join(cells)} |")
-    return {"methods, one network": one, "methods, own configs": each}
+    two = [
+        "| method | KL, nats | gradients, a point at a time | energies, a point at a time |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in SAMPLERS:
+        runs = [far(row, seed) for seed in SEEDS]
+        done = found.finished(runs)
+        counts = [f"{done[0]['metrics'][name]:,.0f}" if done else "" for name in COUNTS]
+        two.append(f"| {' | '.join((row + found.mark(runs), found.cell(KL, runs), *counts))} |")
+    return {"methods, one network": one, "methods, own configs": each, "methods, far modes": two}
 
 
 def figures(found: Found) -> dict[str, str]:
     """The KLs of the tables one by one, for running text."""
     named = {}
-    for table, job, rows in (("one network", shared, ROWS), ("own config", own, OWN)):
+    for table, job, rows in (
+        ("one network", shared, ROWS),
+        ("own config", own, OWN),
+        ("far modes", far, SAMPLERS),
+    ):
         for row in rows:
             runs = [job(row, seed) for seed in SEEDS]
             named[f"{row}, {table}"] = found.figure(KL, runs)
@@ -142,7 +173,9 @@ def main() -> None:
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--only", nargs="+", choices=OWN, default=(), metavar="ROW")
+    parser.add_argument(
+        "--only", nargs="+", choices=[job.row for job in jobs()], default=(), metavar="ROW"
+    )
     parser.add_argument("--again", action="store_true", help="what earlier code trained, too")
     given = parser.parse_args()
     run_all(jobs(), RESULTS / "methods.jsonl", given.workers, given.only, again=given.again)

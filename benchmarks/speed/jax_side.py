@@ -21,30 +21,12 @@ from speed.work import Array, Work
 try:
     import jax
     import optax
-    from jax import lax, nn, random
+    from jax import lax, random
     from jax import numpy as jnp
+
+    from speed.jax_networks import arrays, energy, gibbs
 except ImportError as error:
     raise AbsentError(f"JAX or optax is not installed ({error})") from error
-
-_IMAGES = ("NHWC", "HWIO", "NHWC")
-
-
-def energy(work: Work, params: list[Any], x: Any) -> Any:
-    """Return the energy of each event, (batch, *event) -> (batch,)."""
-    h = x[..., None] if work.channels else x
-    for i in range(0, len(params), 2):
-        weight, bias = params[i], params[i + 1]
-        if weight.ndim == 4:
-            stride = (2, 2) if i else (1, 1)
-            h = lax.conv_general_dilated(
-                h, weight, stride, ((1, 1), (1, 1)), dimension_numbers=_IMAGES
-            )
-            h = h + bias
-        else:
-            h = h.reshape(len(h), -1) @ weight.T + bias
-        if i + 2 < len(params):
-            h = nn.leaky_relu(h, 0.2) if work.leaky else nn.silu(h)
-    return h[:, 0]
 
 
 def langevin(work: Work, params: list[Any], x: Any, noise: Any) -> Any:
@@ -55,7 +37,17 @@ def langevin(work: Work, params: list[Any], x: Any, noise: Any) -> Any:
     def step(x: Any, xi: Any) -> tuple[Any, None]:
         return x - work.step_size * gradient(x) + scale * xi, None
 
-    return lax.scan(step, x, noise, unroll=bool(work.channels))[0]
+    return lax.scan(step, x, noise, unroll=work.network == "conv")[0]
+
+
+def sample(work: Work, params: list[Any], x: Any, key: Any) -> Any:
+    """Run the chains of a training step."""
+    if work.network == "rbm":
+        layers = (*work.hidden, math.prod(work.event_shape))
+        keys = zip(random.split(key), layers, strict=True)
+        hidden, visible = (random.uniform(own, (work.k, len(x), bits)) for own, bits in keys)
+        return gibbs(params, x, (hidden, visible))
+    return langevin(work, params, x, random.normal(key, (work.k, *x.shape)))
 
 
 def step(work: Work, data: Any, state: Any, given: Any) -> tuple[Any, Any]:
@@ -64,8 +56,7 @@ def step(work: Work, data: Any, state: Any, given: Any) -> tuple[Any, Any]:
     index, key = given
     choice_key, noise_key = random.split(key)
     chosen = random.randint(choice_key, (work.batch,), 0, work.chains)
-    noise = random.normal(noise_key, (work.k, work.batch, *work.event_shape))
-    x_neg = langevin(work, params, buffer[chosen], noise)
+    x_neg = sample(work, params, buffer[chosen], noise_key)
 
     def loss(params: list[Any]) -> Any:
         return energy(work, params, data[index]).mean() - energy(work, params, x_neg).mean()
@@ -114,7 +105,7 @@ class Jax(Side):
     def build(self, work: Work, seed: int) -> None:
         """Make the state of the loop."""
         self.work = work
-        self.params = [jnp.asarray(array) for array in _channels_last(given.weights(work, seed))]
+        self.params = arrays(work, seed)
         moments = optax.adam(work.lr).init(self.params)
         self.state = (self.params, moments, jnp.asarray(given.chains(work, seed)))
         self.data = jnp.asarray(given.data(work, seed))
@@ -122,7 +113,7 @@ class Jax(Side):
 
     def train(self, steps: int) -> None:
         """Go on by so many training steps."""
-        if self.work.channels:
+        if self.work.network == "conv":
             for at in zip(*batches(self.work, steps, self.data, self._next()), strict=True):
                 self.state, loss = one_step(self.work, self.data, self.state, at)
             np.asarray(loss)
@@ -146,17 +137,3 @@ class Jax(Side):
     def _next(self) -> Any:
         self.key, key = random.split(self.key)
         return key
-
-
-def _channels_last(arrays: list[Array]) -> list[Array]:
-    """Turn torch's weights (out, in, height, width), and the head's columns, channels last."""
-    channels = arrays[-4].shape[0]  # of the last convolution, where there is one
-    found = []
-    for array in arrays:
-        if array.ndim == 4:
-            found.append(array.transpose(2, 3, 1, 0))
-        elif array.shape[:1] == (1,) and array.ndim == 2 and found[0].ndim == 4:
-            found.append(array.reshape(1, channels, -1).transpose(0, 2, 1).reshape(1, -1))
-        else:
-            found.append(array)
-    return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,48 @@ from typing import Any
 import numpy as np
 import torch
 from ebmcore_chains import Persistent
+from ebmcore_discrete import RBM, BlockGibbs
 from ebmcore_langevin import Langevin
 from ebmcore_losses import contrastive_divergence
 from ebmcore_nets import MLP, Conv
+from ebmcore_sequence import LSTM, Transformer
 from torch import Tensor, nn
 
 import ebmcore
 from speed import work as given
-from speed.plain import fill
+from speed.networks import fill
 from speed.side import AbsentError, Side
 from speed.work import Array, Work
 
 WARM = 100  # training steps of a run that are not timed
-SHORT = 4  # and where a step takes long
+SHORT = 2  # and where a step takes long
 MONITORS = (  # those of examples/five_gaussians.yaml, at its cadence of 78 steps an epoch
     {"type": "energies", "every": "400 steps"},
-    {"type": "landscape", "every": "1600 steps"},
-    {"type": "panels", "every": "3200 steps"},
-    {"type": "exact_likelihood", "every": "800 steps"},
+    {"type": "landscape", "every": "1600 steps", "points": 100},
+    {"type": "exact_likelihood", "every": "800 steps", "points": 121},
 )
+
+
+ENERGIES: dict[str, Callable[..., nn.Module]] = {
+    "mlp": MLP,
+    "conv": Conv,
+    "lstm": LSTM,
+    "transformer": Transformer,
+    "rbm": RBM,
+}
+
+
+def settings(work: Work) -> dict[str, Any]:
+    """Return the keys of the work's energy, as a config has them."""
+    (width, *_), layers = work.hidden, len(work.hidden)
+    of_network: dict[str, dict[str, Any]] = {
+        "mlp": {"hidden": list(work.hidden), "activation": "silu"},
+        "conv": {"channels": list(work.hidden), "activation": "silu", "channels_last": True},
+        "lstm": {"hidden": width, "layers": layers, "bidirectional": False, "head_width": width},
+        "transformer": {"width": width, "layers": layers, "heads": given.TRANSFORMER_HEADS},
+        "rbm": {"hidden": width},
+    }
+    return of_network[work.network]
 
 
 def options(function: Any, *, compiled: bool) -> dict[str, Any]:
@@ -58,12 +81,10 @@ class Library(Side):
         torch.set_num_threads(1)
         self.work, self.seed = work, seed
         self.warm = WARM if work.block >= WARM else SHORT
-        self.energy: nn.Module = (
-            Conv(work.event_shape, channels=work.channels, activation="silu")
-            if work.channels
-            else MLP(work.event_shape, hidden=work.hidden, activation="silu")
+        self.energy: nn.Module = ENERGIES[work.network](
+            event_shape=work.event_shape, **settings(work)
         )
-        fill(self.energy, given.weights(work, seed))
+        fill(list(self.energy.parameters()), given.weights(work, seed))
 
     def train(self, steps: int) -> None:
         """Train a fresh energy for so many steps."""
@@ -112,11 +133,14 @@ class Library(Side):
             data=torch.from_numpy(given.data(work, seed)),
             energy=self.energy,
             loss=contrastive_divergence,
-            sampler=Langevin(work.step_size),
+            sampler=(
+                BlockGibbs(*work.hidden) if work.network == "rbm" else Langevin(work.step_size)
+            ),
             chains=chains,
             optimizer=lambda parameters: torch.optim.Adam(parameters, lr=work.lr),
             n_steps=work.k,
             holdout=0.0,
+            space=ebmcore.Binary() if work.network == "rbm" else ebmcore.Real(),
             seed=seed,
             **options(ebmcore.Experiment, compiled=self.compiled),
         )
@@ -146,20 +170,18 @@ class Runner(Library):
         if work.event_shape == (2,):  # the same law, drawn by the dataset that knows its density
             data: dict[str, Any] = {"type": "gaussian_mixture", "n": work.points, "std": given.STD}
         else:
-            file = Path(folder) / "images.npy"
+            file = Path(folder) / "events.npy"
             np.save(file, given.data(work, self.seed))
             data = {"type": "file", "path": str(file)}
-        size = {"channels": work.channels} if work.channels else {"hidden": work.hidden}
+        sampler: dict[str, Any] = {"type": "langevin", "step_size": work.step_size}
+        if work.network == "rbm":
+            sampler, data["space"] = {"type": "block_gibbs", "hidden": work.hidden[0]}, "binary"
         config = {
             "name": "speed",
             "seed": self.seed,
             "data": {**data, "holdout": 0.0},
-            "energy": {
-                "type": "conv" if work.channels else "mlp",
-                **{key: list(value) for key, value in size.items()},
-                "activation": "silu",
-            },
-            "sampler": {"type": "langevin", "step_size": work.step_size, "n_steps": work.k},
+            "energy": {"type": work.network, **settings(work)},
+            "sampler": {**sampler, "n_steps": work.k},
             "chains": {"type": "persistent", "size": work.chains},
             "loss": {"type": "contrastive_divergence"},
             "optimizer": {"type": "Adam", "lr": work.lr},

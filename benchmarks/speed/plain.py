@@ -17,46 +17,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from speed import work as given
+from speed.networks import Boltzmann, network
 from speed.side import Side
 from speed.work import Array, Work
-
-
-class Network(nn.Module):
-    """An MLP or a convolutional energy, (batch, *event) -> (batch,)."""
-
-    def __init__(self, work: Work, seed: int) -> None:
-        super().__init__()
-
-        def activation() -> nn.Module:
-            return nn.LeakyReLU(0.2) if work.leaky else nn.SiLU()
-
-        arrays = given.weights(work, seed)
-        layers: list[nn.Module] = []
-        for i, weight in enumerate(arrays[::2]):
-            outputs, inputs, *kernel = weight.shape
-            if kernel:
-                layers += [nn.Conv2d(inputs, outputs, kernel[0], 2 if i else 1, 1), activation()]
-                continue
-            if work.channels:
-                layers.append(nn.Flatten())
-            layers += [nn.Linear(inputs, outputs), activation()]
-        self.layers = nn.Sequential(*layers[:-1])
-        self.images = bool(work.channels)
-        fill(self, arrays)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the energy of each event."""
-        x = x.unsqueeze(1) if self.images else x
-        energies: Tensor = self.layers(x).squeeze(-1)
-        return energies
-
-
-def fill(network: nn.Module, arrays: list[Array]) -> None:
-    """Give a network, layer by layer, the weights of the work."""
-    parameters = list(network.parameters())
-    with torch.no_grad():
-        for parameter, array in zip(parameters, arrays, strict=True):
-            parameter.copy_(torch.from_numpy(array))
 
 
 def langevin(model: nn.Module, x: Tensor, k: int, step_size: float) -> Tensor:
@@ -87,7 +50,7 @@ class Plain(Side):
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         self.work = work
-        self.model = Network(work, seed)
+        self.model = network(work, seed)
         self.data = torch.from_numpy(given.data(work, seed))
         self.buffer = torch.from_numpy(given.chains(work, seed))
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=work.lr)
@@ -102,7 +65,10 @@ class Plain(Side):
     def step(self, x: Tensor) -> None:
         """Do one training step on a batch."""
         chosen = torch.randint(0, len(self.buffer), (len(x),))
-        x_neg = langevin(self.model, self.buffer[chosen], self.work.k, self.work.step_size)
+        if isinstance(self.model, Boltzmann):
+            x_neg = self.model.gibbs(self.buffer[chosen], self.work.k)
+        else:
+            x_neg = langevin(self.model, self.buffer[chosen], self.work.k, self.work.step_size)
         self.buffer[chosen] = x_neg
         loss = self.model(x).mean() - self.model(x_neg).mean()
         self.optimizer.zero_grad()

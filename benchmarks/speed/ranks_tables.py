@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
+from typing import NamedTuple
 
 from speed.results import Results, Spread, digits
+
+SMALL, LARGE = 128, 1024  # batches of the rows of one rank
+PARAMETERS = 17_000  # of the MLP 2-128-128-1
 
 
 def ranks_tables(results: Results) -> list[str]:
@@ -13,34 +18,77 @@ def ranks_tables(results: Results) -> list[str]:
     return lines if results.where(section="scaling") else []
 
 
+class Model(NamedTuple):
+    """The model of the cost of a step: t(N) = t₀ + c B/N + the all-reduce, in seconds."""
+
+    start: float  # t₀: the step of an empty batch
+    event: float  # c
+    latency: float  # α, of a message
+    bandwidth: float  # β, bytes a second
+
+    @classmethod
+    def of(cls, results: Results) -> Model:
+        """Read its constants from the rows of one rank and from the all-reduce of two."""
+        took = _of_one(results)
+        event = (took[LARGE] - took[SMALL]) / (LARGE - SMALL)
+        reduced = {e["numbers"]: e["seconds"] for e in results.where(event="reduce")}
+        few, many = min(reduced), max(reduced)
+        bandwidth = 4 * many / (reduced[many] - reduced[few])
+        return cls(took[SMALL] - SMALL * event, event, reduced[few] / 2, bandwidth)
+
+    def ring(self, ranks: int) -> float:
+        """Return the seconds of gloo's all-reduce: N - 1 pieces round a ring, twice."""
+        return 2 * (ranks - 1) * (self.latency + 4 * PARAMETERS / (ranks * self.bandwidth))
+
+    def halving(self, ranks: int) -> float:
+        """Return those of one by halves, for N a power of 2: fewer messages, as many bytes."""
+        rounds, bytes_of_all = ranks.bit_length() - 1, 4 * PARAMETERS / self.bandwidth
+        return 2 * (rounds * self.latency + (ranks - 1) / ranks * bytes_of_all)
+
+    def step(self, batch: int, ranks: int, reduce: Callable[[int], float]) -> float:
+        """Return the seconds of a step with a batch of all ranks."""
+        return self.start + self.event * batch / ranks + reduce(ranks)
+
+
 def figures(results: Results) -> dict[str, str]:
-    """Numbers of the model of the cost: t(N) = t₀ + c B/N + 2 (N-1) (α + 4 P / (N β))."""
-    small, large = 128, 1024  # batches of the rows of one rank
-    one = {"section": "scaling", "hidden": "128-128", "ranks": 1}
-    ms = {b: results.values("seconds", **one, batch=b) for b in (small, large)}
-    took = {b: median(found) * 1e3 for b, found in ms.items()}
-    c = (took[large] - took[small]) / (large - small)
-    start = took[small] - small * c
-    reduced = {e["numbers"]: e["seconds"] for e in results.where(event="reduce")}
-    few, many = min(reduced), max(reduced)
-    latency = reduced[few] / 2
-    bandwidth = 4 * many / (reduced[many] - reduced[few])
-    parameters = 17_000
-
-    def step(ranks: int) -> str:
-        meeting = 2 * (ranks - 1) * (latency + 4 * parameters / (ranks * bandwidth))
-        return f"{start + c * large / ranks + meeting * 1e3:.0f}"
-
+    """Numbers of the model of the cost."""
+    model, took = Model.of(results), _of_one(results)
+    steps = [model.step(LARGE, ranks, model.ring) for ranks in (2, 4, 8, 16)]
     return {
-        "scaling, t₀": f"{start:.0f} ms",
-        "scaling, c": f"{c:.3f} ms",
-        "scaling, t₀ of 128": f"{start / took[small]:.2f}",
-        "scaling, t₀ of 1024": f"{start / took[large]:.2f}",
-        "scaling, α": f"{latency * 1e3:.2f} ms",
-        "scaling, β": f"{bandwidth / 1e9:.1f} GB/s",
-        "scaling, 1024 on one": f"{took[large]:.0f}",
-        "scaling, 1024 on several": ", ".join(map(step, (2, 4, 8, 16))),
+        "scaling, t₀": f"{model.start * 1e3:.0f} ms",
+        "scaling, c": f"{model.event * 1e3:.3f} ms",
+        "scaling, t₀ of 128": f"{model.start / took[SMALL]:.2f}",
+        "scaling, t₀ of 1024": f"{model.start / took[LARGE]:.2f}",
+        "scaling, α": f"{model.latency * 1e3:.2f} ms",
+        "scaling, β": f"{model.bandwidth / 1e9:.1f} GB/s",
+        "scaling, 1024 on one": f"{took[LARGE] * 1e3:.0f}",
+        "scaling, most of 1024": f"{took[LARGE] / model.start:.0f}",
+        "scaling, 1024 on several": ", ".join(f"{step * 1e3:.0f}" for step in steps),
     }
+
+
+def simulated(results: Results) -> list[str]:
+    """Return the model's table of many ranks; nothing of it is measured but the constants."""
+    model, many = Model.of(results), (8, 64, 512)
+    heads = ("by the model: ms a step, efficiency", *(f"{ranks} ranks" for ranks in many))
+    lines = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    cases = [(f"strong, a batch of {batch:,}", batch, False) for batch in (LARGE, 64 * LARGE)]
+    for title, batch, weak in (*cases, (f"weak, {LARGE:,} for each rank", LARGE, True)):
+        for name, reduce in (("ring", model.ring), ("by halves", model.halving)):
+            cells = []
+            for ranks in many:
+                one = model.start + model.event * batch
+                step = model.step(batch * ranks if weak else batch, ranks, reduce)
+                share = one / step / (1 if weak else ranks)
+                cells.append(f"{digits(step * 1e3)}, {100 * share:.3g} %")
+            lines.append(f"| {title}; {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _of_one(results: Results) -> dict[int, float]:
+    """Return the seconds of a step of one rank, by its batch."""
+    one = {"section": "scaling", "hidden": "128-128", "ranks": 1}
+    return {b: median(results.values("seconds", **one, batch=b)) for b in (SMALL, LARGE)}
 
 
 def _training(results: Results) -> list[str]:

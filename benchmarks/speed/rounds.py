@@ -42,10 +42,11 @@ class Worker:
         self.trouble: dict[str, Any] | None = None
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 # closed with the worker
         self.place = tempfile.TemporaryDirectory()  # what MLflow leaves beside its database
+        path = f"{HERE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "speed.worker", side],
             cwd=self.place.name,
-            env={**os.environ, **ONE_THREAD, **environment, "PYTHONPATH": str(HERE)},
+            env={**os.environ, **ONE_THREAD, **environment, "PYTHONPATH": path},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

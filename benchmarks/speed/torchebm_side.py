@@ -9,9 +9,9 @@ even distances and written over the oldest entries, not to where it came from.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from speed.plain import Network, Plain
+from speed.plain import Plain
 from speed.side import AbsentError
 from speed.work import Array, Work
 
@@ -26,7 +26,7 @@ except ImportError as error:
 class Energy(BaseModel):
     """The network as torchebm's kind of model."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
@@ -41,6 +41,8 @@ class TorchEBM(Plain):
 
     def build(self, work: Work, seed: int) -> None:
         """Make torchebm's model, sampler and loss."""
+        if work.network == "rbm":
+            raise AbsentError("torchebm has no block Gibbs sampler")
         super().build(work, seed)
         self.model = Energy(self.model)
         self.sampler = LangevinDynamics(self.model, step_size=work.step_size, noise_scale=1.0)

@@ -1,13 +1,14 @@
 """The work that every side does: the same network, weights, data and chains; NumPy alone.
 
-A training step is persistent contrastive divergence: `k` Langevin steps from a random batch of the
-kept chains, the loss mean E(x) - mean E(x_neg), one step of Adam.
+A training step is persistent contrastive divergence: `k` Langevin steps (of an RBM, block Gibbs)
+from a random batch of the kept chains, the loss mean E(x) - mean E(x_neg), one step of Adam.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,8 @@ class Work(NamedTuple):
 
     name: str
     batch: int = 128
-    hidden: tuple[int, ...] = (128, 128)  # of the MLP; empty when the energy is convolutional
-    channels: tuple[int, ...] = ()  # of the convolutions, the first 3x3, the others 4x4, stride 2
+    network: str = "mlp"  # a key of SHAPES
+    hidden: tuple[int, ...] = (128, 128)  # of each layer: its width, or channels of a convolution
     event_shape: tuple[int, ...] = (2,)
     points: int = 10_000  # to train on
     k: int = 10  # Langevin steps in a training step
@@ -36,6 +37,7 @@ class Work(NamedTuple):
     block: int = 300  # training steps that are timed at once
 
 
+TRANSFORMER_HEADS = 4
 WORKS = {
     work.name: work
     for work in (
@@ -45,46 +47,141 @@ WORKS = {
         Work("hidden 64", hidden=(64, 64)),
         Work("hidden 512", hidden=(512, 512), block=60),
         Work(
-            "conv 28x28",
+            "MLP 64-512-512-512-1",
+            hidden=(512, 512, 512),
+            event_shape=(64,),
+            points=5000,
+            step_size=1e-3,
+            block=60,
+        ),
+        Work(
+            "conv 28x28, k 20",
+            network="conv",
             batch=64,
-            hidden=(),
-            channels=(16, 32, 64),
+            hidden=(16, 32, 64),
             event_shape=(28, 28),
+            points=1000,
+            k=20,
+            step_size=1e-4,
+            lr=1e-4,
+            block=4,
+        ),
+        Work(
+            "LSTM 2x128, T 50",
+            network="lstm",
+            batch=32,
+            event_shape=(50,),
             points=1000,
             step_size=1e-4,
             lr=1e-4,
-            block=5,
+            block=4,
+        ),
+        Work(
+            "transformer 2x64, T 50",
+            network="transformer",
+            batch=64,
+            hidden=(64, 64),
+            event_shape=(50,),
+            points=1000,
+            step_size=1e-4,
+            lr=1e-4,
+            block=4,
+        ),
+        Work(
+            "RBM 784-128",
+            network="rbm",
+            hidden=(128,),
+            event_shape=(28, 28),
+            points=5000,
+            lr=1e-3,
+            block=120,
         ),
     )
 }
 
 
+class Shape(NamedTuple):
+    """A parameter: its shape, and the bound of the uniform law that it begins with."""
+
+    shape: tuple[int, ...]
+    bound: float
+
+
+def _layer(outputs: int, inputs: int, *kernel: int) -> list[Shape]:
+    """Return weight and bias of a linear or convolutional layer, as torch draws them."""
+    bound = 1 / math.sqrt(math.prod((inputs, *kernel)))
+    return [Shape((outputs, inputs, *kernel), bound), Shape((outputs,), bound)]
+
+
+def _mlp(work: Work) -> list[Shape]:
+    widths = (math.prod(work.event_shape), *work.hidden, 1)
+    return [shape for i, o in pairwise(widths) for shape in _layer(o, i)]
+
+
+def _conv(work: Work) -> list[Shape]:
+    """The first convolution is 3x3, the others 4x4 with stride 2; then a linear layer."""
+    side, inputs, found = work.event_shape[-1], 1, []
+    for i, outputs in enumerate(work.hidden):
+        found += _layer(outputs, inputs, *((4, 4) if i else (3, 3)))
+        side, inputs = (side // 2 if i else side), outputs
+    return found + _layer(1, inputs * side * side)
+
+
+def _lstm(work: Work) -> list[Shape]:
+    """Layers that read forwards, then a layer as wide on the last state, SiLU, and one number."""
+    inputs, found = 1, []
+    for width in work.hidden:
+        bound = 1 / math.sqrt(width)
+        shapes = ((4 * width, inputs), (4 * width, width), (4 * width,), (4 * width,))
+        found += [Shape(shape, bound) for shape in shapes]
+        inputs = width
+    return found + _layer(inputs, inputs) + _layer(1, inputs)
+
+
+def _transformer(work: Work) -> list[Shape]:
+    """An embedding; pre-norm layers of attention and an MLP of 4 widths; a norm, one number."""
+    (width, *_) = work.hidden
+    norm = [Shape((width,), math.inf), Shape((width,), 0.0)]
+    found = _layer(width, 1)
+    for _ in work.hidden:
+        found += norm + _layer(3 * width, width) + _layer(width, width)
+        found += norm + _layer(4 * width, width) + _layer(width, 4 * width)
+    return found + norm + _layer(1, width)
+
+
+def _rbm(work: Work) -> list[Shape]:
+    visible, (hidden,) = math.prod(work.event_shape), work.hidden
+    bound = 1 / math.sqrt(visible)
+    return [Shape((hidden, visible), bound), Shape((visible,), 0.0), Shape((hidden,), 0.0)]
+
+
+SHAPES = {"mlp": _mlp, "conv": _conv, "lstm": _lstm, "transformer": _transformer, "rbm": _rbm}
+
+
 def weights(work: Work, seed: int) -> list[Array]:
-    """Return weight and bias of each layer in turn, as torch draws them: U(±1/√inputs)."""
+    """Return the parameters, layer by layer: U(±bound), and 1 where the bound is infinite."""
     rng = np.random.default_rng(seed)
-    shapes: list[tuple[int, ...]] = []
-    if work.channels:
-        side, inputs = work.event_shape[-1], 1
-        for i, outputs in enumerate(work.channels):
-            shapes.append((outputs, inputs, 4, 4) if i else (outputs, inputs, 3, 3))
-            side, inputs = (side // 2 if i else side), outputs
-        shapes.append((1, inputs * side * side))
-    else:
-        widths = (math.prod(work.event_shape), *work.hidden, 1)
-        shapes += [(widths[i + 1], widths[i]) for i in range(len(widths) - 1)]
-    found: list[Array] = []
-    for shape in shapes:
-        bound = 1 / math.sqrt(math.prod(shape[1:]))
-        found.append(rng.uniform(-bound, bound, shape).astype(np.float32))
-        found.append(rng.uniform(-bound, bound, shape[:1]).astype(np.float32))
-    return found
+    return [
+        np.ones(shape, np.float32)
+        if bound == math.inf
+        else rng.uniform(-bound, bound, shape).astype(np.float32)
+        for shape, bound in SHAPES[work.network](work)
+    ]
+
+
+def positions(work: Work) -> Array:
+    """Return the transformer's sines and cosines, (T, width): of t / 10000^(2i / width)."""
+    steps, (width, *_) = work.event_shape[0], work.hidden
+    angles = np.arange(steps)[:, None] * 10000.0 ** (-np.arange(0, width, 2) / width)
+    waves = np.stack([np.sin(angles), np.cos(angles)], axis=2)
+    return waves.reshape(steps, width).astype(np.float32)
 
 
 def data(work: Work, seed: int) -> Array:
-    """Return the training points: five Gaussians in the plane, or images of noise in [0, 1]."""
+    """Return the training points: five Gaussians in the plane, or noise in [0, 1], or its bits."""
     rng = np.random.default_rng([seed, 1])
     if work.event_shape != (2,):
-        return rng.uniform(0, 1, (work.points, *work.event_shape)).astype(np.float32)
+        return _noise(work, rng, work.points)
     centers = CENTERS[rng.integers(len(CENTERS), size=work.points)]
     return (centers + STD * rng.standard_normal(centers.shape)).astype(np.float32)
 
@@ -92,8 +189,15 @@ def data(work: Work, seed: int) -> Array:
 def chains(work: Work, seed: int, n: int | None = None) -> Array:
     """Return where the kept chains begin, uniform about the data."""
     rng = np.random.default_rng([seed, 2])
-    low, high = (-3, 3) if work.event_shape == (2,) else (0, 1)
-    return rng.uniform(low, high, (n or work.chains, *work.event_shape)).astype(np.float32)
+    n = n or work.chains
+    if work.event_shape == (2,):
+        return rng.uniform(-3, 3, (n, 2)).astype(np.float32)
+    return _noise(work, rng, n)
+
+
+def _noise(work: Work, rng: np.random.Generator, n: int) -> Array:
+    noise = rng.uniform(0, 1, (n, *work.event_shape)).astype(np.float32)
+    return noise.round() if work.network == "rbm" else noise
 
 
 def kl(energy: Callable[[Array], Array]) -> float:

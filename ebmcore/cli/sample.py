@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zipfile
-from typing import IO, TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,7 @@ from ebmcore.cli.output import (
     answering,
     out,
     say,
+    table,
 )
 from ebmcore.cli.runs.run_dir import RunDir, named_run
 
@@ -41,6 +43,9 @@ def command(
         float | None, typer.Option("--y", help="The label of all events, of an energy of labels.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same events.")] = 0,
+    diagnose: Annotated[
+        bool, typer.Option("--diagnose", help="Follow 64 such chains: do they agree? With plots.")
+    ] = False,
     checkpoint: Checkpoints = "last",
     force: Force = False,
     plugins: PluginOptions = None,
@@ -50,7 +55,9 @@ def command(
 
     The file holds the arrays x and energy, y where the events have labels, and mask where some of
     their steps don't count. x has the units of the data: transforms are undone. More than 100,000
-    events are drawn and written in pieces.
+    events are drawn and written in pieces. With --diagnose it prints R-hat, effective sample sizes
+    and Monte Carlo errors of chains like those of the events, and writes plots of their traces,
+    ranks and energies beside the file.
     """
     from ebmcore.output_file import output_file, writing
     from ebmcore.runner.api import load
@@ -64,11 +71,48 @@ def command(
         draws = run.draws(n, steps, seed=seed, y=label)
         if draws.warning:
             say(f"warning: {draws.warning}")
+        diagnosis = diagnose_chains(draws, output, force=force) if diagnose else {}
         with writing(output), draft.open("wb") as file:
             shape = write_draws(file, run, draws)
-    found = {"run_dir": str(folder), "output": output, "n": n, "shape": shape}
-    text = f"{n} events of shape {tuple(shape[1:])} in {output}"
-    return Answer(found, lambda: out(text), stays=True)
+    found = {"run_dir": str(folder), "output": output, "n": n, "shape": shape, **diagnosis}
+
+    def show() -> None:
+        if diagnose:
+            show_diagnosis(diagnosis)
+        out(f"{n} events of shape {tuple(shape[1:])} in {output}")
+
+    return Answer(found, show, stays=True)
+
+
+def diagnose_chains(draws: Draws, output: str, *, force: bool) -> dict[str, Any]:
+    """Judge chains like those of the events; write the plots beside the file of these."""
+    from ebmcore.output_file import output_file
+    from ebmcore.runner.results.diagnosis import diagnosed
+
+    metrics, pictures = diagnosed(draws)
+    figures = []
+    for name, png in pictures.items():
+        figure = str(Path(output).with_suffix(f".{name}.png"))
+        with output_file(figure, ".png", force=force) as draft:
+            draft.write_bytes(png)
+        figures.append(figure)
+    return {"diagnosis": metrics, "figures": figures}
+
+
+def show_diagnosis(diagnosis: dict[str, Any]) -> None:
+    """Print a row for each number that was followed, and where the plots are."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in diagnosis["diagnosis"].items():
+        statistic, _, number = name.rpartition("_")
+        rows.setdefault(number, {})[statistic] = value
+    heads = list(dict.fromkeys(statistic for row in rows.values() for statistic in row))
+    cells = [
+        (number, *(f"{row[s]:.4g}" if s in row else "" for s in heads))
+        for number, row in rows.items()
+    ]
+    table(("", *heads), cells)
+    for figure in diagnosis["figures"]:
+        out(f"picture: {figure}")
 
 
 def write_draws(file: IO[bytes], run: Run, draws: Draws) -> list[int]:

@@ -183,6 +183,9 @@ class Graph:
         from ebmcore.compile.passes import CpuRewrites
 
         options = {**self._options, "post_grad_custom_pre_pass": CpuRewrites()}
+        autocast = torch.amp.autocast_mode._enter_autocast
+        if any(node.target is autocast for node in graph.graph.nodes):
+            options["emulate_precision_casts"] = True  # rounds where the eager step does
         compiled: Any = compile_fx(graph, list(inputs), config_patches=options)
         if self._options[CUDA_GRAPHS]:
             compiled = copying(compiled)

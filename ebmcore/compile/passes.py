@@ -53,7 +53,8 @@ class GraphRewrite:
         """Return a narrow product as sums, or None when it is left as it is."""
         *bias, a, b = node.args
         scaled = any(node.kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
-        if scaled or not (_value(a).is_floating_point() and _value(a).device.type == "cpu"):
+        rounds = _value(a).dtype not in (torch.float32, torch.float64)  # a sum otherwise than BLAS
+        if scaled or rounds or _value(a).device.type != "cpu":
             return None
         (rows, inner), columns = _value(a).shape, _value(b).shape[1]
         if inner <= _NARROW:

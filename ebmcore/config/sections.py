@@ -70,6 +70,8 @@ class Train:
             run has diverged; checked as max_energy is. The gap is `train/energy_gap`, also on the
             line of progress: set twice its largest size while samples are good. A rollback goes
             to the last checkpoint that was saved while the gap was at most half of it.
+        precision: How the energy is evaluated: in float32, or in bf16 by torch.autocast, on
+            processors and GPUs that have it; weights, chains and metrics stay float32.
         max_skips: Number of steps in a row that may be skipped before the run stops.
         max_rollbacks: Number of times that a run may be rolled back before it stops.
         rollback_lr: Factor of the learning rate at each rollback; 1 leaves it as it is.
@@ -89,6 +91,7 @@ class Train:
     on_unstable: Literal["warn", "stop", "shrink", "rollback"] = "warn"
     max_energy: PositiveFloat | None = None
     max_gap: PositiveFloat | None = None
+    precision: Literal["float32", "bf16"] = "float32"
     max_skips: PositiveInt = 10
     max_rollbacks: PositiveInt = 3
     rollback_lr: Annotated[float, Gt(0), Le(1)] = 1.0

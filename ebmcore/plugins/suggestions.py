@@ -5,33 +5,34 @@ Used in messages alone: it imports and selects nothing. A test compares it with 
 
 _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-analytic": {
-        "energy": "ackley double_well funnel gaussian gaussian_mixture many_well rastrigin ring "
-        "rosenbrock sum tempered"
+        "energy": "ackley double_well funnel gaussian gaussian_mixture many_well mixture negated "
+        "product rastrigin ring rosenbrock sum tempered"
     },
     "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
-        "dataset": "checkerboard digits eight_gaussians file gaussian_mixture images mnist moons "
-        "pinwheel rings sines time_series two_spirals"
+        "dataset": "binary_digits checkerboard digits eight_gaussians file gaussian_mixture images "
+        "mnist moons pinwheel rings sines time_series two_spirals"
     },
     "ebmcore-discrete": {
-        "dataset": "bars",
-        "energy": "rbm",
-        "sampler": "block_gibbs gibbs",
+        "dataset": "bars gray_code ising_draws",
+        "energy": "ising potts rbm",
+        "monitor": "couplings features",
+        "sampler": "block_gibbs dmala dula gibbs gibbs_with_gradients",
     },
     "ebmcore-estimators": {"monitor": "log_z"},
     "ebmcore-hmc": {"sampler": "hmc nuts"},
-    "ebmcore-langevin": {"sampler": "annealed langevin mala underdamped"},
+    "ebmcore-langevin": {"sampler": "annealed langevin mala svgd underdamped"},
     "ebmcore-losses": {
-        "loss": "contrastive_divergence cooperative cross_entropy denoising_score_matching "
-        "energy_discrepancy energy_magnitude gradient_penalty improved_cd l2_parameters "
-        "multilevel_denoising noise_contrastive noise_smoothness score_matching "
-        "sliced_score_matching"
+        "loss": "concrete_score_matching contrastive_divergence cooperative cross_entropy "
+        "denoising_score_matching discrete_energy_discrepancy energy_discrepancy energy_magnitude "
+        "gradient_penalty improved_cd l2_parameters multilevel_denoising noise_contrastive "
+        "noise_smoothness pseudo_likelihood ratio_matching score_matching sliced_score_matching"
     },
     "ebmcore-monitors": {
-        "monitor": "advice classification energies energy_histogram exact_likelihood fidelity "
-        "gradients histogram_2d landscape out_of_distribution panels sampler_health samples "
-        "two_sample"
+        "monitor": "advice classification convergence energies energy_histogram exact_likelihood "
+        "fidelity gradients histogram_2d landscape mmd out_of_distribution panels sampler_health "
+        "samples two_sample"
     },
     "ebmcore-nets": {
         "energy": "class_conditional classifier conv kernel_density mlp noise_conditional resnet",

@@ -28,7 +28,7 @@ from ebmcore.runner.run_record import changed_data
 from ebmcore.runner.spec import Origin, RunSpec
 from ebmcore.runner.worker import execute
 from ebmcore.runs.directory import RunDirectory
-from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
+from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel, set_precision
 from ebmcore.spaces import Space
 from ebmcore.trackers.entry import Trackers, TrackingArgument, as_trackers
 from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry, Parts, name_of
@@ -299,6 +299,11 @@ class Experiment:
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
+        try:
+            slow = set_precision(parts.energy, train.precision, self.device)
+        except ValueError as error:
+            self._refuse("train.precision", str(error), error)
+        self.warnings.extend(slow)
         probe = Streams(self.seed, self.device)("probe")
         self.warnings.extend(check_fit(parts, train, self.rank_info, probe, self._refuse))
         self.warnings.extend(

@@ -40,7 +40,7 @@ from ebmcore.runs.directory import check_plain, read_recorded
 from ebmcore.runs.parent_child import is_parent
 from ebmcore.runs.run_json import read_run_json
 from ebmcore.runs.safe_files import SafeFiles
-from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel
+from ebmcore.sampling import Sampler, StepSize, as_chains, as_kernel, set_precision
 from ebmcore.spaces import Space, as_space
 from ebmcore.trackers.keys import mlflow_uris
 from ebmcore.trackers.mlflow.model.needed import missing_parts
@@ -212,7 +212,13 @@ class Recorded:
     @cached_property
     def energy(self) -> nn.Module:
         """The energy, with the trained weights."""
-        return self.facts.fill(self.builder.energy(self.node("energy")))
+        energy = self.facts.fill(self.builder.energy(self.node("energy")))
+        precision = (self.source.tree.get("train") or {}).get("precision", "")
+        try:
+            set_precision(energy, precision, self.facts.device)
+        except ValueError as error:
+            raise EbmError(f"{self.facts.folder}: train.precision: {error}") from error
+        return energy
 
     @cached_property
     def networks(self) -> dict[str, nn.Module]:

@@ -20,6 +20,7 @@ from ebmcore.sampling.conditions import replicated as replicated
 from ebmcore.sampling.conditions import takes_mask as takes_mask
 from ebmcore.sampling.energy_checks import Differentiable as Differentiable
 from ebmcore.sampling.energy_checks import check_energies as check_energies
+from ebmcore.sampling.energy_checks import differentiate as differentiate
 from ebmcore.sampling.energy_checks import energy_and_score as energy_and_score
 from ebmcore.sampling.energy_checks import evaluating as evaluating
 from ebmcore.sampling.energy_checks import module_of as module_of
@@ -28,6 +29,7 @@ from ebmcore.sampling.function_kernel import StepFunction as StepFunction
 from ebmcore.sampling.function_kernel import as_chains as as_chains
 from ebmcore.sampling.function_kernel import as_kernel as as_kernel
 from ebmcore.sampling.local_spread import local_spread as local_spread
+from ebmcore.sampling.precision import set_precision as set_precision
 from ebmcore.sampling.sampler import Sampler as Sampler
 from ebmcore.sampling.sampler import run_kernel as run_kernel
 from ebmcore.sampling.slots import carried_by as carried_by

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from torch import Generator, Tensor
 
 from ebmcore.contracts import Energy, Sample, Start
+from ebmcore.sampling.energy_checks import evaluating
 from ebmcore.sampling.walk import Walk
 
 
@@ -30,4 +31,5 @@ def run_kernel(
     kernel: Any, energy: Energy, start: Tensor | Start, n_steps: int, generator: Generator | None
 ) -> Sample:
     """Run chains for n_steps; the info is the last step's."""
-    return Walk(kernel, energy, start, generator, n_steps=n_steps).go(n_steps)
+    with evaluating(energy):
+        return Walk(kernel, energy, start, generator, n_steps=n_steps).go(n_steps)

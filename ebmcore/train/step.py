@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from ebmcore.config import Train
 from ebmcore.contracts import Conditions, Sample, Start
 from ebmcore.distributed.gradient_sync import GradientSync, clip
-from ebmcore.sampling import keep_ends, start_chains
+from ebmcore.sampling import differentiate, keep_ends, start_chains
 from ebmcore.train.components import LossTerm, Parts
 from ebmcore.train.optim import fuse, unwrapped_step
 from ebmcore.train.rng import Streams
@@ -127,9 +127,9 @@ class TrainStep:
         """Compute the losses and their gradient, in the parameters' `grad`; return the metrics."""
         self.zero_grad()
         with self.derivatives():
-            values, metrics = self.objective(x, x_neg, conditions, step, of_x_neg)
+            values, loss, metrics = self.objective(x, x_neg, conditions, step, of_x_neg)
             with self.timing(GRADIENT, step + 1):
-                self.differentiate(values, x)
+                self.differentiate(values, loss)
         metrics.update(self.clip())
         metrics["samples"] = x.new_zeros(()) if x_neg is None else x_neg.sum()
         return metrics
@@ -137,12 +137,17 @@ class TrainStep:
     def zero_grad(self) -> None:
         """Drop the gradients of the step before."""
         for optimizer in self.parts.every_optimizer.values():
-            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
 
-    def differentiate(self, values: Sequence[Tensor], x: Tensor) -> None:
-        """Put the gradient of the weighted losses into the `grad` of what each of them trains."""
+    def differentiate(self, values: Sequence[Tensor], loss: Tensor) -> None:
+        """Put the gradient of the weighted losses into the `grad` of what each of them trains.
+
+        `loss` is their sum, which is all that there is to differentiate without networks.
+        """
         if not self.parts.networks:
-            total(values, x).backward()  # type: ignore[no-untyped-call] # torch's own
+            differentiate(loss)
             return
         gradients = gradients_of(self.targets, values)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
@@ -207,8 +212,8 @@ class TrainStep:
         conditions: Conditions,
         step: int,
         of_x_neg: Conditions = NO_CONDITIONS,
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
-        """Return the weighted losses, and the metrics: their sum, and each of them unweighted."""
+    ) -> tuple[list[Tensor], Tensor, dict[str, Tensor]]:
+        """Return the weighted losses, their sum, and the metrics: it, and each loss unweighted."""
         slots = {
             "energy": self.parts.energy,
             "x": x,
@@ -228,7 +233,8 @@ class TrainStep:
                 value, extra = evaluate(term, slots, generator)
             values.append(term.weight * value)
             metrics |= numbers_of(term, value, extra)
-        return values, {"loss": total(values, x).detach(), **metrics}
+        loss = total(values, x)
+        return values, loss, {"loss": loss.detach(), **metrics}
 
     def clip(self) -> dict[str, Tensor]:
         """Return the norm of each group's gradient, and scale it to train.clip_grad_norm."""

@@ -65,8 +65,8 @@ def test_wrong_input_is_one_message_and_exit_code_2(file, tmp_path, ebmcore_comm
     assert done.stderr.splitlines() == [
         "override train.epocs: unknown key. Did you mean 'epochs'? Keys here: epochs, steps, "
         "batch_size, clip_grad_norm, ema, data_noise, log_every, checkpoint_every, "
-        "keep_checkpoints, keep_best, on_divergence, on_unstable, max_energy, max_gap, max_skips, "
-        "max_rollbacks, rollback_lr",
+        "keep_checkpoints, keep_best, on_divergence, on_unstable, max_energy, max_gap, precision, "
+        "max_skips, max_rollbacks, rollback_lr",
         "override sampler.step_size: should be greater than 0; got -1",
     ]
     assert [p.name for p in tmp_path.iterdir()] == ["c.yaml"]

@@ -36,6 +36,27 @@ def test_a_carried_field_is_new_where_a_chain_begins_anew(dtype):
         carried.or_new("p", torch.zeros(3, 2))
 
 
+def test_chains_that_all_go_on_compute_nothing_new():
+    old, called = torch.ones(3), []
+    fields = {"p": old}
+
+    def new():
+        called.append(1)
+        return torch.zeros(3)
+
+    assert Carried(fields, None).or_new("p", new) is old
+    assert not called
+    assert torch.equal(Carried(fields, None).or_new("q", new), torch.zeros(3))
+    some = Carried(fields, torch.tensor([False, True, False])).or_new("p", new)
+    assert some.tolist() == [1.0, 0.0, 1.0]
+    assert len(called) == 2
+
+
+def test_a_kernel_that_draws_for_chains_that_go_on_fails():
+    with pytest.raises(TypeError, match="_NothingIsDrawn"):
+        init_state(made.DrawnMomentum(), bowl, SIX, carried=Carried({"momentum": SIX}, None))
+
+
 @pytest.mark.parametrize("sampler", [made.DrawnMomentum(), made.OwnMomentum()])
 def test_two_runs_that_carry_are_one(sampler):
     """Bit for bit, and not so without what they carry."""

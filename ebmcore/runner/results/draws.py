@@ -78,6 +78,12 @@ class Draws:
         return Streams(self.run.seed, self.run.bounds.device)(stream)
 
     def _draw(self, n: int, stream: str, y: Any, mask: Any, kept: Any = None) -> Start:
+        with self.samples(stream) as samples:
+            return samples.draw(n, self.n_steps, y=y, mask=mask, kept=kept)
+
+    @contextmanager
+    def samples(self, stream: str) -> Iterator[ModelSamples]:
+        """Give the model to draw from with a random stream of its own."""
         run = self.run
         # a sampler may draw from torch's global generators, too
         with (
@@ -85,12 +91,10 @@ class Draws:
             averages_in_place(run.held_networks, run.networks),
             self._refusing(),
         ):
-            generator = self._generator(stream)
-            samples = ModelSamples(
-                run.energy, run.sampler, run.chains, generator, run.bounds, run.space,
+            yield ModelSamples(
+                run.energy, run.sampler, run.chains, self._generator(stream), run.bounds, run.space,
                 masks=run.masks,
             )  # fmt: skip
-            return samples.draw(n, self.n_steps, y=y, mask=mask, kept=kept)
 
     @contextmanager
     def _refusing(self) -> Iterator[None]:

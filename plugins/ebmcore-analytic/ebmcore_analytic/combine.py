@@ -56,11 +56,13 @@ class Combination(nn.Module):
         return whole.sample(n, generator, like.device, like.dtype)
 
 
-def _parabola(x: Tensor) -> Tensor:
+def parabola(x: Tensor) -> Tensor:
+    """E(x) = ½‖x‖², to check combinations on."""
     return 0.5 * x.square().flatten(1).sum(1)
 
 
-def _log_cosh(x: Tensor) -> Tensor:
+def log_cosh(x: Tensor) -> Tensor:
+    """E(x) = Σᵢ log(2 cosh xᵢ), likewise."""
     return torch.logaddexp(x, -x).flatten(1).sum(1)
 
 
@@ -84,7 +86,7 @@ class Sum(Combination):
 
     name = "sum"
     check_params: ClassVar[dict[str, object]] = {
-        "terms": [_parabola, _log_cosh],
+        "terms": [parabola, log_cosh],
         "weights": [1.0, 0.5],
     }
 
@@ -99,12 +101,12 @@ class Sum(Combination):
             )
         if not any(weights):
             raise ValueError(f"weights should not all be 0; got {weights}")
-        self.terms = nn.ModuleList(_module(term) for term in terms)
+        self.terms = nn.ModuleList(module_from(term) for term in terms)
         self.weights = weights
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event) -> (batch,)."""
-        parts = [w * _one_each(f"terms[{i}]", term(x), x) for i, w, term in self._active()]
+        parts = [w * one_each(f"terms[{i}]", term(x), x) for i, w, term in self._active()]
         return torch.stack(parts).sum(0)
 
     @property
@@ -116,7 +118,7 @@ class Sum(Combination):
         """Return E as ½ xᵀPx - bᵀx + c, or None when a term isn't known to be quadratic."""
         whole: Quadratic | None = None
         for _, weight, term in self._active():
-            part = _quadratic(term)
+            part = quadratic_of(term)
             if part is None:
                 return None
             part = part.times(weight)
@@ -126,6 +128,23 @@ class Sum(Combination):
     def _active(self) -> list[tuple[int, float, nn.Module]]:
         pairs = zip(self.weights, self.terms, strict=True)
         return [(i, weight, term) for i, (weight, term) in enumerate(pairs) if weight != 0]
+
+
+class Product(Sum):
+    """E(x) = Σᵢ wᵢ Eᵢ(x), p(x) ∝ Πᵢ pᵢ(x)^wᵢ, "both one and the other": `sum` by its law's name.
+
+    Shapes: x (batch, *event), as the terms take it -> (batch,), nats. Raises ValueError as `sum`
+    does.
+    Source: Hinton 2002; Du, Li and Mordatch 2020, "Compositional visual generation with energy
+    based models".
+
+    Args:
+        terms: The energies whose densities are multiplied, each a node of its own or a reference
+            to one.
+        weights: One exponent for each term, which may be negative; 1 when not given.
+    """
+
+    name = "product"
 
 
 class Tempered(Combination):
@@ -143,18 +162,18 @@ class Tempered(Combination):
     """
 
     name = "tempered"
-    check_params: ClassVar[dict[str, object]] = {"energy": _log_cosh, "temperature": 2.0}
+    check_params: ClassVar[dict[str, object]] = {"energy": log_cosh, "temperature": 2.0}
 
     def __init__(self, energy: Energy, *, temperature: PositiveFloat = 1.0) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature should be positive; got {temperature}")
-        self.energy = _module(energy)
+        self.energy = module_from(energy)
         self.temperature = temperature
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event) -> (batch,)."""
-        return _one_each("the energy", self.energy(x), x) / self.temperature
+        return one_each("the energy", self.energy(x), x) / self.temperature
 
     @property
     def piecewise_linear(self) -> bool:
@@ -163,22 +182,29 @@ class Tempered(Combination):
 
     def quadratic(self) -> Quadratic | None:
         """Return E as ½ xᵀPx - bᵀx + c, or None when it isn't known to be quadratic."""
-        whole = _quadratic(self.energy)
+        whole = quadratic_of(self.energy)
         return None if whole is None else whole.times(1 / self.temperature)
 
 
-def _module(energy: Energy) -> nn.Module:
+def module_from(energy: Energy) -> nn.Module:
+    """Return a module as it is, and a function as a module."""
     return energy if isinstance(energy, nn.Module) else FunctionEnergy(energy)
 
 
-def _quadratic(energy: Any) -> Quadratic | None:
+def without_values(energy: nn.Module) -> bool:
+    """Whether an energy is on the meta device, as in a dry run."""
+    return any(tensor.is_meta for tensor in chain(energy.parameters(), energy.buffers()))
+
+
+def quadratic_of(energy: Any) -> Quadratic | None:
     """Return an energy's quadratic form; None when it doesn't define `quadratic`."""
     ask = getattr(energy, "quadratic", None)
     found = ask() if callable(ask) else None
     return found if isinstance(found, Quadratic) else None
 
 
-def _one_each(name: str, values: Tensor, x: Tensor) -> Tensor:
+def one_each(name: str, values: Tensor, x: Tensor) -> Tensor:
+    """Return the energies of one term. Raises ValueError unless there is one for each event."""
     if values.shape != x.shape[:1]:
         raise ValueError(
             f"{name} should return one value per event, shape {tuple(x.shape[:1])}; "

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore_analytic import Gaussian, Ring, Sum, Tempered
+from ebmcore_analytic import Gaussian, Mixture, Negated, Ring, Sum, Tempered
 from torch import nn
 
 from ebmcore.testing import EnergySuite
@@ -140,3 +140,27 @@ class TestTemperedFunction(EnergySuite):
     component = "tempered"
     params: ClassVar = Tempered.check_params
     event_shapes: ClassVar = [(2,), (2, 3)]
+
+
+class TestMixture(EnergySuite):
+    component = "mixture"
+    params: ClassVar = Mixture.check_params
+
+
+class TestMixtureOfParts(EnergySuite):
+    component = "mixture"
+    params: ClassVar = {"terms": [{"type": "ring"}, {"type": "gaussian"}]}
+
+
+class TestNegated(EnergySuite):
+    component = "negated"
+    params: ClassVar = Negated.check_params
+
+
+class TestNegatedWithoutBound(EnergySuite):
+    component = "negated"
+    params: ClassVar = {
+        "energy": {"type": "gaussian"},
+        "other": {"type": "gaussian", "scale": 2.0},
+        "bound": None,
+    }

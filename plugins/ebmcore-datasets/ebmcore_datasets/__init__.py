@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ebmcore_datasets.checkerboard import Checkerboard as Checkerboard
+    from ebmcore_datasets.digits import BinaryDigits as BinaryDigits
     from ebmcore_datasets.digits import Digits as Digits
     from ebmcore_datasets.eight_gaussians import EightGaussians as EightGaussians
     from ebmcore_datasets.file import File as File
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ebmcore_datasets.two_spirals import TwoSpirals as TwoSpirals
 
 _HOME = {
+    "BinaryDigits": "digits",
     "Checkerboard": "checkerboard",
     "Digits": "digits",
     "EightGaussians": "eight_gaussians",

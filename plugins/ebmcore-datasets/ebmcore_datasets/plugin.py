@@ -7,6 +7,7 @@ from ebmcore import hookimpl
 def ebmcore_datasets() -> dict[str, str]:
     """Offer the datasets."""
     return {
+        "binary_digits": "ebmcore_datasets.digits:BinaryDigits",
         "checkerboard": "ebmcore_datasets.checkerboard:Checkerboard",
         "digits": "ebmcore_datasets.digits:Digits",
         "eight_gaussians": "ebmcore_datasets.eight_gaussians:EightGaussians",

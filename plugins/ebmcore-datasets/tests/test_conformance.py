@@ -91,6 +91,10 @@ class TestSinesOfTwoFrequencies(DatasetSuite):
     params: ClassVar = {"n": 500, "length": 12, "cycles": [1.0, 2.5], "std": 0.3}
 
 
+class TestBinaryDigits(DatasetSuite):
+    component = "binary_digits"
+
+
 class TestDigits(DatasetSuite):
     component = "digits"
     params: ClassVar = {"classes": [0, 1]}

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from ebmcore_datasets import Digits
+from ebmcore_datasets import BinaryDigits, Digits
 from sklearn.datasets import load_digits
 
 
@@ -58,3 +58,11 @@ def test_resize_is_bilinear():
 def test_what_a_constructor_refuses(keys, message):
     with pytest.raises(ValueError, match=message):
         Digits(**keys)
+
+
+def test_bits_are_the_pixels_above_a_threshold():
+    (grey, y), (x, labels) = Digits()(), BinaryDigits(threshold=0.5)()
+    assert torch.equal(x, (grey > 0.5).float())
+    assert torch.equal(y, labels)
+    assert 0.2 < x.mean() < 0.4
+    assert BinaryDigits(classes=[3])()[1].unique().tolist() == [3]

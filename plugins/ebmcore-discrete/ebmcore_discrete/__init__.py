@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ebmcore_discrete.bars import Bars as Bars
     from ebmcore_discrete.block_gibbs import BlockGibbs as BlockGibbs
+    from ebmcore_discrete.datasets.gray_code import GrayCode as GrayCode
+    from ebmcore_discrete.datasets.ising_draws import IsingDraws as IsingDraws
     from ebmcore_discrete.gibbs import Gibbs as Gibbs
     from ebmcore_discrete.gibbs_with_gradients import GibbsWithGradients as GibbsWithGradients
     from ebmcore_discrete.ising import Ising as Ising
     from ebmcore_discrete.langevin import DMALA as DMALA
     from ebmcore_discrete.langevin import DULA as DULA
+    from ebmcore_discrete.monitors.couplings import CouplingsPicture as CouplingsPicture
+    from ebmcore_discrete.monitors.features import Features as Features
     from ebmcore_discrete.potts import Potts as Potts
     from ebmcore_discrete.rbm import RBM as RBM
     from ebmcore_discrete.state import GibbsInfo as GibbsInfo
@@ -19,13 +23,17 @@ if TYPE_CHECKING:
 _HOME = {
     "Bars": "bars",
     "BlockGibbs": "block_gibbs",
+    "CouplingsPicture": "monitors.couplings",
     "DMALA": "langevin",
     "DULA": "langevin",
+    "Features": "monitors.features",
     "Gibbs": "gibbs",
     "GibbsWithGradients": "gibbs_with_gradients",
     "GibbsInfo": "state",
     "GibbsState": "state",
+    "GrayCode": "datasets.gray_code",
     "Ising": "ising",
+    "IsingDraws": "datasets.ising_draws",
     "Potts": "potts",
     "RBM": "rbm",
 }

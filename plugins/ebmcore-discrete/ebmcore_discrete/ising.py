@@ -111,6 +111,11 @@ class Ising(nn.Module):
         rows = rows.transpose(1, 2) if self._is_tall() else rows
         return rows.reshape(n, *self.event_shape).to(self.field.dtype)
 
+    def refuse_unknown_law(self) -> None:
+        """Raise ValueError where there are too many spins for `log_z` and `sample`."""
+        if not self._is_enumerable():
+            self._transfer()
+
     def _spins(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
             raise ValueError(
@@ -119,7 +124,7 @@ class Ising(nn.Module):
         return 2 * x.flatten(1) - 1
 
     def _is_enumerable(self) -> bool:
-        return 2**self.couplings.sites <= MOST_EVENTS
+        return bool(2**self.couplings.sites <= MOST_EVENTS)
 
     def _is_tall(self) -> bool:
         return len(self.event_shape) == 2 and self.event_shape[0] < self.event_shape[1]

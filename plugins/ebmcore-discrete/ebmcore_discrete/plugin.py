@@ -27,5 +27,18 @@ def ebmcore_samplers() -> dict[str, str]:
 
 @hookimpl
 def ebmcore_datasets() -> dict[str, str]:
-    """Offer bars and stripes."""
-    return {"bars": "ebmcore_discrete.bars:Bars"}
+    """Offer the datasets of bits."""
+    return {
+        "bars": "ebmcore_discrete.bars:Bars",
+        "gray_code": "ebmcore_discrete.datasets.gray_code:GrayCode",
+        "ising_draws": "ebmcore_discrete.datasets.ising_draws:IsingDraws",
+    }
+
+
+@hookimpl
+def ebmcore_monitors() -> dict[str, str]:
+    """Offer pictures of weights."""
+    return {
+        "couplings": "ebmcore_discrete.monitors.couplings:CouplingsPicture",
+        "features": "ebmcore_discrete.monitors.features:Features",
+    }

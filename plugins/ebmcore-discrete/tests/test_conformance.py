@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import torch
+from ebmcore_discrete import Potts
 
 from ebmcore import Categorical
 from ebmcore.testing import DatasetSuite, EnergySuite, SamplerSuite
-from ebmcore_discrete import Potts
 
 
 class TestRBM(EnergySuite):
@@ -86,3 +86,13 @@ class TestDULAOfCategories(OnCategories):
 class TestBars(DatasetSuite):
     component = "bars"
     params: ClassVar = {"n": 2000}
+
+
+class TestGrayCode(DatasetSuite):
+    component = "gray_code"
+    params: ClassVar = {"toy": "8gaussians", "n": 2000}
+
+
+class TestIsingDraws(DatasetSuite):
+    component = "ising_draws"
+    params: ClassVar = {"shape": [3, 3], "n": 2000}

@@ -29,6 +29,7 @@ from ebmcore_estimators.path import Path
 from ebmcore_estimators.tuning import fit_path
 
 PILOT = 256  # walkers that fit a path, at most
+LEAPFROG = 4  # gradients of a Hamiltonian transition, unless they are given
 FEWEST_STEPS = 30  # of a fitted path, unless they are given
 REFINED = 4  # times as many steps as the pilot took
 ERRORS = 2.0  # standard errors by which a bracket is wider than its two estimates
@@ -64,16 +65,21 @@ class Bracket(NamedTuple):
         return self.high - self.low
 
 
-class How(TypedDict, total=False):
-    """The path of an estimate and its moves, as `ais` explains them."""
+class Moves(TypedDict, total=False):
+    """The moves of an estimate, as `ais` explains them."""
 
-    path: Path | None
-    steps: int | None
-    betas: tuple[float, ...] | None
     kernel: Kernel | None
     moves: int
     leapfrog: int
     generator: Generator | None
+
+
+class How(Moves, total=False):
+    """The moves of an estimate and its path, as `ais` explains them."""
+
+    path: Path | None
+    steps: int | None
+    betas: tuple[float, ...] | None
 
 
 def ais(energy: Energy, base: Base | Tensor, *, n: int = 1024, **how: Unpack[How]) -> LogZ:
@@ -139,7 +145,7 @@ def reverse_ais(
     path: Path,
     groups: int = 1,
     resample_at: float = 0.0,
-    **how: Unpack[How],
+    **how: Unpack[Moves],
 ) -> LogZ:
     """Estimate log Z from draws of exp(-E), annealed back to the base: on average too high.
 
@@ -205,9 +211,12 @@ def bracket(
     draws = [moved_on(forward.x, forward.weights) if x is None else x]
     if data is not None:
         draws.append(moved_on(data, torch.ones(len(data), device=like.device)))
-    how = {**how, "path": path}
+    own: Moves = {
+        "kernel": how.get("kernel"), "moves": moves, "generator": generator,
+        "leapfrog": how.get("leapfrog", LEAPFROG),
+    }  # fmt: skip
     back = max(
-        (reverse_ais(energy, base, of, groups=groups, resample_at=resample_at, **how)
+        (reverse_ais(energy, base, of, path=path, groups=groups, resample_at=resample_at, **own)
          for of in draws),
         key=lambda estimate: estimate.log_z,
     )  # fmt: skip
@@ -233,7 +242,7 @@ def _check_groups(n: int, groups: int, resample_at: float) -> None:
         raise ValueError(f"resample_at should be above 0 and at most 1; got {resample_at}")
 
 
-def _move(energy: Energy, base: Base, how: How) -> Move:
+def _move(energy: Energy, base: Base, how: Moves) -> Move:
     """Return the transition: a kernel's step, or the own one for the base's space."""
     kernel = how.get("kernel")
     if kernel is not None:
@@ -243,7 +252,7 @@ def _move(energy: Energy, base: Base, how: How) -> Move:
             raise ValueError(f"the kernel moves in {there} events, and the base is {base.space}")
         return Stepped(energy, base, kernel)
     if isinstance(base, Gaussian):
-        return Hamiltonian(energy, base, _at_least("leapfrog", how.get("leapfrog", 4), 1))
+        return Hamiltonian(energy, base, _at_least("leapfrog", how.get("leapfrog", LEAPFROG), 1))
     if isinstance(base, Uniform):
         return HeatBath(energy, base)
     raise ValueError("a base of another kind than Gaussian and Uniform needs a kernel")

@@ -105,7 +105,12 @@ class LogZMonitor:
         """Return the estimates; warn of those that can't be relied on."""
         self.check(view.data.shape[1:], view.space)
         if conditioned(view.energy, y=0) is not view.energy:
-            view.warn("the energy takes labels, each with a log Z of its own: log_z has none of it")
+            view.warn("the energy takes labels, each with a log Z of its own: log_z estimates none")
+            return {}
+        if view.data_mask is not None:
+            view.warn(
+                "events have several lengths, each with a log Z of its own: none is estimated"
+            )
             return {}
         _audit_temperature(view)
         try:
@@ -152,7 +157,7 @@ def _held_out_energy(view: RunView) -> float | None:
     """Return the mean energy of held-out data in their own units, in nats, if it is known."""
     if len(view.held_out) == 0:
         return None
-    values = torch.cat([view.energy(x).double() for x in view.held_out.split(CHUNK)])
+    values = torch.cat([view.energy(x).double() for x in torch.split(view.held_out, CHUNK)])
     if view.transforms is not None:
         if view.held_out_log_det is None:
             view.warn(

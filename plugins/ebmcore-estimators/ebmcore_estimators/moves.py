@@ -12,6 +12,7 @@ Source: Duane, Kennedy, Pendleton and Roweth 1987, "Hybrid Monte Carlo"; Geman a
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -81,13 +82,13 @@ class Hamiltonian:
         z, score = walkers.z, walkers.score
         if z is None or score is None or step_size is None:
             raise TypeError("a Hamiltonian move needs walkers that it began, and a step size")
-        like = {"generator": generator, "device": z.device, "dtype": z.dtype}
+        draw = partial(torch.rand, generator=generator, device=z.device, dtype=z.dtype)
         low, high = JITTER
-        size = step_size * (low + (high - low) * torch.rand((), **like))
+        size = step_size * (low + (high - low) * draw(()))
         size = (size if scale is None else size * scale).expand(z.shape[1])
         up, down = beta * size, (beta - 1) * size  # the score of p_β in z is β s - (1 - β) z
-        momentum = torch.randn(z.shape, **like)
-        uniform = torch.rand(len(z), **like)
+        momentum = torch.randn(z.shape, generator=generator, device=z.device, dtype=z.dtype)
+        uniform = draw(len(z))
         p = momentum.addcmul(score, 0.5 * up).addcmul_(z, 0.5 * down)
         for step in range(self.leapfrog):
             z = torch.addcmul(z, p, size)

@@ -23,12 +23,12 @@ from ebmcore_estimators.moves import Move
 from ebmcore_estimators.path import Path
 from ebmcore_estimators.walkers import Walkers
 
-ACCEPTANCE = 0.8
-POOR = 0.5  # acceptance under which a β is given more moves, so that the step size can follow
+ACCEPTANCE = 0.8  # that the step size aims at
+NEAR = (0.6, 0.95)  # acceptance outside which a β gets more moves, so that the step size follows
 MOST_MOVES = 20  # at a β
 HALVINGS = 40  # of the interval that holds the log of the next difference of β
 SMALLEST = 1e-30  # difference of two βs
-MOST_STEPS = 5000
+MOST_STEPS = 500  # of a pilot
 
 
 def fit_path(
@@ -54,7 +54,7 @@ def fit_path(
         moves: Transitions at each β.
 
     Raises ValueError when the energies at the base's draws are too far apart for any step, and when
-    more than 5,000 steps are needed, as for an energy without a bound.
+    more than 500 steps are needed, as for an energy without a bound.
     """
     walkers = move.begin(base.sample(pilot, generator))
     log_size = torch.full((), -0.25 * math.log(walkers.x[0].numel()), device=walkers.target.device)
@@ -70,15 +70,17 @@ def fit_path(
         for count in range(1, MOST_MOVES + moves):
             walkers, acceptance = move(walkers, beta, log_size.exp(), scale, generator)
             log_size = log_size + (acceptance.mean().to(log_size) - ACCEPTANCE)
-            if count >= moves and (not move.takes_step_size or float(acceptance.mean()) > POOR):
+            near = not move.takes_step_size or NEAR[0] < float(acceptance.mean()) < NEAR[1]
+            if count >= moves and near:
                 break
         visited.append(beta)
         sizes.append(log_size)
         scales.append(scale)
-        if len(visited) > MOST_STEPS:
+        if ahead is None and len(visited) > MOST_STEPS:
             raise ValueError(
-                f"the path reached only β = {beta:.3g} in {MOST_STEPS:,} steps: the energy may "
-                "have no lower bound, so that exp(-E) can't be normalised, or give a base nearer it"
+                f"the path reached only β = 1 - {1 - beta:.2g} in {MOST_STEPS} steps: the energy "
+                "may have no lower bound, so that exp(-E) can't be normalised; else give a base "
+                "nearer to it"
             )
     if not move.takes_step_size:
         return Path(tuple(visited))
@@ -88,20 +90,19 @@ def fit_path(
 
 def _next(beta: float, lead: Tensor, keep: float) -> float:
     """Return the largest next β at which weights exp((β' - β) lead) keep their effective size."""
-    finite = lead.double().nan_to_num(nan=-math.inf)
+    finite = lead.double()[lead.isfinite()]  # others have no weight, whatever the step
     left = 1 - beta
 
     def is_kept(step: Tensor) -> Tensor:
         return (step * finite).softmax(0).square().sum() * (keep * len(finite)) <= 1
 
-    low = torch.full_like(finite[0], math.log(min(SMALLEST, left)))
-    if not bool(is_kept(low.exp())):
+    low = torch.full((), math.log(min(SMALLEST, left)), dtype=torch.float64, device=lead.device)
+    high = torch.full_like(low, math.log(left))
+    if len(finite) < 2 or not bool(is_kept(low.exp())):
         raise ValueError(
-            "the base's draws lie too far from where the energy is low, or where it is finite: "
-            f"E - E₀ is from {float(-finite.max()):.3g} to {float(-finite.min()):.3g} there; give "
-            "another base"
+            f"of {len(lead)} draws of the base {len(finite)} have a finite energy, and these lie "
+            "too far from where it is low; give another base"
         )
-    high = torch.full_like(finite[0], math.log(left))
     low = torch.where(is_kept(high.exp()), high, low)
     for _ in range(HALVINGS):
         middle = (low + high) / 2

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ebmcore_langevin.mala import MALAInfo as MALAInfo
     from ebmcore_langevin.mala import MALAState as MALAState
     from ebmcore_langevin.mala import WarmMALAState as WarmMALAState
+    from ebmcore_langevin.svgd import SVGD as SVGD
+    from ebmcore_langevin.svgd import SVGDInfo as SVGDInfo
+    from ebmcore_langevin.svgd import SVGDState as SVGDState
     from ebmcore_langevin.underdamped import Underdamped as Underdamped
     from ebmcore_langevin.underdamped import UnderdampedInfo as UnderdampedInfo
     from ebmcore_langevin.underdamped import UnderdampedState as UnderdampedState
@@ -28,6 +31,9 @@ _HOME = {
     "LangevinState": "kernels",
     "MALAInfo": "mala",
     "MALAState": "mala",
+    "SVGD": "svgd",
+    "SVGDInfo": "svgd",
+    "SVGDState": "svgd",
     "Underdamped": "underdamped",
     "UnderdampedInfo": "underdamped",
     "UnderdampedState": "underdamped",

@@ -105,6 +105,19 @@ def test_schedules_by_hand():
             torch.testing.assert_close(info.temperature, torch.full_like(x[:, 0], temperature))
 
 
+@pytest.mark.parametrize("rescale", [True, False])
+def test_one_step_by_hand(rescale):
+    x = torch.tensor([[1.0], [-2.0]], dtype=torch.float64)
+    xi = torch.tensor([[0.5], [-1.0]], dtype=torch.float64)
+    kernel = Annealed(Langevin(step_size=0.1), temperatures=[9.0, 3.0, 0.5], rescale=rescale)
+    state, info = kernel.step(quadratic, init_state(kernel, quadratic, x, n_steps=4), (xi,))
+    temperature = math.sqrt(9.0 * 3.0)
+    h = 0.1 * (temperature / 0.5 if rescale else 1)
+    torch.testing.assert_close(state.x, x - h * x / temperature + math.sqrt(2 * h) * xi)
+    torch.testing.assert_close(info.log_weight, (1 / 9 - 1 / temperature) * quadratic(x))
+    torch.testing.assert_close(info.energy, quadratic(x))
+
+
 def test_a_momentum_goes_on_from_step_to_step():
     kernel, plain = Underdamped(step_size=0.1), torch.zeros(4, 1, dtype=torch.float64)
     still = Annealed(kernel, temperatures=[1.0, 1.0])

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore_langevin import Underdamped
+from ebmcore_langevin import SVGD, Underdamped
 
 from ebmcore.testing import SamplerSuite
 
@@ -64,6 +64,12 @@ class TestACoolerMALA(SamplerSuite):
     params: ClassVar = {"step_size": 0.3, "temperature": 0.5}
 
 
+class TestLeapingMALA(SamplerSuite):
+    component = "mala"
+    params: ClassVar = {"step_size": 0.3, "leaps": 0.3, "leap_size": 2.0}
+    event_shapes: ClassVar = [(2,)]
+
+
 class TestMALAsWarmUp(SamplerSuite):
     component = "mala"
     params: ClassVar = {"warm_up": 20}
@@ -73,3 +79,10 @@ class TestMALAsWarmUp(SamplerSuite):
 class TestAnnealed(SamplerSuite):
     component = "annealed"
     params: ClassVar = {"kernel": {"type": "langevin", "step_size": 0.05}}
+
+
+class TestSVGD(SamplerSuite):
+    component = "svgd"
+    params: ClassVar = SVGD.check_params
+    expected_failures: ClassVar = SVGD.expected_failures
+    event_shapes: ClassVar = [(2,), (2, 2)]

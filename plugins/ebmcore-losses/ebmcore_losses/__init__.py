@@ -10,6 +10,14 @@ if TYPE_CHECKING:
     from ebmcore_losses.denoising import DenoisingScoreMatching as DenoisingScoreMatching
     from ebmcore_losses.denoising import multilevel_denoising as multilevel_denoising
     from ebmcore_losses.discrepancy import energy_discrepancy as energy_discrepancy
+    from ebmcore_losses.discrete.concrete_scores import (
+        ConcreteScoreMatching as ConcreteScoreMatching,
+    )
+    from ebmcore_losses.discrete.discrepancy import (
+        DiscreteEnergyDiscrepancy as DiscreteEnergyDiscrepancy,
+    )
+    from ebmcore_losses.discrete.pseudo_likelihood import PseudoLikelihood as PseudoLikelihood
+    from ebmcore_losses.discrete.ratio_matching import RatioMatching as RatioMatching
     from ebmcore_losses.exact import score_matching as score_matching
     from ebmcore_losses.improved import ImprovedCD as ImprovedCD
     from ebmcore_losses.noise_contrastive import NoiseContrastive as NoiseContrastive
@@ -20,10 +28,14 @@ if TYPE_CHECKING:
     from ebmcore_losses.steepness import noise_smoothness as noise_smoothness
 
 _HOME = {
+    "ConcreteScoreMatching": "discrete.concrete_scores",
     "Cooperative": "cooperative",
     "DenoisingScoreMatching": "denoising",
+    "DiscreteEnergyDiscrepancy": "discrete.discrepancy",
     "ImprovedCD": "improved",
     "NoiseContrastive": "noise_contrastive",
+    "PseudoLikelihood": "discrete.pseudo_likelihood",
+    "RatioMatching": "discrete.ratio_matching",
     "contrastive_divergence": "contrastive",
     "cross_entropy": "classification",
     "energy_discrepancy": "discrepancy",

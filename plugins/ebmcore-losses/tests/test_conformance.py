@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from ebmcore import Categorical
 from ebmcore.testing import LossSuite
 
 
@@ -134,3 +135,45 @@ class TestMultilevelDenoising(LossSuite):
 class TestCooperative(LossSuite):
     component = "cooperative"
     event_shapes: ClassVar = [(2, 2)]
+
+
+class TestPseudoLikelihood(LossSuite):
+    component = "pseudo_likelihood"
+    event_shapes: ClassVar = [(3,)]
+
+
+class TestPseudoLikelihoodOfSomeCategories(LossSuite):
+    component = "pseudo_likelihood"
+    params: ClassVar = {"sites": 1}
+    check_space: ClassVar = Categorical(3)
+
+
+class TestRatioMatching(LossSuite):
+    component = "ratio_matching"
+    event_shapes: ClassVar = [(3,)]
+
+
+class TestRatioMatchingOfCategories(LossSuite):
+    component = "ratio_matching"
+    check_space: ClassVar = Categorical(3)
+
+
+class TestConcreteScoreMatching(LossSuite):
+    component = "concrete_score_matching"
+    params: ClassVar = {"epsilon": 0.0}
+    event_shapes: ClassVar = [(3,)]
+
+
+class TestConcreteScoreMatchingOfChangedCategories(LossSuite):
+    component = "concrete_score_matching"
+    check_space: ClassVar = Categorical(3)
+
+
+class TestDiscreteEnergyDiscrepancy(LossSuite):
+    component = "discrete_energy_discrepancy"
+
+
+class TestDiscreteEnergyDiscrepancyInARing(LossSuite):
+    component = "discrete_energy_discrepancy"
+    params: ClassVar = {"perturbation": "cyclic"}
+    check_space: ClassVar = Categorical(3)

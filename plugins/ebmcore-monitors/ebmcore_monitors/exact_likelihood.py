@@ -11,6 +11,7 @@ from torch import Tensor
 from ebmcore import PositiveFloat, PositiveInt, Real, RunView, Space
 from ebmcore_monitors.likelihood.density import CachedDensity, log_det_on, original
 from ebmcore_monitors.likelihood.enumeration import (
+    ESTIMATED,
     Enumeration,
     enumerate_events,
     events_like,
@@ -74,6 +75,8 @@ class ExactLikelihood(WarnsOnce):
     same in both. Where a transform has no log |det| only log_z and `leak` are recorded, with a
     warning. `dequantise` makes nll an upper bound of that of whole numbers.
 
+    More events than these `log_z` of ebmcore-estimators judges: by an estimate, with a bracket.
+
     Of an energy that requires labels it judges Σ_y π_y p(x | y), π the shares of the training
     labels, with a log Z for each; the log_z recorded is then 0.
 
@@ -105,7 +108,7 @@ class ExactLikelihood(WarnsOnce):
         elif torch.Size(event_shape).numel() not in POINTS:
             raise ValueError(
                 "exact_likelihood integrates over 1 to 3 dimensions; an event of this run has "
-                f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. Remove the monitor"
+                f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. {ESTIMATED}"
             )
 
     def __call__(self, view: RunView) -> dict[str, float]:

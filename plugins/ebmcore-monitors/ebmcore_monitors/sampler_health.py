@@ -16,8 +16,9 @@ from ebmcore_monitors.points.labels import (
     masks_for,
     subset_with_conditions,
 )
+from ebmcore_monitors.points.lattice import is_lattice
 from ebmcore_monitors.points.mixed import mixing_of, repeated
-from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, rhat
+from ebmcore_monitors.statistics.convergence import ess_bulk, ess_tail, mcse_mean, rhat
 from ebmcore_monitors.statistics.mixing import Statistic, by_group, groups_of
 from ebmcore_monitors.statistics.signals import step_lengths
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -36,9 +37,10 @@ class SamplerHealth(WarnsOnce):
 
     - `rhat_energy`, `ess_bulk_energy`, `ess_tail_energy`: rank-normalised split R-hat (1 for chains
       that agree; over 1.01 they don't yet) and effective sample sizes, out of `n_chains` times the
-      kept states, of the chains' energies. `rhat_x1`, `ess_bulk_x1`, … of the first coordinates. Of
-      a conditional energy, the largest R-hat and the sum of the sizes over chains of one label, and
-      of sequences of different length over those of one mask.
+      kept states, of the chains' energies, and `mcse_energy`, the Monte Carlo standard error of
+      their mean. `rhat_x1`, `ess_bulk_x1`, `ess_tail_x1`, `mcse_x1`, … of the first coordinates. Of
+      a conditional energy, the largest R-hat and error and the sum of the sizes over chains of one
+      label, and of sequences of different length over those of one mask.
     - `score_norm`: mean ‖∇E(x)‖₂ over the trace, in nats per unit of x.
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
       report them. With `thin` over 1, they are those of the kept steps.
@@ -52,6 +54,11 @@ class SamplerHealth(WarnsOnce):
       long chains leave the data is a sampler of short runs rather than a density. `long_run_rhat`
       of other chains of that length, and `long_run_mixed`, 1 when it is under 1.1; the monitor
       warns while it is 0.
+
+    Of bits and categories `score_norm`, `r_s` and `r_noise` mean nothing and are left out. In their
+    place: `flip_rate`, mean share of an event's numbers that a step changes, for kernels that
+    report it or with `thin` 1, and `energy_time`, the steps after which a chain's energy counts as
+    another draw: the kept states over `ess_bulk_energy`, times `thin`.
 
     The chains begin where samples of the model do, without the data; those of `d_s` where training
     left them. Numbers that can't be computed are left out. Raises ValueError when the run has no
@@ -70,9 +77,9 @@ class SamplerHealth(WarnsOnce):
 
     every = "10 epochs"
     metrics: ClassVar = (
-        *("rhat_*", "ess_bulk_*", "ess_tail_energy", "d_s", "long_run_*"),
+        *("rhat_*", "ess_bulk_*", "ess_tail_*", "mcse_*", "d_s", "long_run_*"),
         *("score_norm", "acceptance", "divergences", "implied_temperature"),
-        *("r_s", "r_noise", "step_ratio"),
+        *("r_s", "r_noise", "step_ratio", "flip_rate", "energy_time"),
     )
     takes_mask = True
 
@@ -106,7 +113,13 @@ class SamplerHealth(WarnsOnce):
         data = others if len(view.held_out) else trained
         of_data = energies_at(view, *subset_with_conditions(view, *data, n=JUDGED))
         numbers = self._convergence(view, x, energy, groups_of(y, mask))
-        numbers |= _steps(view, trace, *conditions)
+        if is_lattice(view.space):
+            numbers |= _flips(trace, self.thin)
+            numbers |= _reported(view, trace)
+            if numbers.get("ess_bulk_energy", 0) > 0:
+                numbers["energy_time"] = energy.numel() / numbers["ess_bulk_energy"] * self.thin
+        else:
+            numbers |= _steps(view, trace, *conditions)
         if view.x_neg is not None:
             of_trained = energies_at(view, *subset_with_conditions(view, *trained, n=JUDGED))
             samples = energies_at(view, view.x_neg, view.y_neg, view.mask_neg)
@@ -125,11 +138,14 @@ class SamplerHealth(WarnsOnce):
             ("rhat_energy", rhat, energy),
             ("ess_bulk_energy", ess_bulk, energy),
             ("ess_tail_energy", ess_tail, energy),
+            ("mcse_energy", mcse_mean, energy),
         ]
         for i in range(min(self.coordinates, flat.shape[2])):
             judged += [
                 (f"rhat_x{i + 1}", rhat, flat[..., i]),
                 (f"ess_bulk_x{i + 1}", ess_bulk, flat[..., i]),
+                (f"ess_tail_x{i + 1}", ess_tail, flat[..., i]),
+                (f"mcse_x{i + 1}", mcse_mean, flat[..., i]),
             ]
         known = {name: by_group(judge, draws, groups) for name, judge, draws in judged}
         if len(x) > 1 and bool((x == x[0]).all()):
@@ -141,7 +157,7 @@ class SamplerHealth(WarnsOnce):
                 "rejects every step",
             )
         return {
-            name: max(values) if name.startswith("rhat") else sum(values)
+            name: sum(values) if name.startswith("ess") else max(values)
             for name, values in known.items()
             if values
         }
@@ -174,6 +190,18 @@ def _steps(
     else:
         scores = energy_and_score(energy, at)[1]
         numbers["score_norm"] = float(scores.flatten(1).norm(dim=1).double().mean())
+    numbers |= _reported(view, trace)
+    lengths = step_lengths(view.kernel, energy, at, view.generator)
+    if lengths is not None:
+        numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
+        if lengths.noise > 0:
+            numbers["step_ratio"] = lengths.gradient / lengths.noise
+    return numbers
+
+
+def _reported(view: RunView, trace: Trace) -> dict[str, float]:
+    """Return what the kernel says of its steps and its law."""
+    numbers: dict[str, float] = {}
     if hasattr(trace.info, "acceptance"):
         numbers["acceptance"] = float(trace.info.acceptance.double().mean())
     if hasattr(trace.info, "divergent"):
@@ -181,12 +209,16 @@ def _steps(
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
         numbers["implied_temperature"] = float(temperature)
-    lengths = step_lengths(view.kernel, energy, at, view.generator)
-    if lengths is not None:
-        numbers |= {"r_s": lengths.gradient, "r_noise": lengths.noise}
-        if lengths.noise > 0:
-            numbers["step_ratio"] = lengths.gradient / lengths.noise
     return numbers
+
+
+def _flips(trace: Trace, thin: int) -> dict[str, float]:
+    """Return the share of an event's numbers that a step changes, where it is known."""
+    if hasattr(trace.info, "changed"):
+        return {"flip_rate": float(trace.info.changed.double().mean())}
+    if thin > 1 or len(trace.x) < 2:
+        return {}
+    return {"flip_rate": float((trace.x[1:] != trace.x[:-1]).double().mean())}
 
 
 def _plot(view: RunView, energy: Tensor, of_data: Tensor, thin: int) -> Figure:

@@ -12,6 +12,7 @@ from ebmcore_monitors.figures.mosaic import plot_curves, plot_images
 from ebmcore_monitors.figures.plotting import (
     DATA,
     SAMPLES,
+    array,
     frame_plane,
     new_figure,
     outside,
@@ -19,6 +20,7 @@ from ebmcore_monitors.figures.plotting import (
 )
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.points.labels import masks_for, subset_with_conditions
+from ebmcore_monitors.points.lattice import decoded
 from ebmcore_monitors.tables.columns import Table, table_of
 from ebmcore_monitors.tables.components import plot_components
 from ebmcore_monitors.tables.marginals import plot_marginals
@@ -43,8 +45,10 @@ class Samples:
     points of a plane [2], and the rows of a table [columns]. Greys, colours and heights run from
     the lowest to the highest value of the data, the same in both panels and at every epoch; images
     clip values beyond that range, sequences show them. Of sequences of different length only the
-    steps that count are drawn, and the samples have the lengths of data. Raises ValueError when the
-    run has no sampler.
+    steps that count are drawn, and the samples have the lengths of data. Where the dataset has a
+    method `decode`, (n, *event) -> (n, *point), the picture shows the points that events stand
+    for, 1,000 by default: those of `gray_code` in the plane. Raises ValueError when the run has no
+    sampler.
 
     A table has three pictures, in the data's units:
 
@@ -55,7 +59,8 @@ class Samples:
       column divided by its standard deviation.
 
     Args:
-        n: Number of samples, and of data, to plot; 64 if null, and 1,000 of a table.
+        n: Number of samples, and of data, to plot; 64 if null, and 1,000 of a table or of points
+            that events stand for.
         n_steps: Sampler steps for those samples; ten times those of a training step if null.
         data: Whether to plot training data beside the samples; a table always has them.
         display: Plot as images, sequences or table; auto takes [T, 1] and flat events of categories
@@ -88,16 +93,21 @@ class Samples:
         """Return the `figure`, or a table's `marginals`, `pairs` and `pca`."""
         known = view.undo(view.data[:1], None if view.data_mask is None else view.data_mask[:1])
         space = view.space if view.transforms is None else view.transforms.spaces[0]
-        kind = kind_of(known.shape[1:], self.display, space, view.data_mask is not None)
-        n = self.n or (ROWS if kind == "table" else CELLS)
+        points = decoded(view.dataset, known)
+        space = space if points is known else _REAL
+        kind = kind_of(points.shape[1:], self.display, space, view.data_mask is not None)
+        many = kind == "table" or points is not known
+        n = self.n or (ROWS if many else CELLS)
         mask = masks_for(view, n)
         samples = view.undo(view.sample(n, self.n_steps, mask=mask), mask)
+        samples = decoded(view.dataset, samples)
         if kind == "table":
             return _plot_table(view, table_of(view, samples, n))
         return {"figure": self._plot(view, kind, counted(samples, mask))}
 
     def _plot(self, view: RunView, kind: Kind, samples: Tensor) -> Figure:
-        known, n = view.undo(view.data, view.data_mask), len(samples)
+        known = decoded(view.dataset, view.undo(view.data, view.data_mask))
+        n = len(samples)
         shown = [(f"samples ({n:,})", SAMPLES, samples)]
         if self.data:
             data, of_data = subset_with_conditions(view, known, view.data_mask, n=n)
@@ -180,6 +190,6 @@ def value_range(view: RunView, known: Tensor) -> tuple[float, float]:
 def _plot_plane(axes: Axes, x: Tensor, data: Tensor, colour: str, title: str) -> None:
     box = box_around(data, MARGIN)
     lost = outside(x, box)
-    plot_points(axes, x, colour, title)
-    frame_plane(axes, box)
+    plot_points(axes, array(x), colour, title)
+    frame_plane(axes, box.tolist())
     axes.set_title(title + (f", {lost:.1%} outside" if lost else ""), fontsize=10)

@@ -14,6 +14,16 @@ class TestEnergies(MonitorSuite):
     event_shapes: ClassVar = [(2,), (4, 4)]
 
 
+class TestConvergence(MonitorSuite):
+    component = "convergence"
+    params: ClassVar = {"full": True}
+
+
+class TestBriefConvergence(MonitorSuite):
+    component = "convergence"
+    event_shapes: ClassVar = [(1,), (4, 4)]
+
+
 class TestExactLikelihood(MonitorSuite):
     component = "exact_likelihood"
     params: ClassVar = {"points": 51}
@@ -95,3 +105,8 @@ class TestFidelity(MonitorSuite):
     @pytest.fixture(autouse=True)
     def _few_steps(self, monkeypatch):
         monkeypatch.setattr("ebmcore_monitors.fidelity.judge.STEPS", 10)
+
+
+class TestMMD(MonitorSuite):
+    component = "mmd"
+    params: ClassVar = {"n": 30, "permutations": 19}

@@ -80,4 +80,6 @@ def test_shapes_that_apply_are_not_refused():
 
 def test_monitors_without_training_evaluate_a_model():
     declared = {name for name in TARGETS if getattr(load(name), "evaluates", False)}
-    assert declared == {"energy_histogram", "exact_likelihood", "samples", "two_sample"}
+    assert declared == {
+        "convergence", "energy_histogram", "exact_likelihood", "mmd", "samples", "two_sample",
+    }  # fmt: skip

@@ -91,6 +91,7 @@ class ParallelTempering(Kernel):
         self.warm_up = warm_up
         self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
         self.rescale = rescale and self.spaces == (Real,)
+        self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
         self.implied_temperature = self.temperatures[0]
         self.fields = tuple(getattr(kernel, "carries", ()))
@@ -133,23 +134,19 @@ class ParallelTempering(Kernel):
 
         Shapes: the kernel's own with (chains, replicas) in place of its chains, swap_every times.
         """
-        every = x.repeat_interleave(self.replicas, 0)
+        n, k = len(x), self.replicas
+        every = x.repeat_interleave(k, 0)
         drawn = [p for _ in range(self.swap_every) for p in self.kernel.noise(every, generator)]
-        parts = [
-            p.unflatten(0, (len(x), self.replicas)) if p.shape[:1] == every.shape[:1] else p
-            for p in drawn
-        ]
-        shape = (len(x), self.replicas - 1)
+        each = [p.reshape(n, k, *p.shape[1:]) if p.shape[:1] == (n * k,) else p for p in drawn]
+        shape = (n, k - 1)
         uniform = torch.rand(shape, generator=generator, device=x.device, dtype=_float(x))
-        return uniform, *parts
+        return uniform, *each
 
     def step(self, energy: Energy, state: Any, noise: tuple[Tensor, ...]) -> tuple[Any, Any]:
         """Move all replicas, and swap every second pair of neighbours."""
         n, k = len(state.x), self.replicas
         each = replicated(energy, k)
-        temperature = temperatures_of(
-            state.log_spacing, self.temperatures[0], self.temperatures[-1]
-        )
+        temperature = self._temperatures(state.log_spacing)
         law, scale = self._law(each, temperature, state.x)
         x = torch.cat([state.x[:, None], state.hot], 1).flatten(0, 1)
         rows = {name: getattr(state, held(name)).flatten(0, 1) for name in self.fields}
@@ -196,6 +193,11 @@ class ParallelTempering(Kernel):
             return new
         return torch.where((state.steps < self.warm_up)[:, None], new, spacing)
 
+    def _temperatures(self, log_spacing: Tensor) -> Tensor:
+        """Return the ladder, (chains, pairs) -> (chains, replicas), the same for all chains."""
+        ends = self.temperatures[0], self.temperatures[-1]
+        return temperatures_of(log_spacing[:1], *ends).expand(len(log_spacing), -1)
+
     def _law(self, each: Energy, temperature: Tensor, x: Tensor) -> tuple[AtTemperature, Tensor]:
         """Return E(r z)/T of all replicas, and r in the shape of z."""
         flat = temperature.flatten()
@@ -214,8 +216,7 @@ class ParallelTempering(Kernel):
     ) -> list[Tensor]:
         """Return what the kernel carries of each replica, (chains, replicas, …) each."""
         n, k = len(x), self.replicas
-        temperature = temperatures_of(log_spacing, self.temperatures[0], self.temperatures[-1])
-        law, scale = self._law(replicated(energy, k), temperature, x)
+        law, scale = self._law(replicated(energy, k), self._temperatures(log_spacing), x)
         z = torch.cat([x[:, None], hot], 1).flatten(0, 1)
         z = z / scale if self.rescale else z
         rows = {

@@ -8,13 +8,13 @@ from ebmcore_tempering import ParallelTempering
 
 from ebmcore import Sampler, Start
 
-CHAINS, STEPS = 4000, 300
+CHAINS, STEPS = 2000, 200
 
 
 def persistent(kernel, energy, every):
     """Run chains in runs of `every` steps, as PCD does; return their ends and the last info."""
     generator = torch.Generator().manual_seed(2)
-    x = 0.5 * torch.randn(CHAINS, 1, generator=generator, dtype=torch.float64)
+    x = 0.5 * torch.randn(CHAINS, 1, generator=generator)
     start = Start(x)
     for _ in range(STEPS // every):
         end = Sampler(kernel, every)(energy, start, generator)

@@ -30,7 +30,7 @@ def test_the_law_of_each_replica_stays(wells, begin, go, rescale):
         MALA(step_size=0.03), temperatures=TEMPERATURES, warm_up=0, rescale=rescale
     )
     draws = [wells.draw(CHAINS, t, seed=i) for i, t in enumerate(TEMPERATURES)]
-    state, _ = go(kernel, wells, begin(kernel, wells, torch.stack(draws, 1)), 8)
+    state, _ = go(kernel, wells, begin(kernel, wells, torch.stack(draws, 1)), 4)
     for x, temperature in zip((state.x, *state.hot.unbind(1)), TEMPERATURES, strict=True):
         assert distance(x, wells, temperature) < LEVEL / math.sqrt(CHAINS)
 

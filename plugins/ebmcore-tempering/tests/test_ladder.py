@@ -33,11 +33,11 @@ def test_one_adaptation_by_hand():
 
 def test_rates_become_equal_on_a_gaussian(go):
     kernel = ParallelTempering(MALA(step_size=0.3), temperatures=[1.0, 1.2, 9.0, 16.0])
-    x = torch.randn(500, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    info = go(kernel, gaussian, init_state(kernel, gaussian, x), 400)[1]
+    x = torch.randn(200, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    info = go(kernel, gaussian, init_state(kernel, gaussian, x), 250)[1]
     geometric = 16.0 ** (torch.arange(4, dtype=torch.float64) / 3)
     assert torch.equal(info.temperature, info.temperature[:1].expand_as(info.temperature))
-    torch.testing.assert_close(info.temperature[0], geometric, rtol=0.06, atol=0)
+    torch.testing.assert_close(info.temperature[0], geometric, rtol=0.08, atol=0)
     assert info.temperature[0, 0] == 1.0
 
 

@@ -14,6 +14,10 @@ from ebmcore_monitors.likelihood.density import log_prob_of
 from ebmcore_monitors.points.chunks import chunk_for, evaluate
 
 MOST = 2**20  # events, at most
+ESTIMATED = (
+    "Remove the monitor, or take log_z of ebmcore-estimators in its place, which estimates these "
+    "likelihoods with a bracket"
+)
 
 
 class Enumeration(NamedTuple):
@@ -66,7 +70,7 @@ def sizes_of(event_shape: Sequence[int], space: Space) -> tuple[int, ...]:
         raise ValueError(
             f"exact_likelihood adds up at most {MOST:,} events; there are "
             f"2^{math.log2(math.prod(sizes)):.4g} {space} ones of shape {tuple(event_shape)}. "
-            "Remove the monitor"
+            f"{ESTIMATED}"
         )
     return sizes
 

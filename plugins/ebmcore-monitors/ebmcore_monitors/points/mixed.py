@@ -28,12 +28,22 @@ FEWEST = 31  # steps, at least: R-hat needs 16 states in their second half
 MIXED = 1.1  # R-hat below which chains count as mixed; a posterior's user would ask for 1.01
 
 
+class Followed(NamedTuple):
+    """The second half of the way of chains."""
+
+    x: Tensor  # (kept, chains, *event)
+    energy: Tensor  # (kept, chains), nats
+    thin: int  # steps from one kept state to the next
+    several_laws: bool  # whether the chains have different conditions
+
+
 class Mixing(NamedTuple):
     """R-hat of chains that begin and run as those of the samples do."""
 
     steps: int
     rhat: float | None  # infinite when no chain moves; None when it can't be known
     has_law: bool = True  # whether the chains have one law that they may mix in
+    followed: Followed | None = None  # of chains that were followed
 
     @property
     def doubtful(self) -> bool:
@@ -85,11 +95,15 @@ def mixing_of(view: RunView, n_steps: int | None, chains: int = CHAINS) -> Mixin
 
 def _followed(view: RunView, steps: int, chains: int) -> Mixing:
     y, mask = _conditions(view, chains)
-    trace = view.trace(chains, steps, max(1, steps // STATES), y=y, mask=mask)
+    thin = max(1, steps // STATES)
+    trace = view.trace(chains, steps, thin, y=y, mask=mask)
     x = trace.x[len(trace.x) // 2 :]
     at_each = (None if rows is None else repeated(rows, len(x)) for rows in (y, mask))
     energy = energies_at(view, x.flatten(0, 1), *at_each).reshape(x.shape[:2])
-    return Mixing(steps, chains_rhat(x, energy, view.generator, groups_of(y, mask)))
+    groups = groups_of(y, mask)
+    followed = Followed(x, energy, thin, groups is not None and len(torch.unique(groups)) > 1)
+    rhat = chains_rhat(x, energy, view.generator, groups)
+    return Mixing(steps, rhat, followed=followed)
 
 
 def _conditions(view: RunView, chains: int) -> tuple[Tensor | None, Tensor | None]:

@@ -7,7 +7,11 @@ from ebmcore_monitors.statistics.convergence import (
     _effective,
     _potential_scale_reduction,
     ess_bulk,
+    ess_mean,
+    ess_quantile,
     ess_tail,
+    mcse_mean,
+    mcse_quantile,
     rhat,
 )
 
@@ -18,6 +22,46 @@ ARVIZ = {  # rhat, ess(method="bulk"), ess(method="tail") of arviz 0.19.0 for `s
     "antithetic": (1.002120682804475, 2322.471989593555, 798.1015960926964),
     "rounded": (1.0042464157341575, 510.5462330482544, 656.3764158832968),
     "wide": (1.1745595484348332, 903.6289856568874, 372.59210050679184),
+}
+
+
+# ess_mean, mcse_mean, ess_quantile(0.05), mcse_quantile(0.05), (0.5) of arviz-stats 0.8.0
+ERRORS = {
+    "ar": (
+        163.1430811,
+        0.057523760843,
+        321.8417232,
+        0.062110467472,
+        0.059291256994,
+    ),
+    "shifted": (
+        9.92689634,
+        0.22854286086,
+        66.730470296,
+        0.17296340764,
+        0.22958618551,
+    ),
+    "antithetic": (
+        2322.4719896,
+        0.013268180814,
+        890.71606669,
+        0.059967574816,
+        0.01759396746,
+    ),
+    "rounded": (
+        511.86678656,
+        0.025326261108,
+        716.69921251,
+        0.1,
+        0.0,
+    ),
+    "wide": (
+        904.67538425,
+        0.050119968402,
+        624.76024106,
+        0.16857062327,
+        0.058509290218,
+    ),
 }
 
 
@@ -48,6 +92,13 @@ def series(kind, draws=200, chains=4):
 def test_numbers_are_those_of_arviz(kind):
     x = series(kind)
     assert (rhat(x), ess_bulk(x), ess_tail(x)) == pytest.approx(ARVIZ[kind], rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_errors_are_those_of_arviz(kind):
+    x = series(kind)
+    found = (ess_mean(x), mcse_mean(x), ess_quantile(x, 0.05), mcse_quantile(x, 0.05))
+    assert (*found, mcse_quantile(x, 0.5)) == pytest.approx(ERRORS[kind], rel=1e-9, abs=1e-11)
 
 
 def by_loops(x):
@@ -122,7 +173,7 @@ def test_a_drift_within_a_chain_counts():
     assert rhat(x + drift) > 1.2
 
 
-@pytest.mark.parametrize("judge", [rhat, ess_bulk, ess_tail])
+@pytest.mark.parametrize("judge", [rhat, ess_bulk, ess_tail, ess_mean, mcse_mean])
 def test_statistics_of_bad_chains_are_none(judge):
     assert judge(torch.ones(100, 4)) is None
     assert judge(torch.randn(FEWEST - 1, 4, generator=torch.Generator().manual_seed(0))) is None

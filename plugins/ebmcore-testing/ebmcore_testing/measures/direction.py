@@ -1,4 +1,7 @@
-"""The checks of where a loss's gradient leads: over many batches, at a declared level."""
+"""The checks of where a loss's gradient leads: over many batches, at a declared level.
+
+The model is a Gaussian; in a space of finitely many events, one whose law over them is summed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from torch import Tensor, nn
 from ebmcore.config import loss_slots
 from ebmcore.sampling import Sampler, StartFunction
 from ebmcore_testing.failures import NotApplicable, require
+from ebmcore_testing.measures.enumerated import Coupled, Enumerated
+from ebmcore_testing.measures.lattice import AllEvents
 from ebmcore_testing.measures.models import Descent, ExactKernel, Gaussian
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.measures.statistics import LEVEL, T_63, student
@@ -67,11 +72,14 @@ class DirectionChecks(Suite):
         return value
 
     def test_zero_at_truth(self) -> None:
-        """The expected gradient is zero where data and model are the same Gaussian.
+        """The expected gradient is zero where data and model are the same law.
 
         Level: each of at most 9 parameters is rejected wrongly once in a million times.
         """
         scale = self._fitted()
+        if self.is_discrete():
+            self._require_zero_over_events()
+            return
         deviation = self._student(scale, _MEAN)
         require(
             bool((deviation.abs() <= T_63).all()),
@@ -85,8 +93,14 @@ class DirectionChecks(Suite):
         )
 
     def test_leads_to_data(self) -> None:
-        """Descending the gradient brings a wrong mean and a wrong scale nearer to the data's."""
+        """Descending the gradient brings a wrong mean and a wrong scale nearer to the data's.
+
+        In a space of finitely many events, it does so with parameters that are wrong together.
+        """
         scale = self._fitted()
+        if self.is_discrete():
+            self._require_way_back_over_events()
+            return
         wide, narrow, off = (
             self._student(scale * factor, mean)
             for factor, mean in ((1.4, _MEAN), (1 / 1.4, _MEAN), (1.0, _MEAN + 1))
@@ -106,6 +120,51 @@ class DirectionChecks(Suite):
                 cause="the whole loss has the wrong sign: E(x_neg) - E(x) for E(x) - E(x_neg); or "
                 "the energies' graph is cut by a detach",
             )
+
+    def _require_zero_over_events(self) -> None:
+        deviation = self._student_over_events(Coupled(self.shapes()[0]))
+        require(
+            bool((deviation.abs() <= T_63).all()),
+            "zero_at_truth",
+            expected="an expected gradient of zero at the law of the data, over all events",
+            measured=f"{float(deviation.abs().max()):.1f} standard errors from zero",
+            allowed=f"{T_63:.1f} (level {LEVEL:g}, {_BATCHES} batches of {_BATCH})",
+            cause="a neighbour or a conditional of another event, or a ratio upside down; another "
+            "law than the data's declares fitted_scale",
+        )
+
+    def _require_way_back_over_events(self) -> None:
+        for sign in (1, -1):
+            wrong = Coupled(self.shapes()[0])
+            away = [sign * 0.5 * torch.ones_like(part) for part in wrong.parameters()]
+            with torch.no_grad():
+                for part, step in zip(wrong.parameters(), away, strict=True):
+                    part.add_(step)
+            t = float(self._student_over_events(wrong, torch.cat([s.flatten() for s in away])))
+            require(
+                t > T_63,
+                "leads_to_data",
+                expected=f"parameters that are all {sign * 0.5:+g} too high come back",
+                measured=f"a gradient of {t:+.1f} standard errors that way",
+                allowed=f"more than {T_63:.1f}",
+                cause="the whole loss has the wrong sign, or the energies' graph is cut by a "
+                "detach",
+            )
+
+    def _student_over_events(self, energy: Coupled, way: Tensor | None = None) -> Tensor:
+        """Return Student's t of the mean gradient, (parameters,), or along a way, ()."""
+        shape = self.shapes()[0]
+        events = AllEvents(self.space(), shape)
+        data, model = Enumerated(Coupled(shape), events), Enumerated(energy, events)
+        loss, generator, rows = self.build(), seeded(11), []
+        for batch in range(_BATCHES):
+            x, x_neg = (law.draw(_BATCH, generator) for law in (data, model))
+            value = self.scalar(energy, x, x_neg, seed=100 + batch, loss=loss)
+            parts = torch.autograd.grad(value, list(energy.parameters()), materialize_grads=True)
+            gradient = torch.cat([part.flatten() for part in parts])
+            rows.append(gradient if way is None else (gradient * way).sum()[None])
+        found = student(torch.stack(rows))
+        return found if way is None else found[0]
 
     def _fitted(self) -> float:
         for name in ("check_energy", "check_batch"):

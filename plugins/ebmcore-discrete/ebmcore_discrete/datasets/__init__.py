@@ -1,0 +1,1 @@
+"""Datasets of bits with known laws, beyond bars and stripes."""

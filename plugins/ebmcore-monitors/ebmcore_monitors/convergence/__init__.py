@@ -1,0 +1,1 @@
+"""Convergence of chains: the monitor and its plots."""

@@ -1,0 +1,1 @@
+"""Monitors of bits and of categories."""
