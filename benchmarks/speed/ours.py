@@ -54,7 +54,7 @@ def settings(work: Work) -> dict[str, Any]:
     (width, *_), layers = work.hidden, len(work.hidden)
     of_network: dict[str, dict[str, Any]] = {
         "mlp": {"hidden": list(work.hidden), "activation": "silu"},
-        "conv": {"channels": list(work.hidden), "activation": "silu"},
+        "conv": {"channels": list(work.hidden), "activation": "silu", "channels_last": True},
         "lstm": {"hidden": width, "layers": layers, "bidirectional": False, "head_width": width},
         "transformer": {"width": width, "layers": layers, "heads": given.TRANSFORMER_HEADS},
         "rbm": {"hidden": width},

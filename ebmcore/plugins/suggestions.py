@@ -11,12 +11,13 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-callbacks": {"callback": "early_stopping notify stop_file"},
     "ebmcore-chains": {"chains": "noise data persistent proposed"},
     "ebmcore-datasets": {
-        "dataset": "binary_digits checkerboard digits eight_gaussians file gaussian_mixture images mnist moons "
-        "pinwheel rings sines time_series two_spirals"
+        "dataset": "binary_digits checkerboard digits eight_gaussians file gaussian_mixture images "
+        "mnist moons pinwheel rings sines time_series two_spirals"
     },
     "ebmcore-discrete": {
         "dataset": "bars gray_code ising_draws",
         "energy": "ising potts rbm",
+        "monitor": "couplings features",
         "sampler": "block_gibbs dmala dula gibbs gibbs_with_gradients",
     },
     "ebmcore-estimators": {"monitor": "log_z"},

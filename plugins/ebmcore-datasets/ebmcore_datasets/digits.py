@@ -52,7 +52,7 @@ class BinaryDigits(Digits):
     def __init__(
         self,
         *,
-        threshold: Probability = 0.4,
+        threshold: Probability = 0.5,
         resize: PositiveInt | None = None,
         classes: Sequence[int] | None = None,
     ) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ebmcore_discrete.ising import Ising as Ising
     from ebmcore_discrete.langevin import DMALA as DMALA
     from ebmcore_discrete.langevin import DULA as DULA
+    from ebmcore_discrete.monitors.couplings import CouplingsPicture as CouplingsPicture
+    from ebmcore_discrete.monitors.features import Features as Features
     from ebmcore_discrete.potts import Potts as Potts
     from ebmcore_discrete.rbm import RBM as RBM
     from ebmcore_discrete.state import GibbsInfo as GibbsInfo
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 _HOME = {
     "Bars": "bars",
     "BlockGibbs": "block_gibbs",
+    "CouplingsPicture": "monitors.couplings",
     "DMALA": "langevin",
     "DULA": "langevin",
+    "Features": "monitors.features",
     "Gibbs": "gibbs",
     "GibbsWithGradients": "gibbs_with_gradients",
     "GibbsInfo": "state",

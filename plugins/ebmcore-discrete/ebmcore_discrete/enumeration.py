@@ -20,9 +20,7 @@ def digits(numbers: Tensor, k: int, width: int) -> Tensor:
     return numbers[:, None] // places % k
 
 
-def all_events(
-    k: int, event_shape: tuple[int, ...], like: Tensor, whose: str
-) -> Iterator[Tensor]:
+def all_events(k: int, event_shape: tuple[int, ...], like: Tensor, whose: str) -> Iterator[Tensor]:
     """Yield all events of k values a number, in pieces (n, *event) of `like`'s type and device.
 
     Raises ValueError, at once, when there are more than 2^20.
@@ -51,9 +49,7 @@ def log_sum(energy: Energy, events: Iterator[Tensor]) -> Tensor:
 
 
 @torch.no_grad()
-def draw(
-    energy: Energy, events: Iterator[Tensor], n: int, generator: Generator | None
-) -> Tensor:
+def draw(energy: Energy, events: Iterator[Tensor], n: int, generator: Generator | None) -> Tensor:
     """Draw n of the events from exp(-E)/Z, (n, *event): by the inverse of its cumulative sum."""
     pieces = list(events)
     logits = torch.cat([-energy(x).double() for x in pieces])

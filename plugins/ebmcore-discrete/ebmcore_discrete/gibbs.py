@@ -128,4 +128,3 @@ class Gibbs(Kernel):
         logits = -energies.reshape(n, self.values).to(wide(x))
         nowhere = (logits == -torch.inf).all(1, keepdim=True)
         return torch.where(nowhere, 0.0, logits).softmax(1)
-

@@ -1,6 +1,7 @@
 """Gibbs with gradients: one number is given another value, proposed by softmax(Δ̃/2), or stays.
 
-    q(i, v | x) ∝ exp(Δ̃ᵢᵥ / 2),  v ≠ xᵢ,    kept with min(1, exp(E(x) - E(x')) q(i, xᵢ | x') / q(i, v | x))
+    q(i, v | x) ∝ exp(Δ̃ᵢᵥ / 2),  v ≠ xᵢ,    kept with min(1, r),
+    r = exp(E(x) - E(x')) q(i, xᵢ | x') / q(i, v | x)
 
 Δ̃ᵢᵥ estimates the change of -E by the gradient at x. Exact for any estimate, as it is adjusted.
 Source: Grathwohl, Swersky, Hashemi, Duvenaud and Maddison 2021, "Oops I took a gradient: scalable
@@ -58,9 +59,7 @@ class GibbsWithGradients(Kernel):
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw two uniform numbers a chain, (chains,) each: of the proposal and of its test."""
-        first, second = torch.rand(
-            (2, len(x)), generator=generator, device=x.device, dtype=wide(x)
-        )
+        first, second = torch.rand((2, len(x)), generator=generator, device=x.device, dtype=wide(x))
         return first, second
 
     def step(

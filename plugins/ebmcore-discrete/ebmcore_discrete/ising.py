@@ -124,7 +124,7 @@ class Ising(nn.Module):
         return 2 * x.flatten(1) - 1
 
     def _is_enumerable(self) -> bool:
-        return 2**self.couplings.sites <= MOST_EVENTS
+        return bool(2**self.couplings.sites <= MOST_EVENTS)
 
     def _is_tall(self) -> bool:
         return len(self.event_shape) == 2 and self.event_shape[0] < self.event_shape[1]

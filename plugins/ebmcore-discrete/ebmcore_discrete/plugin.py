@@ -33,3 +33,12 @@ def ebmcore_datasets() -> dict[str, str]:
         "gray_code": "ebmcore_discrete.datasets.gray_code:GrayCode",
         "ising_draws": "ebmcore_discrete.datasets.ising_draws:IsingDraws",
     }
+
+
+@hookimpl
+def ebmcore_monitors() -> dict[str, str]:
+    """Offer pictures of weights."""
+    return {
+        "couplings": "ebmcore_discrete.monitors.couplings:CouplingsPicture",
+        "features": "ebmcore_discrete.monitors.features:Features",
+    }

@@ -13,9 +13,7 @@ def test_compiled_steps_are_the_eager_ones(kernel, seeded):
     energy = RBM(6, scale=1.0, event_shape=(3, 3)).requires_grad_(False)
     x = torch.randint(2, (50, 3, 3), generator=seeded).float()
     compiled, eager = (
-        sample_chain(
-            kernel, energy, x, n_steps=4, generator=seeded.manual_seed(1), compile=whether
-        )
+        sample_chain(kernel, energy, x, n_steps=4, generator=seeded.manual_seed(1), compile=whether)
         for whether in (True, False)
     )
     assert torch.equal(compiled, eager)

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import torch
+from ebmcore_discrete import Potts
 
 from ebmcore import Categorical
 from ebmcore.testing import DatasetSuite, EnergySuite, SamplerSuite
-from ebmcore_discrete import Potts
 
 
 class TestRBM(EnergySuite):

@@ -14,7 +14,8 @@ def test_the_entry_point_is_installed():
 
 
 def test_every_target_is_there():
-    for offers in (plugin.ebmcore_energies, plugin.ebmcore_samplers, plugin.ebmcore_datasets):
+    for offers in (plugin.ebmcore_energies, plugin.ebmcore_samplers, plugin.ebmcore_datasets,
+                   plugin.ebmcore_monitors):  # fmt: skip
         for target in offers().values():
             module, attribute = target.split(":")
             assert isinstance(getattr(import_module(module), attribute), type)

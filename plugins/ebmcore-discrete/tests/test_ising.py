@@ -80,7 +80,9 @@ def test_graphs_are_tori_or_drawn_by_their_seed():
     mean, spread = sum(drawn) / 20, (100 / 20) ** 0.5  # of about 100 edges, Poisson
     assert abs(mean - 100) < 4 * spread
     assert torch.equal(random(100, 2.0, 3), random(100, 2.0, 3))
-    assert not torch.equal(random(100, 2.0, 3), random(100, 2.0, 4)[:, : random(100, 2.0, 3).shape[1]])
+    assert not torch.equal(
+        random(100, 2.0, 3), random(100, 2.0, 4)[:, : random(100, 2.0, 3).shape[1]]
+    )
     assert independent_sets(lattice((4, 6)), 24).shape[0] == 2
     edges = random(40, 4.0, 0)
     sets = independent_sets(edges, 40)

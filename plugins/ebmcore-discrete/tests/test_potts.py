@@ -3,9 +3,9 @@
 import pytest
 import torch
 from ebmcore_discrete import Ising, Potts
+from ebmcore_discrete.graphs.edges import lattice
 
 from ebmcore import Binary, Categorical
-from ebmcore_discrete.graphs.edges import lattice
 
 
 def sites(shape=(3, 3), k=3, **keys):

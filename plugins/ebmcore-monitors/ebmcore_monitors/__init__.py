@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from ebmcore_monitors.classification import Classification as Classification
     from ebmcore_monitors.convergence.monitor import Convergence as Convergence
+    from ebmcore_monitors.discrete.mmd import MMD as MMD
     from ebmcore_monitors.energies import Energies as Energies
     from ebmcore_monitors.energy_histogram import EnergyHistogram as EnergyHistogram
     from ebmcore_monitors.exact_likelihood import ExactLikelihood as ExactLikelihood
@@ -46,6 +47,7 @@ _HOME = {
     "Gradients": "gradients",
     "Histogram2d": "histogram",
     "Landscape": "landscape",
+    "MMD": "discrete.mmd",
     "OutOfDistribution": "anomalies.out_of_distribution",
     "Panels": "panels",
     "SamplerHealth": "sampler_health",

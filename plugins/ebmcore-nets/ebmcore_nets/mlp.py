@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ebmcore import PositiveInt
+from ebmcore import Categorical, PositiveInt, Space
 from ebmcore_nets.activations import Activation, activation_layer, is_piecewise_linear
 from ebmcore_nets.layers import positive, readout, refuse_empty, refuse_other_events, weighted
 
@@ -18,6 +18,9 @@ class MLP(nn.Module):
     """Flatten the event, then linear layers with activations between them, to one number.
 
     E(x) = W_L a(W_{L-1} … a(W_1 flatten(x) + b_1) … ) + b_L, in nats.
+
+    In a categorical space it reads the categories one-hot: x holds whole numbers from 0 to k - 1,
+    or is one-hot, (batch, *event_shape, k), in which samplers differentiate it.
 
     Shapes: x (batch, *event_shape) -> (batch,). Each event's energy depends on that event alone:
     it has no normalisation layer. Infinitely often differentiable in x with `silu`, `softplus`
@@ -32,6 +35,7 @@ class MLP(nn.Module):
         outputs: Numbers that the net returns for each event, (batch, outputs) if more than 1; an
             energy has 1, the net of a `classifier` one for each class.
         event_shape: (runtime) Shape of one event.
+        space: (runtime) The set that events live in.
     """
 
     # ebmcore.testing uses these: an activation that is not smooth, and one that is
@@ -45,12 +49,15 @@ class MLP(nn.Module):
         activation: Activation = "leaky_relu",
         spectral_norm: bool = False,
         outputs: PositiveInt = 1,
+        space: Space | None = None,
     ) -> None:
         super().__init__()
         (self.outputs,) = positive("outputs", (outputs,))
         self.event_shape = refuse_empty(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
-        self.features = math.prod(self.event_shape)
+        self.categories = space if isinstance(space, Categorical) else None
+        values = 1 if self.categories is None else self.categories.k
+        self.features = values * math.prod(self.event_shape)
         widths = (self.features, *positive("hidden", hidden), self.outputs)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(widths):
@@ -60,5 +67,9 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
-        refuse_other_events("mlp", x, self.event_shape)
+        if self.categories is None:
+            refuse_other_events("mlp", x, self.event_shape)
+        else:
+            dtype = next(self.parameters()).dtype
+            x = self.categories.one_hot(x, self.event_shape, dtype)
         return readout(self.layers(x.reshape(x.shape[0], self.features)), self.outputs)

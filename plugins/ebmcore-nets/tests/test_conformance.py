@@ -2,12 +2,19 @@
 
 from typing import ClassVar
 
+from ebmcore import Categorical
 from ebmcore.testing import EnergySuite, NetworkSuite
 
 
 class TestMLP(EnergySuite):
     component = "mlp"
     event_shapes: ClassVar = [(1,), (2,), (3, 4)]
+
+
+class TestMLPOfCategories(EnergySuite):
+    component = "mlp"
+    params: ClassVar = {"hidden": [8], "activation": "silu"}
+    check_space: ClassVar = Categorical(3)
 
 
 class TestSmoothMLP(TestMLP):

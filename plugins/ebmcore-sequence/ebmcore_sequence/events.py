@@ -14,12 +14,17 @@ def sequence_shape(event_shape: tuple[int, ...]) -> tuple[int, int]:
     return event_shape[0], event_shape[1] if len(event_shape) == 2 else 1
 
 
-def as_sequences(name: str, x: Tensor, event_shape: tuple[int, ...]) -> Tensor:
-    """Return (batch, T, C). Raises ValueError unless x is a batch of events of that shape."""
-    if x.ndim == 0 or tuple(x.shape[1:]) != event_shape:
+def as_sequences(name: str, x: Tensor, event_shape: tuple[int, ...], tokens: int = 0) -> Tensor:
+    """Return (batch, T, C), or of one-hot tokens (batch, T, C, tokens).
+
+    Raises ValueError unless x is a batch of events of that shape, or of such tokens.
+    """
+    one_hot = tokens > 0 and x.ndim == len(event_shape) + 2
+    wanted = (*event_shape, tokens) if one_hot else event_shape
+    if x.ndim == 0 or tuple(x.shape[1:]) != wanted:
         found = tuple(x.shape[1:]) if x.ndim else "a single number"
-        raise ValueError(f"energy {name} was built for events of shape {event_shape}; got {found}")
-    return x.unsqueeze(2) if x.ndim == 2 else x
+        raise ValueError(f"energy {name} was built for events of shape {wanted}; got {found}")
+    return x.unsqueeze(2) if len(event_shape) == 1 else x
 
 
 def mask_of(name: str, mask: Tensor, sequences: Tensor) -> Tensor:

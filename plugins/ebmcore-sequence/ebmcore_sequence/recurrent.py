@@ -43,8 +43,9 @@ class Recurrent(nn.Module):
         _, channels = sequence_shape(self.event_shape)
         self.directions = 2 if bidirectional else 1
         self.embed: nn.Module = nn.Identity()
-        if tokens := number_of_tokens(space):
-            self.embed = Tokens(tokens, channels, embedding)
+        self.tokens = number_of_tokens(space)
+        if self.tokens:
+            self.embed = Tokens(self.tokens, channels, embedding)
             channels = embedding
         self.recurrent = self.network(
             channels, hidden, layers, batch_first=True, bidirectional=bidirectional
@@ -59,7 +60,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the energy of each event, (batch, *event_shape), mask (batch, T) -> (batch,)."""
         name = type(self).__name__.lower()
-        sequences = as_sequences(name, x, self.event_shape)
+        sequences = as_sequences(name, x, self.event_shape, self.tokens)
         if mask is None:
             states = self.final_states(self.embed(sequences))
         else:

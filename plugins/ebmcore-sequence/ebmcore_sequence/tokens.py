@@ -11,8 +11,8 @@ from ebmcore import Categorical, Space
 class Tokens(nn.Module):
     """h_t = Σ_c W_c[x_tc]: a table of `tokens` rows for each channel, and the sum of those chosen.
 
-    It is a linear layer on the one-hot tokens. Shapes: x (batch, T, C), whole numbers from 0 to
-    tokens - 1 -> (batch, T, width).
+    It is a linear layer on the one-hot tokens, which it takes, too. Shapes: x (batch, T, C), whole
+    numbers from 0 to tokens - 1, or (batch, T, C, tokens) -> (batch, T, width).
     """
 
     first: Tensor
@@ -24,6 +24,8 @@ class Tokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the vectors of the steps."""
+        if x.ndim == 4:
+            return x.to(self.table.weight.dtype).flatten(2) @ self.table.weight
         rows: Tensor = self.table(x.long() + self.first)
         return rows.sum(2)
 

@@ -75,7 +75,7 @@ class Transformer(nn.Module):
             raise ValueError(f"width should be a multiple of heads, {heads}; got {width}")
         self.event_shape = tuple(event_shape)
         steps, channels = sequence_shape(self.event_shape)
-        tokens = number_of_tokens(space)
+        self.tokens = tokens = number_of_tokens(space)
         self.embed = Tokens(tokens, channels, width) if tokens else nn.Linear(channels, width)
         self.register_buffer("positions", sinusoids(steps, width), persistent=False)
         self.layers = nn.Sequential(*(EncoderLayer(width, heads, dropout) for _ in range(layers)))
@@ -85,7 +85,8 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the energy of each event, (batch, *event_shape), mask (batch, T) -> (batch,)."""
-        sequences, positions = as_sequences("transformer", x, self.event_shape), self.positions
+        sequences = as_sequences("transformer", x, self.event_shape, self.tokens)
+        positions = self.positions
         if mask is not None:
             mask = mask_of("transformer", mask, sequences)
             sequences = without_padding(sequences, mask)

@@ -32,6 +32,7 @@ def test_a_table_is_a_linear_layer_on_one_hot_tokens():
     expected = torch.einsum("ntck,ckw->ntw", one_hot(x, 4).float(), weights)
     torch.testing.assert_close(tokens(x), expected)
     assert torch.equal(tokens(x.float()), tokens(x))
+    torch.testing.assert_close(tokens(one_hot(x, 4).double()), expected)
     assert list(tokens.state_dict()) == ["table.weight"]
 
 
@@ -52,6 +53,21 @@ def test_energies_of_tokens(build, keys):
     alone = build((3,), **keys, space=Categorical(4)).double()
     alone.load_state_dict(energy.state_dict())
     torch.testing.assert_close(padded[three], alone(x[three, :3]))
+
+
+@ENERGIES
+@pytest.mark.parametrize("shape", [(6,), (6, 2)])
+def test_one_hot_tokens_have_the_same_energies(build, keys, shape):
+    energy = build(shape, **keys, space=Categorical(4)).double()
+    x = torch.randint(4, (20, *shape))
+    at = one_hot(x, 4).double().requires_grad_()
+    torch.testing.assert_close(energy(at), energy(x))
+    mask = torch.arange(6) < torch.arange(20)[:, None] % 6 + 1
+    if energy.__class__ is not Transformer:
+        torch.testing.assert_close(energy(at, mask), energy(x, mask))
+    assert torch.autograd.grad(energy(at).sum(), at)[0].ne(0).all()
+    with pytest.raises(ValueError, match=r"was built for events of shape \(6.* 4\); got"):
+        energy(at[..., :3])
 
 
 @ENERGIES

@@ -74,8 +74,8 @@ class GrayCode:
         self.n = n
         self.bits = bits
         self.generator = generator
-        self.cells = 2 ** (bits // 2 - 1)  # on one side of 0
-        self.scale = self.cells / (REACH[toy] + 2)  # cells per unit of x
+        self.cells: int = 2 ** (bits // 2 - 1)  # on one side of 0
+        self.scale: float = self.cells / (REACH[toy] + 2)  # cells per unit of x
         self.is_even = toy == "checkerboard"  # of one density, wherever it isn't 0
 
     def __call__(self) -> Tensor:

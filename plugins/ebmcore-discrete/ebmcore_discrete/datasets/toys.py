@@ -47,13 +47,19 @@ class Kernel(NamedTuple):
             return (x / self.width).clamp(0, 1)
         z = x / self.std
         if self.width == 0:
-            return torch.special.ndtr(z)
+            return _phi(z)
         return self.std / self.width * (_area(z) - _area(z - self.width / self.std))
+
+
+def _phi(z: Tensor) -> Tensor:
+    """Return Φ, the distribution function of N(0, 1)."""
+    found: Tensor = torch.special.ndtr(z)
+    return found
 
 
 def _area(z: Tensor) -> Tensor:
     """Return ∫ Φ from -∞ to z."""
-    return z * torch.special.ndtr(z) + (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
+    return z * _phi(z) + (-z.square() / 2).exp() / math.sqrt(2 * math.pi)
 
 
 class Nodes:
@@ -74,7 +80,7 @@ class Nodes:
         """Return the mass of boxes, (m, 2) each -> (m,), float64."""
         size = max(1, _AT_ONCE // len(self.nodes))
         parts = []
-        for a, b in zip(low.split(size), high.split(size), strict=True):
+        for a, b in zip(torch.split(low, size), torch.split(high, size), strict=True):
             first, second = (self._between(a[:, i], b[:, i], i) for i in (0, 1))
             parts.append((first * second) @ self.weights)
         return torch.cat(parts)
@@ -87,8 +93,9 @@ class Nodes:
     def _between(self, low: Tensor, high: Tensor, axis: int) -> Tensor:
         """Return each node's share between two ends of an axis, (m,) -> (m, k)."""
         off = [end.double()[:, None] - self.nodes[:, axis] for end in (low, high)]
-        lower, upper = torch.where(self.mirrored, -off[1], off[0]), torch.where(
-            self.mirrored, -off[0], off[1]
+        lower, upper = (
+            torch.where(self.mirrored, -off[1], off[0]),
+            torch.where(self.mirrored, -off[0], off[1]),
         )
         right = lower > self.kernel.width / 2  # there 1 - F(x) = F(width - x) keeps the digits
         turned = [self.kernel.width - upper, self.kernel.width - lower]
@@ -101,7 +108,9 @@ def _panels(begin: float, end: float, count: int) -> tuple[Tensor, Tensor]:
     on_unit, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(_NODES))
     edges = torch.linspace(begin, end, count + 1, dtype=torch.float64)
     middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
-    return (middle[:, None] + half[:, None] * on_unit).flatten(), (half[:, None] * weights).flatten()
+    return (middle[:, None] + half[:, None] * on_unit).flatten(), (
+        half[:, None] * weights
+    ).flatten()
 
 
 def _normal(shape: tuple[int, ...], generator: Generator | None) -> Tensor:
@@ -275,7 +284,7 @@ class Pinwheel:
         ends = torch.stack([edges[:-1], edges[1:]], 1)
         first, second = ends.repeat_interleave(len(ends), 0), ends.repeat(len(ends), 1)
         boxes = torch.stack([first, second], 1)  # (cells, axis, end)
-        found = [self.mass(part[..., 0], part[..., 1]) for part in boxes.split(2**16)]
+        found = [self.mass(part[..., 0], part[..., 1]) for part in torch.split(boxes, 2**16)]
         return torch.cat(found).reshape(len(ends), len(ends))
 
 

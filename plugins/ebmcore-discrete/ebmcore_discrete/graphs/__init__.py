@@ -1,1 +1,1 @@
-"""Spins and categories on the sites of a graph: its edges, their couplings, sums over all events."""
+"""Spins and categories on the sites of a graph: its edges, their couplings, exact sums."""

@@ -22,7 +22,8 @@ def lattice(shape: tuple[int, ...]) -> Tensor:
             ends = torch.stack([sites, sites.roll(-1, axis)]).flatten(1)
             pairs.append(ends.sort(0).values)
     found = torch.cat(pairs, 1) if pairs else torch.empty(2, 0, dtype=torch.int64, device=_CPU)
-    return found.unique(dim=1)
+    unique: Tensor = torch.unique(found, dim=1)
+    return unique
 
 
 def random(sites: int, degree: float, seed: int) -> Tensor:

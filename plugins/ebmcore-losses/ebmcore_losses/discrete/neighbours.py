@@ -23,7 +23,7 @@ def number_of_values(name: str, space: Space | None, x: Tensor) -> int:
 
 
 def some_sites(x: Tensor, sites: int | None, generator: Generator | None) -> tuple[Tensor, float]:
-    """Return which numbers to change, (batch, sites) int64, and the factor that makes up for others.
+    """Return which numbers to change, (batch, sites) int64, and a factor to make up for others.
 
     All of them, or for each event as many as `sites`, chosen at random, each at most once.
     """

@@ -26,13 +26,15 @@ def transition(kind: Perturbation, k: int, epsilon: float, time: float) -> Tenso
     """
     if kind == "bernoulli":
         other = epsilon / (k - 1)
-        return other + (1 - epsilon - other) * torch.eye(k, dtype=torch.float64)
+        same: Tensor = (1 - epsilon - other) * torch.eye(k, dtype=torch.float64)
+        return same + other
     rates = torch.zeros(k, k, dtype=torch.float64)
     steps = k if kind == "cyclic" and k > 2 else k - 1
     for a in range(steps):
         b = (a + 1) % k
         rates[a, b] = rates[b, a] = 1.0
-    return torch.linalg.matrix_exp(time * (rates - torch.diag(rates.sum(1))))
+    found: Tensor = torch.linalg.matrix_exp(time * (rates - torch.diag(rates.sum(1))))
+    return found
 
 
 def perturb(

@@ -1,4 +1,4 @@
-"""The losses' population gradients, summed over all events: zero at the data's law, and there alone.
+"""The losses' population gradients, summed over all events: zero at the data's law alone.
 
 The loss of each event by itself is weighted by its probability, so no draw is involved.
 """
@@ -64,9 +64,7 @@ def test_the_gradient_is_zero_at_the_data_and_of_its_formula_elsewhere(name, lat
     assert slope.abs().max() > 1e-2
     if name == "concrete_score_matching":
         return  # up to a constant: Σ p (1 + data²) is not known to it
-    torch.testing.assert_close(
-        population(lattice, loss, other), by_formula(name, lattice, other)
-    )
+    torch.testing.assert_close(population(lattice, loss, other), by_formula(name, lattice, other))
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -91,5 +91,5 @@ class MMD:
             values = squared_mmd(kernel, labels)
             numbers[name] = float(values[0])
             numbers[f"{name}_null"] = float(values[1:].square().mean().sqrt())
-            numbers[f"{name}_p"] = permutation.test(lambda _, of=values: of, labels).p
+            numbers[f"{name}_p"] = permutation.p_value(values)
         return numbers

@@ -46,7 +46,12 @@ def test(statistic: Callable[[Tensor], Tensor], labels: Tensor) -> PermutationRe
     rounding count as equal.
     """
     values = statistic(labels)
+    return PermutationResult(float(values[0]), p_value(values))
+
+
+def p_value(values: Tensor) -> float:
+    """Return how often a statistic is at least that of row 0, (rows,), up to rounding."""
     observed, others = values[0], values[1:]
     slack = ROUNDING * float(values.abs().max())
     at_least = int((others >= observed - slack).sum())
-    return PermutationResult(float(observed), (1 + at_least) / (1 + len(others)))
+    return (1 + at_least) / (1 + len(others))

@@ -1,4 +1,4 @@
-"""Discrepancies of bits: by hand, and their null beside that of many pairs of samples of one law."""
+"""Discrepancies of bits: by hand, and their null beside that of many samples of one law."""
 
 import pytest
 import torch

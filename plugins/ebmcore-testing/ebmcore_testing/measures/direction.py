@@ -152,7 +152,7 @@ class DirectionChecks(Suite):
             )
 
     def _student_over_events(self, energy: Coupled, way: Tensor | None = None) -> Tensor:
-        """Return Student's t of the mean gradient, (parameters,), or of the part along a way, ()."""
+        """Return Student's t of the mean gradient, (parameters,), or along a way, ()."""
         shape = self.shapes()[0]
         events = AllEvents(self.space(), shape)
         data, model = Enumerated(Coupled(shape), events), Enumerated(energy, events)

@@ -14,6 +14,7 @@ import copy
 import torch
 from torch import nn
 
+from ebmcore import Categorical
 from ebmcore.train import own_global_stream
 from ebmcore_testing.failures import NotApplicable, require, require_close
 from ebmcore_testing.host_sync import require_no_sync
@@ -106,6 +107,28 @@ class EnergySuite(DerivativeChecks):
                     cause="a reshape that mixes events, or a squeeze that eats a batch of one",
                     tolerance=1e-9,
                 )
+
+    def test_one_hot(self) -> None:
+        """Categories have one energy, as whole numbers and one-hot, if it takes them one-hot."""
+        space = self.space()
+        if not isinstance(space, Categorical):
+            raise NotApplicable("its events aren't categories")
+        for energy, shape in self.energies():
+            x = self.events(6, shape)
+            try:
+                found = self.values(energy, space.one_hot(x, shape, torch.float64)).detach()
+            except (IndexError, RuntimeError, TypeError, ValueError) as error:
+                raise NotApplicable(f"it takes no one-hot events: {error}") from error
+            require_close(
+                "one_hot",
+                found,
+                self.values(energy, x).detach(),
+                expected="the energies of one-hot events, (batch, *event, k), equal to those of "
+                "the same events as whole numbers",
+                cause="one-hot numbers read as categories: begin forward with "
+                "x = space.one_hot(x, event_shape, dtype)",
+                tolerance=1e-9,
+            )
 
     def test_meta_device(self) -> None:
         """Built and called on the meta device, as `--dry-run` does it."""

@@ -4,6 +4,8 @@ import torch
 from kit_faults.fault import Fault
 from torch import nn
 
+from ebmcore import Categorical
+
 
 class Net(nn.Module):
     """A right one: smooth, each event by itself, everything registered."""
@@ -78,7 +80,26 @@ class WritesToX(Net):
         return super().forward(x.clamp_(-0.1, 0.1) if not x.requires_grad else x)
 
 
+class OfCategories(Net):
+    """A right one of categories, as whole numbers and one-hot."""
+
+    check_space = Categorical(3)
+
+    def make(self, size):
+        return super().make(3 * size)
+
+    def forward(self, x):
+        x = self.check_space.one_hot(x, (2,), self.layers[1].weight.dtype)
+        return super().forward(x)
+
+
+class OneHotAndWholeApart(OfCategories):
+    def forward(self, x):
+        return super().forward(x) * (2 if x.is_floating_point() else 1)
+
+
 FAULTS = (
+    Fault("energy", OneHotAndWholeApart, "one_hot", OfCategories),
     Fault("energy", BatchNorm, "independence", Net),
     Fault("energy", CentresTheBatch, "independence", Net),
     Fault("energy", DimensionKept, "shape", Net),

@@ -13,7 +13,7 @@ from ebmcore_testing.measures.enumerated import Coupled, Enumerated
 from ebmcore_testing.measures.lattice import AllEvents, sizes
 from ebmcore_testing.measures.observed import seeded
 from ebmcore_testing.measures.sampler.own_law import MATRIX, OwnLaw
-from ebmcore_testing.measures.transition_matrix import transition_matrix
+from ebmcore_testing.measures.sampler.transition_matrix import transition_matrix
 
 _MOST = 32  # events, of which a matrix is read
 _SHAPES = ((4,), (3,), (2,))  # tried on an energy of the kit's own, the largest first
@@ -39,7 +39,7 @@ class TransitionChecks(OwnLaw):
             energy = self.energy(shape) if own else Coupled(shape)
             found = self._read(kernel, energy, events)
             if found is not None:
-                self._require(found, energy, events)
+                self._require_matrix(found, energy, events)
                 return
         raise NotApplicable(
             f"with at most {_MOST} events, no step of it is a map of x and of few uniform or whole "
@@ -59,7 +59,7 @@ class TransitionChecks(OwnLaw):
 
         return transition_matrix(kernel, events, move)
 
-    def _require(self, found: Tensor, energy: Any, events: AllEvents) -> None:
+    def _require_matrix(self, found: Tensor, energy: Any, events: AllEvents) -> None:
         declared = self.declared_matrix(energy, events.x)
         if declared is None and self.why_unknown():
             self.refuse_unknown_law("of finitely many events", MATRIX)

@@ -1,14 +1,15 @@
 """The transition matrix of a kernel over all events of a small space, read off its own steps.
 
 A step is a map of the state and of the noise. Where the noise is uniform numbers and whole numbers
-drawn from a range, each outcome has a box of them: the numbers are cut one after the other where the
-step turns from one outcome to another, found by bisection to the last digit, and the volumes of the
-boxes are the probabilities. So a stranger's kernel is compared with a law exactly, without luck.
+drawn from a range, each outcome has a box of them: the numbers are cut one after the other where
+the step turns from one outcome to another, found by bisection to the last digit, and the volumes of
+the boxes are the probabilities. So any kernel is compared with a law exactly, without luck.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -156,12 +157,15 @@ class _Reader:
             place = boxes.place[rows].repeat_interleave(tried.shape[1])
             return self.outcome(place, each).reshape(tried.shape)
 
+        def stays(rows: Tensor, tried: Tensor) -> Tensor:
+            return ends(rows, tried) == now[rows]
+
         rows = torch.arange(len(at))
         start = torch.zeros(len(at), 1, dtype=torch.float64)
         now, last = ends(rows, start), ends(rows, torch.full_like(start, _LAST))
         turns = [torch.ones_like(start)]
         while len(rows := rows[(now != last)[rows, 0]]) and len(turns) < _MOST_VALUES:
-            turn = _bisect(start[rows], lambda tried, rows=rows: ends(rows, tried) == now[rows])
+            turn = _bisect(start[rows], partial(stays, rows))
             turns.append(torch.ones_like(start))
             turns[-1][rows] = start[rows] = turn
             now[rows] = ends(rows, turn)

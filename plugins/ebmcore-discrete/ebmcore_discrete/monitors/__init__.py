@@ -1,0 +1,1 @@
+"""Pictures of the weights of discrete energies."""

@@ -1,0 +1,54 @@
+"""The couplings of an Ising or Potts model, beside the true ones."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ebmcore import Binary, Categorical, RunView
+from ebmcore_discrete.monitors.pictures import enlarged, grey, mosaic
+
+
+class CouplingsPicture:
+    """A picture of J, and how far it is from the J that made the data, if the dataset knows it.
+
+    - `matrix`: J of all pairs of sites, black where they prefer to differ, white where to be equal,
+      grey at 0; on its right the true one on the same scale, where it is known.
+    - `rmse`: root mean square difference of J from the true one over all pairs, the diagonal, which
+      is 0 in both, included, as published. Datasets such as `ising_draws` know it: by
+      `energy.matrix()`.
+
+    Raises ValueError when the energy has no method `matrix()`.
+    """
+
+    every = "10 epochs"
+    metrics: ClassVar = ("rmse",)
+    spaces: ClassVar = (Binary, Categorical)
+
+    def __call__(self, view: RunView) -> dict[str, Any]:
+        """Return the picture, and the error where it is known."""
+        model: Any = view.energy
+        if not hasattr(model, "matrix"):
+            raise ValueError(
+                "couplings shows the matrix J of an energy such as ising or potts, which have a "
+                f"method matrix(); {type(model).__name__} has none. Remove the monitor"
+            )
+        shown = [_of(model)]
+        truth = getattr(getattr(view.dataset, "original", view.dataset), "energy", None)
+        known = hasattr(truth, "matrix") and _of(truth).shape == shown[0].shape
+        if known:
+            shown.append(_of(truth))
+        tiles = torch.stack(shown)
+        largest = float(tiles.abs().max())
+        numbers: dict[str, Any] = {"matrix": enlarged(mosaic(grey(tiles, largest), len(shown)))}
+        if known:
+            numbers["rmse"] = float((shown[0] - shown[1]).square().mean().sqrt())
+        return numbers
+
+
+@torch.no_grad()
+def _of(energy: Any) -> Tensor:
+    matrix: Tensor = energy.matrix().detach().double().cpu()
+    return matrix
