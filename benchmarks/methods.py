@@ -24,7 +24,7 @@ EPOCHS = 40
 JUDGE = "{type: exact_likelihood, every: end}"
 MONITORS = f"monitors=[{JUDGE}, {{type: landscape, every: end}}, {{type: advice, every: 5 epochs}}]"
 ROWS = {
-    "PCD": "examples/five_gaussians.yaml",
+    "PCD": "examples/methods/pcd.yaml",
     "PCD, regularised and clipped": "examples/methods/regularised.yaml",
     "CD-1": "examples/methods/contrastive_divergence.yaml",
     "short-run MCMC from noise": "examples/methods/short_run.yaml",
@@ -35,8 +35,13 @@ ROWS = {
     "noise-contrastive": "examples/methods/noise_contrastive.yaml",
     "energy discrepancy": "examples/methods/energy_discrepancy.yaml",
 }
-# its energy takes the noise level beside x, so it can't have the others' network
-OWN = {**ROWS, "multilevel denoising": "examples/noise_levels.yaml"}
+# the main example; and one whose energy takes the noise level beside x, so that it has its own net
+OWN = {
+    "PCD": ROWS["PCD"],
+    "PCD, chains with leaps": "examples/five_gaussians.yaml",
+    **ROWS,
+    "multilevel denoising": "examples/noise_levels.yaml",
+}
 # two samplers of one config, with as many evaluations of the energy a step
 FAR = "examples/far_modes.yaml"
 SAMPLERS = {

@@ -1,4 +1,4 @@
-"""Effective draws a second of `nuts`, `hmc` and `underdamped` beside blackjax, one thread, in turns.
+"""Effective draws a second of `nuts`, `hmc`, `underdamped` and blackjax, one thread, in turns.
 
     pip install blackjax jax, beside ebmcore and torch
     python benchmarks/mixing.py [gaussian logistic mlp]
@@ -28,12 +28,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import torch
+from ebmcore_hmc import HMC, NUTS
+from ebmcore_langevin import Underdamped
 from torch import Tensor, nn
 
 from ebmcore.compile.chains import compiled_kernel
 from ebmcore.sampling import Walk
-from ebmcore_hmc import HMC, NUTS
-from ebmcore_langevin import Underdamped
 
 RESULTS = Path(__file__).parent / "results" / "mixing.jsonl"
 CHAINS, TURNS, STEPS, WARM_UP, LEAPFROG = 100, 5, 40, 300, 8
@@ -212,8 +212,12 @@ def main() -> None:
     """Measure the targets that are named, or all, and write all of them."""
     torch.set_num_threads(1)
     jax.config.update("jax_enable_x64", True)
-    print("| target | kernel | effective draws | CPU s | a second |\n| --- | --- | --- | --- | --- |")
-    rows = [row for name in sys.argv[1:] or ("gaussian", "logistic", "mlp") for row in measured(name)]
+    print(
+        "| target | kernel | effective draws | CPU s | a second |\n| --- | --- | --- | --- | --- |"
+    )
+    rows = [
+        row for name in sys.argv[1:] or ("gaussian", "logistic", "mlp") for row in measured(name)
+    ]
     if not sys.argv[1:]:
         RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
 

@@ -59,17 +59,8 @@ class Content(NamedTuple):
             **anomaly.figures(scored),
             **speed.figures(quick),
             **ranks_tables.figures(ranks),
-            "five_gaussians.yaml, all runs": _all_runs(one, quick),
         }
         return cls({name: "\n".join(lines) for name, lines in tables.items()}, figures)
-
-
-def _all_runs(one: Found, quick: Results) -> str:
-    """The lowest and the highest KL of the main example, over all of its runs in the results."""
-    done = one.finished(methods.own("PCD", seed) for seed in methods.SEEDS)
-    raced = quick.where(section="quality", side="example")
-    kls = [entry["metrics"][methods.KL] for entry in done] + [e["curve"][-1][1] for e in raced]
-    return f"{min(kls):.3f} to {max(kls):.3f}"
 
 
 def fill(page: str, content: Content, name: str) -> str:

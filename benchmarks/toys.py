@@ -19,7 +19,7 @@ ENTROPY = "exact_likelihood/entropy"
 STEPS = 3000
 PER_EPOCH = 78  # batches of 128 in 10,000 points
 METHODS = {
-    "PCD": "examples/five_gaussians.yaml",
+    "PCD": "examples/methods/pcd.yaml",
     "score matching": "examples/methods/score_matching.yaml",
     "sliced score matching": "examples/methods/sliced_score_matching.yaml",
     "denoising score matching": "examples/methods/denoising_score_matching.yaml",

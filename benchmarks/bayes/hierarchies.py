@@ -1,4 +1,4 @@
-"""Posteriors of hierarchies, series and curves: funnels, schools, GARCH, hidden Markov, Gaussian process."""
+"""Posteriors of hierarchies, series and curves: funnels, schools, GARCH and so on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from bayes.posterior import Posterior, sampled_reference
+from torch import Tensor
 
 DOUBLE = torch.float64
 WIDE = 1.5  # the standard deviation of the funnel's v
@@ -26,7 +25,7 @@ def funnel() -> Posterior:
 
 
 def funnel_whitened() -> Posterior:
-    """The same in coordinates in which it is independent: v ~ N(0, 3²), as Neal's, nine z ~ N(0, 1)."""
+    """Neal's own, v ~ N(0, 3²) and nine x, in coordinates in which it is independent."""
 
     def energy(x: Tensor) -> Tensor:
         return 0.5 * (x[:, 0] / 3).square() + 0.5 * x[:, 1:].square().sum(1)
@@ -129,7 +128,7 @@ def garch() -> Posterior:
 
 
 def hidden_markov() -> Posterior:
-    """Two hidden states over 128 days, summed out: (logits of staying, lower mean, log gap, log σ)."""
+    """Two hidden states, 128 days, summed out: (logits of staying, lower mean, log gap, log σ)."""
     rng = np.random.default_rng(12)
     state, seen = 0, []
     for _ in range(128):
@@ -171,6 +170,8 @@ def gaussian_process() -> Posterior:
         white = torch.linalg.solve_triangular(factor, y[:, None], upper=False)
         log_det = factor.diagonal(dim1=1, dim2=2).log().sum(1)
         centre = torch.tensor([0.5, 0.0, -1.0], dtype=DOUBLE)
-        return 0.5 * white.square().sum((1, 2)) + log_det + 0.5 * ((x - centre) / 0.7).square().sum(1)
+        return (
+            0.5 * white.square().sum((1, 2)) + log_det + 0.5 * ((x - centre) / 0.7).square().sum(1)
+        )
 
     return sampled_reference("gaussian_process", energy, 3, n=50_000)

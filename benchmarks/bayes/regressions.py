@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
-
 from bayes.posterior import Posterior, sampled_reference
+from torch import Tensor
 
 DOUBLE = torch.float64
 
@@ -80,7 +79,10 @@ def logistic() -> Posterior:
 
     data = load_breast_cancer()
     x = torch.tensor(data.data[:, [0, 1, 3, 4, 6, 8]])
-    design, y = torch.cat([torch.ones(len(x), 1), x], 1).double(), torch.tensor(data.target).double()
+    design, y = (
+        torch.cat([torch.ones(len(x), 1), x], 1).double(),
+        torch.tensor(data.target).double(),
+    )
     prior = torch.cat([torch.tensor([20.0]).double(), 2.5 / x.std(0)])
 
     def energy(b: Tensor) -> Tensor:

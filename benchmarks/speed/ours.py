@@ -35,9 +35,8 @@ WARM = 100  # training steps of a run that are not timed
 SHORT = 2  # and where a step takes long
 MONITORS = (  # those of examples/five_gaussians.yaml, at its cadence of 78 steps an epoch
     {"type": "energies", "every": "400 steps"},
-    {"type": "landscape", "every": "1600 steps"},
-    {"type": "panels", "every": "3200 steps"},
-    {"type": "exact_likelihood", "every": "800 steps"},
+    {"type": "landscape", "every": "1600 steps", "points": 100},
+    {"type": "exact_likelihood", "every": "800 steps", "points": 121},
 )
 
 
@@ -55,7 +54,7 @@ def settings(work: Work) -> dict[str, Any]:
     (width, *_), layers = work.hidden, len(work.hidden)
     of_network: dict[str, dict[str, Any]] = {
         "mlp": {"hidden": list(work.hidden), "activation": "silu"},
-        "conv": {"channels": list(work.hidden), "activation": "silu"},
+        "conv": {"channels": list(work.hidden), "activation": "silu", "channels_last": True},
         "lstm": {"hidden": width, "layers": layers, "bidirectional": False, "head_width": width},
         "transformer": {"width": width, "layers": layers, "heads": given.TRANSFORMER_HEADS},
         "rbm": {"hidden": width},

@@ -67,7 +67,8 @@ class CompiledKernel:
         self.conditions = conditions_bound(energy)  # inputs of the graph, so they may change
         self.every = every
         self.device = device
-        self.size = 1 if is_recurrent(self.energy) else STEPS_PER_GRAPH
+        most = getattr(kernel, "steps_per_graph", STEPS_PER_GRAPH)  # fewer of a kernel of kernels
+        self.size = 1 if is_recurrent(self.energy) else min(most, STEPS_PER_GRAPH)
         self.threads = torch.get_num_threads()
         in_parts, long = getattr(kernel, "parts", ()), getattr(kernel, "long_step", False)
         self.why = unavailable(device) or (LONG_STEP if long and not in_parts else "")

@@ -37,7 +37,9 @@ class FigureWriter:
     """Renders the figures of one run: at first in this process, after some seconds in another.
 
     A figure that can't be pickled is rendered here at once; one that the process failed to render
-    is rendered here at the end. Shorter runs, and those with one processor, start no process.
+    is rendered here at the end. Shorter runs, and those with one processor, start no process. A
+    figure that is drawn when it is rendered goes to the process at once, and so Matplotlib is never
+    imported here.
 
     Args:
         after: Seconds before figures are sent to the process; `AFTER` if None.
@@ -95,14 +97,15 @@ class FigureWriter:
 
     def _packed(self, figure: Any) -> bytes | None:
         """Return a figure and its settings as bytes; None when this process renders it."""
-        early = time.perf_counter() - self.began < self.after
+        mpl = sys.modules.get("matplotlib")  # None: the figure is drawn where it is rendered
+        early = mpl is not None and time.perf_counter() - self.began < self.after
         if early or processors() < 2 or (self._thread is not None and not self._thread.is_alive()):
             return None
-        import matplotlib as mpl
-
-        usual = mpl.rcParamsDefault
-        settings = {k: v for k, v in mpl.rcParams.items() if k in usual and v != usual[k]}
-        settings.pop("backend", None)
+        settings = {}
+        if mpl is not None:
+            usual = mpl.rcParamsDefault
+            settings = {k: v for k, v in mpl.rcParams.items() if k in usual and v != usual[k]}
+            settings.pop("backend", None)
         try:
             return pickle.dumps((figure, settings))
         except Exception:  # pickling runs the code of any object in the figure

@@ -225,12 +225,13 @@ def collect_results(
         raise TypeError(f"a monitor returns a mapping; got {type(results).__name__}")
     metrics: dict[str, float] = {}
     for key, value in results.items():
-        if isinstance(value, numbers.Real) or getattr(value, "shape", None) == ():
+        is_figure = hasattr(value, "savefig")  # other attributes may draw it
+        if not is_figure and (isinstance(value, numbers.Real) or getattr(value, "shape", 0) == ()):
             metrics[f"{entry.name}/{key}"] = float(value)
             continue
         last = f"step-{step:08d}.png" if key == "figure" else f"{key}-step-{step:08d}.png"
         name = f"{entry.name}/{last}"
-        if figures is not None and hasattr(value, "savefig"):
+        if figures is not None and is_figure:
             figures(value, name, partial(render, value, key), partial(write, name))
             release(value)
         else:
@@ -259,5 +260,5 @@ def render(value: Any, key: str) -> bytes:
 def release(figure: Any) -> None:
     """Close a figure in pyplot, which otherwise holds the figures that it made."""
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot is not None:
+    if pyplot is not None and isinstance(figure, pyplot.Figure):
         pyplot.close(figure)

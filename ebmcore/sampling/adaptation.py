@@ -8,13 +8,16 @@ Step size, by dual averaging of the chains' mean acceptance α towards δ, m = 1
 beginning: H̄ ← (1 - 1/(m + t₀)) H̄ + (δ - α)/(m + t₀); log ε ← μ - (√m/γ) H̄; log ε̄ ←
 m^(-κ) log ε + (1 - m^(-κ)) log ε̄. The walk of ε never settles; its average ε̄ does. μ = log 10 ε
 of the first ε, in later windows log ε (Stan: log 10 ε), where ε is near and the last buffer short.
-γ is 0.2: with Stan's 0.05, meant for the noise of one chain, log ε overshoots in those 50 steps,
-so that α ends .06 to .18 over δ (HMC and MALA, one chain; now within .07, of 16 chains within .03).
+γ is Stan's 0.05 until the first window ends, then 0.2: with 0.05, meant for the noise of one chain,
+log ε overshoots in the last 50 steps, so that α ends .06 to .18 over δ (HMC and MALA, one chain;
+with 0.2 within .1, of 16 chains within .03).
 Before the last buffer, α is lowered by the harmonic over the plain mean of the chains' recent
 acceptances: it falls to 0 for a chain that is stuck where ε is too large, which so moves again.
 Mass: n of a window's points give (n V + 5 · 10⁻³ M⁻¹)/(n + 5), V their variances. Stan shrinks to
-10⁻³, of any unit; M⁻¹ is that of the window before, so that units of x don't matter but in the first.
-Source: Hoffman and Gelman 2014, section 3.2; Hoffman, Radul and Sountsov 2021 (the harmonic mean); Stan Reference Manual, "HMC algorithm parameters".
+10⁻³, in any unit; M⁻¹ is that of the window before, so that units matter in the first alone.
+Source: Hoffman and Gelman 2014, section 3.2; Hoffman, Radul and Sountsov 2021, "An adaptive-MCMC
+scheme for setting trajectory lengths" (the harmonic mean); Stan Reference Manual, "HMC algorithm
+parameters".
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ from torch import Tensor
 from ebmcore.contracts import Carried
 from ebmcore.sampling.waits import any_left
 
-GAMMA, T_0, KAPPA = 0.2, 10, 0.75  # the pull of log ε to μ, steadier first steps, forgetting
+T_0, KAPPA = 10, 0.75  # steadier first steps, and how fast the average forgets
+GAMMA, FIRST_GAMMA = 0.2, 0.05  # the pull of log ε to μ; in the first window it must go far
 Mass = Literal["diagonal", "dense", "fixed"]  # of which the variances of x are taken
 
 
@@ -97,10 +101,13 @@ class WarmUp:
         recent = torch.where(ok, 0.9 * adapted.recent + 0.1 * acceptance, adapted.recent)
         accepted = torch.where(ok, acceptance, 0.0).sum() / n.clamp(min=1)
         if self.ends:
-            even = n**2 / torch.where(ok, 1 / recent, 0.0).sum() / torch.where(ok, recent, 0.0).sum()
+            even = (
+                n**2 / torch.where(ok, 1 / recent, 0.0).sum() / torch.where(ok, recent, 0.0).sum()
+            )
             accepted = torch.where(taken > self.ends[-1], accepted, accepted * even.nan_to_num(1.0))
         begun = sum((taken > b) * (b - a) for a, b in itertools.pairwise([0, *self.ends]))
-        new = dual_average(old, accepted, taken - begun, self.target)._replace(taken=taken)
+        gamma = torch.where(taken <= self.ends[0], FIRST_GAMMA, GAMMA) if self.ends else GAMMA
+        new = dual_average(old, accepted, taken - begun, self.target, gamma)._replace(taken=taken)
         if self.ends:
             new = self._with_mass(new, x.detach().flatten(1), ok, n)
         last = taken == self.steps
@@ -143,12 +150,14 @@ class WarmUp:
         return Adapted(*(torch.where(ends, a, b) for a, b in zip(begun, now, strict=True)))
 
 
-def dual_average(now: Adapted, acceptance: Tensor, step: Tensor, target: float) -> Adapted:
+def dual_average(
+    now: Adapted, acceptance: Tensor, step: Tensor, target: float, gamma: Tensor | float = GAMMA
+) -> Adapted:
     """Return the adaptation with ε and ε̄ after step m = `step`, from 1 on, of an acceptance."""
     m = step.to(acceptance.dtype)
     share = 1 / (m + T_0)
     shortfall = (1 - share) * now.shortfall + share * (target - acceptance)
-    log_step = now.centre - m.sqrt() / GAMMA * shortfall
+    log_step = now.centre - m.sqrt() / gamma * shortfall
     weight = m**-KAPPA
     log_mean = weight * log_step + (1 - weight) * now.log_mean
     return now._replace(step_size=log_step.exp(), log_mean=log_mean, shortfall=shortfall)

@@ -51,7 +51,7 @@ def test_torchrun_reaches_the_kl_of_one_process():
         "train.ema=0.998", "loss.1.weight=0.02", "optimizer.lr=3e-3",
     ]  # fmt: skip
     monitors = "monitors=[{type: exact_likelihood, every: end}]"
-    example = ROOT / "examples" / "five_gaussians.yaml"
+    example = ROOT / "examples" / "methods" / "pcd.yaml"
     done = torchrun("run", example, *shorter, monitors, "tracking=off", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

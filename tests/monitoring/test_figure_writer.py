@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -106,6 +107,26 @@ def test_early_figures_are_drawn_at_once_and_start_no_process(tmp_path):
     assert drawn(artist, figure(), tmp_path / "a.png") == [tmp_path / "a.png"]
     assert artist._process is None
     assert artist.close() == []
+
+
+class Late:
+    """A figure that another process draws when it unpickles it."""
+
+    def savefig(self, *arguments, **options):
+        raise RuntimeError("drawn here")
+
+    def __reduce__(self):
+        return pickle.loads, (pickle.dumps(figure()),)
+
+
+@pytest.mark.slow
+def test_late_figures_go_to_the_process_at_once(tmp_path, monkeypatch):
+    artist, file = FigureWriter(), tmp_path / "late.png"
+    monkeypatch.delitem(sys.modules, "matplotlib")  # as in a run whose monitors don't import it
+    assert drawn(artist, Late(), file) == []
+    assert artist.close() == []
+    assert artist._process is not None
+    assert file.read_bytes() == render(figure(), "figure")
 
 
 def test_a_picture_that_nobody_can_draw_is_told(tmp_path):

@@ -96,7 +96,7 @@ def test_the_mass_is_the_pooled_variance_of_its_window(mass):
     assert torch.equal(seen[109].scale, seen[89].scale)
 
 
-def test_the_step_begins_anew_at_each_window_and_ends_as_the_average():
+def test_the_step_begins_anew_and_ends_as_the_average():
     """By the recursion alone, from the acceptance of the chains; ε grows as its limit does."""
     points, acceptances = draws(110, 3)
     seen = driven(WarmUp(100, target=0.8), 0.1 * points, acceptances)
@@ -106,7 +106,8 @@ def test_the_step_begins_anew_at_each_window_and_ends_as_the_average():
         m, acceptance = step if step <= 90 else step - 90, acceptances[step - 1]
         recent = 0.9 * recent + 0.1 * acceptance
         even = 1 / (1 / recent).mean() / recent.mean() if step <= 90 else 1.0
-        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8)
+        gamma = 0.05 if step <= 90 else 0.2
+        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8, gamma)
         if step == 90:
             grown = (1 / seen[89].scale[0]).max()
             size = now.log_mean.exp() * grown

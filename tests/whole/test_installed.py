@@ -240,7 +240,7 @@ def test_a_missing_plugin_is_named_with_its_install_command(everything, wheels, 
         everything.install(wheels["ebmcore-langevin"])
     assert done.returncode == 2
     (message,) = done.stderr.splitlines()
-    assert message.startswith(f"{config}:{line} sampler.type: no sampler 'langevin'.")
+    assert message.startswith(f"{config}:{line} sampler.type: no sampler 'mala'.")
     assert message.endswith("Install it with: pip install ebmcore-langevin")
     assert not list(tmp_path.iterdir())
     mended = everything.ebmcore("run", config, "--dry-run", cwd=tmp_path, warm=True)

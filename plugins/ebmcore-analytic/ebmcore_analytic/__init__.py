@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from ebmcore_analytic.combine import Sum as Sum
     from ebmcore_analytic.combine import Tempered as Tempered
     from ebmcore_analytic.double_well import DoubleWell as DoubleWell
+    from ebmcore_analytic.double_well import ManyWell as ManyWell
     from ebmcore_analytic.funnel import Funnel as Funnel
     from ebmcore_analytic.gaussian import Gaussian as Gaussian
     from ebmcore_analytic.gaussian_mixture import GaussianMixture as GaussianMixture
-    from ebmcore_analytic.many_well import ManyWell as ManyWell
     from ebmcore_analytic.mixture import Mixture as Mixture
     from ebmcore_analytic.negated import Negated as Negated
     from ebmcore_analytic.rastrigin import Rastrigin as Rastrigin
@@ -27,7 +27,7 @@ _HOME = {
     "Funnel": "funnel",
     "Gaussian": "gaussian",
     "GaussianMixture": "gaussian_mixture",
-    "ManyWell": "many_well",
+    "ManyWell": "double_well",
     "Mixture": "mixture",
     "Negated": "negated",
     "Product": "combine",

@@ -12,7 +12,7 @@ def ebmcore_energies() -> dict[str, str]:
         "funnel": "ebmcore_analytic.funnel:Funnel",
         "gaussian": "ebmcore_analytic.gaussian:Gaussian",
         "gaussian_mixture": "ebmcore_analytic.gaussian_mixture:GaussianMixture",
-        "many_well": "ebmcore_analytic.many_well:ManyWell",
+        "many_well": "ebmcore_analytic.double_well:ManyWell",
         "mixture": "ebmcore_analytic.mixture:Mixture",
         "negated": "ebmcore_analytic.negated:Negated",
         "product": "ebmcore_analytic.combine:Product",

@@ -105,7 +105,12 @@ class LogZMonitor:
         """Return the estimates; warn of those that can't be relied on."""
         self.check(view.data.shape[1:], view.space)
         if conditioned(view.energy, y=0) is not view.energy:
-            view.warn("the energy takes labels, each with a log Z of its own: log_z has none of it")
+            view.warn("the energy takes labels, each with a log Z of its own: log_z estimates none")
+            return {}
+        if view.data_mask is not None:
+            view.warn(
+                "events have several lengths, each with a log Z of its own: none is estimated"
+            )
             return {}
         _audit_temperature(view)
         try:

@@ -23,12 +23,12 @@ from ebmcore_estimators.moves import Move
 from ebmcore_estimators.path import Path
 from ebmcore_estimators.walkers import Walkers
 
-ACCEPTANCE = 0.8
+ACCEPTANCE = 0.8  # that the step size aims at
 NEAR = (0.6, 0.95)  # acceptance outside which a β gets more moves, so that the step size follows
 MOST_MOVES = 20  # at a β
 HALVINGS = 40  # of the interval that holds the log of the next difference of β
 SMALLEST = 1e-30  # difference of two βs
-MOST_STEPS = 5000
+MOST_STEPS = 500  # of a pilot
 
 
 def fit_path(
@@ -54,7 +54,7 @@ def fit_path(
         moves: Transitions at each β.
 
     Raises ValueError when the energies at the base's draws are too far apart for any step, and when
-    more than 5,000 steps are needed, as for an energy without a bound.
+    more than 500 steps are needed, as for an energy without a bound.
     """
     walkers = move.begin(base.sample(pilot, generator))
     log_size = torch.full((), -0.25 * math.log(walkers.x[0].numel()), device=walkers.target.device)
@@ -76,10 +76,11 @@ def fit_path(
         visited.append(beta)
         sizes.append(log_size)
         scales.append(scale)
-        if len(visited) > MOST_STEPS:
+        if ahead is None and len(visited) > MOST_STEPS:
             raise ValueError(
-                f"the path reached only β = {beta:.3g} in {MOST_STEPS:,} steps: the energy may "
-                "have no lower bound, so that exp(-E) can't be normalised, or give a base nearer it"
+                f"the path reached only β = 1 - {1 - beta:.2g} in {MOST_STEPS} steps: the energy "
+                "may have no lower bound, so that exp(-E) can't be normalised; else give a base "
+                "nearer to it"
             )
     if not move.takes_step_size:
         return Path(tuple(visited))

@@ -100,6 +100,9 @@ def test_it_warns_of_numbers_that_cannot_be_relied_on(mixed):
     labelled, warned = view_of(Labelled(), data)
     assert LogZMonitor(small=True)(labelled) == {}
     assert "takes labels" in warned[0]
+    lengths, warned = view_of(energy, data, data_mask=torch.ones(400, 2).bool())
+    assert LogZMonitor(small=True)(lengths) == {}
+    assert "several lengths" in warned[0]
     endless, warned = view_of(Energy(lambda x: x.sum(1) * math.nan), data)
     assert LogZMonitor(small=True)(endless) == {}
     assert "log Z can't be estimated: of 256 draws" in warned[0]

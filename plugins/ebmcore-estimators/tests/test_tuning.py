@@ -48,11 +48,13 @@ def test_a_coordinate_without_variance_has_scale_one(seeded):
     torch.testing.assert_close(_scale(walkers, 0.5), torch.tensor([1.0, 2**0.25]).double())
 
 
-def test_given_steps_are_kept(seeded):
+def test_given_steps_are_kept(seeded, monkeypatch):
     base = Gaussian.standard((2,), dtype=torch.float64)
     move = Hamiltonian(lambda x: x.square().sum(1), base, 2)
     path = fit_path(move, base, seeded, pilot=50, betas=(0.0, 0.5, 1.0))
     assert path.betas == (0.0, 0.5, 1.0)
+    monkeypatch.setattr("ebmcore_estimators.tuning.MOST_STEPS", 1)
+    assert fit_path(move, base, seeded, pilot=50, betas=path.betas).steps == 2
 
 
 def test_energies_without_a_path_are_refused(seeded, monkeypatch):
@@ -62,5 +64,7 @@ def test_energies_without_a_path_are_refused(seeded, monkeypatch):
         fit_path(nowhere, base, seeded, pilot=50)
     monkeypatch.setattr("ebmcore_estimators.tuning.MOST_STEPS", 20)
     endless = Hamiltonian(lambda x: -x.square().square().sum(1), base, 2)
-    with pytest.raises(ValueError, match=r"only β = .* in 20 steps: the energy may have no lower"):
+    with pytest.raises(
+        ValueError, match=r"only β = 1 - .* in 20 steps: the energy may have no lower"
+    ):
         fit_path(endless, base, seeded, pilot=50)

@@ -8,7 +8,7 @@ introduction to Hamiltonian Monte Carlo"; Stan Reference Manual.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -86,9 +86,10 @@ class NUTS(Kernel):
     In the first `warm_up` steps ε and M are adapted, for all chains at once: Stan's windows, dual
     averaging towards `target_acceptance`, variances over the window's points of all chains.
     Meanwhile exp(-E/T) is not exactly invariant: drop these steps (`burn_in` of `sample_chain`, at
-    least `warm_up`). Chains that remember (`chains: persistent`) carry what was adapted, so that the
-    warm-up is of their first steps, whatever the length of a run; a chain that begins anew takes
-    it from the others. With `chains: noise` every run warms up anew: give `warm_up: 0` and a step.
+    least `warm_up`). Chains that remember (`chains: persistent`) carry what was adapted, so that
+    the warm-up is of their first steps, whatever the length of a run; a chain that begins anew
+    takes it from the others. With `chains: noise` every run warms up anew: give `warm_up: 0` and a
+    `step_size`.
 
     The step size begins where one leapfrog step keeps ½ of the chains, found by doubling and
     halving (Hoffman and Gelman's algorithm 4, over all chains), unless `step_size` gives it.
@@ -162,12 +163,9 @@ class NUTS(Kernel):
         """Begin at x with what the chains carry, or a step size that suits them there."""
         values, score = energy_and_score(energy, x)
         size: Tensor | float = 1.0 if self.step_size == "auto" else self.step_size
-        fresh = torch.ones_like(values) > 0
-        if carried is not None and carried.fields:
-            fresh = carried.fresh
-        if self.step_size == "auto" and fresh is not None:
+        if self.step_size == "auto" and _all_begin(carried):
             xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-            size = self._first_step(energy, x, values, score, xi, fresh)
+            size = self._first_step(energy, x, values, score, xi)
         return NUTSState(x, values, score, *self.adaptation.begin(x, carried, size))
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
@@ -237,7 +235,9 @@ class NUTS(Kernel):
         )
         adapted = Adapted(*state[3:])
         if self.warm_up:
-            adapted = self.adaptation.after(adapted, moved.x, info.acceptance, moved.energy.isfinite())
+            adapted = self.adaptation.after(
+                adapted, moved.x, info.acceptance, moved.energy.isfinite()
+            )
         else:
             adapted = adapted._replace(taken=adapted.taken + 1)
         return NUTSState(*moved[:3], *adapted), info
@@ -255,10 +255,10 @@ class NUTS(Kernel):
         return join(before, after)
 
     def _first_step(
-        self, energy: Energy, x: Tensor, values: Tensor, score: Tensor, xi: Tensor, fresh: Tensor
+        self, energy: Energy, x: Tensor, values: Tensor, score: Tensor, xi: Tensor
     ) -> Tensor:
         """Return the power of 2 where one leapfrog step's mean acceptance crosses ½."""
-        size, going = x.new_ones(()), fresh.all()  # others carry theirs
+        size, going = x.new_ones(()), values.isfinite().any()
         p, kinetic = math.sqrt(self.temperature) * xi, 0.5 * self.temperature * xi.square()
 
         def keeps_half(size: Tensor) -> Tensor:
@@ -269,8 +269,6 @@ class NUTS(Kernel):
             each = torch.where(ratio.isnan(), 0.0, ratio.clamp(max=0).exp())
             return each.sum() > 0.5 * values.isfinite().sum()
 
-        if not any_left(going):
-            return size
         up = keeps_half(size)
         for _ in range(_DOUBLINGS):
             size = torch.where(going, torch.where(up, 2 * size, size / 2), size)
@@ -278,3 +276,10 @@ class NUTS(Kernel):
             if not any_left(going):
                 break
         return size
+
+
+def _all_begin(carried: Carried | None) -> bool:
+    """Whether no chain carries a step size, which all would take."""
+    if carried is None or not carried.fields:
+        return True
+    return carried.fresh is not None and any_left(carried.fresh.all())

@@ -115,17 +115,17 @@ def test_a_gaussian_of_condition_number_100(exact):
     assert abs(z.prod(1).mean().item()) < 5 / math.sqrt(len(z))
 
 
-def test_nuts_on_a_gaussian_of_condition_number_1000_with_a_dense_mass():
-    """Four directions of scales 1 to 31.6, turned: the warm-up's M⁻¹ is their covariance."""
-    scales = torch.tensor([1.0, 3.0, 10.0, 31.6], dtype=torch.float64)
-    turn = torch.linalg.qr(normal(4, 4, 0)).Q
-    kernel = NUTS(warm_up=150, mass="dense", max_depth=6)
+def test_nuts_on_a_gaussian_of_condition_number_1000():
+    """Three directions of scales 1 to 31.6, turned: a dense M⁻¹ is their covariance."""
+    scales = torch.tensor([1.0, 6.0, 31.6], dtype=torch.float64)
+    turn = torch.linalg.qr(normal(3, 3, 0)).Q
+    kernel = NUTS(warm_up=60, mass="dense", max_depth=5)
     _, trace = sample_chain(
-        kernel, lambda x: 0.5 * ((x @ turn) / scales).square().sum(1), normal(50, 4, 1),
-        burn_in=150, n_steps=60, thin=20, generator=seeded(2), trace=True,
+        kernel, lambda x: 0.5 * ((x @ turn) / scales).square().sum(1), 10 * normal(60, 3, 1),
+        burn_in=60, n_steps=15, thin=15, generator=seeded(2), trace=True,
     )  # fmt: skip
     z = (trace.x[-1] @ turn) / scales
     stderr = 1 / math.sqrt(len(z))
     assert (z.mean(0).abs() < 5 * stderr).all()
-    assert ((z.T.cov() - torch.eye(4)).abs() < 5 * math.sqrt(2) * stderr).all()
-    assert trace.info.n_leapfrog.mean() < 8  # as on a round one; 60 and more with a diagonal mass
+    assert ((z.T.cov() - torch.eye(3)).abs() < 5 * math.sqrt(2) * stderr).all()
+    assert trace.info.n_leapfrog.mean() < 20  # 31, the most, with masses of 1

@@ -1,4 +1,4 @@
-"""A trajectory by hand: where it turns, how long it is, and how often each of its points is chosen."""
+"""A trajectory by hand: where it turns, how long it is, how often each point is chosen."""
 
 import itertools
 import math
@@ -34,7 +34,8 @@ def test_a_turn_across_two_spans_that_neither_shows():
     other = Span(vectors([-3.0, 1.0]), vectors([1.0, 1.0]), vectors([1.0, 5.0]))
     reverse = [Span(span.last, span.first, span.total) for span in (other, one)]
     for before, after in ((one, other), reverse):
-        assert not turns(*before) and not turns(*after)
+        assert not turns(*before)
+        assert not turns(*after)
         assert not turns(before.first, after.last, before.total + after.total)
         total, turned = join(before, after)
         assert total.tolist() == [[3.0, 5.0]]
@@ -193,5 +194,19 @@ def test_a_subtree_that_turns_within_is_discarded(step_size, depth):
     state, info = kernel.step(energy, kernel.init(energy, x), (torch.ones_like(x), numbers))
     assert info.depth.tolist() == [depth] * 200
     assert info.n_leapfrog.tolist() == [2 ** (depth + 1) - 1] * 200
-    assert len(state.x.unique()) == 2**depth
+    assert 1 < len(state.x.unique()) <= 2**depth
     assert state.x.max() < math.sin((2**depth - 0.5) * step_size)
+
+
+def test_a_cooler_path_is_a_path_of_another_energy():
+    """At T with the step ε it is that of E/T at 1 with the step ε √T, and the same noise."""
+    x = torch.randn(30, 2, generator=torch.Generator().manual_seed(0), dtype=DOUBLE)
+    cool = NUTS(STEP, warm_up=0, temperature=0.25)
+    warm = NUTS(STEP * math.sqrt(0.25), warm_up=0)
+    noise = cool.noise(x, torch.Generator().manual_seed(1))
+    colder = lambda x: bent(x) / 0.25  # noqa: E731
+    found, info = cool.step(bent, cool.init(bent, x), noise)
+    wanted, other = warm.step(colder, warm.init(colder, x), noise)
+    torch.testing.assert_close(found.x, wanted.x)
+    torch.testing.assert_close(info.acceptance, other.acceptance)
+    torch.testing.assert_close(info.energy_error / 0.25, other.energy_error)

@@ -1,4 +1,4 @@
-"""The warm-up of HMC and NUTS: it reaches its target, finds the masses, and goes on where it was."""
+"""The warm-up of HMC and NUTS: it reaches its target, finds the masses, and is carried on."""
 
 import math
 
@@ -21,7 +21,7 @@ def gaussian(x):
     return 0.5 * (x / SCALES).square().sum(1)
 
 
-def warmed(kernel, *, chains=16, n_steps=100):
+def warmed(kernel, *, chains=16, n_steps=80):
     x = torch.randn(chains, 4, generator=seeded(1), dtype=torch.float64)
     lengths = {"burn_in": kernel.warm_up, "n_steps": n_steps}
     return sample_chain(kernel, gaussian, x, generator=seeded(2), trace=True, **lengths)[1]
@@ -31,9 +31,9 @@ def warmed(kernel, *, chains=16, n_steps=100):
 def traces():
     """Traces of kernels that know nothing of the scales, whose condition number is 3,600."""
     kernels = {
-        "hmc": HMC(0.1, leapfrog=5, warm_up=200),
-        "nuts": NUTS(warm_up=150, max_depth=5),
-        "dense": NUTS(warm_up=150, max_depth=5, mass="dense"),
+        "hmc": HMC(0.1, leapfrog=4, warm_up=150),
+        "nuts": NUTS(warm_up=150, max_depth=3),
+        "dense": NUTS(warm_up=150, max_depth=3, mass="dense"),
     }
     return {name: warmed(kernel) for name, kernel in kernels.items()}
 
@@ -48,16 +48,18 @@ def test_the_warm_up_reaches_its_target_and_stays_there(traces, name):
 
 @pytest.mark.parametrize("name", ["hmc", "nuts", "dense"])
 def test_all_scales_mix_alike(traces, name):
-    """With the right masses the moments of 16 chains of 100 steps are right in each direction.
+    """With the right masses the moments of 16 chains of 80 steps are right in each direction.
 
-    A standard error of a variance from 160 draws is 11 %: one in ten of the 1,600 counts here.
+    One in ten of the 1,280 counts here: a standard error of a variance from 128 draws is 12.5 %.
     """
     z = traces[name].x / SCALES
-    assert (z.flatten(0, 1).mean(0).abs() < 4 / math.sqrt(160)).all()
-    assert (z.flatten(0, 1).var(0) - 1).abs().max() < 4 * 0.11
+    assert (z.flatten(0, 1).mean(0).abs() < 4 / math.sqrt(128)).all()
+    assert (z.flatten(0, 1).var(0) - 1).abs().max() < 4 * 0.125
 
 
-@pytest.mark.parametrize("kernel", [HMC(0.3, leapfrog=2, warm_up=40), NUTS(warm_up=40, max_depth=3)])
+@pytest.mark.parametrize(
+    "kernel", [HMC(0.3, leapfrog=2, warm_up=40), NUTS(warm_up=40, max_depth=3)]
+)
 def test_short_runs_that_carry_it_are_one_long_run(kernel):
     """The adaptation, the points and the generator: 50 steps in runs of 7, 13 and 30."""
     x = torch.randn(6, 4, generator=seeded(1), dtype=torch.float64)

@@ -146,11 +146,7 @@ class Annealed(Kernel):
         self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
         self.long_step = getattr(kernel, "long_step", False)
         self.fields = tuple(getattr(kernel, "carries", ()))
-        kind: Any = AnnealedState
-        if self.fields:
-            names = [*AnnealedState._fields, *map(_held, self.fields)]
-            kind = namedtuple("AnnealedState", names)  # type: ignore[misc]
-        self.state = kind
+        self.state = _state_type(self.fields)
         last = 1.0 if temperatures is None else temperatures[-1]
         own = getattr(kernel, "implied_temperature", None)
         self.own_temperature = own or 1.0
@@ -236,6 +232,13 @@ class Annealed(Kernel):
         for i, (one, other) in enumerate(pairwise(ends)):
             value = value + (other - one) * (place - i).clamp(0, 1)
         return value.exp() if even else value
+
+
+def _state_type(carries: tuple[str, ...]) -> Any:
+    """Return the type of the state of a kernel that carries these fields."""
+    if not carries:
+        return AnnealedState
+    return namedtuple("AnnealedState", [*AnnealedState._fields, *map(_held, carries)])
 
 
 def _held(name: str) -> str:

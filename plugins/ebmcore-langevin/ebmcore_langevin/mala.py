@@ -4,8 +4,10 @@ With p ∝ exp(-E/T) and q(x'|x) = N(x'; x - η ∇E(x), 2ηT I), r = p(x') q(x|
 The noise that would lead back from x' to x is -ξ' with ξ' = ξ + √(η/(2T)) (s(x) + s(x')), so that
 log r = (E(x) - E(x'))/T + ½‖ξ‖² - ½‖ξ'‖². Unbiased for every η.
 With a warm-up the same in x/√v, v the variances of x: x' = x - η v ∇E(x) + √(2ηTv) ξ.
+With probability `leaps` the proposal is x' = x + s ξ, symmetric, so that r = p(x') / p(x).
 Source: Besag 1994, who proposed it; Roberts and Tweedie 1996, "Exponential convergence of Langevin
-distributions and their discrete approximations", who named it and showed when it converges.
+distributions and their discrete approximations", who named it and showed when it converges. Leaps:
+Guan, Fleißner, Joyce and Krone 2006, "Markov chain Monte Carlo in small worlds".
 """
 
 from __future__ import annotations
@@ -80,6 +82,10 @@ class MALA(Kernel):
     `bounds`: clamped proposals lie on the border, where the proposal has no density, so no ratio r
     keeps detailed balance.
 
+    No step of a useful η crosses from well to well of a deep energy. With `leaps` some proposals
+    are x + s ξ instead, without a gradient, s as large as the wells are apart: in few dimensions
+    enough of them end in another well for the wells' shares to be right, still without a bias.
+
     With `warm_up`, η and the variances v of x are adapted in the chains' first `warm_up` steps, for
     all chains at once, and then stay: Stan's windows, as `ebmcore.WarmUp` has them, of √(2η).
     Meanwhile exp(-E/T) is not exactly invariant: drop these steps (the burn_in of `sample_chain`).
@@ -95,8 +101,12 @@ class MALA(Kernel):
         temperature: T; 1 samples exp(-E). The noise of a step has standard deviation √(2ηT).
         warm_up: The first steps of the chains, in which η and v are adapted; 0 keeps η, and v = 1.
         target_acceptance: The mean acceptance that the warm-up or `auto` aims at, between 0 and 1.
+        leaps: Probability that a chain's proposal is a leap; not with `auto` or a warm-up, whose
+            aim leaps would miss.
+        leap_size: s, the standard deviation of a leap, in units of x.
 
-    Raises ValueError when target_acceptance is 0 or 1, and when `auto` meets a warm-up.
+    Raises ValueError when target_acceptance is 0 or 1, and when two of `auto`, a warm-up and leaps
+    meet.
     Source: Besag 1994; Roberts and Tweedie 1996; the best acceptance: Roberts and Rosenthal 2001,
     "Optimal scaling for various Metropolis-Hastings algorithms".
     """
@@ -111,6 +121,8 @@ class MALA(Kernel):
         temperature: PositiveFloat = 1.0,
         warm_up: NonNegativeInt = 0,
         target_acceptance: Probability = 0.57,
+        leaps: Probability = 0.0,
+        leap_size: PositiveFloat = 1.0,
     ) -> None:
         if not 0 < target_acceptance < 1:
             raise ValueError(
@@ -118,6 +130,10 @@ class MALA(Kernel):
             )
         if step_size == "auto" and warm_up:
             raise ValueError("step_size: auto and warm_up both adapt the step; give one of them")
+        if leaps and (step_size == "auto" or warm_up):
+            raise ValueError("leaps need a step_size that isn't adapted; got auto or a warm_up")
+        self.leaps = leaps
+        self.leap_size = leap_size
         self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.warm_up = warm_up
         self.target_acceptance = target_acceptance
@@ -148,12 +164,11 @@ class MALA(Kernel):
         size = math.sqrt(2 * float(self.step_size))
         return WarmMALAState(*begun, *self.adaptation.begin(x, carried, size))
 
-    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
-        """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number of [0, 1)."""
-        return (
-            torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype),
-            torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype),
-        )
+    def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
+        """Draw ξ ~ N(0, I), of x's shape, and for each chain a uniform number, with leaps two."""
+        like: Any = {"generator": generator, "device": x.device, "dtype": x.dtype}
+        numbers = (torch.rand(len(x), **like) for _ in range(2 if self.leaps else 1))
+        return (torch.randn(x.shape, **like), *numbers)
 
     def step(
         self, energy: Energy, state: MALAState | WarmMALAState, noise: tuple[Tensor, ...]
@@ -181,17 +196,23 @@ class MALA(Kernel):
         def scaled(part: Tensor) -> Tensor:
             return part if scale is None else scale * part
 
-        xi, uniform = noise
+        xi, uniform, *kind = noise
+        beside = (-1, *(1 for _ in xi.shape[1:]))  # one number for each chain, to events
         spread = root(2 * step_size * self.temperature)
         slope = scaled(state.score)
         x = state.x + scaled(step_size * slope) + scaled(spread * xi)
+        leaps = kind[0] < self.leaps if kind else None
+        if leaps is not None:
+            x = torch.where(leaps.view(beside), state.x + self.leap_size * xi, x)
         values, score = energy_and_score(energy, x)
         back = xi + (step_size / spread) * (slope + scaled(score))
         log_q = 0.5 * (xi.square() - back.square()).flatten(1).sum(1)
+        if leaps is not None:
+            log_q = torch.where(leaps & log_q.isfinite(), 0.0, log_q)
         log_ratio = (state.energy - values) / self.temperature + log_q
         acceptance = torch.where(log_ratio.isfinite(), log_ratio.clamp(max=0).exp(), 0.0)
         accepted = uniform < acceptance
-        each = accepted.view(-1, *(1 for _ in x.shape[1:]))
+        each = accepted.view(beside)
         norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
         pushed = norm if scale is None else torch.linalg.vector_norm(slope.flatten(1), dim=1)
         share = step_size / (spread * math.sqrt(x.shape[1:].numel()))

@@ -64,6 +64,12 @@ class TestACoolerMALA(SamplerSuite):
     params: ClassVar = {"step_size": 0.3, "temperature": 0.5}
 
 
+class TestLeapingMALA(SamplerSuite):
+    component = "mala"
+    params: ClassVar = {"step_size": 0.3, "leaps": 0.3, "leap_size": 2.0}
+    event_shapes: ClassVar = [(2,)]
+
+
 class TestMALAsWarmUp(SamplerSuite):
     component = "mala"
     params: ClassVar = {"warm_up": 20}

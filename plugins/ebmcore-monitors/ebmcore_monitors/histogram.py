@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ebmcore import PositiveInt, Real, RunView
-from ebmcore_monitors.figures.plotting import (
-    frame_plane,
-    new_figure,
-    outside,
-    refuse_all_but_planes,
-)
+from ebmcore_monitors.figures.drawing import Drawing
+from ebmcore_monitors.figures.planes import draw_histograms
+from ebmcore_monitors.figures.plotting import array, dated, outside, refuse_all_but_planes
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.points.mixed import mixing_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Histogram2d:
@@ -67,7 +61,11 @@ class Histogram2d:
         lost = outside(samples, box)
         # data fall outside their own range only by float rounding at the edges
         apart = (data_shares - samples_shares).abs().sum() + lost
-        figure = _plot(view, box, data_shares, samples_shares, (len(view.data), len(samples), lost))
+        shown = {
+            f"data ({len(view.data):,})": array(data_shares),
+            f"model ({len(samples):,} samples, {lost:.1%} outside)": array(samples_shares),
+        }
+        figure = Drawing(draw_histograms, dated(view, "histograms"), box.tolist(), shown)
         mixing = mixing_of(view, self.n_steps)
         return {"figure": figure, "total_variation": float(apart) / 2, **mixing.numbers()}
 
@@ -84,31 +82,3 @@ def shares(x: Tensor, box: Tensor, bins: int) -> Tensor:
     ]
     counts = torch.histogramdd(x.detach().cpu().double(), edges).hist
     return counts / len(x)
-
-
-def _plot(
-    view: RunView, box: Tensor, data: Tensor, samples: Tensor, numbers: tuple[int, int, float]
-) -> Figure:
-    (left, bottom), (right, top) = box.tolist()
-    area = (right - left) * (top - bottom) / data.numel()
-    highest = float(torch.maximum(data.max(), samples.max())) / area
-    n_data, n_samples, lost = numbers
-    titles = (f"data ({n_data:,})", f"model ({n_samples:,} samples, {lost:.1%} outside)")
-    figure = new_figure(view, 9.6, 4.6, "histograms")
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, bins, title in zip(panels, (data, samples), titles, strict=True):
-        image = axes.imshow(
-            (bins / area).T.numpy(),
-            origin="lower",
-            extent=(left, right, bottom, top),
-            cmap="magma",
-            vmin=0.0,
-            vmax=highest,
-            interpolation="nearest",
-            aspect="auto",
-        )
-        axes.set_title(title, fontsize=10)
-        frame_plane(axes, box)
-        axes.label_outer()
-    figure.colorbar(image, ax=panels, label="density (per unit area)")
-    return figure

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ebmcore import PositiveFloat, PositiveInt, Real, RunView
-from ebmcore_monitors.figures.plotting import (
-    ON_A_WELL,
-    SAMPLES,
-    frame_plane,
-    new_figure,
-    plot_points,
-    refuse_all_but_planes,
-)
-from ebmcore_monitors.figures.surface import add_scale, plot_surface, surface
+from ebmcore_monitors.figures.drawing import Drawing
+from ebmcore_monitors.figures.planes import draw_landscape
+from ebmcore_monitors.figures.plotting import array, dated, refuse_all_but_planes
+from ebmcore_monitors.figures.surface import surface
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.points.subset import subset
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Landscape:
@@ -58,17 +50,12 @@ class Landscape:
         """Raise ValueError unless events have shape (2,)."""
         refuse_all_but_planes("landscape", event_shape)
 
-    def __call__(self, view: RunView) -> dict[str, Figure]:
+    def __call__(self, view: RunView) -> dict[str, Drawing]:
         """Return the `figure`."""
         self.check(view.data.shape[1:])
         box = box_around(view.data, self.margin)
-        figure = new_figure(view, 6.4, 5.4, "energy landscape")
-        axes = figure.add_subplot()
-        filled = plot_surface(axes, surface(view, box, self.points, self.clip))
-        add_scale(axes, filled)
-        plot_points(axes, subset(view.data, self.n, view.generator), ON_A_WELL, "data")
-        if view.can_sample:
-            plot_points(axes, view.sample(self.n, self.n_steps), SAMPLES, "samples")
-        frame_plane(axes, box)
-        axes.legend(loc="upper right", fontsize=8, markerscale=2.5, framealpha=0.9)
-        return {"figure": figure}
+        contours = surface(view, box, self.points, self.clip)
+        data = array(subset(view.data, self.n, view.generator))
+        samples = array(view.sample(self.n, self.n_steps)) if view.can_sample else None
+        title = dated(view, "energy landscape")
+        return {"figure": Drawing(draw_landscape, title, box.tolist(), contours, data, samples)}

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ebmcore import PositiveFloat, PositiveInt, Real, RunView
-from ebmcore_monitors.figures.plotting import (
-    DATA,
-    SAMPLES,
-    frame_plane,
-    new_figure,
-    outside,
-    plot_points,
-    refuse_all_but_planes,
-)
-from ebmcore_monitors.figures.surface import add_scale, plot_surface, surface
+from ebmcore_monitors.figures.drawing import Drawing
+from ebmcore_monitors.figures.planes import draw_panels
+from ebmcore_monitors.figures.plotting import array, dated, outside, refuse_all_but_planes
+from ebmcore_monitors.figures.surface import surface
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.points.subset import subset
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from torch import Tensor
 
 
 class Panels:
@@ -61,32 +50,13 @@ class Panels:
         """Raise ValueError unless events have shape (2,)."""
         refuse_all_but_planes("panels", event_shape)
 
-    def __call__(self, view: RunView) -> dict[str, Figure]:
+    def __call__(self, view: RunView) -> dict[str, Drawing]:
         """Return the `figure`."""
         self.check(view.data.shape[1:])
         box = box_around(view.data, self.margin)
-        figure = new_figure(view, 12.6, 4.9, "data, samples and energy")
-        left, middle, right = figure.subplots(1, 3, sharex=True, sharey=True)
-        data = subset(view.data, self.n, view.generator)
-        plot_points(left, data, DATA, "data")
-        left.set_title(f"data ({len(data):,})", fontsize=10)
-        _plot_samples(middle, view.sample(self.n, self.n_steps) if view.can_sample else None, box)
-        filled = plot_surface(right, surface(view, box, self.points, self.clip))
-        right.set_title("energy", fontsize=10)
-        add_scale(right, filled)
-        for axes in (left, middle, right):
-            frame_plane(axes, box)
-            axes.label_outer()
-        return {"figure": figure}
-
-
-def _plot_samples(axes: Axes, samples: Tensor | None, box: Tensor) -> None:
-    if samples is None:
-        reason = axes.text(0.5, 0.5, "the run has no sampler", transform=axes.transAxes)
-        reason.set(ha="center", va="center", fontsize=9)
-        axes.set_title("samples (none)", fontsize=10)
-        return
-    plot_points(axes, samples, SAMPLES, "samples")
-    lost = outside(samples, box)
-    beyond = f", {lost:.1%} outside" if lost else ""
-    axes.set_title(f"samples ({len(samples):,}{beyond})", fontsize=10)
+        data = array(subset(view.data, self.n, view.generator))
+        samples = view.sample(self.n, self.n_steps) if view.can_sample else None
+        shown = (None, 0.0) if samples is None else (array(samples), outside(samples, box))
+        contours = surface(view, box, self.points, self.clip)
+        title = dated(view, "data, samples and energy")
+        return {"figure": Drawing(draw_panels, title, box.tolist(), contours, data, *shown)}

@@ -12,6 +12,7 @@ from ebmcore_monitors.figures.mosaic import plot_curves, plot_images
 from ebmcore_monitors.figures.plotting import (
     DATA,
     SAMPLES,
+    array,
     frame_plane,
     new_figure,
     outside,
@@ -189,6 +190,6 @@ def value_range(view: RunView, known: Tensor) -> tuple[float, float]:
 def _plot_plane(axes: Axes, x: Tensor, data: Tensor, colour: str, title: str) -> None:
     box = box_around(data, MARGIN)
     lost = outside(x, box)
-    plot_points(axes, x, colour, title)
-    frame_plane(axes, box)
+    plot_points(axes, array(x), colour, title)
+    frame_plane(axes, box.tolist())
     axes.set_title(title + (f", {lost:.1%} outside" if lost else ""), fontsize=10)

@@ -17,7 +17,11 @@ class TestEnergies(MonitorSuite):
 class TestConvergence(MonitorSuite):
     component = "convergence"
     params: ClassVar = {"full": True}
-    event_shapes: ClassVar = [(2,), (1,), (4, 4)]
+
+
+class TestBriefConvergence(MonitorSuite):
+    component = "convergence"
+    event_shapes: ClassVar = [(1,), (4, 4)]
 
 
 class TestExactLikelihood(MonitorSuite):

@@ -39,7 +39,9 @@ def test_independent_draws_are_worth_their_number(independent):
     for name in names:
         assert found[f"rhat_{name}"] < 1.01
         assert 0.8 < found[f"ess_bulk_{name}"] / 6400 < 1.3
-    assert 0.8 < found["ess_tail_energy"] / 6400 < 1.3
+        assert 0.8 < found[f"ess_tail_{name}"] / 6400 < 1.3
+    assert found["mcse_x1"] == pytest.approx(1 / math.sqrt(6400), rel=0.15)  # of N(0, 1)
+    assert found["mcse_energy"] == pytest.approx(math.sqrt(1.5 / 6400), rel=0.15)  # χ²₃/2
     # E‖∇E‖ = mean of a chi with 3 degrees of freedom, 2 √(2/π); 1,000 points, 4 standard errors
     mean = 2 * math.sqrt(2 / math.pi)
     assert found["score_norm"] == pytest.approx(mean, abs=4 * math.sqrt((3 - mean**2) / 1000))

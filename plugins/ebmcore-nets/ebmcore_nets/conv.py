@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from ebmcore import PositiveInt
@@ -37,6 +38,9 @@ class Conv(nn.Module):
         spectral_norm: Divide each weight, as a matrix of one row per output channel, by its largest
             singular value (Miyato et al. 2018); the estimate is a buffer that each call in train
             mode updates.
+        channels_last: Keep the channels of a pixel side by side in memory, after the first
+            convolution: the same energy but for rounding, in less time on a CPU and on GPUs with
+            tensor cores.
         outputs: Numbers that the net returns for each event, (batch, outputs) if more than 1; an
             energy has 1, the net of a `classifier` one for each class.
         event_shape: (runtime) Shape of one event.
@@ -51,12 +55,14 @@ class Conv(nn.Module):
         channels: Sequence[PositiveInt] = (32, 64, 128, 256),
         activation: Activation = "silu",
         spectral_norm: bool = False,
+        channels_last: bool = False,
         outputs: PositiveInt = 1,
     ) -> None:
         super().__init__()
         (self.outputs,) = positive("outputs", (outputs,))
         self.event_shape = tuple(event_shape)
         self.piecewise_linear = is_piecewise_linear(activation)
+        self.channels_last = channels_last
         channels = positive("channels", channels)
         colours, height, width = image_shape(self.event_shape)
         _refuse_too_many(channels, self.event_shape, min(height, width))
@@ -72,7 +78,13 @@ class Conv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the energy of each event, (batch, *event_shape) -> (batch,)."""
         refuse_other_events("conv", x, self.event_shape)
-        return readout(self.layers(as_images(x)), self.outputs)
+        if not self.channels_last:
+            return readout(self.layers(as_images(x)), self.outputs)
+        first, *others = self.layers  # an image of one channel has no order of channels
+        h = first(as_images(x)).contiguous(memory_format=torch.channels_last)
+        for layer in others:
+            h = layer(h)
+        return readout(h, self.outputs)
 
 
 def _refuse_too_many(channels: tuple[int, ...], event_shape: tuple[int, ...], side: int) -> None:

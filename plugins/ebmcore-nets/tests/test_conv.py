@@ -26,6 +26,22 @@ def test_a_conv_of_one_channel_is_that_of_plain_images():
     assert torch.equal(plain(x), coloured(x[:, None]))
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (3, 8, 8)])
+def test_channels_last_is_the_same_energy_in_another_order(shape):
+    plain, other = (Conv(shape, channels=[4, 6], channels_last=last) for last in (False, True))
+    other.load_state_dict(plain.state_dict())
+    given = []
+    other.layers[2].register_forward_pre_hook(lambda module, inputs: given.append(inputs[0]))
+    x = torch.randn(5, *shape, dtype=torch.float64)
+    for one in (plain, other):
+        one.double()(x).square().sum().backward()
+    assert given[0].is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(other(x), plain(x))
+    for expected, found in zip(plain.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, expected.grad)
+        assert found.grad.stride() == found.stride()
+
+
 @pytest.mark.parametrize(
     ("shape", "fit"), [((8, 8), 4), ((28, 28), 5), ((3, 7, 100), 3), ((1, 1), 1), ((9, 8), 4)]
 )

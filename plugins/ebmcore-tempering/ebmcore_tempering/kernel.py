@@ -91,6 +91,7 @@ class ParallelTempering(Kernel):
         self.warm_up = warm_up
         self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
         self.rescale = rescale and self.spaces == (Real,)
+        self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
         self.implied_temperature = self.temperatures[0]
         self.fields = tuple(getattr(kernel, "carries", ()))
@@ -133,15 +134,13 @@ class ParallelTempering(Kernel):
 
         Shapes: the kernel's own with (chains, replicas) in place of its chains, swap_every times.
         """
-        every = x.repeat_interleave(self.replicas, 0)
+        n, k = len(x), self.replicas
+        every = x.repeat_interleave(k, 0)
         drawn = [p for _ in range(self.swap_every) for p in self.kernel.noise(every, generator)]
-        parts = [
-            p.unflatten(0, (len(x), self.replicas)) if p.shape[:1] == every.shape[:1] else p
-            for p in drawn
-        ]
-        shape = (len(x), self.replicas - 1)
+        each = [p.reshape(n, k, *p.shape[1:]) if p.shape[:1] == (n * k,) else p for p in drawn]
+        shape = (n, k - 1)
         uniform = torch.rand(shape, generator=generator, device=x.device, dtype=_float(x))
-        return uniform, *parts
+        return uniform, *each
 
     def step(self, energy: Energy, state: Any, noise: tuple[Tensor, ...]) -> tuple[Any, Any]:
         """Move all replicas, and swap every second pair of neighbours."""

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-_AXES = {"swap_rate": ("chains", "pair"), "temperature": ("chains", "replica")}
+_AXES: dict[str, tuple[str, ...]] = {
+    "swap_rate": ("chains", "pair"),
+    "temperature": ("chains", "replica"),
+}
 
 
 class TemperingState(NamedTuple):
@@ -28,7 +31,11 @@ class TemperingInfo(NamedTuple):
     swap_rate: Tensor  # (chains, pairs), the probability of each pair's swap, were it its turn
     temperature: Tensor  # (chains, replicas), the ladder of the step
     round_trips: Tensor  # (chains,), those completed since the chain began
-    axes = _AXES  # type: ignore[misc] # of the class, no field
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The axes of the fields that aren't (chains,)."""
+        return _AXES
 
 
 class AdjustedTemperingInfo(NamedTuple):
@@ -39,7 +46,11 @@ class AdjustedTemperingInfo(NamedTuple):
     temperature: Tensor  # (chains, replicas), the ladder of the step
     round_trips: Tensor  # (chains,), those completed since the chain began
     acceptance: Tensor  # (chains,), the kernel's own, at the first temperature
-    axes = _AXES  # type: ignore[misc] # of the class, no field
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        """The axes of the fields that aren't (chains,)."""
+        return _AXES
 
 
 def held(name: str) -> str:
@@ -51,4 +62,4 @@ def state_type(carries: tuple[str, ...]) -> Any:
     """Return the type of the state for a kernel that carries these fields."""
     if not carries:
         return TemperingState
-    return namedtuple("TemperingState", [*TemperingState._fields, *map(held, carries)])  # type: ignore[misc]
+    return namedtuple("TemperingState", [*TemperingState._fields, *map(held, carries)])

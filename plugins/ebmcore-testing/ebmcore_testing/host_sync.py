@@ -71,8 +71,8 @@ def require_no_sync(check: str, device: str = "cpu", waits: str = "") -> Iterato
             check,
             expected="a step that never waits for an accelerator",
             measured=f"{error} ({_where(error)})",
-            allowed="none, or ebmcore.any_left in a kernel whose `waits` says why; where it must be "
-            "elsewhere, expected_failures names this check and the reason",
+            allowed="none, or ebmcore.any_left in a kernel whose `waits` says why; where it must "
+            "be elsewhere, expected_failures names this check and the reason",
             cause=".item(), float(), an `if` on a tensor, a mask as index, or Python's numbers "
             "made into a tensor in the step and not in the constructor",
         ) from error

@@ -70,7 +70,7 @@ def test_what_is_meant_for_it_is_run_and_written(finished):
     assert found.metrics["judge/kept"] == 2
     assert found.metrics["judge/epoch"] == 2
     assert found.warnings == ["judge: seen"]
-    assert found.left_out == {"narrow": "not for such events"}
+    assert found.left_out["narrow"] == "not for such events"
     assert found.failed == {}
     assert [f.relative_to(run.dir).as_posix() for f in found.figures] == [
         f"evaluation/judge/step-{run.step:08d}.png"

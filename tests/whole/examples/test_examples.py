@@ -73,8 +73,8 @@ def test_the_schema_knows_transforms_and_loaders(schema):
 def test_the_main_job_is_what_it_says():
     config = yaml.safe_load((EXAMPLES / "five_gaussians.yaml").read_text())
     assert config["data"]["n"] * (1 - config["data"]["holdout"]) == 10_000
-    assert (config["train"]["batch_size"], config["chains"]["size"]) == (128, 1000)
-    assert (config["sampler"]["n_steps"], config["sampler"]["step_size"]) == (10, 0.01)
+    assert (config["train"]["batch_size"], config["chains"]["size"]) == (128, 2000)
+    assert (config["sampler"]["n_steps"], config["sampler"]["step_size"]) == (5, 0.05)
 
 
 def test_the_local_optimizer_by_hand():

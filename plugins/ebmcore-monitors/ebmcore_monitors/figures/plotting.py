@@ -1,20 +1,23 @@
 """Shared parts of the figures, made without pyplot: titles, colours, points of a plane.
 
-The first figure imports matplotlib; importing this module does not.
+The first figure imports matplotlib; importing this module imports neither it nor torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from torch import Tensor
-
-from ebmcore import RunView
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+    from torch import Tensor
 
+    from ebmcore import RunView
+
+    Points = NDArray[Any]  # numbers of any shape
+
+Box = list[list[float]]  # the lowest and the highest corner
 DATA = "#1a1a1a"
 SAMPLES = "#e8590c"
 ON_A_WELL = "#ffffff"  # data over contours, which are darkest where data are densest
@@ -22,25 +25,39 @@ ON_A_WELL = "#ffffff"  # data over contours, which are darkest where data are de
 
 def new_figure(view: RunView, width: float, height: float, title: str) -> Figure:
     """Make an empty figure of a size in inches, its title ending in the run's step and epoch."""
+    return empty_figure(width, height, dated(view, title))
+
+
+def dated(view: RunView, title: str) -> str:
+    """Return a title with the run's step and epoch."""
+    return f"{title} (step {view.step:,}, epoch {view.epoch:.4g})"
+
+
+def empty_figure(width: float, height: float, title: str) -> Figure:
+    """Make an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    figure.suptitle(f"{title} (step {view.step:,}, epoch {view.epoch:.4g})", fontsize=11)
+    figure.suptitle(title, fontsize=11)
     return figure
 
 
-def plot_points(axes: Axes, x: Tensor, colour: str, label: str) -> None:
+def array(x: Tensor) -> Points:
+    """Return a tensor's numbers as an array of float64."""
+    numbers: Points = x.detach().double().cpu().numpy()
+    return numbers
+
+
+def plot_points(axes: Axes, x: Points, colour: str, label: str) -> None:
     """Scatter points of a plane, (n, 2), small and a little transparent so that crowds show."""
     edge = DATA if colour == ON_A_WELL else "none"
-    at = x.detach().double().cpu().numpy()
-    axes.scatter(
-        at[:, 0], at[:, 1], s=7, c=colour, alpha=0.7, label=label, linewidths=0.4, edgecolors=edge
-    )
+    along, up = x.T
+    axes.scatter(along, up, s=7, c=colour, alpha=0.7, label=label, linewidths=0.4, edgecolors=edge)
 
 
-def frame_plane(axes: Axes, box: Tensor) -> None:
-    """Set the axes to a box, (2, 2), with equal units on both unless the box is very narrow."""
-    (left, bottom), (right, top) = box.tolist()
+def frame_plane(axes: Axes, box: Box) -> None:
+    """Set the axes to a box, with equal units on both unless the box is very narrow."""
+    (left, bottom), (right, top) = box
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     if 0.25 < (right - left) / (top - bottom) < 4.0:

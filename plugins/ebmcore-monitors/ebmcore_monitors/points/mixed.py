@@ -101,7 +101,7 @@ def _followed(view: RunView, steps: int, chains: int) -> Mixing:
     at_each = (None if rows is None else repeated(rows, len(x)) for rows in (y, mask))
     energy = energies_at(view, x.flatten(0, 1), *at_each).reshape(x.shape[:2])
     groups = groups_of(y, mask)
-    followed = Followed(x, energy, thin, groups is not None and len(groups.unique()) > 1)
+    followed = Followed(x, energy, thin, groups is not None and len(torch.unique(groups)) > 1)
     rhat = chains_rhat(x, energy, view.generator, groups)
     return Mixing(steps, rhat, followed=followed)
 
