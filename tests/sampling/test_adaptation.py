@@ -99,21 +99,22 @@ def test_the_mass_is_the_pooled_variance_of_its_window(mass):
 def test_the_step_begins_anew_and_ends_as_the_average():
     """By the recursion alone, from the acceptance of the chains; ε grows as its limit does."""
     points, acceptances = draws(110, 3)
-    seen = driven(WarmUp(100, target=0.8), 0.1 * points, acceptances)
-    now = begun(WarmUp(0, target=0.8), points[0])
-    recent = torch.full((3,), 0.8, dtype=DOUBLE)
+    seen = driven(WarmUp(100, target=0.5), 0.1 * points, acceptances)
+    now = begun(WarmUp(0, target=0.5), points[0])
+    recent = torch.full((3,), 0.5, dtype=DOUBLE)
     for step in range(1, 101):
         m, acceptance = step if step <= 90 else step - 90, acceptances[step - 1]
         recent = 0.9 * recent + 0.1 * acceptance
         even = 1 / (1 / recent).mean() / recent.mean() if step <= 90 else 1.0
         gamma = 0.05 if step <= 90 else 0.2
-        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.8, gamma)
+        now = dual_average(now, acceptance.mean() * even, torch.tensor(m), 0.5, gamma)
         if step == 90:
             grown = (1 / seen[89].scale[0]).max()
             size = now.log_mean.exp() * grown
             now = now._replace(step_size=size, log_mean=size.log(), centre=size.log(),
                                shortfall=0 * now.shortfall)  # fmt: skip
-        close(seen[step - 1].step_size, now.log_mean.exp() if step == 100 else now.step_size)
+        wanted = now.log_mean if step == 100 else now.step_size.log()
+        close(seen[step - 1].step_size.log(), wanted)
     for later in seen[100:]:
         pairs = zip(Adapted._fields, later, seen[99], strict=True)
         assert all(torch.equal(a, b) for name, a, b in pairs if name not in ("taken", "recent"))
