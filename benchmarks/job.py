@@ -42,7 +42,7 @@ def run(config: str, overrides: dict[str, Any], pictures: Path | None) -> dict[s
     """Train, and return what was measured."""
     torch.set_num_threads(1)
     engine = Counting(torch.autograd.Variable._execution_engine)
-    torch.autograd.Variable._execution_engine = engine
+    torch.autograd.Variable._execution_engine = engine  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         done = ebmcore.run(
             config,

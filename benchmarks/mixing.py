@@ -1,7 +1,7 @@
 """Effective draws a second of `nuts`, `hmc`, `underdamped` and blackjax, one thread, in turns.
 
     pip install blackjax jax, beside ebmcore and torch
-    python benchmarks/mixing.py [gaussian logistic mlp]
+    python benchmarks/mixing.py [gaussian logistic mlp] [--without hmc]
 
 Both compile and batch 100 chains in double precision. Ours warms up, which isn't counted; blackjax
 gets the same step size and masses, so that the kernels are compared and not their adaptation. Then
@@ -11,9 +11,9 @@ least over the numbers of an event and their squares, by Geyer's initial sequenc
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -176,8 +176,8 @@ class Theirs:
         return np.asarray(jax.block_until_ready(x))
 
 
-def measured(name: str) -> list[dict[str, Any]]:
-    """Run all kernels on one target, in turns."""
+def measured(name: str, without: list[str]) -> list[dict[str, Any]]:
+    """Run the kernels on one target, in turns."""
     energy, log_density, d = {"gaussian": gaussian, "logistic": logistic, "mlp": mlp}[name]()
     runs: dict[str, Any] = {}
     runs["nuts"] = nuts = Ours(NUTS(warm_up=WARM_UP), energy, d)
@@ -185,12 +185,14 @@ def measured(name: str) -> list[dict[str, Any]]:
     step, inverse = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
     start = state.x.numpy()
     runs["blackjax nuts"] = Theirs(blackjax.nuts(log_density, step, inverse), start)
-    runs["hmc"] = hmc = Ours(HMC(step, leapfrog=LEAPFROG, warm_up=WARM_UP), energy, d)
-    state = hmc.walk.state
-    step, inverse = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
-    runs["blackjax hmc"] = Theirs(blackjax.hmc(log_density, step, inverse, LEAPFROG), start)
-    narrow = float(np.sqrt(inverse.min()))
-    runs["underdamped"] = Ours(Underdamped(0.3 * min(step, 1) * narrow, friction=1.0), energy, d)
+    if "hmc" not in without:
+        runs["hmc"] = hmc = Ours(HMC(step, leapfrog=LEAPFROG, warm_up=WARM_UP), energy, d)
+        state = hmc.walk.state
+        length, mass = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
+        runs["blackjax hmc"] = Theirs(blackjax.hmc(log_density, length, mass, LEAPFROG), start)
+    if "underdamped" not in without:
+        narrow = float(np.sqrt(inverse.min()))
+        runs["underdamped"] = Ours(Underdamped(0.5 * step * narrow), energy, d)
     seconds, draws = dict.fromkeys(runs, 0.0), {key: [] for key in runs}
     for _ in range(TURNS):
         for key, run in runs.items():
@@ -215,11 +217,12 @@ def main() -> None:
     print(
         "| target | kernel | effective draws | CPU s | a second |\n| --- | --- | --- | --- | --- |"
     )
-    rows = [
-        row for name in sys.argv[1:] or ("gaussian", "logistic", "mlp") for row in measured(name)
-    ]
-    if not sys.argv[1:]:
-        RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parser = argparse.ArgumentParser(description="effective draws a second")
+    parser.add_argument("targets", nargs="*", default=["gaussian", "logistic", "mlp"])
+    parser.add_argument("--without", nargs="*", default=[], choices=["hmc", "underdamped"])
+    asked = parser.parse_args()
+    rows = [row for name in asked.targets for row in measured(name, asked.without)]
+    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 if __name__ == "__main__":

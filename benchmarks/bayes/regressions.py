@@ -97,9 +97,9 @@ def poisson() -> Posterior:
     """Counts by year and by dose, in raw units."""
     rng = np.random.default_rng(5)
     n = 120
-    year, dose = rng.uniform(0, 40, n), rng.uniform(0, 0.02, n)
+    year, dose = rng.uniform(0, 8, n), rng.uniform(0, 0.02, n)
     design = torch.tensor(np.stack([np.ones(n), year, dose], 1))
-    y = torch.tensor(rng.poisson(np.exp(0.5 + 0.03 * year + 40 * dose))).double()
+    y = torch.tensor(rng.poisson(np.exp(0.5 + 0.15 * year + 40 * dose))).double()
     prior = torch.tensor([5.0, 1.0, 200.0]).double()
 
     def energy(b: Tensor) -> Tensor:

@@ -299,11 +299,7 @@ class Experiment:
 
     def check(self, parts: Parts, train: Train) -> None:
         """Raise ConfigError when the data, the batch, the energy and the chains don't fit."""
-        try:
-            slow = set_precision(parts.energy, train.precision, self.device)
-        except ValueError as error:
-            self._refuse("train.precision", str(error), error)
-        self.warnings.extend(slow)
+        self.warnings.extend(set_precision(parts.energy, train.precision, self.device))
         probe = Streams(self.seed, self.device)("probe")
         self.warnings.extend(check_fit(parts, train, self.rank_info, probe, self._refuse))
         self.warnings.extend(

@@ -213,11 +213,8 @@ class Recorded:
     def energy(self) -> nn.Module:
         """The energy, with the trained weights."""
         energy = self.facts.fill(self.builder.energy(self.node("energy")))
-        precision = (self.source.tree.get("train") or {}).get("precision", "")
-        try:
-            set_precision(energy, precision, self.facts.device)
-        except ValueError as error:
-            raise EbmError(f"{self.facts.folder}: train.precision: {error}") from error
+        train = self.source.tree.get("train") or {}
+        set_precision(energy, train.get("precision", ""), self.facts.device)
         return energy
 
     @cached_property

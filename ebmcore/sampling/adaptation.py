@@ -46,7 +46,7 @@ class Adapted(NamedTuple):
     centre: Tensor  # (chains,), μ, the log of the ε that this window began with; first of 10 ε
     taken: Tensor  # (chains,), int64, steps that were taken
     scale: Tensor  # (chains, d), √ of M⁻¹; if dense (chains, d, d), its lower Cholesky factor
-    count: Tensor  # (chains,), the points in this window
+    points: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # as scale, the sum of their squares, or products, about it
     recent: Tensor  # (chains,), each chain's own acceptance, averaged over some ten steps
@@ -121,22 +121,22 @@ class WarmUp:
         """Add the chains' points to the window; at its end, take M⁻¹ from it and begin anew."""
         at, dense = now.taken, self.mass == "dense"
         inside = (at > self.buffer) & (at <= self.ends[-1]) & (n > 0)
-        count = now.count + n
+        count = now.points + n
         here = torch.where(ok[:, None], x, 0.0).sum(0) / n.clamp(min=1)
         off, gap = torch.where(ok[:, None], x - here, 0.0), here - now.mean
         share = n / count.clamp(min=1)
         within = off.T @ off if dense else off.square().sum(0)
-        between = now.count * share * (gap.outer(gap) if dense else gap.square())
+        between = now.points * share * (gap.outer(gap) if dense else gap.square())
         point = now._replace(
-            count=count, mean=now.mean + share * gap, squares=now.squares + within + between
+            points=count, mean=now.mean + share * gap, squares=now.squares + within + between
         )
         now = Adapted(*(torch.where(inside, a, b) for a, b in zip(point, now, strict=True)))
-        ends = torch.stack([at == end for end in self.ends]).any() & (now.count > 1)
+        ends = torch.stack([at == end for end in self.ends]).any() & (now.points > 1)
         if dense and not any_left(ends):
             return now
         old = (now.scale @ now.scale.T).diag() if dense else now.scale.square()
         small = 5e-3 * (old.diag() if dense else old)
-        n = now.count
+        n = now.points
         inverse = (n * now.squares / (n - 1).clamp(min=1) + small) / (n + 5)
         scale, failed = torch.linalg.cholesky_ex(inverse) if dense else (inverse.sqrt(), 0 * at)
         # on a Gaussian of scales s, ε is stable under 2 min s/√M⁻¹
@@ -144,7 +144,7 @@ class WarmUp:
         size = now.log_mean.exp() * grown
         begun = now._replace(
             step_size=size, log_mean=size.log(), shortfall=0 * now.shortfall, scale=scale,
-            centre=size.log(), count=0 * n, mean=0 * now.mean, squares=0 * now.squares,
+            centre=size.log(), points=0 * n, mean=0 * now.mean, squares=0 * now.squares,
         )  # fmt: skip
         ends = ends & (failed == 0)
         return Adapted(*(torch.where(ends, a, b) for a, b in zip(begun, now, strict=True)))

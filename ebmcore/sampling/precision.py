@@ -10,10 +10,12 @@ from __future__ import annotations
 import platform
 from functools import wraps
 from types import MethodType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+
+from ebmcore.errors import ConfigError, Problem
 
 BF16 = "bf16"
 
@@ -21,15 +23,15 @@ BF16 = "bf16"
 def set_precision(energy: nn.Module, precision: str, device: torch.device) -> list[str]:
     """Have an energy evaluated in a precision; return warnings.
 
-    Raises ValueError when the device or the energy's weights can't.
+    Raises ConfigError when the device or the energy's weights can't.
     """
     if precision != BF16 or device.type == "meta":
         return []
     dtypes = {p.dtype for p in energy.parameters()} - {torch.float32}
     if dtypes:
-        raise ValueError(f"bf16 evaluates float32 weights; those of the energy are {dtypes.pop()}")
+        _refuse(f"bf16 evaluates float32 weights; those of the energy are {dtypes.pop()}")
     if not _has_bf16(device):
-        raise ValueError(f"{device} can't compute in bf16; set train.precision to float32")
+        _refuse(f"{device} can't compute in bf16; set train.precision to float32")
     # a method of the object, so that a copy, such as the average's, gets one of its own
     energy.forward = MethodType(_in_bf16(type(energy), device.type), energy)
     return _slow(device)
@@ -47,9 +49,13 @@ def _in_bf16(kind: type[nn.Module], device: str) -> Any:
     return forward
 
 
+def _refuse(why: str) -> NoReturn:
+    raise ConfigError([Problem("train.precision", why)])
+
+
 def _has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.amp.is_autocast_available(device.type)
 
 

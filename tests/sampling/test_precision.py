@@ -62,10 +62,10 @@ def test_a_copy_evaluates_its_own_weights():
 
 
 def test_other_weights_and_devices_are_refused(monkeypatch):
-    with pytest.raises(ValueError, match=r"float32 weights; those of the energy are torch.float64"):
+    with pytest.raises(ConfigError, match=r"those of the energy are torch.float64"):
         set_precision(Line().double(), "bf16", CPU)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    with pytest.raises(ValueError, match=r"cuda can't compute in bf16; set train.precision"):
+    with pytest.raises(ConfigError, match=r"cuda can't compute in bf16; set train.precision"):
         set_precision(Line(), "bf16", torch.device("cuda"))
 
 

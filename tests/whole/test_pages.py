@@ -61,6 +61,16 @@ def test_no_measured_figure_is_written_by_hand(page):
     assert MEASURED.findall(pages.unmarked(page.read_text())) == []
 
 
+def test_the_model_of_many_ranks_is_as_by_hand():
+    from speed.ranks_tables import PARAMETERS, Model
+
+    model = Model(start=0.01, event=1e-5, latency=1e-4, bandwidth=4e3 * PARAMETERS)
+    # all numbers take 1 ms to send: a ring of 4 sends 6 quarters, and by halves 2 (1/2 + 1/4)
+    assert model.ring(4) == pytest.approx(6 * (1e-4 + 0.25e-3))
+    assert model.halving(4) == pytest.approx(2 * (2 * 1e-4 + 0.75e-3))
+    assert model.step(800, 4, model.ring) == pytest.approx(0.01 + 1e-5 * 200 + 2.1e-3)
+
+
 @pytest.mark.parametrize("name", ["methods", "toys", "planes"])
 def test_results_are_those_of_the_configs(name):
     import grid

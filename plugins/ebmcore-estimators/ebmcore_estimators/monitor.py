@@ -19,6 +19,7 @@ from ebmcore import (
 )
 from ebmcore_estimators.bases import Base, Gaussian, Uniform
 from ebmcore_estimators.estimates import Bracket, bracket
+from ebmcore_estimators.moves import refuse_biased
 
 FITTED = 10_000  # points of the data, at most, to which the base is fitted
 CHUNK = 2048  # held-out points whose energies are evaluated at once
@@ -46,7 +47,8 @@ class LogZMonitor:
     effective starts. Where log Z can be computed exactly, in 1 to 3 numbers or for at most 2^20
     events, use `exact_likelihood`; with `small` it is estimated there, too.
 
-    Raises ValueError for events that have fewer or more numbers than it is meant for.
+    Raises ValueError for events that have fewer or more numbers than it is meant for, and for a
+    kernel that doesn't leave exp(-E) invariant.
     Source: Neal 2001; Del Moral, Doucet and Jasra 2006; Grosse, Ghahramani and Adams 2015; see
     `ebmcore_estimators.bracket`, which it calls.
 
@@ -79,6 +81,8 @@ class LogZMonitor:
         small: bool = False,
         most: PositiveInt = 256,
     ) -> None:
+        if kernel is not None:
+            refuse_biased(kernel)
         self.n = GROUPS * max(2, math.ceil(n / GROUPS))
         self.steps = steps
         self.leapfrog = leapfrog

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Energy, Kernel, energy_and_score, init_state
+from ebmcore import Energy, Kernel, Real, StepSize, energy_and_score, init_state
 from ebmcore_estimators.bases import Base, Gaussian, Uniform
 from ebmcore_estimators.walkers import Walkers
 
@@ -169,7 +169,8 @@ class Between:
 class Stepped:
     """One step of a kernel on the energy of p_β, which the kernel leaves invariant.
 
-    Raises ValueError when the kernel's law isn't exp(-E), such as one of another temperature.
+    Raises ValueError when the kernel's law isn't exp(-E), such as that of a biased one, or of
+    another temperature.
 
     Args:
         energy: E.
@@ -180,13 +181,7 @@ class Stepped:
     takes_step_size = False
 
     def __init__(self, energy: Energy, base: Base, kernel: Kernel) -> None:
-        temperature = getattr(kernel, "implied_temperature", None)
-        if temperature != 1:
-            found = "isn't known" if temperature is None else f"has temperature {temperature:g}"
-            raise ValueError(
-                f"the law of {type(kernel).__name__} {found}; a path to exp(-E) needs a kernel "
-                "that leaves exp(-E) invariant, such as mala, hmc or gibbs"
-            )
+        refuse_biased(kernel)
         self.energy = energy
         self.base = base
         self.kernel = kernel
@@ -212,6 +207,26 @@ class Stepped:
         acceptance: Any = getattr(info, "acceptance", None)
         moved = self.begin(state.x.detach())
         return moved, torch.ones_like(moved.target) if acceptance is None else acceptance
+
+
+def refuse_biased(kernel: Kernel) -> None:
+    """Raise ValueError unless a kernel declares that it leaves exp(-E) invariant."""
+    reason = getattr(kernel, "unknown_law", "")
+    temperature = getattr(kernel, "implied_temperature", None)
+    if isinstance(getattr(kernel, "step_size", None), StepSize):
+        doubt = "has step_size: auto, which no run fits along a path, so give a number"
+    elif reason:
+        doubt = f"has no known law: {reason}"
+    elif temperature is not None and temperature != 1:
+        doubt = f"has temperature {temperature:g}"
+    elif Real in getattr(kernel, "spaces", (Real,)) and not getattr(kernel, "unbiased", False):
+        doubt = "doesn't say that it is unbiased, by `unbiased = True`"
+    else:
+        return
+    raise ValueError(
+        f"{type(kernel).__name__} {doubt}; a path to exp(-E) needs a kernel that leaves exp(-E) "
+        "invariant, such as mala, hmc or gibbs"
+    )
 
 
 def at_beta(walkers: Walkers, beta: float) -> Tensor:

@@ -2,9 +2,12 @@ import math
 
 import pytest
 import torch
-from ebmcore_estimators import Path
+from ebmcore_estimators import Gaussian, Path
 from ebmcore_estimators.annealing import anneal, resampled
+from ebmcore_estimators.moves import Hamiltonian
 from ebmcore_estimators.walkers import Walkers
+
+from ebmcore.testing import no_host_sync
 
 
 def stay(walkers, beta, size, scale, generator):
@@ -58,3 +61,14 @@ def test_an_infinite_energy_has_no_weight(seeded):
     after, index = resampled(log_w, 0.9, seeded)
     assert sorted(index[0].tolist()) == [0, 0, 2, 2]
     assert after.exp().sum() == pytest.approx(2.0)
+
+
+def test_nothing_waits_for_an_accelerator_on_the_way(known, seeded):
+    base = Gaussian.standard((3,), dtype=torch.float64)
+    move = Hamiltonian(known.gaussian, base, 2)
+    sizes = torch.full((4,), 0.3).double()
+    path = Path((0.0, 0.2, 0.5, 1.0), sizes, torch.ones(4, 3).double())
+    at = move.begin(base.sample(64, seeded))
+    with no_host_sync("cpu"):
+        end = anneal(move, at, path, seeded, groups=4, resample_at=0.9)
+    assert end.acceptance.shape == (3,)

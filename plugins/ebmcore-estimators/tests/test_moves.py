@@ -9,7 +9,7 @@ import torch
 from ebmcore_estimators import Gaussian, Uniform
 from ebmcore_estimators.moves import Hamiltonian, HeatBath, Stepped
 
-from ebmcore import Binary, Categorical, Kernel
+from ebmcore import Binary, Categorical, Kernel, StepSize
 
 N = 20_000
 MEAN = torch.tensor([1.0, -1.0]).double()
@@ -33,6 +33,7 @@ class Walk(Kernel):
     """Random-walk Metropolis, of which a step keeps exp(-E) invariant."""
 
     implied_temperature = 1.0
+    unbiased = True
 
     def init(self, energy, x):
         return State(x)
@@ -131,9 +132,18 @@ def test_a_heat_bath_keeps_the_law_of_all_events(space, k, seeded):
     assert (walkers.x != x).any(0).all()  # every number was drawn anew
 
 
-def test_kernels_of_another_law_are_refused():
-    for temperature, message in ((0.5, "Walk has temperature 0.5"), (None, "Walk isn't known")):
-        kernel = Walk()
-        kernel.implied_temperature = temperature
-        with pytest.raises(ValueError, match=message):
-            Stepped(target, BASE, kernel)
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"implied_temperature": 0.5}, "Walk has temperature 0.5; a path to"),
+        ({"unknown_law": "it is clipped"}, "Walk has no known law: it is clipped"),
+        ({"unbiased": False}, "Walk doesn't say that it is unbiased"),
+        ({"step_size": StepSize()}, "Walk has step_size: auto"),
+    ],
+)
+def test_kernels_of_another_law_are_refused(declared, message):
+    kernel = Walk()
+    for name, value in declared.items():
+        setattr(kernel, name, value)
+    with pytest.raises(ValueError, match=message):
+        Stepped(target, BASE, kernel)

@@ -48,7 +48,7 @@ class HMCState(NamedTuple):
     centre: Tensor  # (chains,), its μ
     taken: Tensor  # (chains,), int64, the steps taken, over the runs where a warm-up is carried
     scale: Tensor  # (chains, d), 1/√m
-    count: Tensor  # (chains,), the points in this window
+    points: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # (chains, d), the sum of their squares about it
     recent: Tensor  # (chains,), each chain's acceptance of late

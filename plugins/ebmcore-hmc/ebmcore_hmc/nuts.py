@@ -56,7 +56,7 @@ class NUTSState(NamedTuple):
     centre: Tensor  # (chains,), its μ
     taken: Tensor  # (chains,), int64, the steps taken
     scale: Tensor  # (chains, d), √M⁻¹; if dense, (chains, d, d), its lower Cholesky factor
-    count: Tensor  # (chains,), the points in this window
+    points: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # as scale, the sum of their squares about it
     recent: Tensor  # (chains,), each chain's acceptance of late

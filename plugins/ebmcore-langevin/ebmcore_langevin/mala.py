@@ -54,7 +54,7 @@ class WarmMALAState(NamedTuple):
     centre: Tensor  # (chains,), its μ
     taken: Tensor  # (chains,), int64, the steps taken, over the runs
     scale: Tensor  # (chains, d), √v
-    count: Tensor  # (chains,), the points in this window
+    points: Tensor  # (chains,), the points in this window
     mean: Tensor  # (chains, d), their mean
     squares: Tensor  # (chains, d), the sum of their squares about it
     recent: Tensor  # (chains,), each chain's acceptance of late
@@ -216,7 +216,7 @@ class MALA(Kernel):
         norm: Tensor = torch.linalg.vector_norm(state.score.flatten(1), dim=1)
         pushed = norm if scale is None else torch.linalg.vector_norm(slope.flatten(1), dim=1)
         share = step_size / (spread * math.sqrt(x.shape[1:].numel()))
-        ratio = pushed * (share if scale is None else share.flatten())
+        ratio = pushed * (share.flatten() if isinstance(share, Tensor) else share)
         info = MALAInfo(state.energy, norm, ratio, acceptance, accepted.to(x.dtype))
         return MALAState(
             torch.where(each, x, state.x),

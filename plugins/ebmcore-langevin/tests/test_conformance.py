@@ -86,3 +86,8 @@ class TestSVGD(SamplerSuite):
     params: ClassVar = SVGD.check_params
     expected_failures: ClassVar = SVGD.expected_failures
     event_shapes: ClassVar = [(2,), (2, 2)]
+
+
+class TestAnnealedThroughTemperatures(SamplerSuite):
+    component = "annealed"
+    params: ClassVar = {"kernel": {"type": "underdamped"}, "temperatures": [4.0, 1.0]}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTTED = 8  # chains in a plot
-BINS = 20  # of ranks
+BINS = 10  # of ranks
 
 
 def plot_traces(view: RunView, draws: dict[str, Tensor], thin: int) -> Figure:
@@ -43,7 +43,14 @@ def plot_ranks(view: RunView, draws: dict[str, Tensor]) -> Figure:
         edges = torch.linspace(0.5, x.numel() + 0.5, BINS + 1)
         for chain in ranks[:, :PLOTTED].unbind(1):
             counts = torch.histc(chain, BINS, float(edges[0]), float(edges[-1]))
-            axes.stairs(counts.numpy(), edges.numpy(), color=SAMPLES, alpha=0.5, linewidth=0.7)
+            axes.stairs(
+                counts.numpy(),
+                edges.numpy(),
+                baseline=None,
+                color=SAMPLES,
+                alpha=0.5,
+                linewidth=0.7,
+            )
         axes.axhline(even, color=DATA, linewidth=1.0, linestyle="--")
         axes.set_ylabel(name)
     axes.set_xlabel("rank among all chains' draws")
