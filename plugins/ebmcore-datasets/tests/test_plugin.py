@@ -20,6 +20,7 @@ def test_the_entry_point_is_installed():
     assert point.value == MODULE
     assert point.dist.name == "ebmcore-datasets"
     assert point.load().ebmcore_datasets().keys() == {
+        "binary_digits",
         "checkerboard",
         "digits",
         "eight_gaussians",

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import Binary, Energy, Kernel, PositiveInt
+from ebmcore_discrete.rbm import RBM
 from ebmcore_discrete.state import GibbsInfo, GibbsState, info_of
 
 
@@ -34,6 +35,13 @@ class BlockGibbs(Kernel):
 
     spaces: ClassVar = (Binary,)
     implied_temperature = 1.0
+    check_params: ClassVar = {"hidden": 3}  # ebmcore.testing uses these
+    check_event_shapes = ((4,),)
+
+    @staticmethod
+    def check_energy(event_shape: tuple[int, ...]) -> RBM:
+        """Make an energy that offers its conditionals."""
+        return RBM(3, scale=1.0, event_shape=event_shape)
 
     def __init__(self, hidden: PositiveInt = 64) -> None:
         self.hidden = hidden

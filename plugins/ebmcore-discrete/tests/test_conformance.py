@@ -6,7 +6,7 @@ import torch
 from ebmcore_discrete import Potts
 
 from ebmcore import Categorical
-from ebmcore.testing import DatasetSuite, EnergySuite, SamplerSuite
+from ebmcore.testing import DatasetSuite, EnergySuite, MonitorSuite, SamplerSuite
 
 
 class TestRBM(EnergySuite):
@@ -41,6 +41,11 @@ class OnCategories(SamplerSuite):
         potts = Potts(coupling=0.7, event_shape=event_shape, space=self.check_space)
         potts.field.data.copy_(torch.linspace(-1, 1, potts.field.numel()).view_as(potts.field))
         return potts
+
+
+class TestBlockGibbs(SamplerSuite):
+    component = "block_gibbs"
+    params: ClassVar = {"hidden": 3}
 
 
 class TestGibbs(SamplerSuite):
@@ -90,9 +95,17 @@ class TestBars(DatasetSuite):
 
 class TestGrayCode(DatasetSuite):
     component = "gray_code"
-    params: ClassVar = {"toy": "8gaussians", "n": 2000}
+    params: ClassVar = {"toy": "8gaussians", "bits": 8, "n": 2000}
 
 
 class TestIsingDraws(DatasetSuite):
     component = "ising_draws"
     params: ClassVar = {"shape": [3, 3], "n": 2000}
+
+
+class TestCouplings(MonitorSuite):
+    component = "couplings"
+
+
+class TestFeatures(MonitorSuite):
+    component = "features"

@@ -23,8 +23,8 @@ REACH = {
     "swissroll": 3.265,
     "checkerboard": 4.0,
 }
-_TABLE = 2**9  # cells of an axis up to which all masses are kept
-_FINE = 2**9  # cells of an axis from which the entropy of more is extrapolated
+_TABLE = 2**9  # cells of an axis up to which all masses are kept; of more, the entropy is
+# extrapolated from these
 
 ToyName = Literal[
     "2spirals", "8gaussians", "checkerboard", "circles", "moons", "pinwheel", "swissroll"
@@ -41,7 +41,7 @@ class GrayCode:
     draws (n, bits) in torch's default dtype.
 
     `log_prob` is the exact mass of each event's cell, to rounding; that of pinwheel is by
-    quadrature and leaves out 1e-5 of its mass. `entropy` is the sum over all events up to 20 bits;
+    quadrature and leaves out 1e-5 of its mass. `entropy` is the sum over all events up to 18 bits;
     beyond, it is that of coarser cells, extrapolated, to about 1e-4 nats. `decode` gives the middle
     of each event's cell back, (n, 2). Its space is binary.
     Raises ValueError when bits is odd, or not from 6 to 60.
@@ -116,13 +116,13 @@ class GrayCode:
     @cached_property
     def entropy(self) -> float:
         """-Σ p log p, in nats; computed on first use."""
-        if 2 * self.cells <= _FINE:
+        if 2 * self.cells <= _TABLE:
             return _entropy(self._masses)
         if self.is_even:  # but for cells on an edge
             return math.log(32) + 2 * math.log(self.scale)
-        fine = _entropy(self.toy.table(self._edges(_FINE)))
-        coarse = _entropy(self.toy.table(self._edges(_FINE // 2))) + 2 * math.log(2)
-        return fine + (fine - coarse) / 3 + 2 * math.log(2 * self.cells / _FINE)
+        fine = _entropy(self.toy.table(self._edges(_TABLE)))
+        coarse = _entropy(self.toy.table(self._edges(_TABLE // 2))) + 2 * math.log(2)
+        return fine + (fine - coarse) / 3 + 2 * math.log(2 * self.cells / _TABLE)
 
     def _corner(self, x: Tensor) -> Tensor:
         """Return the lower corner of each event's cell, in cells from 0, (n, 2) float64."""

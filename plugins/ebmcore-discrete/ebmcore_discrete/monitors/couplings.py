@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ebmcore import Binary, Categorical, RunView
+from ebmcore_discrete.ising import Ising
 from ebmcore_discrete.monitors.pictures import enlarged, grey, mosaic
 
 
@@ -26,6 +27,11 @@ class CouplingsPicture:
     every = "10 epochs"
     metrics: ClassVar = ("rmse",)
     spaces: ClassVar = (Binary, Categorical)
+
+    @staticmethod
+    def check_energy(event_shape: tuple[int, ...]) -> Ising:
+        """Make an energy that has couplings, for ebmcore.testing."""
+        return Ising(sigma=0.3, event_shape=event_shape)
 
     def __call__(self, view: RunView) -> dict[str, Any]:
         """Return the picture, and the error where it is known."""

@@ -9,6 +9,7 @@ import torch
 
 from ebmcore import Binary, PositiveInt, RunView
 from ebmcore_discrete.monitors.pictures import enlarged, grey, mosaic
+from ebmcore_discrete.rbm import RBM
 
 
 class Features:
@@ -26,6 +27,12 @@ class Features:
     every = "10 epochs"
     metrics: ClassVar = ()
     spaces: ClassVar = (Binary,)
+    check_event_shapes = ((2, 2),)  # ebmcore.testing uses these
+
+    @staticmethod
+    def check_energy(event_shape: tuple[int, ...]) -> RBM:
+        """Make an energy that has features."""
+        return RBM(3, scale=0.5, event_shape=event_shape)
 
     def __init__(self, *, n: PositiveInt = 64) -> None:
         self.n = n
