@@ -89,7 +89,7 @@ class WarmUp:
         rows = [carried.or_new(name, value) for name, value in new._asdict().items()]
         first = rows[Adapted._fields.index("taken")].argmax(0, keepdim=True)
         shared = (row.index_select(0, first).expand_as(row) for row in rows[:-1])
-        return Adapted(*shared, rows[-1])
+        return Adapted(*[*shared, rows[-1]])
 
     def after(self, adapted: Adapted, x: Tensor, acceptance: Tensor, ok: Tensor) -> Adapted:
         """Return the adaptation after a step that ended at x, of the chains that are ok."""

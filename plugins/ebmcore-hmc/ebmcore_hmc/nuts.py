@@ -102,7 +102,7 @@ class NUTS(Kernel):
     `divergent`, `step_size`, and `energy_error`, ΔH of the chosen point.
 
     Args:
-        step_size: ε, in units of x where the mass is 1; with a warm-up, its first value. `auto`:
+        step_size: ε, in units of x where the mass is 1; with a warm-up, its first value. None:
             found from where the chains begin.
         warm_up: The first steps of the chains, in which ε and M are adapted; 0 keeps both.
         mass: M: `diagonal` or `dense`, from the variances of x in the warm-up; `unit` keeps I.
@@ -122,7 +122,7 @@ class NUTS(Kernel):
 
     def __init__(
         self,
-        step_size: PositiveFloat | Literal["auto"] = "auto",
+        step_size: PositiveFloat | None = None,
         *,
         warm_up: NonNegativeInt = 1000,
         mass: Literal["diagonal", "dense", "unit"] = "diagonal",
@@ -162,8 +162,8 @@ class NUTS(Kernel):
     ) -> NUTSState:
         """Begin at x with what the chains carry, or a step size that suits them there."""
         values, score = energy_and_score(energy, x)
-        size: Tensor | float = 1.0 if self.step_size == "auto" else self.step_size
-        if self.step_size == "auto" and _all_begin(carried):
+        size: Tensor | float = self.step_size or 1.0
+        if self.step_size is None and _all_begin(carried):
             xi = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             size = self._first_step(energy, x, values, score, xi)
         return NUTSState(x, values, score, *self.adaptation.begin(x, carried, size))
