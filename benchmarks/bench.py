@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ from typing import Any
 
 import report
 from speed.sections import QUICK, SECTIONS, Effort
+from speed.work import WORKS
 
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 PACKAGES = ("ebmcore", "torch", "torchebm", "jax", "optax", "numpy", "mlflow")
@@ -35,10 +37,18 @@ def facts(effort: Effort) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         "architecture": platform.machine(),
+        "instructions": _instructions(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],  # of the minute before
         **effort._asdict(),
     }
+
+
+def _instructions() -> str:
+    """Return the vector instructions that torch's kernels use here, such as AVX2."""
+    asked = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def main() -> None:
@@ -48,11 +58,12 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="the main rows alone, fewer rounds")
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), help="these sections alone")
+    parser.add_argument("--works", nargs="+", choices=list(WORKS), help="these sizes alone")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the steps of each block")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file of measurements")
     given = parser.parse_args()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    effort = Effort(given.quick, given.scale)
+    effort = Effort(given.quick, given.scale, given.works)
     given.results.parent.mkdir(parents=True, exist_ok=True)
     told: set[str] = set()
     with given.results.open("w", encoding="utf-8") as file:

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from ebmcore_discrete import RBM
 from ebmcore_langevin import Langevin
 from ebmcore_testing.report import SUITES, check_params
 from torch import Tensor, nn
@@ -139,9 +138,6 @@ def a_loss(suite: Any, bench: Bench) -> float:
     return 0.0 if all(bool(t.isfinite().all()) for t in tree_leaves(found[1])) else math.inf
 
 
-NEEDS: dict[str, dict[str, Any]] = {  # of components that take an energy of their own kind
-    "block_gibbs": {"check_energy": lambda event_shape: RBM(hidden=64, event_shape=event_shape)},
-}
 CHECKS = {"energy": an_energy, "sampler": a_sampler, "chains": some_chains, "loss": a_loss}
 TOLERANCE = 1e-8  # of float64
 
@@ -154,7 +150,6 @@ def conformance(bench: Bench) -> None:
 
             def once(check: Any = check, component: Any = component, params: Any = params) -> Any:
                 of = {"component": component.load(), "params": params}
-                of |= NEEDS.get(component.name, {})
                 worst = check(type("Checked", (SUITES[component.kind],), of)(), bench)
                 return {"difference": worst, "passed": worst <= TOLERANCE}
 

@@ -32,6 +32,7 @@ class Effort(NamedTuple):
 
     quick: bool = False
     scale: float = 1.0
+    works: Sequence[str] | None = None  # the sizes of a step; None: all, or the main one if quick
 
     def steps(self, number: int, least: int = 2) -> int:
         """Scale a number of steps."""
@@ -44,8 +45,7 @@ class Effort(NamedTuple):
 
 def step(record: Record, effort: Effort) -> None:
     """One training step: the main work, and, unless quick, the other sizes."""
-    names = ["main"] if effort.quick else list(WORKS)
-    for name in names:
+    for name in effort.works or (["main"] if effort.quick else list(WORKS)):
         main = name == "main"
         sides = [s for s in STEP if main or s != "plain, DataLoader"]
         with workers(sides) as found:

@@ -66,9 +66,12 @@ def facts(results: Results) -> list[str]:
     short = " (quick: the main rows, fewer rounds)" if found["quick"] else ""
     if found["scale"] != 1:
         short += f" (a trial of the harness: {found['scale']:.0%} of the steps)"
+    if found.get("works"):
+        short += f" (sizes of the step: {', '.join(found['works'])})"
+    machine = f"{found['architecture']} {found.get('instructions', '')}".strip()
     return [
         f"One interleaved run of {took / 60:.0f} minutes{short}, one thread a side, on "
-        f"{found['cores']} cores ({found['architecture']}), load {found['load']:.1f} when it "
+        f"{found['cores']} cores ({machine}), load {found['load']:.1f} when it "
         f"began. Python {found['python']}, {versions}. Medians over blocks, in brackets the "
         "quartiles."
     ]
