@@ -122,7 +122,7 @@ def test_examples_are_listed_and_printed(command):
     printed = command("examples", "from-disk").stdout
     assert printed == Path(found["images/from_disk"]["file"]).read_text()
     refused = command("examples", "sines")
-    assert "no example 'sines'. Did you mean 'sines_lstm'?" in refused.stderr
+    assert "no example 'sines'. Did you mean 'sines_lstm'" in refused.stderr
     assert refused.exit_code == 2
 
 

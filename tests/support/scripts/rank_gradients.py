@@ -104,10 +104,18 @@ def losses():
             energy, x, generator, projections=2, kind="normal"
         ),
     }
+    of_bits = {
+        "concrete_score_matching": ebmcore_losses.ConcreteScoreMatching(),
+        "discrete_energy_discrepancy": ebmcore_losses.DiscreteEnergyDiscrepancy(samples=1),
+        "pseudo_likelihood": ebmcore_losses.PseudoLikelihood(),
+        "ratio_matching": ebmcore_losses.RatioMatching(),
+    }
+    for name, loss in of_bits.items():
+        everything[name] = on(lambda: RBM(5, event_shape=(2,)), loss)
     everything["two networks"] = follows
     trains_energy = set(ebmcore_losses.__all__) - {"Cooperative"}  # `follows` stands for it
-    missing = trains_energy - {type(f).__name__ for f in everything.values()}
     functions = [getattr(f, "func", f) for f in everything.values()]
+    missing = trains_energy - {type(f).__name__ for f in functions}
     missing -= {getattr(f, "__name__", "") for f in functions} | {"gradient_penalty"}
     assert not missing, missing
     return everything
