@@ -174,7 +174,8 @@ class Weighted(Norm):
 
 
 @pytest.mark.parametrize("shape", [(3,), (6, 2, 2)], ids=str)
-def test_tables_images_and_sequences_are_mapped_as_the_data(shape):
+def test_tables_images_and_sequences_are_mapped_as_the_data(monkeypatch, tmp_path, shape):
+    monkeypatch.chdir(tmp_path)
     data = 10 + torch.randn(40, *shape, generator=torch.Generator().manual_seed(0))
 
     def run(against):
