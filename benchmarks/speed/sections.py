@@ -106,7 +106,7 @@ def quality(record: Record, effort: Effort) -> None:
 
 def overhead(record: Record, effort: Effort) -> None:
     """The shipped example with tracking and monitors, and the same with neither."""
-    scale = effort.scale * (0.2 if effort.quick else 1)
+    scale = effort.scale
     with workers(("example", "example, bare")) as found:
         for worker in found:
             warm = worker.ask("whole", scale=min(scale, 0.02))
