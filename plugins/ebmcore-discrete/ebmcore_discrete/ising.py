@@ -15,15 +15,16 @@ import math
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from ebmcore import Binary, NonNegativeFloat, NonNegativeInt
 from ebmcore_discrete.enumeration import MOST_EVENTS, all_events, draw, log_sum
+from ebmcore_discrete.graphs.coupled import Coupled
 from ebmcore_discrete.graphs.couplings import Couplings, Graph, Learns
 from ebmcore_discrete.graphs.transfer import WIDEST, TransferMatrix
 
 
-class Ising(nn.Module):
+class Ising(Coupled):
     """Spins on a graph: p(s) ∝ exp(sᵀJs + bᵀs), s = 2x - 1 for bits x.
 
     J begins as σ on the edges of the graph, and counts each twice. `matrix()` returns it.
@@ -61,22 +62,10 @@ class Ising(nn.Module):
         field: bool = True,
         event_shape: tuple[int, ...],
     ) -> None:
-        super().__init__()
-        self.event_shape = tuple(event_shape)
-        self.couplings = Couplings(
-            self.event_shape, graph, degree=degree, seed=seed, strength=sigma, learns=learns
+        couplings = Couplings(
+            event_shape, graph, degree=degree, seed=seed, strength=sigma, learns=learns
         )
-        none = torch.zeros(self.couplings.sites)
-        self.field: Tensor
-        if field:
-            self.field = nn.Parameter(none)
-        else:
-            self.register_buffer("field", none)
-
-    def matrix(self) -> Tensor:
-        """Return J, (spins, spins), symmetric, 0 on its diagonal."""
-        coupled: Tensor = self.couplings()
-        return coupled
+        super().__init__(couplings, event_shape, (couplings.sites,), field=field)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return -sᵀJs - bᵀs, (batch, *event) -> (batch,), in nats."""
@@ -87,11 +76,6 @@ class Ising(nn.Module):
         """Return log P(xᵢ = v | the others) but for a constant, (batch, *event, 2)."""
         odds = 4 * self._spins(x) @ self.matrix() + 2 * self.field
         return torch.stack([torch.zeros_like(odds), odds], 2).reshape(*x.shape, 2)
-
-    @property
-    def independent_sites(self) -> Tensor:
-        """Sets of spins that are independent given the others, (sets, *event) bool."""
-        return self.couplings.independent.reshape(-1, *self.event_shape)
 
     def log_z(self) -> Tensor:
         """Return log Σ_x exp(-E(x)), (), float64, with the graph of the parameters.

@@ -13,14 +13,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from ebmcore import Categorical, NonNegativeFloat, NonNegativeInt
 from ebmcore_discrete.enumeration import all_events, draw, log_sum
+from ebmcore_discrete.graphs.coupled import Coupled
 from ebmcore_discrete.graphs.couplings import Couplings, Graph, Learns
 
 
-class Potts(nn.Module):
+class Potts(Coupled):
     """Categories on a graph: E(x) = -Σ_edges Jᵢⱼ [xᵢ = xⱼ] - Σᵢ bᵢ(xᵢ).
 
     J begins as the same number on all edges of the graph. `log_z` and `sample` are exact where
@@ -59,25 +60,13 @@ class Potts(nn.Module):
         event_shape: tuple[int, ...],
         space: Categorical,
     ) -> None:
-        super().__init__()
         if not isinstance(space, Categorical):
             raise ValueError(f"potts takes categorical events; got a space that is {space}")
-        self.event_shape = tuple(event_shape)
-        self.space = space
-        self.couplings = Couplings(
-            self.event_shape, graph, degree=degree, seed=seed, strength=coupling, learns=learns
+        couplings = Couplings(
+            event_shape, graph, degree=degree, seed=seed, strength=coupling, learns=learns
         )
-        none = torch.zeros(self.couplings.sites, self.space.k)
-        self.field: Tensor
-        if field:
-            self.field = nn.Parameter(none)
-        else:
-            self.register_buffer("field", none)
-
-    def matrix(self) -> Tensor:
-        """Return J, (sites, sites), symmetric, 0 on its diagonal."""
-        coupled: Tensor = self.couplings()
-        return coupled
+        super().__init__(couplings, event_shape, (couplings.sites, space.k), field=field)
+        self.space = space
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the energies, (batch, *event) -> (batch,), in nats."""
@@ -89,11 +78,6 @@ class Potts(nn.Module):
         """Return log P(xᵢ = v | the others) but for a constant, (batch, *event, k)."""
         odds = torch.einsum("ij,njk->nik", self.matrix(), self._one_hot(x)) + self.field
         return odds.reshape(len(x), *self.event_shape, self.space.k)
-
-    @property
-    def independent_sites(self) -> Tensor:
-        """Sets of sites that are independent given the others, (sets, *event) bool."""
-        return self.couplings.independent.reshape(-1, *self.event_shape)
 
     def log_z(self) -> Tensor:
         """Return log Σ_x exp(-E(x)), (), float64, with the graph of the parameters.
