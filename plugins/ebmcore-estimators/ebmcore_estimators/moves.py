@@ -104,7 +104,22 @@ class Hamiltonian:
         return chosen(uniform < acceptance, end, walkers), acceptance
 
 
-class HeatBath:
+class WithoutScores:
+    """The start of a move that keeps both energies, and no score."""
+
+    takes_step_size = False
+
+    def __init__(self, energy: Energy, base: Base) -> None:
+        self.energy = energy
+        self.base = base
+
+    def begin(self, x: Tensor) -> Walkers:
+        """Evaluate both energies at x, (n, *event)."""
+        with torch.no_grad():
+            return Walkers(x, self.base.energy(x), self.energy(x))
+
+
+class HeatBath(WithoutScores):
     """Gibbs sampling in order: each number is drawn given all the others, once a move.
 
     A number costs k - 1 evaluations of E for each event, k the number of its values.
@@ -114,16 +129,7 @@ class HeatBath:
         base: E₀, uniform over bits or categories.
     """
 
-    takes_step_size = False
-
-    def __init__(self, energy: Energy, base: Uniform) -> None:
-        self.energy = energy
-        self.base = base
-
-    def begin(self, x: Tensor) -> Walkers:
-        """Evaluate both energies at x, (n, *event)."""
-        with torch.no_grad():
-            return Walkers(x, self.base.energy(x), self.energy(x))
+    base: Uniform
 
     @torch.no_grad()
     def __call__(
@@ -166,7 +172,7 @@ class Between:
         return (1 - self.beta) * self.base.energy(x) + self.beta * self.target(x)
 
 
-class Stepped:
+class Stepped(WithoutScores):
     """One step of a kernel on the energy of p_β, which the kernel leaves invariant.
 
     Raises ValueError when the kernel's law isn't exp(-E), such as that of a biased one, or of
@@ -178,18 +184,10 @@ class Stepped:
         kernel: Any kernel without a memory of its own: it begins anew at each β.
     """
 
-    takes_step_size = False
-
     def __init__(self, energy: Energy, base: Base, kernel: Kernel) -> None:
         refuse_biased(kernel)
-        self.energy = energy
-        self.base = base
+        super().__init__(energy, base)
         self.kernel = kernel
-
-    def begin(self, x: Tensor) -> Walkers:
-        """Evaluate both energies at x, (n, *event)."""
-        with torch.no_grad():
-            return Walkers(x, self.base.energy(x), self.energy(x))
 
     def __call__(
         self,
