@@ -3,8 +3,8 @@
 Trains an MLP of three layers of 256 on gray codes of 16 bits, by each method, with three seeds, two
 at a time, each in a process of its own on one thread. Every method has as many steps, and evaluates
 the energy at 17 events for each event of a batch. KL(data‖model) is the sum over all 65,536 events.
-What is in benchmarks/results/discrete.jsonl already is not trained again; `--table` prints what is
-there. A run's KL below 0, which is impossible, is named and ends the command with an error.
+It trains no run again that benchmarks/results/discrete.jsonl holds; `--table` prints these alone.
+The command names a run whose KL is below 0, which is impossible, and ends with an error.
 """
 
 from __future__ import annotations

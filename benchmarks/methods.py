@@ -1,7 +1,7 @@
 """Losses judged by the same KL on five Gaussians: `python benchmarks/methods.py`.
 
 Trains each method with three seeds, two at a time: with one network and one budget, and as its own
-config is. What is in benchmarks/results/methods.jsonl already is not trained again;
+config is. It trains no run again that benchmarks/results/methods.jsonl holds;
 `python benchmarks/pages.py` then writes docs/methods.md.
 """
 

@@ -106,13 +106,12 @@ def quality(record: Record, effort: Effort) -> None:
 
 def overhead(record: Record, effort: Effort) -> None:
     """The shipped example with tracking and monitors, and the same with neither."""
-    scale = effort.scale
     with workers(("example", "example, bare")) as found:
         for worker in found:
-            warm = worker.ask("whole", scale=min(scale, 0.02))
+            warm = worker.ask("whole", scale=min(effort.scale, 0.02))
             record("overhead", side=worker.side, event="warm", **warm)
         for number, worker in in_turns(found, effort.rounds(2)):
-            took = worker.ask("whole", scale=scale)
+            took = worker.ask("whole", scale=effort.scale)
             record("overhead", side=worker.side, event="block", round=number, **took)
 
 
