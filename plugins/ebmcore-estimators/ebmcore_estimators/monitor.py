@@ -11,6 +11,7 @@ from ebmcore import (
     Binary,
     Categorical,
     Kernel,
+    NonNegativeInt,
     PositiveInt,
     Real,
     RunView,
@@ -56,6 +57,8 @@ class LogZMonitor:
         n: Walkers, made a multiple of 16.
         steps: Steps of the path; by default four times as many as a pilot took to find one.
         leapfrog: Gradients of a Hamiltonian move of real events.
+        jumps: Jumps before each Hamiltonian move: some numbers are drawn anew, as the
+            pilot's are spread. They lead out of wells that lie along single numbers.
         kernel: Another move: a sampler that leaves exp(-E) invariant, such as `mala`; by default
             Hamiltonian ones that a pilot adapts, or the heat bath of discrete events.
         small: Whether to estimate log Z also where `exact_likelihood` computes it.
@@ -77,6 +80,7 @@ class LogZMonitor:
         n: PositiveInt = 256,
         steps: PositiveInt | None = None,
         leapfrog: PositiveInt = 4,
+        jumps: NonNegativeInt = 0,
         kernel: Kernel | None = None,
         small: bool = False,
         most: PositiveInt = 256,
@@ -86,6 +90,7 @@ class LogZMonitor:
         self.n = GROUPS * max(2, math.ceil(n / GROUPS))
         self.steps = steps
         self.leapfrog = leapfrog
+        self.jumps = jumps
         self.kernel = kernel
         self.small = small
         self.most = most
@@ -144,7 +149,7 @@ class LogZMonitor:
     def _bracket(self, view: RunView) -> Bracket:
         return bracket(
             view.energy, _base(view), data=view.data, n=self.n, groups=GROUPS, steps=self.steps,
-            leapfrog=self.leapfrog, kernel=self.kernel, generator=view.generator,
+            leapfrog=self.leapfrog, jumps=self.jumps, kernel=self.kernel, generator=view.generator,
         )  # fmt: skip
 
 

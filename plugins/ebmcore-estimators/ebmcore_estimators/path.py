@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ebmcore_estimators.jumps import Proposal
+
 
 class Path(NamedTuple):
     """The steps from a base to an energy, or back."""
@@ -23,6 +25,7 @@ class Path(NamedTuple):
     betas: tuple[float, ...]  # from 0 to 1, each larger than the one before; reversed: from 1 to 0
     step_sizes: Tensor | None = None  # (betas,), of the moves at each β; None: the kernel's own
     scales: Tensor | None = None  # (betas, features), of the moves in the base's coordinates
+    proposals: tuple[Proposal, ...] | None = None  # (betas,), of jumps before the moves
 
     @property
     def steps(self) -> int:
@@ -32,12 +35,17 @@ class Path(NamedTuple):
     def reversed(self) -> Path:
         """Return the path back."""
         flipped = (None if of is None else of.flip(0) for of in (self.step_sizes, self.scales))
-        return Path(self.betas[::-1], *flipped)
+        proposals = None if self.proposals is None else self.proposals[::-1]
+        return Path(self.betas[::-1], *flipped)._replace(proposals=proposals)
 
     def end(self) -> Path:
         """Return a path of as many steps that stays where this one ends."""
-        last = (None if of is None else of[-1:].expand_as(of) for of in self[1:])
-        return Path(self.betas[-1:] * len(self.betas), *last)
+        last = (
+            None if of is None else of[-1:].expand_as(of) for of in (self.step_sizes, self.scales)
+        )
+        count = len(self.betas)
+        proposals = None if self.proposals is None else self.proposals[-1:] * count
+        return Path(self.betas[-1:] * count, *last)._replace(proposals=proposals)
 
     def refined(self, steps: int) -> Path:
         """Return a path of so many steps, spaced as these: more make each estimate more certain."""
@@ -48,7 +56,9 @@ class Path(NamedTuple):
         betas[0], betas[-1] = self.betas[0], self.betas[-1]
         logs = (None if of is None else of.log() for of in (self.step_sizes, self.scales))
         finer = (None if of is None else _between(of, places.to(of)).exp() for of in logs)
-        return Path(tuple(betas), *finer)
+        nearest = [round(place) for place in places.tolist()]
+        proposals = None if self.proposals is None else tuple(self.proposals[i] for i in nearest)
+        return Path(tuple(betas), *finer)._replace(proposals=proposals)
 
 
 def _between(values: Tensor, places: Tensor) -> Tensor:
