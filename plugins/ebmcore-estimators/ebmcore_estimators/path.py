@@ -34,18 +34,24 @@ class Path(NamedTuple):
 
     def reversed(self) -> Path:
         """Return the path back."""
-        flipped = (None if of is None else of.flip(0) for of in (self.step_sizes, self.scales))
-        proposals = None if self.proposals is None else self.proposals[::-1]
-        return Path(self.betas[::-1], *flipped)._replace(proposals=proposals)
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
+        return Path(
+            self.betas[::-1],
+            None if sizes is None else sizes.flip(0),
+            None if scales is None else scales.flip(0),
+            None if proposals is None else proposals[::-1],
+        )
 
     def end(self) -> Path:
         """Return a path of as many steps that stays where this one ends."""
-        last = (
-            None if of is None else of[-1:].expand_as(of) for of in (self.step_sizes, self.scales)
-        )
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
         count = len(self.betas)
-        proposals = None if self.proposals is None else self.proposals[-1:] * count
-        return Path(self.betas[-1:] * count, *last)._replace(proposals=proposals)
+        return Path(
+            self.betas[-1:] * count,
+            None if sizes is None else sizes[-1:].expand_as(sizes),
+            None if scales is None else scales[-1:].expand_as(scales),
+            None if proposals is None else proposals[-1:] * count,
+        )
 
     def refined(self, steps: int) -> Path:
         """Return a path of so many steps, spaced as these: more make each estimate more certain."""
@@ -54,11 +60,14 @@ class Path(NamedTuple):
         places = torch.linspace(0, self.steps, steps + 1, dtype=torch.float64)
         betas = _between(torch.tensor(self.betas, dtype=torch.float64), places).tolist()
         betas[0], betas[-1] = self.betas[0], self.betas[-1]
-        logs = (None if of is None else of.log() for of in (self.step_sizes, self.scales))
-        finer = (None if of is None else _between(of, places.to(of)).exp() for of in logs)
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
         nearest = [round(place) for place in places.tolist()]
-        proposals = None if self.proposals is None else tuple(self.proposals[i] for i in nearest)
-        return Path(tuple(betas), *finer)._replace(proposals=proposals)
+        return Path(
+            tuple(betas),
+            None if sizes is None else _between(sizes.log(), places.to(sizes)).exp(),
+            None if scales is None else _between(scales.log(), places.to(scales)).exp(),
+            None if proposals is None else tuple(proposals[i] for i in nearest),
+        )
 
 
 def _between(values: Tensor, places: Tensor) -> Tensor:
