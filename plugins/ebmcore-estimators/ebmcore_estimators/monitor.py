@@ -71,6 +71,7 @@ class LogZMonitor:
         *("log_z_estimate", "log_z_error", "log_z_low", "log_z_high", "ess"),
         *("nll_estimate", "nll_low", "nll_high"),
     )
+    takes_mask = True  # where there is one it records nothing, with the reason
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     check_params: ClassVar = {"n": 32, "steps": 8, "small": True}
 
@@ -114,11 +115,15 @@ class LogZMonitor:
         """Return the estimates; warn of those that can't be relied on."""
         self.check(view.data.shape[1:], view.space)
         if conditioned(view.energy, y=0) is not view.energy:
-            view.warn("the energy takes labels, each with a log Z of its own: log_z estimates none")
+            view.warn(
+                "the energy requires labels, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
+            )
             return {}
         if view.data_mask is not None:
             view.warn(
-                "events have several lengths, each with a log Z of its own: none is estimated"
+                "events have several lengths, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
             )
             return {}
         _audit_temperature(view)
