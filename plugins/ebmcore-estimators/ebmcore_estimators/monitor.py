@@ -118,15 +118,11 @@ class LogZMonitor:
         """Return the estimates; warn of those that can't be relied on."""
         self.check(view.data.shape[1:], view.space)
         if conditioned(view.energy, y=0) is not view.energy:
-            view.warn(
-                "the energy requires labels, and each has a log Z of its own: none is estimated. "
-                "Remove log_z"
-            )
+            view.warn("the energy requires labels, each with a log Z of its own: none is estimated")
             return {}
         if view.data_mask is not None:
             view.warn(
-                "events have several lengths, and each has a log Z of its own: none is estimated. "
-                "Remove log_z"
+                "events have several lengths, each with a log Z of its own: none is estimated"
             )
             return {}
         _audit_temperature(view)
