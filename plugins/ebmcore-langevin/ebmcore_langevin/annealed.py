@@ -27,9 +27,12 @@ from torch import Generator, Tensor, nn
 
 from ebmcore import (
     AtTemperature,
+    Binary,
     Carried,
+    Categorical,
     Energy,
     Kernel,
+    Mixed,
     PositiveFloat,
     Real,
     StepSize,
@@ -113,6 +116,7 @@ class Annealed(Kernel):
             each of them for its share of the run.
     """
 
+    spaces = (Real, Binary, Categorical, Mixed)  # in a config; once built, those of its kernel
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
 
     check_energy = _Levels
@@ -143,7 +147,7 @@ class Annealed(Kernel):
         self.rescale = rescale
         self.temperatures = temperatures
         self.schedule = schedule
-        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc]
         if temperatures is not None:
             self.steps_per_graph = 8  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)

@@ -15,9 +15,12 @@ from torch import Generator, Tensor
 
 from ebmcore import (
     AtTemperature,
+    Binary,
     Carried,
+    Categorical,
     Energy,
     Kernel,
+    Mixed,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -71,6 +74,7 @@ class ParallelTempering(Kernel):
             temperature: a Langevin step size as T, one in units of x as √T.
     """
 
+    spaces = (Real, Binary, Categorical, Mixed)  # in a config; once built, those of its kernel
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
 
     def __init__(
@@ -89,7 +93,7 @@ class ParallelTempering(Kernel):
         self.replicas = len(self.temperatures)
         self.swap_every = swap_every
         self.warm_up = warm_up
-        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc]
         self.rescale = rescale and self.spaces == (Real,)
         self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
