@@ -32,7 +32,6 @@ from ebmcore import (
     Categorical,
     Energy,
     Kernel,
-    Mixed,
     PositiveFloat,
     Real,
     StepSize,
@@ -116,7 +115,7 @@ class Annealed(Kernel):
             each of them for its share of the run.
     """
 
-    spaces = (Real, Binary, Categorical, Mixed)  # in a config; once built, those of its kernel
+    spaces = (Real, Binary, Categorical)  # in a config; once built, those of its kernel
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
 
     check_energy = _Levels

@@ -20,7 +20,6 @@ from ebmcore import (
     Categorical,
     Energy,
     Kernel,
-    Mixed,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -74,7 +73,7 @@ class ParallelTempering(Kernel):
             temperature: a Langevin step size as T, one in units of x as √T.
     """
 
-    spaces = (Real, Binary, Categorical, Mixed)  # in a config; once built, those of its kernel
+    spaces = (Real, Binary, Categorical)  # in a config; once built, those of its kernel
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
 
     def __init__(
