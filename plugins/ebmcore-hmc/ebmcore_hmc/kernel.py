@@ -152,6 +152,10 @@ class HMC(Kernel):
         mass = sum(self.mass) / len(self.mass) if isinstance(self.mass, list) else self.mass
         return 2 * spread * math.sqrt(mass / self.temperature)
 
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError when the masses aren't those of such events."""
+        self._masses(x)
+
     def init(self, energy: Energy, x: Tensor, carried: Carried | None = None) -> HMCState:
         """Begin at x, with what the chains carry of a warm-up."""
         values, score = energy_and_score(energy, x)

@@ -160,6 +160,13 @@ class Annealed(Kernel):
         changes = f"its {what} fall within a run, so that it leaves no one density unchanged"
         self.unknown_law = "; ".join(filter(None, (changes, getattr(kernel, "unknown_law", ""))))
 
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError when there is nothing to anneal, or its kernel can't move there."""
+        none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        law = self._law(energy, x, none, none + 1)
+        if hasattr(self.kernel, "check"):
+            self.kernel.check(law, x)
+
     def init(
         self, energy: Energy, x: Tensor, generator: Generator | None, n_steps: int
     ) -> AnnealedState:

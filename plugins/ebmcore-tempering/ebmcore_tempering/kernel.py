@@ -114,6 +114,11 @@ class ParallelTempering(Kernel):
         exact = getattr(self.kernel, "unbiased", False) and self.warm_up == 0
         return self.temperatures[0] * scale**2 if exact else None
 
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy that its kernel can't move on at a temperature."""
+        if hasattr(self.kernel, "check"):
+            self.kernel.check(AtTemperature(energy, None, None), x)
+
     def init(self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried) -> Any:
         """Begin at x with the replicas that the chains carry, or with all of them at x."""
         n, pairs = len(x), self.replicas - 1
