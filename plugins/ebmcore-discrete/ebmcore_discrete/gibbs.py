@@ -61,13 +61,17 @@ class Gibbs(Kernel):
                 "gibbs on categories needs to know how many there are: "
                 "Gibbs(space=ebmcore.Categorical(k))"
             )
+        self.check(energy, x)
+        return GibbsState(x)
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy without the conditionals of `scan: blocks`."""
         if self.scan == "blocks" and not hasattr(energy, "independent_sites"):
             raise ValueError(
                 "scan: blocks draws sites that are independent given the others, so the energy "
                 "should offer `site_logits` and `independent_sites`, as ising and potts do; "
                 f"{type(energy).__name__} doesn't: use scan: systematic"
             )
-        return GibbsState(x)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
         """Draw a uniform number for each draw of a step, (chains, sites), and its site at random.
