@@ -64,7 +64,7 @@ def test_a_kernel_refuses_an_energy_before_a_run_begins():
 
     net = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
     parts = {"data": torch.randn(20, 3), "energy": net, "loss": lambda energy: 0}
-    with pytest.raises(ConfigError, match="^sampler: .*moves on bowls, and Sequential isn't"):
+    with pytest.raises(ConfigError, match=r"^sampler: .*moves on bowls, and Sequential isn't"):
         Experiment(**parts, sampler=Picky()).run(steps=1, batch_size=4)
 
 

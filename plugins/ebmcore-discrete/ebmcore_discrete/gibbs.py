@@ -22,8 +22,9 @@ class Gibbs(Kernel):
 
     Samples exp(-E) without a bias, for any energy of binary or categorical events: it is evaluated
     at each of the k values that the number may take. A step draws as many numbers as an event
-    has, or `draws`, so it costs k evaluations for each of them, n at once on k·n chains. States of infinite
-    energy are never entered; a number all of whose values have infinite energy is drawn uniformly.
+    has, or `draws`, so it costs k evaluations for each of them, n at once on k·n chains. States of
+    infinite energy are never entered; a number all of whose values have infinite energy is drawn
+    uniformly.
 
     Raises ValueError when the events are categories and the space is not given, and for `draws` of
     another scan than random.

@@ -43,9 +43,7 @@ class Values:
         self.categories = space if isinstance(space, Categorical) else None
         self.k = 2 if self.categories is None else self.categories.k
 
-    def begin(
-        self, kernel: str, energy: Energy, x: Tensor, at: Callable[..., State]
-    ) -> State:
+    def begin(self, kernel: str, energy: Energy, x: Tensor, at: Callable[..., State]) -> State:
         """Make the state at x: `at(energy, x, dtype)`, for an energy of floats of that dtype.
 
         Raises ValueError where the energy takes no one-hot events.

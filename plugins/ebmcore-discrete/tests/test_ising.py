@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from ebmcore_discrete import Ising
+from ebmcore_discrete import Gibbs, Ising
 from ebmcore_discrete.graphs.edges import independent_sets, lattice, random
 from ebmcore_discrete.graphs.elimination import Elimination, elimination_order
+
+from ebmcore import Binary
 
 LOG_Z = {(4, 4, 0.2): 14.5611, (8, 8, 0.1): 47.0101, (8, 8, 0.2): 56.5994,
          (8, 8, 0.25): 66.3446, (10, 10, 0.1): 73.4531}  # fmt: skip
@@ -23,6 +25,15 @@ def test_log_z_of_five_tori(case):
     ising = Ising(sigma=case[2], learns="none", field=False, event_shape=case[:2])
     assert ising.log_z().item() == pytest.approx(LOG_Z[case], abs=1e-4)
     assert not list(ising.parameters())
+
+
+def test_log_z_by_sequential_monte_carlo(seeded):
+    estimators = pytest.importorskip("ebmcore_estimators")
+    ising = Ising(sigma=0.1, learns="none", field=False, event_shape=(8, 8))
+    base = estimators.Uniform((8, 8), Binary())
+    found = estimators.smc(ising, base, n=1024, kernel=Gibbs("blocks"), generator=seeded)
+    assert found.standard_error < 0.0125  # a fourth of .05
+    assert abs(found.log_z - LOG_Z[8, 8, 0.1]) < 4 * found.standard_error
 
 
 def test_the_energy_counts_each_edge_twice(exact):

@@ -43,7 +43,7 @@ def l2_parameters(energy: nn.Module) -> Tensor:
 
 @loss(regulariser=True)  # a fact for ebmcore.testing
 def l1_parameters(energy: nn.Module) -> Tensor:
-    """Σ|θ|: the sum of the sizes of all trained parameters, which draws those that matter less to 0.
+    """Σ|θ|: the sizes of all trained parameters, a sum that draws those that matter less to 0.
 
     Shapes: -> (). Raises ValueError when the energy has no parameters.
     Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso"; for the couplings

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-_OF_EDGES = 2**32  # added to a graph's seed: the numbers on its edges don't depend on which there are
+_OF_EDGES = 2**32  # added to a graph's seed for its edges' numbers, a stream of their own
 _CPU = torch.device("cpu")  # where graphs are made, also for a model on the meta device
 
 
