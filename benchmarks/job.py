@@ -3,8 +3,9 @@
 With `--pictures FOLDER` the last picture of each monitor is kept there, as MONITOR.png.
 
 Prints one JSON document: the last metrics, the seconds from the first step to the last, monitors
-left out, the seconds of CPU that the run took in all, and how often a gradient of the energies of a
-batch was taken, by the sampler, the loss or the optimiser's backward. One thread, so that two jobs can share a machine with two cores.
+left out, the seconds of CPU that the run took in all, and how often a gradient of the energies of
+a batch was taken, by the sampler, the loss or the optimiser's backward. One thread, so that two
+jobs can share a machine with two cores.
 """
 
 from __future__ import annotations

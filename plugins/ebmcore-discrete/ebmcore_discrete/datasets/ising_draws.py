@@ -22,8 +22,8 @@ class IsingDraws:
     Called, it draws (n, *shape) in torch's default dtype, by adding up all states where there are
     at most 2^20, row by row with the transfer matrix on a torus whose shorter side has at most 12
     spins, and spin by spin on other sparse graphs. `log_prob` is exact, and `entropy`; `energy` is
-    the model, `energy.matrix()` its J. Its space is binary. Raises ValueError where the law can't be
-    drawn from exactly.
+    the model, `energy.matrix()` its J. Its space is binary. Raises ValueError where the law can't
+    be drawn from exactly.
 
     Source: Grathwohl et al. 2021, "Oops I took a gradient", whose lattices these are.
 
