@@ -207,7 +207,7 @@ class HMC(Kernel):
         if not self.warm_up:
             return moved._replace(taken=state.taken + 1), info
         now, ok = Adapted(*state[4:]), moved.energy.isfinite()
-        adapted = self.adaptation.after(now, moved.x, acceptance, ok)
+        adapted = self.adaptation.after(now, moved.x, acceptance, ok, moved.score)
         mass = adapted.scale.pow(-2).view(state.x.shape)
         return HMCState(*moved[:3], mass, *adapted), info
 

@@ -180,7 +180,8 @@ class MALA(Kernel):
         begun, scale = MALAState(*state[:3]), state.scale.view(state.x.shape)
         moved, info = self._proposed(energy, begun, noise, size, scale)
         ok = moved.energy.isfinite()
-        adapted = self.adaptation.after(Adapted(*state[3:]), moved.x, info.acceptance, ok)
+        now = Adapted(*state[3:])
+        adapted = self.adaptation.after(now, moved.x, info.acceptance, ok, moved.score)
         return WarmMALAState(*moved, *adapted), info
 
     def _proposed(
