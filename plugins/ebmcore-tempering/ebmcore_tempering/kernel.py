@@ -15,7 +15,9 @@ from torch import Generator, Tensor
 
 from ebmcore import (
     AtTemperature,
+    Binary,
     Carried,
+    Categorical,
     Energy,
     Kernel,
     NonNegativeInt,
@@ -72,6 +74,7 @@ class ParallelTempering(Kernel):
     """
 
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
+    spaces = (Real, Binary, Categorical)  # once built, those of its kernel
 
     def __init__(
         self,
@@ -89,7 +92,7 @@ class ParallelTempering(Kernel):
         self.replicas = len(self.temperatures)
         self.swap_every = swap_every
         self.warm_up = warm_up
-        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        self.spaces = getattr(kernel, "spaces", (Real,))
         self.rescale = rescale and self.spaces == (Real,)
         self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)

@@ -69,3 +69,32 @@ def test_a_run_resumes_with_its_replicas(kernel, tmp_path):
     assert kept["carried.hot"].shape == (40, 3, 2)
     assert int(kept["carried.steps"].max()) == 24
     assert (kept["carried.hot"].std(0) > 0).all()
+
+
+def of_bits(tmp_path, kernel):
+    file = tmp_path / "tempered_parts.py"
+    file.write_text(PARTS)
+    return {
+        "plugins": {"files": [str(file)]},
+        "data": {"type": "bars", "side": 2},
+        "energy": {"type": "rbm", "hidden": 3},
+        "loss": "gap",
+        "sampler": {"type": "parallel_tempering", "kernel": {"type": kernel}, "n_steps": 2},
+        "chains": {"type": "persistent", "size": 20},
+        "train": {"steps": 2, "batch_size": 8},
+        "tracking": "off",
+        "device": "cpu",
+        "compile": False,
+    }
+
+
+def test_a_run_of_bits_tempers_a_kernel_of_bits(tmp_path):
+    done = ebmcore.run(of_bits(tmp_path, "gibbs"), progress=False, runs_dir=tmp_path / "runs")
+    hot = done.chains.state_dict()["carried.hot"]
+    assert ((hot == 0) | (hot == 1)).all()
+    assert 0 < float(hot.mean()) < 1
+
+
+def test_a_kernel_of_real_events_is_refused_for_bits(tmp_path):
+    with pytest.raises(ebmcore.ConfigError, match=r"moves in real events, and .* are binary"):
+        ebmcore.run(of_bits(tmp_path, "langevin"), progress=False, runs_dir=tmp_path / "runs")

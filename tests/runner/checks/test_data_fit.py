@@ -69,7 +69,7 @@ def test_a_sampler_of_another_space_is_refused():
     assert message == (
         "'langevin' moves in real events, and data 'bars' are binary. "
         "Installed samplers for binary events: block_gibbs, dmala, dula, gibbs, "
-        "gibbs_with_gradients."
+        "gibbs_with_gradients, parallel_tempering."
     )
 
 
