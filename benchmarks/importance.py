@@ -5,9 +5,9 @@
     nll = KL + H(p)
 
 p is the dataset's law, and H its exact entropy, which is the floor. q's draws from p serve both
-lines: where the model is near p, their errors cancel. The weights are bounded where p or the
-uniform law cover the model; to see that they do, log Z is computed once more from the model's own
-samples, -log mean q(x) exp(E(x)): mass of the model far from both would set the two apart.
+lines: where the model is near p, their errors cancel. Mass of the model that neither p nor the
+uniform law hits would be missed; to see that there is none, log Z is computed once more from the
+model's own samples, -log mean p(x) exp(E(x)), which such mass would set apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import math
 from typing import ClassVar
 
 import torch
-from ebmcore_discrete.datasets.gray_code import GrayCode
 from torch import Tensor
 
 from ebmcore import Binary, Energy, PositiveInt, RunView
@@ -56,17 +55,18 @@ class ImportanceLikelihood:
         law = view.dataset
         x = law.encode(law.toy.draw(self.n, view.generator))
         u = view.space.sample((self.n, law.bits), view.generator)
-        log_p, log_q = proposal(law, torch.cat([x, u]))
-        energy = energies(view.energy, torch.cat([x, u]))
-        log_w = -energy - log_q
+        both = torch.cat([x, u])
+        log_p, energy = law.log_prob(both.double()), energies(view.energy, both)
+        uniform = torch.full_like(log_p, -law.bits * math.log(2))
+        log_w = -energy - torch.logaddexp(log_p, uniform) + math.log(2)
         log_z = float(log_w.logsumexp(0)) - math.log(len(log_w))
         share = (log_w - log_z).exp()  # of mean 1
         gap = (log_p + energy)[: self.n]
         kl = float(gap.mean()) + log_z
         of_p, of_u = share[: self.n] / 2, share[self.n :] / 2
         y = view.sample(self.samples, self.n_steps)
-        inverse = proposal(law, y)[1] + energies(view.energy, y) + log_z
-        mean = float(inverse.exp().mean())
+        ratio = (law.log_prob(y.double()) + energies(view.energy, y) + log_z).exp()
+        mean = float(ratio.mean())
         return {
             "nll": law.entropy + kl,
             "kl": kl,
@@ -76,19 +76,12 @@ class ImportanceLikelihood:
             "log_z_error": self._error(of_p, of_u),
             "ess": float(share.sum() ** 2 / share.square().sum()),
             "log_z_samples": log_z - math.log(mean),
-            "log_z_samples_error": float(inverse.exp().std()) / mean / math.sqrt(len(y)),
+            "log_z_samples_error": float(ratio.std()) / mean / math.sqrt(len(y)),
         }
 
     def _error(self, of_p: Tensor, of_u: Tensor) -> float:
         """Return the standard error of the sum of two means."""
         return math.sqrt(float(of_p.var() + of_u.var()) / self.n)
-
-
-def proposal(law: GrayCode, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return log p and log q of events, (n, bits) -> (n,) float64, at ε = 1/2."""
-    log_p = law.log_prob(x.double())
-    uniform = torch.full_like(log_p, -law.bits * math.log(2))
-    return log_p, torch.logaddexp(log_p, uniform) - math.log(2)
 
 
 @torch.no_grad()

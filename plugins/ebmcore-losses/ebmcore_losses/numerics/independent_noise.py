@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
+_AT_ONCE = 2**16  # events that are counted at once
+
 
 class IndependentNoise(nn.Module):
     """Independent numbers from 0 to k - 1, of flattened events, each with a law of its own.
@@ -30,12 +32,13 @@ class IndependentNoise(nn.Module):
             raise ValueError(
                 f"ridge is a probability of bits and categories, at most 1; got {uniform:g}"
             )
-        flat = data.flatten(1).long()
-        n, elements = flat.shape
-        cells = flat + k * torch.arange(elements, device=flat.device)
-        counts = cells.flatten().bincount(minlength=elements * k).view(elements, k)
-        p = (1 - uniform) * counts.double() / n + uniform / k
-        if not bool((p > 0).all()):
+        flat = data.flatten(1)
+        counts = torch.zeros(flat.shape[1], k, device=flat.device, dtype=_wide(flat))
+        for rows in flat.split(_AT_ONCE):
+            values = rows.T.long()
+            counts.scatter_add_(1, values, counts.new_ones(()).expand(values.shape))
+        p = (1 - uniform) * counts / len(flat) + uniform / k
+        if not p.is_meta and not bool((p > 0).all()):
             raise ValueError(
                 "a value that doesn't occur in the training data has no probability under noise "
                 "that is fitted to them; raise `ridge`"
@@ -63,3 +66,8 @@ class IndependentNoise(nn.Module):
     def entropy(self) -> Tensor:
         """Return -Σ p log p of all numbers, in nats, ()."""
         return -(self.log_p.exp() * self.log_p).sum()
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """Return float64, in which counts are exact, but on devices without it."""
+    return torch.float32 if x.device.type == "mps" else torch.float64

@@ -19,7 +19,7 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_noise_has_independent_numbers_as_often_as_the_data(lattice):
+def test_the_noise_is_independent_and_as_often_as_the_data(lattice):
     data = drawn(lattice, 50, 0)
     loss = NoiseContrastive(data, ridge=0.2, space=lattice.space)
     log_p = torch.zeros(len(lattice.x))
