@@ -165,7 +165,11 @@ class HeatBath(WithoutScores):
 
 
 class Between:
-    """The energy (1 - β) E₀(x) + β E(x) of p_β, for a kernel: (n, *event) -> (n,)."""
+    """The energy (1 - β) E₀(x) + β E(x) of p_β, for a kernel: (n, *event) -> (n,).
+
+    From a uniform base it offers the conditionals that E does: their log odds are β times those of
+    E, on the same independent sites.
+    """
 
     def __init__(self, base: Base, energy: Energy, beta: float) -> None:
         self.base = base
@@ -175,6 +179,13 @@ class Between:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the energies."""
         return (1 - self.beta) * self.base.energy(x) + self.beta * self.target(x)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return E's own conditionals, for `gibbs` with `scan: blocks`."""
+        if name not in ("site_logits", "independent_sites") or not isinstance(self.base, Uniform):
+            raise AttributeError(name)
+        own = getattr(self.target, name)
+        return own if name == "independent_sites" else lambda x: self.beta * own(x)
 
 
 class Stepped(WithoutScores):

@@ -19,7 +19,7 @@ from ebmcore_monitors.likelihood.enumeration import (
     sizes_of,
 )
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
-from ebmcore_monitors.likelihood.labels import over_labels
+from ebmcore_monitors.likelihood.labels import over_labels, over_labels_of_events
 from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -269,6 +269,7 @@ def _compared(
 
 
 def _of_all_events(view: RunView, *, uncounted: bool) -> dict[str, float]:
+    view = over_labels_of_events(view)
     enumeration = enumerate_events(view.energy, view.dataset, view.data, view.space)
     if not math.isfinite(enumeration.log_z):
         view.warn("the energy is NaN or infinite at some event, so log Z can't be computed")
