@@ -72,7 +72,7 @@ def check_fit(
         refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
     for entry in parts.monitors:
         try:
-            check_monitor(entry.function, parts.data)
+            check_monitor(entry.function, parts.data, parts.energy)
         except Exception as error:
             refuse("monitors", f"{entry.label}: {error}", error)
     return warnings

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore import Categorical
+from ebmcore import Binary, Categorical
 from ebmcore.testing import LossSuite
 
 
@@ -54,6 +54,17 @@ class TestNoiseContrastiveWithNoiseOfItsOwn(LossSuite):
 class TestNoiseContrastiveWithIndependentNoise(LossSuite):
     component = "noise_contrastive"
     params: ClassVar = {"covariance": "diagonal"}
+
+
+class TestNoiseContrastiveOfBits(LossSuite):
+    component = "noise_contrastive"
+    params: ClassVar = {"ratio": 2}
+    check_space: ClassVar = Binary()
+
+
+class TestNoiseContrastiveOfCategories(LossSuite):
+    component = "noise_contrastive"
+    check_space: ClassVar = Categorical(3)
 
 
 class TestEnergyDiscrepancy(LossSuite):

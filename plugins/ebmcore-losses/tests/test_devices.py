@@ -22,7 +22,7 @@ from ebmcore_losses import (
 from ebmcore_losses.plugin import ebmcore_losses
 from torch import Tensor, nn
 
-from ebmcore import Kernel, Sampler, energy_and_score
+from ebmcore import Binary, Kernel, Sampler, energy_and_score
 
 
 class State(NamedTuple):
@@ -92,7 +92,10 @@ def test_one_training_step(name, device):
         assert energy[1].weight.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("keys", [{}, {"covariance": "diagonal"}, {"mean": 0.0, "std": [1.0] * 4}])
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"covariance": "diagonal"}, {"mean": 0.0, "std": [1.0] * 4}, {"space": Binary()}],
+)
 def test_the_noise_can_be_made_on_the_meta_device(keys):
     with torch.device("meta"):
         loss = NoiseContrastive(DATA.to("meta"), (2, 2), **keys)
