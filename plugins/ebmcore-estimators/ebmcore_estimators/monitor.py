@@ -48,6 +48,9 @@ class LogZMonitor:
     effective starts. Where log Z can be computed exactly, in 1 to 3 numbers or for at most 2^20
     events, use `exact_likelihood`; with `small` it is estimated there, too.
 
+    It takes seconds on a small network, and in proportion to `n` and `steps`. `ebmcore evaluate`
+    runs it too, unless you name the monitors.
+
     Raises ValueError for events that have fewer or more numbers than it is meant for, for an energy
     that requires labels, and for a kernel that doesn't leave exp(-E) invariant.
     Source: Neal 2001; Del Moral, Doucet and Jasra 2006; Grosse, Ghahramani and Adams 2015; see
@@ -126,8 +129,7 @@ class LogZMonitor:
         self.check(view.data.shape[1:], view.space, view.energy)
         if view.data_mask is not None:
             view.warn(
-                "events have several lengths, and each has a log Z of its own: none is estimated. "
-                "Remove log_z"
+                "events have several lengths, each with a log Z of its own: none is estimated"
             )
             return {}
         _audit_temperature(view)
