@@ -137,7 +137,7 @@ class HMC(Kernel):
         self.warm_up = warm_up
         self.target_acceptance = target_acceptance
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
         self.adaptation = WarmUp(warm_up, target=target_acceptance)
         self.carries = Adapted._fields if warm_up else ()
 
@@ -152,6 +152,10 @@ class HMC(Kernel):
         """Return 2s√(m/T), the bound of leapfrog on a Gaussian of scale s; a mean of masses."""
         mass = sum(self.mass) / len(self.mass) if isinstance(self.mass, list) else self.mass
         return 2 * spread * math.sqrt(mass / self.temperature)
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError when the masses aren't those of such events."""
+        self._masses(x)
 
     def init(self, energy: Energy, x: Tensor, carried: Carried | None = None) -> HMCState:
         """Begin at x, with what the chains carry of a warm-up."""

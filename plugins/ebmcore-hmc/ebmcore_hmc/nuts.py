@@ -148,7 +148,7 @@ class NUTS(Kernel):
         self.adaptation = WarmUp(warm_up, target=target_acceptance, mass=kept)
         self.carries = Adapted._fields
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s², the variance of its samples on E(x) = x²/(2s²), s = scale: unbiased.

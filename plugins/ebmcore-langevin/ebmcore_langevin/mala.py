@@ -139,7 +139,7 @@ class MALA(Kernel):
         self.target_acceptance = target_acceptance
         self.temperature = temperature
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
         self.adaptation = WarmUp(warm_up, target=target_acceptance)
         self.carries = Adapted._fields if warm_up else ()
 
