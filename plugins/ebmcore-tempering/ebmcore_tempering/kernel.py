@@ -24,6 +24,7 @@ from ebmcore import (
     PositiveFloat,
     PositiveInt,
     Real,
+    Space,
     init_state,
     replicated,
 )
@@ -74,7 +75,7 @@ class ParallelTempering(Kernel):
     """
 
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
-    spaces = (Real, Binary, Categorical)  # once built, those of its kernel
+    spaces: tuple[type[Space], ...] = (Real, Binary, Categorical)  # once built, its kernel's
 
     def __init__(
         self,
