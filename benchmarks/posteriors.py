@@ -2,7 +2,7 @@
 
     python benchmarks/posteriors.py [NAME …]
 
-Each is sampled by `sample_chain(NUTS(), …)`: 16 chains from N(0, I), 1,000 steps of warm-up, 500
+Each is sampled by `sample_chain(NUTS(), …)`: 16 chains from N(0, I), 1,000 steps of warm-up, 1,000
 kept. It passes if each parameter's mean is within .15 reference standard deviations, and the log of
 its standard deviation within .12. The table says the worst parameter. References are in closed
 form, by quadrature, or weighted independent draws; benchmarks/bayes/ has them.
@@ -35,7 +35,7 @@ MAKERS = {
     )
 }  # fmt: skip
 MEAN, LOG_SD = 0.15, 0.12
-CHAINS, STEPS = 16, 500
+CHAINS, STEPS = 16, 1000
 
 
 def judge(posterior: Posterior, seed: int = 0) -> dict[str, object]:

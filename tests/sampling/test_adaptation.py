@@ -69,7 +69,7 @@ def driven(warm_up, points, acceptances, scale=None):
     ok = torch.ones(points.shape[1], dtype=torch.bool)
     seen = []
     for x, acceptance in zip(points, acceptances, strict=True):
-        now = warm_up.after(now, x, acceptance, ok)
+        now = warm_up.after(now, x, acceptance, ok, -x)
         seen.append(now)
     return seen
 
@@ -129,8 +129,8 @@ def test_chains_that_are_not_ok_count_for_nothing():
     sick[:, 1] = math.inf
     now, healthy = begun(all_three, sick[0]), begun(two, points[0, ok])
     for x, wanted, acceptance in zip(sick, points, acceptances, strict=True):
-        now = all_three.after(now, x, acceptance, ok)
-        healthy = two.after(healthy, wanted[ok], acceptance[ok], ok[ok])
+        now = all_three.after(now, x, acceptance, ok, -x)
+        healthy = two.after(healthy, wanted[ok], acceptance[ok], ok[ok], -wanted[ok])
     close(tuple(row[:2] for row in now[:-1]), tuple(healthy[:-1]))
     close(now.recent[ok], healthy.recent)
 
@@ -168,6 +168,6 @@ def test_a_chain_that_is_stuck_lowers_the_step_until_it_moves():
         size = now.step_size
         acceptance = 1 / (1 + (size / 2).square())
         acceptance = torch.cat([acceptance[:15], (size[:1] < 0.01).double()])
-        now = warm_up.after(now, points, acceptance, ok)
+        now = warm_up.after(now, points, acceptance, ok, -points)
         least = min(least, now.step_size[0].item())
     assert least < 0.01

@@ -11,6 +11,7 @@ from ebmcore import (
     Binary,
     Categorical,
     Kernel,
+    NonNegativeInt,
     PositiveInt,
     Real,
     RunView,
@@ -56,6 +57,8 @@ class LogZMonitor:
         n: Walkers, made a multiple of 16.
         steps: Steps of the path; by default four times as many as a pilot took to find one.
         leapfrog: Gradients of a Hamiltonian move of real events.
+        jumps: Jumps before each Hamiltonian move: some numbers are drawn anew, as the
+            pilot's are spread. They lead out of wells that lie along single numbers.
         kernel: Another move: a sampler that leaves exp(-E) invariant, such as `mala`; by default
             Hamiltonian ones that a pilot adapts, or the heat bath of discrete events.
         small: Whether to estimate log Z also where `exact_likelihood` computes it.
@@ -68,6 +71,7 @@ class LogZMonitor:
         *("log_z_estimate", "log_z_error", "log_z_low", "log_z_high", "ess"),
         *("nll_estimate", "nll_low", "nll_high"),
     )
+    takes_mask = True  # where there is one it records nothing, with the reason
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     check_params: ClassVar = {"n": 32, "steps": 8, "small": True}
 
@@ -77,6 +81,7 @@ class LogZMonitor:
         n: PositiveInt = 256,
         steps: PositiveInt | None = None,
         leapfrog: PositiveInt = 4,
+        jumps: NonNegativeInt = 0,
         kernel: Kernel | None = None,
         small: bool = False,
         most: PositiveInt = 256,
@@ -86,6 +91,7 @@ class LogZMonitor:
         self.n = GROUPS * max(2, math.ceil(n / GROUPS))
         self.steps = steps
         self.leapfrog = leapfrog
+        self.jumps = jumps
         self.kernel = kernel
         self.small = small
         self.most = most
@@ -109,11 +115,15 @@ class LogZMonitor:
         """Return the estimates; warn of those that can't be relied on."""
         self.check(view.data.shape[1:], view.space)
         if conditioned(view.energy, y=0) is not view.energy:
-            view.warn("the energy takes labels, each with a log Z of its own: log_z estimates none")
+            view.warn(
+                "the energy requires labels, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
+            )
             return {}
         if view.data_mask is not None:
             view.warn(
-                "events have several lengths, each with a log Z of its own: none is estimated"
+                "events have several lengths, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
             )
             return {}
         _audit_temperature(view)
@@ -144,7 +154,7 @@ class LogZMonitor:
     def _bracket(self, view: RunView) -> Bracket:
         return bracket(
             view.energy, _base(view), data=view.data, n=self.n, groups=GROUPS, steps=self.steps,
-            leapfrog=self.leapfrog, kernel=self.kernel, generator=view.generator,
+            leapfrog=self.leapfrog, jumps=self.jumps, kernel=self.kernel, generator=view.generator,
         )  # fmt: skip
 
 

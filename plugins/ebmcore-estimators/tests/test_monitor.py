@@ -99,7 +99,7 @@ def test_it_warns_of_numbers_that_cannot_be_relied_on(mixed):
     assert "walkers' starts count" in warned[1]
     labelled, warned = view_of(Labelled(), data)
     assert LogZMonitor(small=True)(labelled) == {}
-    assert "takes labels" in warned[0]
+    assert "requires labels" in warned[0]
     lengths, warned = view_of(energy, data, data_mask=torch.ones(400, 2).bool())
     assert LogZMonitor(small=True)(lengths) == {}
     assert "several lengths" in warned[0]

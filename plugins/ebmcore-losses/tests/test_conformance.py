@@ -114,6 +114,10 @@ class TestEnergyMagnitude(LossSuite):
     component = "energy_magnitude"
 
 
+class TestL1Parameters(LossSuite):
+    component = "l1_parameters"
+
+
 class TestL2Parameters(LossSuite):
     component = "l2_parameters"
 

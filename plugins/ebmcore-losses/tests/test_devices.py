@@ -13,6 +13,7 @@ from ebmcore_losses import (
     energy_discrepancy,
     energy_magnitude,
     gradient_penalty,
+    l1_parameters,
     l2_parameters,
     noise_smoothness,
     score_matching,
@@ -50,6 +51,7 @@ CALLS = {
     "improved_cd": lambda e, x, n: ImprovedCD(entropy=1.0, through=2)(
         e, x, n, Sampler(Descent()), None
     )[0],
+    "l1_parameters": lambda e, x, n: l1_parameters(e),
     "l2_parameters": lambda e, x, n: l2_parameters(e),
     "noise_contrastive": lambda e, x, n: NoiseContrastive(DATA, ratio=2).to(x.device)(e, x, None)[
         0

@@ -24,7 +24,6 @@ from ebmcore import (
     PositiveFloat,
     PositiveInt,
     Real,
-    Space,
     init_state,
     replicated,
 )
@@ -74,8 +73,8 @@ class ParallelTempering(Kernel):
             temperature: a Langevin step size as T, one in units of x as √T.
     """
 
+    spaces = (Real, Binary, Categorical)  # in a config; once built, those of its kernel
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
-    spaces: tuple[type[Space], ...] = (Real, Binary, Categorical)  # once built, its kernel's
 
     def __init__(
         self,
@@ -93,7 +92,7 @@ class ParallelTempering(Kernel):
         self.replicas = len(self.temperatures)
         self.swap_every = swap_every
         self.warm_up = warm_up
-        self.spaces = getattr(kernel, "spaces", (Real,))
+        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc]
         self.rescale = rescale and self.spaces == (Real,)
         self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
@@ -114,6 +113,11 @@ class ParallelTempering(Kernel):
         """
         exact = getattr(self.kernel, "unbiased", False) and self.warm_up == 0
         return self.temperatures[0] * scale**2 if exact else None
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy that its kernel can't move on at a temperature."""
+        if hasattr(self.kernel, "check"):
+            self.kernel.check(AtTemperature(energy, None, None), x)
 
     def init(self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried) -> Any:
         """Begin at x with the replicas that the chains carry, or with all of them at x."""

@@ -71,30 +71,33 @@ def test_a_run_resumes_with_its_replicas(kernel, tmp_path):
     assert (kept["carried.hot"].std(0) > 0).all()
 
 
-def of_bits(tmp_path, kernel):
-    file = tmp_path / "tempered_parts.py"
-    file.write_text(PARTS)
-    return {
-        "plugins": {"files": [str(file)]},
-        "data": {"type": "bars", "side": 2},
+def test_a_config_tempers_kernels_of_bits(tmp_path):
+    for name in ("discrete", "chains", "losses"):
+        pytest.importorskip(f"ebmcore_{name}")
+    config = {
+        "data": {"type": "bars", "n": 60},
         "energy": {"type": "rbm", "hidden": 3},
-        "loss": "gap",
-        "sampler": {"type": "parallel_tempering", "kernel": {"type": kernel}, "n_steps": 2},
+        "loss": "contrastive_divergence",
         "chains": {"type": "persistent", "size": 20},
-        "train": {"steps": 2, "batch_size": 8},
+        "train": {"steps": 2, "batch_size": 10},
         "tracking": "off",
-        "device": "cpu",
         "compile": False,
     }
 
+    def train(kernel):
+        sampler = {"type": "parallel_tempering", "kernel": kernel, "n_steps": 2}
+        return ebmcore.run(
+            {**config, "sampler": sampler}, progress=False, runs_dir=tmp_path / "runs"
+        )
 
-def test_a_run_of_bits_tempers_a_kernel_of_bits(tmp_path):
-    done = ebmcore.run(of_bits(tmp_path, "gibbs"), progress=False, runs_dir=tmp_path / "runs")
-    hot = done.chains.state_dict()["carried.hot"]
-    assert ((hot == 0) | (hot == 1)).all()
-    assert 0 < float(hot.mean()) < 1
-
-
-def test_a_kernel_of_real_events_is_refused_for_bits(tmp_path):
-    with pytest.raises(ebmcore.ConfigError, match=r"moves in real events, and .* are binary"):
-        ebmcore.run(of_bits(tmp_path, "langevin"), progress=False, runs_dir=tmp_path / "runs")
+    run = train("gibbs_with_gradients")
+    ebmcore.Binary().check(run.sample(10))
+    kept = run.chains.state_dict()["carried.hot"]
+    assert kept.shape == (20, 3, 4, 4)
+    assert ((kept == 0) | (kept == 1)).all()
+    with pytest.raises(
+        ebmcore.ConfigError, match=r"'langevin' moves in real .* parallel_tempering"
+    ):
+        train("langevin")
+    with pytest.raises(ebmcore.EbmError, match=r"'tempering:parallel_tempering'.* block_gibbs"):
+        train("block_gibbs")
