@@ -116,8 +116,12 @@ class Gibbs(Kernel):
         x, uniform = state.x, uniform.reshape(state.x.shape)
         with torch.no_grad():
             for block in energy.independent_sites:
-                law = energy.site_logits(x).to(wide(x)).softmax(-1)
-                x = torch.where(block, choose(law, uniform).to(x.dtype), x)
+                logits = energy.site_logits(x).to(wide(x))
+                if self.values == 2:  # as softmax, with one exponential in place of two
+                    value = uniform >= (logits[..., 0] - logits[..., 1]).sigmoid()
+                else:
+                    value = choose(logits.softmax(-1), uniform)
+                x = torch.where(block, value.to(x.dtype), x)
         return GibbsState(x), info_of(state.x, x)
 
     def conditional(self, energy: Energy, x: Tensor, site: Tensor) -> Tensor:

@@ -28,11 +28,11 @@ from ebmcore_discrete.informed import (
 
 
 class LangevinState(NamedTuple):
-    """The state of the chains; it keeps energy and differences at x: a step is one gradient."""
+    """The state of the chains; it keeps energy and proposals at x: a step is one gradient."""
 
     x: Tensor  # (chains, *event), bits in the run's dtype or categories as int64
     energy: Tensor  # (chains,), nats, at x
-    differences: Tensor  # (chains, numbers, values), Δ̃ at x, nats
+    log_q: Tensor  # (chains, numbers, values), of the proposals at x, float64
 
 
 class _Langevin(Kernel):
@@ -55,29 +55,25 @@ class _Langevin(Kernel):
         if self.values.categories is None:
             bits = x.flatten(1)
             gains = torch.stack([bits * gains, (1 - bits) * gains], 2)
-        return LangevinState(x, values, gains)
+        squared = 1 if self.values.categories is None else 2  # distance to another value
+        moves = (~self.values.stays(x)).to(wide(x))
+        log_q = (gains / 2 - moves * (squared / (2 * self.step_size))).log_softmax(2)
+        return LangevinState(x, values, log_q)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
         """Draw a uniform number for each number of an event, (chains, numbers), float64."""
         shape = (len(x), x[0].numel())
         return (torch.rand(shape, generator=generator, device=x.device, dtype=wide(x)),)
 
-    def log_proposals(self, state: LangevinState) -> Tensor:
-        """Return log q of each number's values, (chains, numbers, values), float64."""
-        squared = 1 if self.values.categories is None else 2  # distance to another value
-        moves = (~self.values.stays(state.x)).to(wide(state.x))
-        return (state.differences / 2 - moves * (squared / (2 * self.step_size))).log_softmax(2)
-
     def propose(
         self, energy: Energy, state: LangevinState, uniform: Tensor
     ) -> tuple[LangevinState, Tensor]:
         """Return the proposed state, and log q(x | x') - log q(x' | x), (chains,)."""
-        there = self.log_proposals(state)
-        pick = choose(there.exp(), uniform)
+        pick = choose(state.log_q.exp(), uniform)
         x = pick.to(state.x.dtype).reshape(state.x.shape)
         new = self.at(energy, x, state.energy.dtype)
-        back = chosen(self.log_proposals(new), state.x.flatten(1).long())
-        return new, (back - chosen(there, pick)).sum(1)
+        back = chosen(new.log_q, state.x.flatten(1).long())
+        return new, (back - chosen(state.log_q, pick)).sum(1)
 
 
 class DMALA(_Langevin):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -48,8 +48,11 @@ class LogZMonitor:
     effective starts. Where log Z can be computed exactly, in 1 to 3 numbers or for at most 2^20
     events, use `exact_likelihood`; with `small` it is estimated there, too.
 
-    Raises ValueError for events that have fewer or more numbers than it is meant for, and for a
-    kernel that doesn't leave exp(-E) invariant.
+    It takes seconds on a small network, and in proportion to `n` and `steps`. `ebmcore evaluate`
+    runs it too, unless you name the monitors.
+
+    Raises ValueError for events that have fewer or more numbers than it is meant for, for an energy
+    that requires labels, and for a kernel that doesn't leave exp(-E) invariant.
     Source: Neal 2001; Del Moral, Doucet and Jasra 2006; Grosse, Ghahramani and Adams 2015; see
     `ebmcore_estimators.bracket`, which it calls.
 
@@ -96,8 +99,18 @@ class LogZMonitor:
         self.small = small
         self.most = most
 
-    def check(self, event_shape: tuple[int, ...], space: Space = Real()) -> None:  # noqa: B008 (frozen)
-        """Raise ValueError for events of fewer or more numbers than it is meant for."""
+    def check(
+        self,
+        event_shape: tuple[int, ...],
+        space: Space = Real(),  # noqa: B008 (frozen)
+        energy: Any = None,
+    ) -> None:
+        """Raise ValueError for labels, and for events of fewer or more numbers than it is for."""
+        if energy is not None and conditioned(energy, y=0) is not energy:
+            raise ValueError(
+                "the energy requires labels, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
+            )
         numbers, sizes = math.prod(event_shape), space.sizes(event_shape)
         few = numbers <= EXACT_NUMBERS if sizes is None else math.prod(sizes) <= EXACT_EVENTS
         if few and not self.small:
@@ -113,17 +126,10 @@ class LogZMonitor:
 
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return the estimates; warn of those that can't be relied on."""
-        self.check(view.data.shape[1:], view.space)
-        if conditioned(view.energy, y=0) is not view.energy:
-            view.warn(
-                "the energy requires labels, and each has a log Z of its own: none is estimated. "
-                "Remove log_z"
-            )
-            return {}
+        self.check(view.data.shape[1:], view.space, view.energy)
         if view.data_mask is not None:
             view.warn(
-                "events have several lengths, and each has a log Z of its own: none is estimated. "
-                "Remove log_z"
+                "events have several lengths, each with a log Z of its own: none is estimated"
             )
             return {}
         _audit_temperature(view)

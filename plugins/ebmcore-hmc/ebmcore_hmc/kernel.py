@@ -131,6 +131,7 @@ class HMC(Kernel):
             raise ValueError("step_size: auto and warm_up both adapt the step; give one of them")
         self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.leapfrog = leapfrog
+        self.steps_per_graph = max(1, 20 // leapfrog)  # compiling more gradients takes minutes
         self.temperature = temperature
         self.mass = mass
         self.warm_up = warm_up

@@ -34,6 +34,7 @@ from ebmcore import (
     Kernel,
     PositiveFloat,
     Real,
+    Space,
     StepSize,
     given,
     init_state,
@@ -115,7 +116,8 @@ class Annealed(Kernel):
             each of them for its share of the run.
     """
 
-    spaces = (Real, Binary, Categorical)  # in a config; once built, those of its kernel
+    # in a config; once built, those of its kernel
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real, Binary, Categorical)
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
 
     check_energy = _Levels

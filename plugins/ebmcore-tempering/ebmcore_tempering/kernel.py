@@ -24,6 +24,7 @@ from ebmcore import (
     PositiveFloat,
     PositiveInt,
     Real,
+    Space,
     init_state,
     replicated,
 )
@@ -73,7 +74,8 @@ class ParallelTempering(Kernel):
             temperature: a Langevin step size as T, one in units of x as √T.
     """
 
-    spaces = (Real, Binary, Categorical)  # in a config; once built, those of its kernel
+    # in a config; once built, those of its kernel
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real, Binary, Categorical)
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
 
     def __init__(

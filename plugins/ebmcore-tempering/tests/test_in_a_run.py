@@ -99,5 +99,7 @@ def test_a_config_tempers_kernels_of_bits(tmp_path):
         ebmcore.ConfigError, match=r"'langevin' moves in real .* parallel_tempering"
     ):
         train("langevin")
-    with pytest.raises(ebmcore.EbmError, match=r"'tempering:parallel_tempering'.* block_gibbs"):
+    left = len(list((tmp_path / "runs").iterdir()))
+    with pytest.raises(ebmcore.ConfigError, match=r"tempering' .* block_gibbs .* AtTemperature"):
         train("block_gibbs")
+    assert len(list((tmp_path / "runs").iterdir())) == left == 1

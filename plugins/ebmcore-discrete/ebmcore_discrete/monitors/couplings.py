@@ -52,8 +52,9 @@ class CouplingsPicture:
         if hasattr(truth, "matrix") and _of(truth).shape == learnt.shape:
             numbers["rmse"] = float((learnt - _of(truth)).square().mean().sqrt())
             panels = {f"learnt, rmse {numbers['rmse']:.3g}": learnt, "of the data": _of(truth)}
+        most = max(float(x.abs().max()) for x in panels.values())
         figure = plot_weights(
-            view, "couplings of pairs of sites", panels, unit="J, in nats", axis="site"
+            view, "couplings of pairs of sites", panels, most=most, unit="J, in nats", axis="site"
         )
         return {**numbers, "matrix": figure}
 

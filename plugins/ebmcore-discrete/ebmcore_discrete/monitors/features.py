@@ -58,7 +58,8 @@ class Features:
         tiles = weight[first].reshape(-1, *_picture_shape(event_shape))
         name = f"{len(tiles)} of {len(weight)} hidden bits, the strongest first"
         unit = "weight, in nats: wants a 1 where white, a 0 where black"
-        figure = plot_weights(view, "features", {name: mosaic(tiles)}, unit=unit)
+        most = float(tiles.abs().quantile(0.995))  # so that a few large ones hide no others
+        figure = plot_weights(view, "features", {name: mosaic(tiles)}, most=most, unit=unit)
         return {"weights": figure}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from ebmcore import RunView
@@ -15,20 +14,24 @@ if TYPE_CHECKING:
 
 
 def plot_weights(
-    view: RunView, title: str, panels: dict[str, Tensor], *, unit: str, axis: str = ""
+    view: RunView,
+    title: str,
+    panels: dict[str, Tensor],
+    *,
+    most: float,
+    unit: str,
+    axis: str = "",
 ) -> Figure:
-    """Plot matrices side by side on one scale from -m to m, with a bar that shows it.
+    """Plot matrices side by side on one scale from -most to most, with a bar that shows it.
 
-    m is the 99.5 % quantile of all |weights|, so that a few large ones don't hide the others. NaN
-    is blue. With `axis`, the name of rows and columns, there are ticks.
+    NaN is blue. With `axis`, the name of rows and columns, there are ticks.
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * len(panels) + 1.0, 4.9), dpi=110, layout="constrained")
     figure.suptitle(f"{title} (step {view.step:,}, epoch {view.epoch:.4g})", fontsize=11)
-    whole = torch.cat([x.flatten() for x in panels.values()])
-    most = float(whole[whole.isfinite()].abs().quantile(0.995)) or 1.0
+    most = most or 1.0
     grey = colormaps["gray"].with_extremes(bad="#b9c9dc")
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (name, x) in zip(row, panels.items(), strict=True):
@@ -38,7 +41,10 @@ def plot_weights(
         axes.set_ylabel(axis)
         if not axis:
             axes.set_axis_off()
-    figure.colorbar(shown, ax=list(row), label=unit, extend="both", shrink=0.8)
+    beyond = any(bool((x.abs() > most).any()) for x in panels.values())
+    figure.colorbar(
+        shown, ax=list(row), label=unit, extend="both" if beyond else "neither", shrink=0.8
+    )
     return figure
 
 

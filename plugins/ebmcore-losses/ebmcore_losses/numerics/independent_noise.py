@@ -34,7 +34,7 @@ class IndependentNoise(nn.Module):
             )
         flat = data.flatten(1)
         counts = torch.zeros(flat.shape[1], k, device=flat.device, dtype=_wide(flat))
-        for rows in flat.split(_AT_ONCE):
+        for rows in torch.split(flat, _AT_ONCE):
             values = rows.T.long()
             counts.scatter_add_(1, values, counts.new_ones(()).expand(values.shape))
         p = (1 - uniform) * counts / len(flat) + uniform / k
