@@ -238,7 +238,7 @@ class NUTS(Kernel):
             score=choice.score.view(state.x.shape),
         )
         adapted = Adapted(*state[3:])
-        if self.warm_up:
+        if any_left(state.taken < self.warm_up):
             adapted = self.adaptation.after(
                 adapted, moved.x, info.acceptance, moved.energy.isfinite(), moved.score
             )
