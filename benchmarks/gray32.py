@@ -6,8 +6,9 @@ from the exact law of the data (`importance.py`), beside that law's entropy, bel
 be; the maximum mean discrepancies compare 4,000 samples of the model with 4,000 of the data. Chains
 of the samples begin at noise. It trains no run again that benchmarks/results/gray32.jsonl holds;
 `--table` prints these alone. It ends with an error that names the run if a nll is below its floor
-by more than its error, if the samples and the proposal disagree about log Z, or if the linear
-discrepancy is above 0.01, in published units: k = bits that agree, twice that of k = xᵀy.
+by more than 4 standard errors, if samples and proposal disagree about log Z by as much, or if the
+linear discrepancy is above 0.01, with k = the number of equal bits, twice that of k = xᵀy. Ratio
+matching with importance sampling (Liu, Liu and Ji 2023) has 0.00026 to 0.26188 there, by toy.
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ HELD_OUT = 4000
 SAMPLE_STEPS = 100
 ASKED = 0.01  # linear discrepancy at most
 ERRORS = 4  # standard errors that are not chance
-PUBLISHED = dict(
-    zip(TOYS, (0.00876, 0.08414, 0.10230, 0.02787, 0.26188, 0.04477, 0.00026), strict=True)
-)
 
 
 def job(toy: str, seed: int) -> Job:
@@ -65,7 +63,7 @@ def jobs() -> list[Job]:
 def table(found: Found) -> list[str]:
     """The table: a row for each run, likelihoods in nats."""
     lines = [
-        "| toy | floor | nll - floor | effective draws | linear MMD, its null (published) "
+        "| toy | floor | nll - floor | effective draws | linear MMD, its null "
         "| exp-Hamming MMD, its null |",
         f"|{' --- |' * 6}",
     ]
@@ -74,7 +72,7 @@ def table(found: Found) -> list[str]:
         lines.append(
             f"| {toy} | {of[NLL + 'entropy']:.3f} | {of[NLL + 'kl']:.4f} ± "
             f"{of[NLL + 'kl_error']:.4f} | {of[NLL + 'ess']:,.0f} | {2 * of['mmd/linear']:.4f}, "
-            f"{2 * of['mmd/linear_null']:.4f} ({PUBLISHED[toy]:.5f}) | {of['mmd/hamming']:.1e}, "
+            f"{2 * of['mmd/linear_null']:.4f} | {of['mmd/hamming']:.1e}, "
             f"{of['mmd/hamming_null']:.1e} |"
         )
     return lines
@@ -82,8 +80,10 @@ def table(found: Found) -> list[str]:
 
 def wrong(found: Found) -> list[str]:
     """Name the runs with a number that can't be, or that isn't what is asked for."""
-    lines = []
-    for entry in found.finished(jobs()):
+    there = found.finished(jobs())
+    missing = len(jobs()) - len(there)
+    lines = [f"{missing} of {len(jobs())} runs are missing"] if missing else []
+    for entry in there:
         of, name = entry["metrics"], f"{entry['column']}, seed {entry['seed']}"
         gap, error = of[NLL + "kl"], of[NLL + "kl_error"]
         if not gap >= -ERRORS * error:

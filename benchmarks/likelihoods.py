@@ -11,6 +11,7 @@ MNIST's 5,000 digits come with `pip install 'ebmcore-datasets[mnist]'`.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -103,8 +104,8 @@ def row(name: str, tree: dict[str, Any], how: dict[str, Any], scratch: Path) -> 
     judge = {"type": "exact_likelihood", "estimate": {"type": "log_z", **how}}
     found = ebmcore.evaluate(run.dir, {"monitors": [judge]}, device="cpu")
     seconds = time.process_time() - trained
-    if found.failed or found.warnings:
-        print(found.failed, found.warnings)
+    for text in (*found.failed.values(), *found.warnings):
+        print(f"{name}: {text}", file=sys.stderr)
     numbers = {key.partition("/")[2]: value for key, value in found.metrics.items()}
     low, high = numbers["nll_low"], numbers["nll_high"]
     return (

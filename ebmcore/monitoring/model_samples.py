@@ -6,7 +6,7 @@ that began elsewhere. `RunView.sample`, `RunView.trace`, `Run.sample`, `ebmcore 
 `ebmcore evaluate` share one rule:
 
     chains whose `begins_at_data` is False   a random choice of those they keep; without any, those
-                                             that they start from a batch of noise
+                                             that they start from a batch of noise, `size` at most
     others that keep nothing                 those that they start from a batch of noise
     others                                   the batch of noise itself
 
@@ -170,16 +170,24 @@ class ModelSamples(NamedTuple):
         return start
 
     def _started(self, batch: Start, labels: Tensor | None) -> Start:
-        """Return the chains that a copy of the run's starts from a batch."""
+        """Return the chains that a copy of the run's starts from a batch.
+
+        Beyond its `size`, if it has one, they are a random choice of those.
+        """
+        n, start = len(batch.x), batch._replace(y=labels)
+        most = min(n, getattr(self.chains, "size", n))
+        if most < n:
+            start = rows(start, torch.arange(most, device=batch.x.device))
         with borrowed(self.chains) as chains:
-            return start_chains(
+            begun = start_chains(
                 chains,
-                batch.x,
+                start.x,
                 generator=self.generator,
-                y=labels,
-                mask=batch.mask,
+                y=start.y,
+                mask=start.mask,
                 space=self.space,
             )
+        return begun if most == n else rows(begun, random_indices(most, n, self.generator))
 
     def _noise(self, n: int) -> Start:
         low, high = self.bounds.unbind()

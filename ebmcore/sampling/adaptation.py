@@ -165,10 +165,11 @@ class WarmUp:
     def _by_scores(self, now: Adapted, x: Tensor, score: Tensor, ok: Tensor, n: Tensor) -> Adapted:
         """At the steps of `early`, take M⁻¹ from where the chains stand and begin ε anew."""
         dense = self.mass == "dense"
-        due = torch.stack([now.taken == step for step in self.early]).any() & (n >= LEAST)
+        due = torch.stack([now.taken == step for step in self.early]).any()
         old = now.scale.diag().square() if dense else now.scale.square()
         inverse = spread(x, ok, n) / spread(score, ok, n)
-        inverse = torch.where(inverse.isfinite() & (inverse > 0), inverse, old)
+        known = inverse.isfinite() & (inverse > 0) & (n >= LEAST)
+        inverse = torch.where(known, inverse, old)
         scale = inverse.sqrt()
         begun = anew(now, scale.diag() if dense else scale, old / inverse)
         return Adapted(*(torch.where(due, a, b) for a, b in zip(begun, now, strict=True)))

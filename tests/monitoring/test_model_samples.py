@@ -82,6 +82,22 @@ def test_kept_chains_that_began_at_noise_go_on():
 
 
 @pytest.mark.plugins
+def test_chains_that_never_began_give_more_than_they_hold():
+    class Eight(FromNoise):
+        size = 8
+
+        def start(self, x, generator):
+            assert len(x) <= self.size
+            return Start(torch.arange(len(x)).float())
+
+    model = ModelSamples(nn.Identity(), Sampler(as_kernel(stays), 1), Eight(),
+                         torch.Generator().manual_seed(0), BOUNDS)  # fmt: skip
+    assert model.sample(5, 1).tolist() == [0, 1, 2, 3, 4]
+    many = model.sample(100, 1)
+    assert len(many) == 100
+    assert set(many.tolist()) == set(range(8))
+
+
 def test_no_shipped_chains_hand_on_the_data():
     from ebmcore_chains import Data, Noise, Persistent, Proposed
 

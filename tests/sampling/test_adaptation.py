@@ -66,13 +66,13 @@ def test_the_windows_of_stan(steps, wanted):
 def driven(warm_up, points, acceptances, scale=None, precision=1.0):
     """Give points, (steps, chains, d), and acceptances, (steps, chains), to a warm-up.
 
-    The scores are those of a Gaussian of this precision.
+    The scores are those of a Gaussian of this precision about 3.
     """
     now = begun(warm_up, points[0], scale=scale)
     ok = torch.ones(points.shape[1], dtype=torch.bool)
     seen = []
     for x, acceptance in zip(points, acceptances, strict=True):
-        now = warm_up.after(now, x, acceptance, ok, -precision * x)
+        now = warm_up.after(now, x, acceptance, ok, precision * (3 - x))
         seen.append(now)
     return seen
 
@@ -173,6 +173,7 @@ def test_three_chains_are_too_few_for_early_masses():
     points, acceptances = draws(75, 3)
     seen = driven(WarmUp(150, target=0.8), points, acceptances, precision=9.0)
     assert (seen[-1].scale == 1).all()
+    close(seen[9].step_size, seen[9].log_mean.exp())  # yet ε begins anew
 
 
 def test_early_masses_keep_directions_that_tell_nothing():

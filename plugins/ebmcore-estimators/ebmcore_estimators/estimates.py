@@ -56,7 +56,7 @@ class Bracket(NamedTuple):
     """log Z between two estimates, one too low on average and one too high."""
 
     low: float  # nats, the forward estimate less 2 of its standard errors
-    high: float  # nats, the reverse estimate and 2 of its standard errors
+    high: float  # nats, the higher of both estimates, each with 2 of its standard errors
     forward: LogZ
     reverse: LogZ
 
@@ -223,8 +223,8 @@ def bracket(
          for of in draws),
         key=lambda estimate: estimate.log_z,
     )  # fmt: skip
-    low = forward.log_z - ERRORS * forward.standard_error
-    return Bracket(low, back.log_z + ERRORS * back.standard_error, forward, back)
+    low, high = (forward.log_z + sign * ERRORS * forward.standard_error for sign in (-1, 1))
+    return Bracket(low, max(high, back.log_z + ERRORS * back.standard_error), forward, back)
 
 
 def as_base(base: Base | Tensor) -> Base:

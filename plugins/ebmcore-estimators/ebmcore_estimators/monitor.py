@@ -48,8 +48,8 @@ class LogZMonitor:
     effective starts. Where log Z can be computed exactly, in 1 to 3 numbers or for at most 2^20
     events, use `exact_likelihood`; with `small` it is estimated there, too.
 
-    It takes seconds on a small network, and in proportion to `n` and `steps`. `ebmcore evaluate`
-    runs it too, unless you name the monitors.
+    It takes seconds on a small network, a minute on one of sequences, and in proportion to `n` and
+    `steps`. `ebmcore evaluate` runs it, too, unless you name the monitors.
 
     Raises ValueError for events that have fewer or more numbers than it is meant for, for an energy
     that requires labels, and for a kernel that doesn't leave exp(-E) invariant.

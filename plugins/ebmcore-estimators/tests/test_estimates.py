@@ -96,6 +96,15 @@ def test_forward_is_too_low_and_reverse_too_high(known, seeded):
         assert float(values.mean()) > 4 * float(values.std()) / math.sqrt(120)
 
 
+def test_a_bracket_holds_both_ends_of_its_estimate(known, seeded):
+    for _ in range(5):  # in some of which the way back is the lower one, by chance
+        found = bracket(known.gaussian, base_of(3), n=64, steps=8, generator=seeded)
+        there, back = found.forward, found.reverse
+        assert found.low == there.log_z - 2 * there.standard_error
+        assert found.high >= there.log_z + 2 * there.standard_error
+        assert found.high >= back.log_z + 2 * back.standard_error
+
+
 def test_a_mode_that_the_walkers_miss_is_seen_from_the_data(known, seeded):
     def apart(x):
         return known.mixture(x / 4)  # wells at ±8, sd 2: the same barrier

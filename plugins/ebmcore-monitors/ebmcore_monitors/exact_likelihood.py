@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -117,10 +118,15 @@ class ExactLikelihood(WarnsOnce):
         self.estimate = estimate
         self._density = CachedDensity()
 
-    def check(self, event_shape: tuple[int, ...], space: Space = Real()) -> None:  # noqa: B008 (frozen)
+    def check(
+        self,
+        event_shape: tuple[int, ...],
+        space: Space = Real(),  # noqa: B008 (frozen)
+        energy: Any = None,
+    ) -> None:
         """Raise ValueError unless events have 1 to 3 real numbers, or there are few of them.
 
-        Of more than these the estimate, if there is one, says whether it takes them.
+        Of more than these the estimate, if there is one, says whether it takes the run.
         """
         reason = _too_many(event_shape, space)
         if not reason:
@@ -128,11 +134,13 @@ class ExactLikelihood(WarnsOnce):
         if self.estimate is None or not isinstance(space, getattr(self.estimate, "spaces", Space)):
             raise ValueError(reason)
         if hasattr(self.estimate, "check"):
-            self.estimate.check(event_shape, space)
+            named = inspect.signature(self.estimate.check).parameters
+            offered = {"space": space, "energy": energy}
+            self.estimate.check(event_shape, **{k: v for k, v in offered.items() if k in named})
 
     def __call__(self, view: RunView) -> Mapping[str, Any]:
         """Return the numbers that can be computed; warn of those that can't be trusted."""
-        self.check(view.data.shape[1:], view.space)
+        self.check(view.data.shape[1:], view.space, view.energy)
         if self.estimate is not None and _too_many(view.data.shape[1:], view.space):
             return self.estimate(view)
         self._audit_temperature(view)

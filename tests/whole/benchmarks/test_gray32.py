@@ -60,11 +60,12 @@ def test_the_likelihood_by_importance_is_the_exact_one(law):
         ({"mmd/linear": 0.006}, "linear MMD is 0.0120, over 0.01"),
     ],
 )
-def test_a_run_of_32_bits_that_cannot_be_right_is_named(changed, said):
+def test_a_run_of_32_bits_that_cannot_be_right_is_named(monkeypatch, changed, said):
     import gray32
     from grid import Found, key
 
     job = gray32.jobs()[0]
+    monkeypatch.setattr(gray32, "jobs", lambda: [job])
     numbers = dict.fromkeys(("kl_error", "log_z_error", "log_z_samples_error"), 0.01)
     numbers |= {"kl": 0.02, "entropy": 20.0, "log_z": 20.5, "log_z_samples": 20.52, "ess": 9000.0}
     metrics = {f"ImportanceLikelihood/{name}": value for name, value in numbers.items()}
@@ -78,3 +79,5 @@ def test_a_run_of_32_bits_that_cannot_be_right_is_named(changed, said):
     assert len(lines) == bool(said)
     assert said in "".join(lines)
     assert f"| {job.column} | 20.000 |" in gray32.table(found)[2]
+    found.entries = {}
+    assert gray32.wrong(found) == ["1 of 1 runs are missing"]

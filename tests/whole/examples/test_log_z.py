@@ -38,7 +38,6 @@ def test_a_run_of_five_numbers_records_an_estimate(tmp_path):
         "optimizer": {"type": "SGD", "lr": 0.01},
         "train": {"steps": 1, "batch_size": 50},
         "monitors": [judge],
-        "checkpoints": "none",
         "tracking": "off",
     }
     found = ebmcore.run(tree, {"data.holdout": 0.2}, runs_dir=tmp_path, progress=False).metrics

@@ -13,7 +13,7 @@ from ebmcore import Binary, PositiveInt
 from ebmcore_discrete.datasets.toys import TOYS, Toy
 
 # the largest |coordinate| of 5,000 points, which differs from draw to draw; these give the exact
-# entropies of 32 bits 20.037 19.979 20.554 19.719 19.547 20.142 20.677
+# entropies of 32 bits 20.037 19.979 20.554 19.719 19.546 20.142 20.677
 REACH = {
     "2spirals": 3.482,
     "8gaussians": 4.194,

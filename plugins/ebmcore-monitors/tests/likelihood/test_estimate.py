@@ -14,9 +14,11 @@ class Halved:
 
     spaces: ClassVar = (Real,)
 
-    def check(self, event_shape, space):
+    def check(self, event_shape, energy):
         if event_shape[0] > 5:
             raise ValueError("at most five")
+        if energy == "of labels":
+            raise ValueError("no labels")
 
     def __call__(self, view):
         return {"nll_estimate": float(view.held_out.mean()) / 2}
@@ -42,6 +44,8 @@ def test_an_estimate_says_what_it_takes():
     monitor.check((20,), Binary())
     with pytest.raises(ValueError, match="at most five"):
         monitor.check((6,))
+    with pytest.raises(ValueError, match="no labels"):
+        monitor.check((5,), energy="of labels")
     with pytest.raises(ValueError, match=r"at most 1,048,576 events; there are 2\^21"):
         monitor.check((21,), Binary())
     with pytest.raises(ValueError, match=r"mixed .* events are neither"):
