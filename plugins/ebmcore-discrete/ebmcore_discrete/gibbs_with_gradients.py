@@ -27,9 +27,9 @@ class ProposalState(NamedTuple):
 
     x: Tensor  # (chains, *event), bits in the run's dtype or categories as int64
     energy: Tensor  # (chains,), nats, at x
-    logits: Tensor  # (chains, moves), Δ̃/2: log q but for a constant, float64
-    ends: Tensor  # (chains, moves), running sum of the weights exp(logits - the largest)
-    log_total: Tensor  # (chains,), log Σ exp(logits)
+    logits: Tensor  # (chains, moves), Δ̃/2: log q of a change but for a constant, float64
+    ends: Tensor  # (chains, moves), running sum of exp(logits - the largest) over the changes
+    log_total: Tensor  # (chains,), log Σ exp(logits) over the changes
 
 
 class GibbsWithGradients(Kernel):
@@ -67,11 +67,12 @@ class GibbsWithGradients(Kernel):
         """Return the state at x, for an energy of floats of that dtype."""
         values, gains = self.values.gains(energy, x, dtype)
         logits = gains.to(wide(x)) / 2
+        changes = logits
         if self.values.categories is not None:
-            logits = logits.masked_fill(self.values.stays(x), -torch.inf)
-        logits = logits.flatten(1)
-        largest = logits.amax(1)
-        ends = (logits - largest[:, None]).exp().cumsum(1)
+            changes = logits.masked_fill(self.values.stays(x), -torch.inf)
+        changes, logits = changes.flatten(1), logits.flatten(1)
+        largest = changes.amax(1)
+        ends = (changes - largest[:, None]).exp().cumsum(1)
         return ProposalState(x, values, logits, ends, largest + ends[:, -1].log())
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
