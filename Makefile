@@ -51,6 +51,7 @@ BENCH_PIP := .venv-bench/bin/pip install --quiet --constraint constraints.txt \
 	$(BENCH_PIP) --no-build-isolation $(patsubst %,--editable %,. $(wildcard plugins/*))
 	$(BENCH_PIP) torchebm || echo "torchebm can't be installed: its rows will say so"
 	$(BENCH_PIP) jax optax || echo "jax and optax can't be installed: their rows will say so"
+	$(BENCH_PIP) blackjax ebmkit scikit-learn || echo "blackjax or ebmkit can't be installed: mixing.py needs blackjax"
 	touch .venv-bench/ready
 
 clean:

@@ -3,8 +3,9 @@
 With `--pictures FOLDER` the last picture of each monitor is kept there, as MONITOR.png.
 
 Prints one JSON document: the last metrics, the seconds from the first step to the last, monitors
-left out, and how often a gradient of the energies of a batch was taken, by the sampler, the loss
-or the optimiser's backward. One thread, so that two jobs can share a machine with two cores.
+left out, the seconds of CPU that the run took in all, and how often a gradient of the energies of
+a batch was taken, by the sampler, the loss or the optimiser's backward. One thread, so that two
+jobs can share a machine with two cores.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ def run(config: str, overrides: dict[str, Any], pictures: Path | None) -> dict[s
     torch.set_num_threads(1)
     engine = Counting(torch.autograd.Variable._execution_engine)
     torch.autograd.Variable._execution_engine = engine  # type: ignore[assignment]
+    began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         done = ebmcore.run(
             config,
@@ -59,6 +62,7 @@ def run(config: str, overrides: dict[str, Any], pictures: Path | None) -> dict[s
         "status": done.status,
         "steps": done.step,
         "seconds": facts["seconds"] - sum(facts["seconds_by_monitor"].values()),
+        "cpu_seconds": time.process_time() - began,
         "gradients": engine.passes,
         "metrics": done.metrics,
         "warnings": done.warnings,

@@ -55,7 +55,7 @@ def targets(seed: int) -> dict[str, Target]:
         data = energy.sample(1000, generator)
         found[name] = Target(energy.eval(), data, energy.log_z, {"n": 1024}, data)
     wells = ManyWell((32,)).eval()
-    how = {"n": 16384, "steps": 180}
+    how = {"n": 8192, "steps": 100, "jumps": 4}
     found["ManyWell, 32 numbers"] = Target(
         wells, GaussianBase.standard((32,), scale=1.5), wells.log_z, how
     )

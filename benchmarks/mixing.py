@@ -1,12 +1,15 @@
-"""Effective draws a second of `nuts`, `hmc`, `underdamped` and blackjax, one thread, in turns.
+"""Effective draws a second of `nuts`, `hmc`, `underdamped` and their peers, one thread, in turns.
 
-    pip install blackjax jax, beside ebmcore and torch
-    python benchmarks/mixing.py [gaussian logistic mlp] [--without hmc]
+    pip install blackjax jax ebmkit, beside ebmcore and torch
+    python benchmarks/mixing.py [gaussian logistic mlp] [--without hmc underdamped]
 
-Both compile and batch 100 chains in double precision. Ours warms up, which isn't counted; blackjax
-gets the same step size and masses, so that the kernels are compared and not their adaptation. Then
-they take turns of 40 steps, and the CPU seconds of the process count. The effective draws are the
-least over the numbers of an event and their squares, by Geyer's initial sequences over all chains.
+All batch 100 chains in double precision; ours and blackjax are compiled, ebmkit is eager. Ours warm
+up, which isn't counted; the peers get the same step sizes and masses, so that the kernels are
+compared and not their adaptation. A kernel without masses moves x/√M⁻¹, and so does `underdamped`;
+its peer in blackjax is `ghmc`, one leapfrog step a draw with a momentum that persists, too. They
+take turns of 40 draws, of those two of 8 gradients each, and the CPU seconds of the process count.
+The effective draws are the least over the numbers of an event and their squares, as
+`ebmcore_monitors.ess_mean` has them.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -30,6 +34,7 @@ import numpy as np
 import torch
 from ebmcore_hmc import HMC, NUTS
 from ebmcore_langevin import Underdamped
+from ebmcore_monitors import ess_mean
 from torch import Tensor, nn
 
 from ebmcore.compile.chains import compiled_kernel
@@ -38,6 +43,12 @@ from ebmcore.sampling import Walk
 RESULTS = Path(__file__).parent / "results" / "mixing.jsonl"
 CHAINS, TURNS, STEPS, WARM_UP, LEAPFROG = 100, 5, 40, 300, 8
 CPU = torch.device("cpu")
+
+
+try:
+    import ebm
+except ImportError:
+    ebm = None
 
 
 class Energy(nn.Module):
@@ -120,88 +131,120 @@ def mlp() -> tuple[Energy, Any, int]:
     return Energy(of_torch, *weights), of_jax, 10
 
 
-def effective(x: np.ndarray) -> float:
+def effective(x: Tensor) -> float:
     """Return the least effective number of draws of (steps, chains, d), and of their squares."""
-    return min(_of_numbers(x), _of_numbers(np.square(x - x.mean((0, 1)))))
-
-
-def _of_numbers(x: np.ndarray) -> float:
-    steps, chains, _ = x.shape
-    centred = x - x.mean((0, 1))
-    power = np.abs(np.fft.rfft(centred, 2 * steps, axis=0)) ** 2
-    covariance = np.fft.irfft(power, axis=0)[:steps].mean(1) / steps
-    rho = covariance / covariance[0]
-    pairs = rho[: steps // 2 * 2].reshape(-1, 2, rho.shape[1]).sum(1)
-    pairs = np.minimum.accumulate(np.where(np.cumprod(pairs > 0, 0), pairs, 0), 0)
-    return float((steps * chains / np.maximum(2 * pairs.sum(0) - 1, 1e-3)).min())
+    squares = (x - x.mean((0, 1))).square()
+    return min(ess_mean(numbers) or 0.0 for part in (x, squares) for numbers in part.unbind(2))
 
 
 class Ours:
     """A kernel of ours, compiled, whose chains go on from turn to turn."""
 
-    def __init__(self, kernel: Any, energy: Energy, d: int) -> None:
+    def __init__(self, kernel: Any, energy: nn.Module, start: Tensor, *, thin: int = 1) -> None:
         generator = torch.Generator().manual_seed(1)
-        start = torch.randn(CHAINS, d, generator=generator, dtype=torch.float64)
         self.compiled = compiled_kernel(kernel, energy, every=True, device=CPU)
-        total = WARM_UP + TURNS * STEPS
+        total = WARM_UP + TURNS * STEPS * thin
+        self.thin = thin
         self.walk = Walk(kernel, energy, start, generator, self.compiled, n_steps=total)
         self.walk.trace(WARM_UP, 1)
         if self.compiled.why:
             warnings.warn(self.compiled.why, stacklevel=1)
 
-    def turn(self) -> np.ndarray:
+    def turn(self) -> Tensor:
         """Take a turn and return its points."""
-        found: np.ndarray = self.walk.trace(STEPS, 1).x.numpy()
-        return found
+        return self.walk.trace(STEPS * self.thin, self.thin).x
 
 
-class Theirs:
+class Blackjax:
     """A kernel of blackjax, vmapped, scanned and compiled, from where ours was warm."""
 
-    def __init__(self, kernel: Any, start: np.ndarray) -> None:
-        self.key = jax.random.key(2)
-        self.state = jax.vmap(kernel.init)(jnp.asarray(start))
+    def __init__(self, kernel: Any, start: Tensor, *, thin: int = 1, seeded: bool = False) -> None:
+        self.key, key = jax.random.split(jax.random.key(2))
+        begin = (jnp.asarray(start.numpy()), jax.random.split(key, CHAINS))
+        self.state = jax.vmap(kernel.init)(*begin[: 1 + seeded])
 
         def one(state: Any, key: Any) -> Any:
             state, _ = jax.vmap(kernel.step)(jax.random.split(key, CHAINS), state)
             return state, state.position
 
-        self.go = jax.jit(lambda state, key: jax.lax.scan(one, state, jax.random.split(key, STEPS)))
+        def go(state: Any, key: Any) -> Any:
+            state, x = jax.lax.scan(one, state, jax.random.split(key, STEPS * thin))
+            return state, x[thin - 1 :: thin]
+
+        self.go = jax.jit(go)
         self.turn()
 
-    def turn(self) -> np.ndarray:
+    def turn(self) -> Tensor:
         """Take a turn and return its points."""
         self.key, key = jax.random.split(self.key)
         self.state, x = self.go(self.state, key)
-        return np.asarray(jax.block_until_ready(x))
+        return torch.tensor(np.asarray(jax.block_until_ready(x)))
+
+
+class Ebmkit:
+    """A kernel of ebmkit, from where ours was warm; `underdamped` begins each turn at rest."""
+
+    def __init__(self, kernel: Any, energy: nn.Module, start: Tensor, *, thin: int = 1) -> None:
+        self.kernel, self.energy, self.x, self.thin = kernel, energy, start, thin
+
+    def turn(self) -> Tensor:
+        """Take a turn and return its points."""
+        steps = STEPS * self.thin
+        x = self.kernel.sample(self.energy, self.x, steps=steps, return_trajectory=True)
+        self.x = x[-1]
+        return x[self.thin :: self.thin]
+
+
+def runs_of(name: str, without: list[str]) -> dict[str, Any]:
+    """Warm the kernels up on one target."""
+    energy, log_density, d = {"gaussian": gaussian, "logistic": logistic, "mlp": mlp}[name]()
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(CHAINS, d, generator=generator, dtype=torch.float64)
+    nuts = Ours(NUTS(warm_up=WARM_UP), energy, start)
+    state = nuts.walk.state
+    step, scale, there = float(state.step_size[0]), state.scale[0], state.x
+    inverse, root = jnp.asarray(scale.square().numpy()), jnp.asarray(scale.numpy())
+    scaled = Energy(lambda z, scale: energy(scale * z), scale)
+    runs: dict[str, Any] = {"nuts": nuts}
+    runs["nuts, blackjax"] = Blackjax(blackjax.nuts(log_density, step, inverse), there)
+    if ebm:
+        kernel = ebm.NUTS(step, warmup=0)
+        runs["nuts, ebmkit"] = Ebmkit(kernel, scaled, there / scale)
+    if "hmc" not in without:
+        runs["hmc"] = hmc = Ours(HMC(step, leapfrog=LEAPFROG, warm_up=WARM_UP), energy, there)
+        state = hmc.walk.state
+        length, own = float(state.step_size[0]), state.scale[0]
+        mass = jnp.asarray(own.square().numpy())
+        kernel = blackjax.hmc(log_density, length, mass, LEAPFROG)
+        runs["hmc, blackjax"] = Blackjax(kernel, there)
+        if ebm:
+            whitened = Energy(lambda z, own: energy(own * z), own)
+            kernel = ebm.HMC(length, leapfrog_steps=LEAPFROG)
+            runs["hmc, ebmkit"] = Ebmkit(kernel, whitened, there / own)
+    if "underdamped" not in without:
+        h, z, thin = 0.5 * step, there / scale, LEAPFROG
+        forgets = 1 - float(np.exp(-2 * h))  # friction 1
+        runs["underdamped"] = Ours(Underdamped(h), scaled, z, thin=thin)
+        kernel = blackjax.ghmc(lambda z: log_density(root * z), h, 1.0, forgets, forgets / 2)
+        runs["underdamped, blackjax"] = Blackjax(kernel, z, thin=thin, seeded=True)
+        if ebm:
+            kernel = ebm.UnderdampedLangevin(h)
+            runs["underdamped, ebmkit"] = Ebmkit(kernel, scaled, z, thin=thin)
+    return runs
 
 
 def measured(name: str, without: list[str]) -> list[dict[str, Any]]:
     """Run the kernels on one target, in turns."""
-    energy, log_density, d = {"gaussian": gaussian, "logistic": logistic, "mlp": mlp}[name]()
-    runs: dict[str, Any] = {}
-    runs["nuts"] = nuts = Ours(NUTS(warm_up=WARM_UP), energy, d)
-    state = nuts.walk.state
-    step, inverse = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
-    start = state.x.numpy()
-    runs["blackjax nuts"] = Theirs(blackjax.nuts(log_density, step, inverse), start)
-    if "hmc" not in without:
-        runs["hmc"] = hmc = Ours(HMC(step, leapfrog=LEAPFROG, warm_up=WARM_UP), energy, d)
-        state = hmc.walk.state
-        length, mass = float(state.step_size[0]), jnp.asarray(state.scale[0].square().numpy())
-        runs["blackjax hmc"] = Theirs(blackjax.hmc(log_density, length, mass, LEAPFROG), start)
-    if "underdamped" not in without:
-        narrow = float(np.sqrt(inverse.min()))
-        runs["underdamped"] = Ours(Underdamped(0.5 * step * narrow), energy, d)
+    runs = runs_of(name, without)
     seconds, draws = dict.fromkeys(runs, 0.0), {key: [] for key in runs}
     for _ in range(TURNS):
         for key, run in runs.items():
             began = time.process_time()
             draws[key].append(run.turn())
             seconds[key] += time.process_time() - began
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key in runs:
-        ess = effective(np.concatenate(draws[key]))
+        ess = effective(torch.cat(draws[key]))
         row = {"target": name, "kernel": key, "ess": ess, "cpu_seconds": seconds[key],
                "ess_per_second": ess / seconds[key]}  # fmt: skip
         rows.append(row)
@@ -221,6 +264,8 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", default=["gaussian", "logistic", "mlp"])
     parser.add_argument("--without", nargs="*", default=[], choices=["hmc", "underdamped"])
     asked = parser.parse_args()
+    if ebm is None:
+        print("ebmkit isn't installed: it has no rows", file=sys.stderr)
     rows = [row for name in asked.targets for row in measured(name, asked.without)]
     RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows))
 

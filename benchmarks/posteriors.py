@@ -2,10 +2,10 @@
 
     python benchmarks/posteriors.py [NAME …]
 
-Each is sampled by `sample_chain(NUTS(), …)`: 16 chains from N(0, I), 1,000 steps of warm-up, 500
+Each is sampled by `sample_chain(NUTS(), …)`: 16 chains from N(0, I), 1,000 steps of warm-up, 1,000
 kept. It passes if each parameter's mean is within .15 reference standard deviations, and the log of
 its standard deviation within .12. The table says the worst parameter. References are in closed
-form, by quadrature, or weighted independent draws; benchmarks/bayes/ has them.
+form, by quadrature, or weighted independent draws; benchmarks/bayes/ has them. One thread.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAKERS = {
     )
 }  # fmt: skip
 MEAN, LOG_SD = 0.15, 0.12
-CHAINS, STEPS = 16, 500
+CHAINS, STEPS = 16, 1000
 
 
 def judge(posterior: Posterior, seed: int = 0) -> dict[str, object]:
@@ -72,6 +72,7 @@ def judge(posterior: Posterior, seed: int = 0) -> dict[str, object]:
 
 def main() -> None:
     """Judge the posteriors that are named, or all, and write all of them."""
+    torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     warnings.filterwarnings("default", "the sampler was not compiled")
     names = sys.argv[1:] or list(MAKERS)

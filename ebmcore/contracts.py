@@ -158,6 +158,12 @@ class Kernel:
         """
         raise NotImplementedError
 
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy that it can't move on, before a run begins.
+
+        x are two events of the data, on which the energy was tried.
+        """
+
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
         """Draw all the randomness of one step, on the device and in the dtype of x."""
         raise NotImplementedError

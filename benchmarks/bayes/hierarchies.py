@@ -84,18 +84,18 @@ def _schools(name: str, y: Tensor, error: Tensor, *, whitened: bool) -> Posterio
 
 
 def rosenbrock() -> Posterior:
-    """Two bent valleys: a ~ N(1, ½), b ~ N(a², 0.1²), of other units."""
+    """Two bent valleys: a ~ N(1, ¼), b ~ N(a², ¼²), of other units."""
     units = torch.tensor([1.0, 1.0, 100.0, 0.01], dtype=DOUBLE)
 
     def energy(x: Tensor) -> Tensor:
         a, b, c, d = (x / units).unbind(1)
-        bend = ((b - a.square()) / 0.1).square() + ((d - c.square()) / 0.1).square()
-        return (a - 1).square() + (c - 1).square() + 0.5 * bend
+        bend = 16 * ((b - a.square()).square() + (d - c.square()).square())
+        return 2 * ((a - 1).square() + (c - 1).square()) + 0.5 * bend
 
     # Var a² of a ~ N(m, v): 2 v² + 4 m² v
-    mean = torch.tensor([1.0, 1.5, 1.0, 1.5], dtype=DOUBLE) * units
-    sd = torch.tensor([0.5, 0.5 + 2 + 0.01, 0.5, 0.5 + 2 + 0.01], dtype=DOUBLE).sqrt() * units
-    return Posterior("rosenbrock", energy, mean, sd, "in closed form")
+    mean = torch.tensor([1.0, 1.25, 1.0, 1.25], dtype=DOUBLE) * units
+    variance = torch.tensor([0.25, 0.125 + 1 + 0.0625] * 2, dtype=DOUBLE)
+    return Posterior("rosenbrock", energy, mean, variance.sqrt() * units, "in closed form")
 
 
 def garch() -> Posterior:
@@ -106,20 +106,20 @@ def garch() -> Posterior:
         returns.append(0.1 + math.sqrt(h) * shock)
         h = 0.1 + 0.25 * h * shock**2 + 0.6 * h
     r = torch.tensor(returns[100:], dtype=DOUBLE)
-    n = len(r)
-    lag = torch.arange(n)[:, None] - torch.arange(n) - 1.0  # of a shock before a day
-    past, age = lag >= 0, torch.arange(n).double()
 
     def energy(x: Tensor) -> Tensor:
         mu, log_omega, sum_logit, share_logit = x.unbind(1)
         both, share = sum_logit.sigmoid(), share_logit.sigmoid()
         alpha, beta, omega = both * share, both * (1 - share), log_omega.exp()
         shocks = r - mu[:, None]
-        # h is linear in what comes before it: h_t = β^t + Σ β^k (ω + α shock²_{t-1-k})
-        log_beta = beta.log()[:, None]
-        powers = (log_beta[:, :, None] * lag.clamp(min=0)).exp() * past
-        driven = omega[:, None] + alpha[:, None] * shocks.square()
-        h = (log_beta * age).exp() + (powers @ driven[:, :, None])[:, :, 0]
+        # h_t = β h_{t-1} + ω + α shock²_{t-1}, h_0 = 1: sums over 2, 4, 8, … days
+        h = torch.nn.functional.pad(
+            omega[:, None] + alpha[:, None] * shocks[:, :-1].square(), (1, 0), value=1.0
+        )
+        days, power = 1, beta[:, None]
+        while days < len(r):
+            h = h + power * torch.nn.functional.pad(h[:, :-days], (days, 0))
+            days, power = 2 * days, power.square()
         prior = (mu.square() + ((log_omega + 2) / 1.5).square()
                  + ((sum_logit - 1.5) / 1.5).square() + (share_logit / 1.5).square())  # fmt: skip
         return 0.5 * (h.log() + shocks.square() / h).sum(1) + 0.5 * prior

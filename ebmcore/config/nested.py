@@ -15,6 +15,7 @@ import typing
 from typing import Any, NamedTuple
 
 from ebmcore.contracts import Chains, Kernel, Transform
+from ebmcore.run_contracts import RunView
 
 _BASES = {  # base classes, by name, so that torch isn't imported
     "torch.nn.modules.module.Module": "energy",
@@ -33,7 +34,8 @@ class Nested(NamedTuple):
 def nested(annotation: Any) -> Nested | None:
     """Return the kind that a type means: an energy, a sampler, chains, a schedule, a transform.
 
-    A function of tensors alone is an energy, and one without parameters a dataset.
+    A function of tensors alone is an energy, one without parameters a dataset, and one of a
+    `RunView` a monitor.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -51,6 +53,8 @@ def nested(annotation: Any) -> Nested | None:
     if origin is collections.abc.Callable:
         if arguments and arguments[0] == []:
             return Nested("dataset")
+        if arguments and arguments[0] == [RunView]:
+            return Nested("monitor")
         takes_tensors = bool(arguments) and all(map(_is_tensor, _flat(arguments)))
         return Nested("energy") if takes_tensors else None
     if not inspect.isclass(annotation):

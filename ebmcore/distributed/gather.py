@@ -33,7 +33,8 @@ def all_chains(ranks: Ranks, chains: Chains | None) -> Chains | None:
     kept = None if chains is None else chains.kept()
     if chains is None or kept is None:
         return chains
-    beside = {name: all_rows(ranks, value) for name, value in kept.carried.items()}
+    carried = sorted(kept.carried.items())  # resumed ranks have them in the order of their files
+    beside = {name: all_rows(ranks, value) for name, value in carried}
     y, fresh, mask = (
         None if t is None else all_rows(ranks, t) for t in (kept.y, kept.fresh, kept.mask)
     )

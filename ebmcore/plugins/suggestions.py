@@ -26,8 +26,9 @@ _OFFERS: dict[str, dict[str, str]] = {
     "ebmcore-losses": {
         "loss": "concrete_score_matching contrastive_divergence cooperative cross_entropy "
         "denoising_score_matching discrete_energy_discrepancy energy_discrepancy energy_magnitude "
-        "gradient_penalty improved_cd l2_parameters multilevel_denoising noise_contrastive "
-        "noise_smoothness pseudo_likelihood ratio_matching score_matching sliced_score_matching"
+        "gradient_penalty improved_cd l1_parameters l2_parameters multilevel_denoising "
+        "noise_contrastive noise_smoothness pseudo_likelihood ratio_matching score_matching "
+        "sliced_score_matching"
     },
     "ebmcore-monitors": {
         "monitor": "advice classification convergence energies energy_histogram exact_likelihood "

@@ -19,8 +19,6 @@ from ebmcore.runner.spec import Origin
 from ebmcore.train.components import CallbackEntry, LossTerm, MonitorEntry
 from ebmcore.train.device import Placement
 
-_SEVERAL = ("loss", "monitor", "callback", "network")  # kinds of which a run may have several
-
 
 def compose(
     config: Config,
@@ -76,7 +74,7 @@ def compose(
         origin=Origin(
             record=config.record,
             host=host,
-            labels={n.kind: n.label for n in config.nodes if n.kind not in _SEVERAL},
+            labels={n.kind: n.label for n in config.nodes if "." not in n.path},
             files=config.record["plugins"]["files"],
             components=[provenance_of(node) for node in config.nodes],
             where=source.where,

@@ -266,7 +266,7 @@ def _entry(recorded: Recorded, node: Node, data: Data) -> MonitorEntry:
     refuse_misfits([node], data.space, recorded.node("dataset", "data"), recorded.host)
     entry = monitor_entry(node, recorded.part(node))
     try:
-        check_monitor(entry.function, data)
+        check_monitor(entry.function, data, recorded.energy)
     except Exception as error:
         raise ConfigError([Problem(node.path, str(error) or repr(error), node.where)]) from error
     return entry

@@ -1,8 +1,9 @@
 """A warm-up: step size and mass adapted in windows, as in Stan, and pooled over the chains.
 
-A first buffer adapts the step size alone. Then follow windows, each twice as long as the last: at
-the end of each, the variances of x in it, over all chains, become the inverse mass, M⁻¹, and the
-step size begins anew. A last buffer adapts the step size alone; after it all is fixed.
+A first buffer adapts the step size and, if it is long and there are four chains or more, takes
+M⁻¹ from where they stand after every tenth step. Then follow windows, each twice as long as the
+last: at the end of each, the variances of x in it, over all chains, become the inverse mass, M⁻¹.
+With each M⁻¹ the step size begins anew. A last buffer adapts it alone; after that all is fixed.
 
 Step size, by dual averaging of the chains' mean acceptance α towards δ, m = 1, 2, … from each
 beginning: H̄ ← (1 - 1/(m + t₀)) H̄ + (δ - α)/(m + t₀); log ε ← μ - (√m/γ) H̄; log ε̄ ←
@@ -15,9 +16,11 @@ Before the last buffer, α is lowered by the harmonic over the plain mean of the
 acceptances: it falls to 0 for a chain that is stuck where ε is too large, which so moves again.
 Mass: n of a window's points give (n V + 5 · 10⁻³ M⁻¹)/(n + 5), V their variances. Stan shrinks to
 10⁻³, in any unit; M⁻¹ is that of the window before, so that units matter in the first alone.
+In the first buffer M⁻¹ is the spread of x over that of its score s, each over the chains as they
+stand: v on a Gaussian of variance v, wherever it is and however narrow the chains began.
 Source: Hoffman and Gelman 2014, section 3.2; Hoffman, Radul and Sountsov 2021, "An adaptive-MCMC
 scheme for setting trajectory lengths" (the harmonic mean); Stan Reference Manual, "HMC algorithm
-parameters".
+parameters"; the ratio of spreads: nutpie (Seyboldt, Carlson and Carpenter), over a chain's draws.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from ebmcore.sampling.waits import any_left
 
 T_0, KAPPA = 10, 0.75  # steadier first steps, and how fast the average forgets
 GAMMA, FIRST_GAMMA = 0.2, 0.05  # the pull of log ε to μ; in the first window it must go far
+EVERY, LEAST = 10, 4  # in the first buffer: steps between masses, and the chains they take
 Mass = Literal["diagonal", "dense", "fixed"]  # of which the variances of x are taken
 
 
@@ -67,6 +71,7 @@ class WarmUp:
     def __init__(self, steps: int, *, target: float, mass: Mass = "diagonal") -> None:
         self.steps, self.target, self.mass = steps, target, mass
         self.buffer, *self.ends = windows(steps) if mass != "fixed" and steps >= 20 else [0]
+        self.early = list(range(EVERY, self.buffer - EVERY + 1, EVERY))
 
     def begin(
         self,
@@ -91,8 +96,18 @@ class WarmUp:
         shared = (row.index_select(0, first).expand_as(row) for row in rows[:-1])
         return Adapted(*[*shared, rows[-1]])
 
-    def after(self, adapted: Adapted, x: Tensor, acceptance: Tensor, ok: Tensor) -> Adapted:
-        """Return the adaptation after a step that ended at x, of the chains that are ok."""
+    def after(
+        self,
+        adapted: Adapted,
+        x: Tensor,
+        acceptance: Tensor,
+        ok: Tensor,
+        score: Tensor,
+    ) -> Adapted:
+        """Return the adaptation after a step that ended at x, of the chains that are ok.
+
+        Shapes: x and its score (chains, *event); acceptance (chains,), ok (chains,), bool.
+        """
         chains = len(x)
         old = Adapted(*(row[0] for row in adapted))
         taken = old.taken + 1
@@ -105,11 +120,14 @@ class WarmUp:
                 n**2 / torch.where(ok, 1 / recent, 0.0).sum() / torch.where(ok, recent, 0.0).sum()
             )
             accepted = torch.where(taken > self.ends[-1], accepted, accepted * even.nan_to_num(1.0))
-        begun = sum((taken > b) * (b - a) for a, b in itertools.pairwise([0, *self.ends]))
+        begins = [0, *self.early, *self.ends]
+        begun = sum((taken > b) * (b - a) for a, b in itertools.pairwise(begins))
         gamma = torch.where(taken <= self.ends[0], FIRST_GAMMA, GAMMA) if self.ends else GAMMA
         new = dual_average(old, accepted, taken - begun, self.target, gamma)._replace(taken=taken)
         if self.ends:
             new = self._with_mass(new, x.detach().flatten(1), ok, n)
+        if self.early:
+            new = self._by_scores(new, x.detach().flatten(1), score.detach().flatten(1), ok, n)
         last = taken == self.steps
         new = new._replace(step_size=torch.where(last, new.log_mean.exp(), new.step_size))
         kept = (torch.where(taken <= self.steps, a, b) for a, b in zip(new, old, strict=True))
@@ -139,15 +157,38 @@ class WarmUp:
         n = now.points
         inverse = (n * now.squares / (n - 1).clamp(min=1) + small) / (n + 5)
         scale, failed = torch.linalg.cholesky_ex(inverse) if dense else (inverse.sqrt(), 0 * at)
-        # on a Gaussian of scales s, ε is stable under 2 min s/√M⁻¹
-        grown = (old / (inverse.diag() if dense else inverse)).max().sqrt()
-        size = now.log_mean.exp() * grown
-        begun = now._replace(
-            step_size=size, log_mean=size.log(), shortfall=0 * now.shortfall, scale=scale,
-            centre=size.log(), points=0 * n, mean=0 * now.mean, squares=0 * now.squares,
-        )  # fmt: skip
+        begun = anew(now, scale, old / (inverse.diag() if dense else inverse))
+        begun = begun._replace(points=0 * n, mean=0 * now.mean, squares=0 * now.squares)
         ends = ends & (failed == 0)
         return Adapted(*(torch.where(ends, a, b) for a, b in zip(begun, now, strict=True)))
+
+    def _by_scores(self, now: Adapted, x: Tensor, score: Tensor, ok: Tensor, n: Tensor) -> Adapted:
+        """At the steps of `early`, take M⁻¹ from where the chains stand and begin ε anew."""
+        dense = self.mass == "dense"
+        due = torch.stack([now.taken == step for step in self.early]).any() & (n >= LEAST)
+        old = now.scale.diag().square() if dense else now.scale.square()
+        inverse = spread(x, ok, n) / spread(score, ok, n)
+        inverse = torch.where(inverse.isfinite() & (inverse > 0), inverse, old)
+        scale = inverse.sqrt()
+        begun = anew(now, scale.diag() if dense else scale, old / inverse)
+        return Adapted(*(torch.where(due, a, b) for a, b in zip(begun, now, strict=True)))
+
+
+def spread(x: Tensor, ok: Tensor, n: Tensor) -> Tensor:
+    """Return the standard deviation over the n chains that are ok; (chains, d) -> (d,)."""
+    x = torch.where(ok[:, None], x, 0.0)
+    off = torch.where(ok[:, None], x - x.sum(0) / n.clamp(min=1), 0.0)
+    return (off.square().sum(0) / (n - 1).clamp(min=1)).sqrt()
+
+
+def anew(now: Adapted, scale: Tensor, shrunk: Tensor) -> Adapted:
+    """Begin ε anew with √M⁻¹ = scale, where M⁻¹ was `shrunk`, (d,), times what it is now."""
+    # on a Gaussian of scales s, ε is stable under 2 min s/√M⁻¹
+    size = now.log_mean.exp() * shrunk.max().sqrt()
+    log_size = size.log()
+    return now._replace(
+        step_size=size, log_mean=log_size, shortfall=0 * now.shortfall, centre=log_size, scale=scale
+    )
 
 
 def dual_average(

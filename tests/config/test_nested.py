@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from ebmcore import Kernel, PositiveFloat, Transform
+from ebmcore import Kernel, PositiveFloat, RunView, Transform
 from ebmcore.config import nested
 from ebmcore.config.values.check import check
 from ebmcore.config.values.names import json_schema
@@ -90,6 +90,12 @@ def test_a_model_that_says_itself_what_is_extra_is_left_alone():
 @pytest.mark.parametrize("annotation", [typing.Callable, typing.Callable[..., int]], ids=str)
 def test_a_function_of_no_stated_kind_is_no_component(annotation):
     assert nested(annotation) is None
+
+
+def test_a_function_of_a_view_is_a_monitor():
+    assert nested(typing.Callable[[RunView], typing.Mapping[str, float]] | None).kind == "monitor"
+    assert nested(list[typing.Callable[[RunView], dict[str, float]]]).many is True
+    assert nested(typing.Callable[[RunView, int], float]) is None
 
 
 def test_a_key_may_take_one_component_or_a_list():

@@ -44,12 +44,17 @@ def two_networks_with_labels(config):
 
 
 def bits(config):
-    """A Boltzmann machine of pictures in bits, sampled in blocks."""
+    """A Boltzmann machine of pictures in bits, by all losses of bits, with replicas of chains."""
     config["data"] = {"type": "bars", "n": 200}
     config["energy"] = {"type": "rbm", "hidden": 8}
-    config["sampler"] = {"type": "block_gibbs", "hidden": 8, "n_steps": 2}
+    config["sampler"] = {
+        "type": "parallel_tempering", "kernel": "gibbs_with_gradients", "temperatures": [1, 3],
+        "n_steps": 2,
+    }  # fmt: skip
     config["chains"] = {"type": "persistent", "size": 40, "reinit": 0.2}
-    config["loss"] = [{"type": "contrastive_divergence"}, {"type": "ends"}]
+    by_neighbours = [{"type": name, "sites": 3} for name in ("pseudo_likelihood", "ratio_matching")]
+    others = ("contrastive_divergence", "concrete_score_matching", "discrete_energy_discrepancy")
+    config["loss"] = [*({"type": name} for name in others), *by_neighbours, {"type": "ends"}]
     del config["networks"], config["train"]["data_noise"]
 
 

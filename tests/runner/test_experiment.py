@@ -56,6 +56,18 @@ def test_an_experiment_checks_its_parts():
         Experiment(data=torch.tensor([[1.0], [2.0], [float("nan")]]), energy=net, loss=len)
 
 
+def test_a_kernel_refuses_an_energy_before_a_run_begins():
+    class Picky(ebmcore.Kernel):
+        def check(self, energy, x):
+            assert energy(x).shape == (2,)
+            raise ValueError(f"moves on bowls, and {type(energy).__name__} isn't one")
+
+    net = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.Flatten(0))
+    parts = {"data": torch.randn(20, 3), "energy": net, "loss": lambda energy: 0}
+    with pytest.raises(ConfigError, match=r"^sampler: .*moves on bowls, and Sequential isn't"):
+        Experiment(**parts, sampler=Picky()).run(steps=1, batch_size=4)
+
+
 def test_a_view_tells_of_the_last_step_and_of_what_was_recorded():
     seen = []
 

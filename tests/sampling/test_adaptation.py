@@ -63,13 +63,16 @@ def test_the_windows_of_stan(steps, wanted):
     assert windows(steps) == wanted
 
 
-def driven(warm_up, points, acceptances, scale=None):
-    """Give points, (steps, chains, d), and acceptances, (steps, chains), to a warm-up."""
+def driven(warm_up, points, acceptances, scale=None, precision=1.0):
+    """Give points, (steps, chains, d), and acceptances, (steps, chains), to a warm-up.
+
+    The scores are those of a Gaussian of this precision.
+    """
     now = begun(warm_up, points[0], scale=scale)
     ok = torch.ones(points.shape[1], dtype=torch.bool)
     seen = []
     for x, acceptance in zip(points, acceptances, strict=True):
-        now = warm_up.after(now, x, acceptance, ok)
+        now = warm_up.after(now, x, acceptance, ok, -precision * x)
         seen.append(now)
     return seen
 
@@ -121,18 +124,61 @@ def test_the_step_begins_anew_and_ends_as_the_average():
     assert seen[-1].taken.tolist() == [110] * 3
 
 
-def test_chains_that_are_not_ok_count_for_nothing():
-    points, acceptances = draws(30, 3)
-    ok = torch.tensor([True, False, True])
-    all_three, two = (WarmUp(30, target=0.8) for _ in range(2))
+@pytest.mark.parametrize(("steps", "chains"), [(30, 3), (150, 6)])
+def test_chains_that_are_not_ok_count_for_nothing(steps, chains):
+    points, acceptances = draws(steps, chains)
+    ok = torch.arange(chains) != 1
+    every, others = (WarmUp(steps, target=0.8) for _ in range(2))
     sick = points.clone()
     sick[:, 1] = math.inf
-    now, healthy = begun(all_three, sick[0]), begun(two, points[0, ok])
+    now, healthy = begun(every, sick[0]), begun(others, points[0, ok])
     for x, wanted, acceptance in zip(sick, points, acceptances, strict=True):
-        now = all_three.after(now, x, acceptance, ok)
-        healthy = two.after(healthy, wanted[ok], acceptance[ok], ok[ok])
-    close(tuple(row[:2] for row in now[:-1]), tuple(healthy[:-1]))
+        now = every.after(now, x, acceptance, ok, -x)
+        healthy = others.after(healthy, wanted[ok], acceptance[ok], ok[ok], -wanted[ok])
+    close(tuple(row[ok] for row in now[:-1]), tuple(healthy[:-1]))
     close(now.recent[ok], healthy.recent)
+
+
+@pytest.mark.parametrize("mass", ["diagonal", "dense"])
+def test_early_masses_are_ratios_of_spreads(mass):
+    """150 steps: after 10, 20, … 60 of the first 75; v on Gaussians, however narrow the chains."""
+    precision = number([4.0, 1e-6])
+    points, acceptances = draws(75, 5)
+    points = 1e-3 * points + 7
+    warm_up = WarmUp(150, target=0.8, mass=mass)
+    assert warm_up.early == [10, 20, 30, 40, 50, 60]
+    seen = driven(warm_up, points, acceptances, precision=precision)
+    before, at = seen[8].scale[0], seen[9].scale[0]
+    if mass == "dense":
+        assert torch.equal(at, at.diag().diag())
+        before, at = before.diag(), at.diag()
+    assert torch.equal(before, torch.ones_like(before))
+    close(at, precision.rsqrt())
+    close(seen[74].scale, seen[9].scale)
+    # ε grows by the most that a direction's √M⁻¹ shrank, here ½, and dual averaging begins anew
+    now = begun(warm_up, points[0])
+    recent = torch.full((5,), 0.8, dtype=DOUBLE)
+    for step, acceptance in enumerate(acceptances[:11], start=1):
+        recent = 0.9 * recent + 0.1 * acceptance
+        even = 1 / (1 / recent).mean() / recent.mean()
+        m = torch.tensor(step if step <= 10 else step - 10)
+        now = dual_average(now, acceptance.mean() * even, m, 0.8, 0.05)
+        if step == 10:
+            log_size = now.log_mean + math.log(2)
+            now = now._replace(centre=log_size, log_mean=log_size, shortfall=0 * now.shortfall)
+    close(seen[10].step_size, now.step_size)
+
+
+def test_three_chains_are_too_few_for_early_masses():
+    points, acceptances = draws(75, 3)
+    seen = driven(WarmUp(150, target=0.8), points, acceptances, precision=9.0)
+    assert (seen[-1].scale == 1).all()
+
+
+def test_early_masses_keep_directions_that_tell_nothing():
+    points, acceptances = draws(11, 5)
+    seen = driven(WarmUp(150, target=0.8), points, acceptances, precision=number([4.0, 0.0]))
+    close(seen[-1].scale[0], number([0.5, 1.0]))
 
 
 def test_under_20_steps_only_the_step_size_is_adapted():
@@ -168,6 +214,6 @@ def test_a_chain_that_is_stuck_lowers_the_step_until_it_moves():
         size = now.step_size
         acceptance = 1 / (1 + (size / 2).square())
         acceptance = torch.cat([acceptance[:15], (size[:1] < 0.01).double()])
-        now = warm_up.after(now, points, acceptance, ok)
+        now = warm_up.after(now, points, acceptance, ok, -points)
         least = min(least, now.step_size[0].item())
     assert least < 0.01

@@ -139,14 +139,14 @@ def check_start(data: Data, start: Tensor) -> None:
     data.space.check(start)
 
 
-def check_monitor(monitor: Any, data: Data) -> None:
-    """Call the `check` of a monitor that has one, which raises for events that it can't take.
+def check_monitor(monitor: Any, data: Data, energy: Any) -> None:
+    """Call the `check` of a monitor that has one, which raises for a run that it can't look at.
 
-    It gets the shape of an event, and what it names of: `space`, and `read`, which is the views'.
+    It gets the shape of an event, and what it names of `space`, `energy`, and `read`, the views'.
     """
     check = getattr(monitor, "check", None)
     if check is None:
         return
-    offered = {"space": data.space, "read": partial(read_other, data)}
+    offered = {"space": data.space, "energy": energy, "read": partial(read_other, data)}
     named = inspect.signature(check).parameters
     check(data.event_shape, **{name: offered[name] for name in offered if name in named})

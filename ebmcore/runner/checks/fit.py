@@ -13,6 +13,7 @@ from torch import Generator
 from ebmcore.checkpoint.serialize import pack
 from ebmcore.checkpoint.snapshot import refuse_unsaveable
 from ebmcore.config import Train
+from ebmcore.contracts import Energy
 from ebmcore.distributed.init_sync import keep_own_share
 from ebmcore.distributed.rank import RankInfo
 from ebmcore.errors import PluginError, first_line, too_large
@@ -57,6 +58,7 @@ def check_fit(
     check_parts(parts, train, refuse)
     warnings.extend(check_masks(parts, refuse))
     _check_energy(parts, refuse)
+    _check_sampler(parts, refuse)
     if parts.chains is not None and rank_info.size > 1:
         try:
             warnings.extend(keep_own_share(parts.chains, parts.label("chains"), rank_info))
@@ -70,7 +72,7 @@ def check_fit(
         refuse(place.partition(" ")[0], f"{parts.label(place)}: {why}")
     for entry in parts.monitors:
         try:
-            check_monitor(entry.function, parts.data)
+            check_monitor(entry.function, parts.data, parts.energy)
         except Exception as error:
             refuse("monitors", f"{entry.label}: {error}", error)
     return warnings
@@ -103,8 +105,7 @@ def _check_energy(parts: Parts, refuse: Refuse) -> None:
     data, label = parts.data, parts.label("energy")
     try:
         with torch.no_grad(), evaluating(parts.energy):
-            given = data.conditions.rows(slice(2))._asdict()
-            check_energies(conditioned(parts.energy, **given)(data.x[:2]), data.x[:2])
+            check_energies(_of_two(parts)(data.x[:2]), data.x[:2])
     except Exception as error:
         shape = tuple(data.event_shape)
         if not data.x.is_floating_point():
@@ -113,6 +114,22 @@ def _check_energy(parts: Parts, refuse: Refuse) -> None:
     for term in parts.losses:
         if term.needs_curvature and is_flat(parts.energy):
             refuse("energy", _FLAT.format(energy=label, loss=term.label))
+
+
+def _of_two(parts: Parts) -> Energy:
+    """Return the energy of the first two events, with their conditions bound."""
+    return conditioned(parts.energy, **parts.data.conditions.rows(slice(2))._asdict())
+
+
+def _check_sampler(parts: Parts, refuse: Refuse) -> None:
+    check = getattr(parts.sampler and parts.sampler.kernel, "check", None)
+    if check is None:
+        return
+    try:
+        with torch.no_grad(), evaluating(parts.energy):
+            check(_of_two(parts), parts.data.x[:2])
+    except ValueError as error:
+        refuse("sampler", f"{parts.label('sampler')}: {error}", error)
 
 
 def _check_chains(parts: Parts, n: int, probe: Generator, refuse: Refuse) -> None:

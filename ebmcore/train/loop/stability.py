@@ -18,6 +18,7 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from functools import cached_property
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -66,7 +67,8 @@ class Stability:
     """Measures a run's sampler, fits its step size if that is a `StepSize`, and says if it fails.
 
     Args:
-        parts: With the sampler; without one that declares its steps nothing is measured.
+        parts: With the sampler; nothing is measured without one that declares its steps, or if its
+            step_size isn't one number: none, as of `nuts`, or one for each coordinate.
         train: Its `on_unstable` is the response to a step that fails.
         streams: The source of the measurements' seeds; none of them is drawn from.
         ranks: All of them take the mean of their measurements.
@@ -89,8 +91,9 @@ class Stability:
             self._make_changeable()
 
     def _is_declared(self) -> bool:
-        """Whether the kernel has a step size and says which are stable."""
-        if getattr(self.kernel, "step_size", None) is None or hasattr(self.kernel, "sample"):
+        """Whether the kernel's step size is one number and it says which are stable."""
+        one = isinstance(getattr(self.kernel, "step_size", None), (Real, StepSize))
+        if not one or hasattr(self.kernel, "sample"):
             return False
         stable = getattr(self.kernel, "stable_step", lambda curvature: None)
         return self.adjusted or stable(torch.ones(())) is not None
@@ -280,7 +283,8 @@ class Stability:
             return None
         text = (
             f"the sampler keeps {self.last[-1].acceptance:.1%} of its proposals; "
-            f"{self.last[-1].size / 4:.1g} would keep more, and auto fits it"
+            f"{self.last[-1].size / 4:.1g} would keep more"
+            f"{', and auto fits it' * getattr(self.kernel, 'takes_step_size', False)}"
         )
         return "stuck", text
 

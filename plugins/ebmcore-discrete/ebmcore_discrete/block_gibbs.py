@@ -46,14 +46,18 @@ class BlockGibbs(Kernel):
     def __init__(self, hidden: PositiveInt = 64) -> None:
         self.hidden = hidden
 
-    def init(self, energy: Energy, x: Tensor) -> GibbsState:
-        """Check that the energy has these hidden bits."""
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError unless the energy has these hidden bits."""
         logits = _conditionals(energy).hidden_logits(x[:1])
         if logits.shape[1:] != (self.hidden,):
             raise ValueError(
                 f"block_gibbs has hidden = {self.hidden}, and the energy has {logits.shape[1]} "
                 f"hidden bits; set the sampler's `hidden` to {logits.shape[1]}"
             )
+
+    def init(self, energy: Energy, x: Tensor) -> GibbsState:
+        """Begin at x."""
+        self.check(energy, x)
         return GibbsState(x)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:

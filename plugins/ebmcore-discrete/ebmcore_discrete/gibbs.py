@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Generator, Tensor
 
-from ebmcore import Binary, Categorical, Energy, Kernel, Space, replicated
+from ebmcore import Binary, Categorical, Energy, Kernel, PositiveInt, Space, replicated
 from ebmcore_discrete.informed import choose, wide
 from ebmcore_discrete.state import GibbsInfo, GibbsState, info_of
 
@@ -22,10 +22,12 @@ class Gibbs(Kernel):
 
     Samples exp(-E) without a bias, for any energy of binary or categorical events: it is evaluated
     at each of the k values that the number may take. A step draws as many numbers as an event
-    has, so it costs k evaluations for each of them, n at once on k·n chains. States of infinite
-    energy are never entered; a number all of whose values have infinite energy is drawn uniformly.
+    has, or `draws`, so it costs k evaluations for each of them, n at once on k·n chains. States of
+    infinite energy are never entered; a number all of whose values have infinite energy is drawn
+    uniformly.
 
-    Raises ValueError when the events are categories and the space is not given.
+    Raises ValueError when the events are categories and the space is not given, and for `draws` of
+    another scan than random.
     Source: Geman and Geman 1984; at random, Glauber 1963.
 
     Args:
@@ -34,6 +36,7 @@ class Gibbs(Kernel):
             independent given the others at once, for an energy that offers `site_logits(x)`,
             (chains, *event, k), and `independent_sites`, (sets, *event) bool, as ising and potts
             do: one evaluation a set.
+        draws: How many numbers a step of `scan: random` draws; by default as many as an event has.
         space: (runtime) The set that events live in; by default binary.
     """
 
@@ -44,11 +47,15 @@ class Gibbs(Kernel):
         self,
         scan: Literal["systematic", "random", "blocks"] = "systematic",
         *,
+        draws: PositiveInt | None = None,
         space: Space | None = None,
     ) -> None:
         if scan not in ("systematic", "random", "blocks"):
             raise ValueError(f"scan should be systematic, random or blocks; got {scan!r}")
+        if draws is not None and scan != "random":
+            raise ValueError(f"draws is for scan: random; scan: {scan} draws each number once")
         self.scan = scan
+        self.draws = draws
         # each number's draw would compile for a second, so a step stays eager
         self.long_step = scan != "blocks"
         self.values = space.k if isinstance(space, Categorical) else 2
@@ -61,36 +68,41 @@ class Gibbs(Kernel):
                 "gibbs on categories needs to know how many there are: "
                 "Gibbs(space=ebmcore.Categorical(k))"
             )
+        self.check(energy, x)
+        return GibbsState(x)
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy without the conditionals of `scan: blocks`."""
         if self.scan == "blocks" and not hasattr(energy, "independent_sites"):
             raise ValueError(
                 "scan: blocks draws sites that are independent given the others, so the energy "
                 "should offer `site_logits` and `independent_sites`, as ising and potts do; "
                 f"{type(energy).__name__} doesn't: use scan: systematic"
             )
-        return GibbsState(x)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
-        """Draw a uniform number for each draw of a step, (chains, sites), and its site at random.
+        """Draw a uniform number for each draw of a step, (chains, draws), and its site at random.
 
-        float64, so that no category is lost to rounding; (chains, sites), int64.
+        float64, so that no category is lost to rounding; (chains, draws), int64.
         """
-        shape = (len(x), x[0].numel())
+        sites = x[0].numel()
+        shape = (len(x), self.draws or sites)
         uniform = torch.rand(shape, generator=generator, device=x.device, dtype=wide(x))
         if self.scan != "random":
             return (uniform,)
         return uniform, torch.randint(
-            shape[1], shape, generator=generator, device=x.device, dtype=torch.int64
+            sites, shape, generator=generator, device=x.device, dtype=torch.int64
         )
 
     def step(
         self, energy: Energy, state: GibbsState, noise: tuple[Tensor, ...]
     ) -> tuple[GibbsState, GibbsInfo]:
-        """Draw as many numbers as an event has, each given all the others."""
+        """Draw numbers one after another, each given all the others."""
         if self.scan == "blocks":
             return self._step_in_blocks(energy, state, noise[0])
         x = state.x.flatten(1)
         uniform, *chosen = noise
-        for draw in range(x.shape[1]):
+        for draw in range(uniform.shape[1]):
             site = chosen[0][:, draw] if chosen else torch.full_like(uniform[:, 0], draw).long()
             law = self.conditional(energy, x.reshape(state.x.shape), site)
             value = choose(law, uniform[:, draw])
@@ -104,8 +116,12 @@ class Gibbs(Kernel):
         x, uniform = state.x, uniform.reshape(state.x.shape)
         with torch.no_grad():
             for block in energy.independent_sites:
-                law = energy.site_logits(x).to(wide(x)).softmax(-1)
-                x = torch.where(block, choose(law, uniform).to(x.dtype), x)
+                logits = energy.site_logits(x).to(wide(x))
+                if self.values == 2:  # as softmax, with one exponential in place of two
+                    value = uniform >= (logits[..., 0] - logits[..., 1]).sigmoid()
+                else:
+                    value = choose(logits.softmax(-1), uniform)
+                x = torch.where(block, value.to(x.dtype), x)
         return GibbsState(x), info_of(state.x, x)
 
     def conditional(self, energy: Energy, x: Tensor, site: Tensor) -> Tensor:

@@ -10,21 +10,26 @@ sampling for discrete distributions"; the half in Δ̃/2 is Zanella's 2020 local
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from ebmcore import Binary, Categorical, Energy, Kernel, Space
-from ebmcore_discrete.informed import (
-    AdjustedInfo,
-    InformedState,
-    Values,
-    adjusted,
-    choose,
-    chosen,
-    wide,
-)
+from ebmcore_discrete.informed import AdjustedInfo, Values, adjusted, chosen, wide
+
+
+class ProposalState(NamedTuple):
+    """The state of the chains; it keeps the proposals at x: a step is one gradient, one softmax.
+
+    A move is another value of a number: one of each bit, k of each category, whose own has q = 0.
+    """
+
+    x: Tensor  # (chains, *event), bits in the run's dtype or categories as int64
+    energy: Tensor  # (chains,), nats, at x
+    logits: Tensor  # (chains, moves), Δ̃/2: log q but for a constant, float64
+    ends: Tensor  # (chains, moves), running sum of the weights exp(logits - the largest)
+    log_total: Tensor  # (chains,), log Σ exp(logits)
 
 
 class GibbsWithGradients(Kernel):
@@ -53,9 +58,21 @@ class GibbsWithGradients(Kernel):
     def __init__(self, *, space: Space | None = None) -> None:
         self.values = Values(space)
 
-    def init(self, energy: Energy, x: Tensor) -> InformedState:
+    def init(self, energy: Energy, x: Tensor) -> ProposalState:
         """Begin at x."""
-        return self.values.begin("gibbs_with_gradients", energy, x)
+        state: ProposalState = self.values.begin("gibbs_with_gradients", energy, x, self.at)
+        return state
+
+    def at(self, energy: Energy, x: Tensor, dtype: torch.dtype) -> ProposalState:
+        """Return the state at x, for an energy of floats of that dtype."""
+        values, gains = self.values.gains(energy, x, dtype)
+        logits = gains.to(wide(x)) / 2
+        if self.values.categories is not None:
+            logits = logits.masked_fill(self.values.stays(x), -torch.inf)
+        logits = logits.flatten(1)
+        largest = logits.amax(1)
+        ends = (logits - largest[:, None]).exp().cumsum(1)
+        return ProposalState(x, values, logits, ends, largest + ends[:, -1].log())
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, Tensor]:
         """Draw two uniform numbers a chain, (chains,) each: of the proposal and of its test."""
@@ -63,23 +80,29 @@ class GibbsWithGradients(Kernel):
         return first, second
 
     def step(
-        self, energy: Energy, state: InformedState, noise: tuple[Tensor, ...]
-    ) -> tuple[InformedState, AdjustedInfo]:
+        self, energy: Energy, state: ProposalState, noise: tuple[Tensor, ...]
+    ) -> tuple[ProposalState, AdjustedInfo]:
         """Propose another value of one number, and keep it or not."""
-        flat = state.x.flatten(1)
-        there = self.log_proposals(state)
-        pick = choose(there.exp(), noise[0])
-        site = pick // self.values.k
-        value = (pick % self.values.k).to(flat.dtype)
-        old = flat.gather(1, site[:, None])
-        x = flat.scatter(1, site[:, None], value[:, None]).reshape(state.x.shape)
-        new = self.values.at(energy, x, state.energy.dtype)
-        way_back = site * self.values.k + old[:, 0].long()
-        log_q = chosen(self.log_proposals(new), way_back) - chosen(there, pick)
-        return adjusted(state, new, log_q, noise[1])
+        x, move, way_back = self.propose(state, noise[0])
+        dtype = state.energy.dtype
+        new = self.at(energy, x, dtype)
+        log_q = (chosen(new.logits, way_back) - new.log_total) - (
+            chosen(state.logits, move) - state.log_total
+        )
+        end, acceptance, kept = adjusted(state, new, log_q, noise[1])
+        share = kept.to(dtype) / state.x[0].numel()
+        return end, AdjustedInfo(state.energy, acceptance.to(dtype), kept.to(dtype), share)
 
-    def log_proposals(self, state: InformedState) -> Tensor:
-        """Return log q(i, v | x) of each number and value, (chains, numbers · values), float64."""
-        logits = (state.differences / 2).to(wide(state.x))
-        other = logits.masked_fill(self.values.stays(state.x), -torch.inf)
-        return other.flatten(1).log_softmax(1)
+    def propose(self, state: ProposalState, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return x', (chains, *event), and the moves there and back, (chains,)."""
+        target = (uniform * state.ends[:, -1])[:, None]
+        move = torch.searchsorted(state.ends, target, right=True).clamp(max=state.ends.shape[1] - 1)
+        flat, k = state.x.flatten(1), self.values.k
+        if self.values.categories is None:
+            site = back = move
+            value = 1 - flat.gather(1, site)
+        else:
+            site, value = move // k, move % k
+            back = site * k + flat.gather(1, site)
+        x = flat.scatter(1, site, value).reshape(state.x.shape)
+        return x, move[:, 0], back[:, 0]

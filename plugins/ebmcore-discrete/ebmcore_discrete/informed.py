@@ -9,20 +9,15 @@ of Ising and Potts models are.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from ebmcore import Categorical, Energy, Space, energy_and_score
 
-
-class InformedState(NamedTuple):
-    """The state of the chains; it keeps energy and differences at x: a step is one gradient."""
-
-    x: Tensor  # (chains, *event), bits in the run's dtype or categories as int64
-    energy: Tensor  # (chains,), nats, at x
-    differences: Tensor  # (chains, numbers, values), Δ̃ at x, nats
+State = TypeVar("State")
 
 
 class AdjustedInfo(NamedTuple):
@@ -48,19 +43,22 @@ class Values:
         self.categories = space if isinstance(space, Categorical) else None
         self.k = 2 if self.categories is None else self.categories.k
 
-    def begin(self, kernel: str, energy: Energy, x: Tensor) -> InformedState:
-        """Make the state at x. Raises ValueError where the energy takes no one-hot events."""
+    def begin(self, kernel: str, energy: Energy, x: Tensor, at: Callable[..., State]) -> State:
+        """Make the state at x: `at(energy, x, dtype)`, for an energy of floats of that dtype.
+
+        Raises ValueError where the energy takes no one-hot events.
+        """
         if self.categories is None:
             if not x.is_floating_point():
                 raise ValueError(
                     f"{kernel} on categories needs to know how many there are: give it "
                     "space=ebmcore.Categorical(k)"
                 )
-            return self.at(energy, x, x.dtype)
+            return at(energy, x, x.dtype)
         with torch.no_grad():
             dtype = energy(x).dtype
         try:
-            return self.at(energy, x, dtype)
+            return at(energy, x, dtype)
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{kernel} differentiates the energy in one-hot events, (chains, *event, "
@@ -68,17 +66,20 @@ class Values:
                 "begin with `space.one_hot(x, event_shape, dtype)`, or use gibbs"
             ) from error
 
-    def at(self, energy: Energy, x: Tensor, dtype: torch.dtype) -> InformedState:
-        """Return energy and differences at x, for an energy of floats of that dtype."""
+    def gains(self, energy: Energy, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return E at x, (chains,), and Δ̃, for an energy of floats of that dtype.
+
+        Shapes of Δ̃: (chains, numbers) for the other value of each bit; for each value of categories
+        (chains, numbers, k), 0 for that which a number has.
+        """
         if self.categories is None:
             values, score = energy_and_score(energy, x)
-            score, flat = score.flatten(1), x.flatten(1)
-            return InformedState(x, values, torch.stack([-flat * score, (1 - flat) * score], 2))
+            return values, (1 - 2 * x.flatten(1)) * score.flatten(1)
         one_hot = self.categories.one_hot(x, x.shape[1:], dtype)
         values, score = energy_and_score(energy, one_hot)
         score = score.flatten(1, -2)
         now = (score * one_hot.flatten(1, -2)).sum(2, keepdim=True)
-        return InformedState(x, values, score - now)
+        return values, score - now
 
     def stays(self, x: Tensor) -> Tensor:
         """Tell which value each number has, (chains, *event) -> (chains, numbers, values) bool."""
@@ -99,25 +100,21 @@ def chosen(logs: Tensor, index: Tensor) -> Tensor:
 
 
 def adjusted(
-    old: InformedState, new: InformedState, log_proposals: Tensor, uniform: Tensor
-) -> tuple[InformedState, AdjustedInfo]:
+    old: Any, new: Any, log_proposals: Tensor, uniform: Tensor
+) -> tuple[Any, Tensor, Tensor]:
     """Keep the new state with min(1, r), else the old one: Metropolis and Hastings.
 
     log_proposals (chains,) is log q(old | new) - log q(new | old). A proposal whose r isn't finite
-    is never kept.
+    is never kept. Returns the state, the acceptance and which proposals were kept, (chains,).
     """
     log_ratio = (old.energy - new.energy).to(log_proposals.dtype) + log_proposals
     acceptance = torch.where(log_ratio.isfinite(), log_ratio.clamp(max=0).exp(), 0.0)
     kept = uniform < acceptance
-    x = torch.where(kept.view(-1, *(1 for _ in old.x.shape[1:])), new.x, old.x)
-    state = InformedState(
-        x,
-        torch.where(kept, new.energy, old.energy),
-        torch.where(kept[:, None, None], new.differences, old.differences),
-    )
-    dtype = old.energy.dtype
-    share = share_changed(old.x, x, dtype)
-    return state, AdjustedInfo(old.energy, acceptance.to(dtype), kept.to(dtype), share)
+    state = type(old)(
+        *(torch.where(kept.view(-1, *(1 for _ in of.shape[1:])), of, last)
+          for of, last in zip(new, old, strict=True))
+    )  # fmt: skip
+    return state, acceptance, kept
 
 
 def share_changed(before: Tensor, after: Tensor, dtype: torch.dtype) -> Tensor:

@@ -20,7 +20,8 @@ from torch import Generator, Tensor
 from ebmcore import Binary, NonNegativeFloat, NonNegativeInt
 from ebmcore_discrete.enumeration import MOST_EVENTS, all_events, draw, log_sum
 from ebmcore_discrete.graphs.coupled import Coupled
-from ebmcore_discrete.graphs.couplings import Couplings, Graph, Learns
+from ebmcore_discrete.graphs.couplings import Couplings, Graph, Learns, Strengths
+from ebmcore_discrete.graphs.elimination import Elimination, elimination_order
 from ebmcore_discrete.graphs.transfer import WIDEST, TransferMatrix
 
 
@@ -28,8 +29,10 @@ class Ising(Coupled):
     """Spins on a graph: p(s) ∝ exp(sᵀJs + bᵀs), s = 2x - 1 for bits x.
 
     J begins as σ on the edges of the graph, and counts each twice. `matrix()` returns it.
-    `log_z` is exact up to 20 spins, and by the transfer matrix on a torus of one or two dimensions
-    whose shorter side has at most 12; `sample` draws exactly where `log_z` is known.
+    `log_z` is exact up to 20 spins, by the transfer matrix on a torus of one or two dimensions
+    whose shorter side has at most 12, and by elimination on other graphs that are sparse enough,
+    such as random ones of 100 spins with 2 neighbours each; `sample` draws exactly where `log_z` is
+    known.
     `site_logits` gives the heat bath's odds of all spins, which `gibbs` with `scan: blocks` draws
     from.
 
@@ -40,6 +43,8 @@ class Ising(Coupled):
         graph: lattice couples neighbours on a torus with the event's axes; random is an
             Erdős–Rényi graph, each pair of spins with the same probability.
         sigma: J of each edge, at the start of training.
+        strengths: equal gives each edge J = σ; normal draws it from N(0, σ²), by the graph's seed,
+            as in spin glasses.
         degree: Mean number of neighbours in a random graph.
         seed: Seed of a random graph, whatever the run's.
         learns: The couplings that are trained: those of the edges, of all pairs of spins (which
@@ -56,6 +61,7 @@ class Ising(Coupled):
         graph: Graph = "lattice",
         *,
         sigma: float = 0.0,
+        strengths: Strengths = "equal",
         degree: NonNegativeFloat = 2.0,
         seed: NonNegativeInt = 0,
         learns: Learns = "edges",
@@ -63,8 +69,9 @@ class Ising(Coupled):
         event_shape: tuple[int, ...],
     ) -> None:
         couplings = Couplings(
-            event_shape, graph, degree=degree, seed=seed, strength=sigma, learns=learns
-        )
+            event_shape, graph, degree=degree, seed=seed, strength=sigma, learns=learns,
+            strengths=strengths,
+        )  # fmt: skip
         super().__init__(couplings, event_shape, (couplings.sites,), field=field)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,21 +91,21 @@ class Ising(Coupled):
         """
         if self._is_enumerable():
             return log_sum(self, all_events(2, self.event_shape, self.field, "log_z"))
-        return self._transfer().log_z()
+        return self._large().log_z()
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         """Draw n events exactly, (n, *event). Raises ValueError where there are too many spins."""
         if self._is_enumerable():
             events = all_events(2, self.event_shape, self.field, "sample")
             return draw(self, events, n, generator)
-        rows = self._transfer().draw(n, generator)
-        rows = rows.transpose(1, 2) if self._is_tall() else rows
-        return rows.reshape(n, *self.event_shape).to(self.field.dtype)
+        drawn = self._large().draw(n, generator)
+        drawn = drawn.transpose(1, 2) if drawn.ndim == 3 and self._is_tall() else drawn
+        return drawn.reshape(n, *self.event_shape).to(self.field.dtype)
 
     def refuse_unknown_law(self) -> None:
         """Raise ValueError where there are too many spins for `log_z` and `sample`."""
         if not self._is_enumerable():
-            self._transfer()
+            self._large()
 
     def _spins(self, x: Tensor) -> Tensor:
         if tuple(x.shape[1:]) != self.event_shape:
@@ -113,16 +120,25 @@ class Ising(Coupled):
     def _is_tall(self) -> bool:
         return len(self.event_shape) == 2 and self.event_shape[0] < self.event_shape[1]
 
-    def _transfer(self) -> TransferMatrix:
-        """Return the transfer matrix along the longer side."""
-        shape = self.event_shape if len(self.event_shape) == 2 else (math.prod(self.event_shape), 1)
-        if not self.couplings.is_torus or min(shape) > WIDEST:
+    def _large(self) -> TransferMatrix | Elimination:
+        """Return the law of more spins than can be enumerated; raises ValueError for too many."""
+        sides = len(self.event_shape)
+        if self.couplings.is_torus and (sides == 1 or min(self.event_shape) <= WIDEST):
+            return self._transfer()
+        order = elimination_order(self.couplings.edges, self.couplings.sites)
+        if order is None:
             raise ValueError(
                 f"{self.couplings.sites} spins have 2^{self.couplings.sites} states, more than the "
                 f"{MOST_EVENTS:,} that can be added up; the transfer matrix takes a lattice of one "
-                f"or two dimensions whose shorter side has at most {WIDEST} spins, and learns "
-                f"edges or none; this one has events of shape {self.event_shape}"
+                f"or two dimensions whose shorter side has at most {WIDEST} spins, elimination a "
+                "sparser graph; both want learns edges or none; this one has events of shape "
+                f"{self.event_shape}"
             )
+        return Elimination(self.field, self.matrix(), order)
+
+    def _transfer(self) -> TransferMatrix:
+        """Return the transfer matrix along the longer side."""
+        shape = self.event_shape if len(self.event_shape) == 2 else (math.prod(self.event_shape), 1)
         sites = torch.arange(self.couplings.sites, device=self.field.device).reshape(shape)
         matrix = self.matrix()
         coupled = []

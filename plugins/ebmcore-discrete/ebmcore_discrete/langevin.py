@@ -9,7 +9,7 @@ Source: Zhang, Liu and Liu 2022, "A Langevin-like sampler for discrete distribut
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -17,7 +17,6 @@ from torch import Generator, Tensor
 from ebmcore import Binary, Categorical, Energy, Kernel, PositiveFloat, Space
 from ebmcore_discrete.informed import (
     AdjustedInfo,
-    InformedState,
     UnadjustedInfo,
     Values,
     adjusted,
@@ -26,6 +25,14 @@ from ebmcore_discrete.informed import (
     share_changed,
     wide,
 )
+
+
+class LangevinState(NamedTuple):
+    """The state of the chains; it keeps energy and proposals at x: a step is one gradient."""
+
+    x: Tensor  # (chains, *event), bits in the run's dtype or categories as int64
+    energy: Tensor  # (chains,), nats, at x
+    log_q: Tensor  # (chains, numbers, values), of the proposals at x, float64
 
 
 class _Langevin(Kernel):
@@ -37,31 +44,36 @@ class _Langevin(Kernel):
         self.step_size = step_size
         self.values = Values(space)
 
-    def init(self, energy: Energy, x: Tensor) -> InformedState:
+    def init(self, energy: Energy, x: Tensor) -> LangevinState:
         """Begin at x."""
-        return self.values.begin(type(self).__name__.lower(), energy, x)
+        state: LangevinState = self.values.begin(type(self).__name__.lower(), energy, x, self.at)
+        return state
+
+    def at(self, energy: Energy, x: Tensor, dtype: torch.dtype) -> LangevinState:
+        """Return the state at x, for an energy of floats of that dtype."""
+        values, gains = self.values.gains(energy, x, dtype)
+        if self.values.categories is None:
+            bits = x.flatten(1)
+            gains = torch.stack([bits * gains, (1 - bits) * gains], 2)
+        squared = 1 if self.values.categories is None else 2  # distance to another value
+        moves = (~self.values.stays(x)).to(wide(x))
+        log_q = (gains / 2 - moves * (squared / (2 * self.step_size))).log_softmax(2)
+        return LangevinState(x, values, log_q)
 
     def noise(self, x: Tensor, generator: Generator | None) -> tuple[Tensor, ...]:
         """Draw a uniform number for each number of an event, (chains, numbers), float64."""
         shape = (len(x), x[0].numel())
         return (torch.rand(shape, generator=generator, device=x.device, dtype=wide(x)),)
 
-    def log_proposals(self, state: InformedState) -> Tensor:
-        """Return log q of each number's values, (chains, numbers, values), float64."""
-        squared = 1 if self.values.categories is None else 2  # distance to another value
-        moves = (~self.values.stays(state.x)).to(wide(state.x))
-        return (state.differences / 2 - moves * (squared / (2 * self.step_size))).log_softmax(2)
-
     def propose(
-        self, energy: Energy, state: InformedState, uniform: Tensor
-    ) -> tuple[InformedState, Tensor]:
+        self, energy: Energy, state: LangevinState, uniform: Tensor
+    ) -> tuple[LangevinState, Tensor]:
         """Return the proposed state, and log q(x | x') - log q(x' | x), (chains,)."""
-        there = self.log_proposals(state)
-        pick = choose(there.exp(), uniform)
+        pick = choose(state.log_q.exp(), uniform)
         x = pick.to(state.x.dtype).reshape(state.x.shape)
-        new = self.values.at(energy, x, state.energy.dtype)
-        back = chosen(self.log_proposals(new), state.x.flatten(1).long())
-        return new, (back - chosen(there, pick)).sum(1)
+        new = self.at(energy, x, state.energy.dtype)
+        back = chosen(new.log_q, state.x.flatten(1).long())
+        return new, (back - chosen(state.log_q, pick)).sum(1)
 
 
 class DMALA(_Langevin):
@@ -94,11 +106,14 @@ class DMALA(_Langevin):
         return (*proposal, test)
 
     def step(
-        self, energy: Energy, state: InformedState, noise: tuple[Tensor, ...]
-    ) -> tuple[InformedState, AdjustedInfo]:
+        self, energy: Energy, state: LangevinState, noise: tuple[Tensor, ...]
+    ) -> tuple[LangevinState, AdjustedInfo]:
         """Propose new values of all numbers, and keep them or not."""
         new, log_q = self.propose(energy, state, noise[0])
-        return adjusted(state, new, log_q, noise[1])
+        end, acceptance, kept = adjusted(state, new, log_q, noise[1])
+        dtype = state.energy.dtype
+        share = share_changed(state.x, end.x, dtype)
+        return end, AdjustedInfo(state.energy, acceptance.to(dtype), kept.to(dtype), share)
 
 
 class DULA(_Langevin):
@@ -125,8 +140,8 @@ class DULA(_Langevin):
     unknown_law = "its steps aren't adjusted, so its law differs from exp(-E) by the step size"
 
     def step(
-        self, energy: Energy, state: InformedState, noise: tuple[Tensor, ...]
-    ) -> tuple[InformedState, UnadjustedInfo]:
+        self, energy: Energy, state: LangevinState, noise: tuple[Tensor, ...]
+    ) -> tuple[LangevinState, UnadjustedInfo]:
         """Take new values of all numbers."""
         new, _ = self.propose(energy, state, noise[0])
         share = share_changed(state.x, new.x, state.energy.dtype)

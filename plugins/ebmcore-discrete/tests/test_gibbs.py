@@ -66,17 +66,18 @@ def test_each_chain_has_its_own_condition(exact):
     torch.testing.assert_close(law, torch.cat(alone))
 
 
-@pytest.mark.parametrize("scan", ["systematic", "random"])
+@pytest.mark.parametrize(("scan", "draws"), [("systematic", None), ("random", None), ("random", 2)])
 @pytest.mark.parametrize("name", CASES)
-def test_a_step_turns_at_the_thresholds_of_these_matrices(name, scan, seeded, exact):
+def test_a_step_turns_at_the_thresholds_of_these_matrices(name, scan, draws, seeded, exact):
     energy, x, space = case(exact, name)
-    kernel = Gibbs(scan, space=space)
+    kernel = Gibbs(scan, draws=draws, space=space)
     noise = kernel.noise(x, seeded)
+    assert noise[0].shape == (len(x), draws or x[0].numel())
     sites = noise[1] if scan == "random" else torch.arange(x[0].numel()).expand(len(x), -1)
     uniform = torch.rand(noise[0].shape, generator=seeded, dtype=torch.float64)
     for below in (True, False):
         expected = x.flatten(1).clone()
-        for draw in range(expected.shape[1]):
+        for draw in range(draws or expected.shape[1]):
             site = sites[:, draw]
             ends = kernel.conditional(energy, expected.reshape(x.shape), site).cumsum(1)
             which = torch.randint(kernel.values - 1, (len(x),), generator=seeded)
@@ -206,5 +207,7 @@ def test_misuse_is_refused(exact):
         sample_chain(Gibbs(), lambda x: x, torch.zeros(2, 3))
     with pytest.raises(ValueError, match="systematic, random or blocks; got 'sweep'"):
         Gibbs("sweep")
+    with pytest.raises(ValueError, match="draws is for scan: random; scan: systematic draws each"):
+        Gibbs(draws=3)
     with pytest.raises(ValueError, match="as ising and potts do; RBM doesn't"):
         Gibbs("blocks").init(rbm, torch.zeros(1, 4).double())

@@ -87,7 +87,10 @@ def test_a_misfit_is_one_sentence():
     data = {"type": "file", "path": "tokens.pt", "space": {"type": "categorical", "k": 3}}
     with pytest.raises(ebmcore.ConfigError, match=r"'energy_discrepancy' .* binary"):
         train(BITS, loss="energy_discrepancy")
-    with pytest.raises(ebmcore.RunError, match=r"scan: blocks draws sites .* MLP doesn't"):
+    with pytest.raises(ebmcore.ConfigError, match=r"gibbs'.*: scan: blocks draws .* MLP doesn't"):
         train(BITS, sampler={"type": "gibbs", "scan": "blocks", "n_steps": 1})
+    with pytest.raises(ebmcore.ConfigError, match="hidden = 64, and the energy has 3 hidden bits"):
+        train(BITS, energy={"type": "rbm", "hidden": 3}, sampler="block_gibbs")
+    assert not Path("runs").exists()
     with pytest.raises(ebmcore.ConfigError, match=r"'ising' .* categorical"):
         train({**BITS, "data": data, "energy": "ising"})

@@ -72,6 +72,8 @@ def anneal(
         size = None if path.step_sizes is None else path.step_sizes[step]
         scale = None if path.scales is None else path.scales[step]
         for _ in range(moves):
+            if path.proposals is not None and move.jump is not None:
+                walkers, _ = move.jump(walkers, beta, path.proposals[step], generator)
             walkers, acceptance = move(walkers, beta, size, scale, generator)
         accepted.append(acceptance.mean())
     return Annealed(walkers, log_w, ancestors, torch.stack(accepted))

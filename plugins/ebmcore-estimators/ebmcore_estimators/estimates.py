@@ -30,6 +30,7 @@ from ebmcore_estimators.tuning import fit_path
 
 PILOT = 256  # walkers that fit a path, at most
 LEAPFROG = 4  # gradients of a Hamiltonian transition, unless they are given
+JUMPS = 0  # before each Hamiltonian transition, unless they are given
 FEWEST_STEPS = 30  # of a fitted path, unless they are given
 REFINED = 4  # times as many steps as the pilot took
 ERRORS = 2.0  # standard errors by which a bracket is wider than its two estimates
@@ -71,6 +72,7 @@ class Moves(TypedDict, total=False):
     kernel: Kernel | None
     moves: int
     leapfrog: int
+    jumps: int
     generator: Generator | None
 
 
@@ -100,6 +102,7 @@ def ais(energy: Energy, base: Base | Tensor, *, n: int = 1024, **how: Unpack[How
                 ones, or the heat bath of discrete events.
             moves: Transitions at each β, 1 by default.
             leapfrog: Gradients of a Hamiltonian transition, 4 by default.
+            jumps: Jumps before each Hamiltonian transition, 0 by default.
             generator: The only source of randomness, on the base's device.
 
     Raises ValueError when a count is out of range, the kernel isn't one for such a path, or the
@@ -213,7 +216,7 @@ def bracket(
         draws.append(moved_on(data, torch.ones(len(data), device=like.device)))
     own: Moves = {
         "kernel": how.get("kernel"), "moves": moves, "generator": generator,
-        "leapfrog": how.get("leapfrog", LEAPFROG),
+        "leapfrog": how.get("leapfrog", LEAPFROG), "jumps": how.get("jumps", JUMPS),
     }  # fmt: skip
     back = max(
         (reverse_ais(energy, base, of, path=path, groups=groups, resample_at=resample_at, **own)
@@ -252,7 +255,8 @@ def _move(energy: Energy, base: Base, how: Moves) -> Move:
             raise ValueError(f"the kernel moves in {there} events, and the base is {base.space}")
         return Stepped(energy, base, kernel)
     if isinstance(base, Gaussian):
-        return Hamiltonian(energy, base, _at_least("leapfrog", how.get("leapfrog", LEAPFROG), 1))
+        leapfrog = _at_least("leapfrog", how.get("leapfrog", LEAPFROG), 1)
+        return Hamiltonian(energy, base, leapfrog, _at_least("jumps", how.get("jumps", JUMPS), 0))
     if isinstance(base, Uniform):
         return HeatBath(energy, base)
     raise ValueError("a base of another kind than Gaussian and Uniform needs a kernel")

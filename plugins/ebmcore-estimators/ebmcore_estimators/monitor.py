@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -11,6 +11,7 @@ from ebmcore import (
     Binary,
     Categorical,
     Kernel,
+    NonNegativeInt,
     PositiveInt,
     Real,
     RunView,
@@ -47,8 +48,11 @@ class LogZMonitor:
     effective starts. Where log Z can be computed exactly, in 1 to 3 numbers or for at most 2^20
     events, use `exact_likelihood`; with `small` it is estimated there, too.
 
-    Raises ValueError for events that have fewer or more numbers than it is meant for, and for a
-    kernel that doesn't leave exp(-E) invariant.
+    It takes seconds on a small network, and in proportion to `n` and `steps`. `ebmcore evaluate`
+    runs it too, unless you name the monitors.
+
+    Raises ValueError for events that have fewer or more numbers than it is meant for, for an energy
+    that requires labels, and for a kernel that doesn't leave exp(-E) invariant.
     Source: Neal 2001; Del Moral, Doucet and Jasra 2006; Grosse, Ghahramani and Adams 2015; see
     `ebmcore_estimators.bracket`, which it calls.
 
@@ -56,6 +60,8 @@ class LogZMonitor:
         n: Walkers, made a multiple of 16.
         steps: Steps of the path; by default four times as many as a pilot took to find one.
         leapfrog: Gradients of a Hamiltonian move of real events.
+        jumps: Jumps before each Hamiltonian move: some numbers are drawn anew, as the
+            pilot's are spread. They lead out of wells that lie along single numbers.
         kernel: Another move: a sampler that leaves exp(-E) invariant, such as `mala`; by default
             Hamiltonian ones that a pilot adapts, or the heat bath of discrete events.
         small: Whether to estimate log Z also where `exact_likelihood` computes it.
@@ -68,6 +74,7 @@ class LogZMonitor:
         *("log_z_estimate", "log_z_error", "log_z_low", "log_z_high", "ess"),
         *("nll_estimate", "nll_low", "nll_high"),
     )
+    takes_mask = True  # where there is one it records nothing, with the reason
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
     check_params: ClassVar = {"n": 32, "steps": 8, "small": True}
 
@@ -77,6 +84,7 @@ class LogZMonitor:
         n: PositiveInt = 256,
         steps: PositiveInt | None = None,
         leapfrog: PositiveInt = 4,
+        jumps: NonNegativeInt = 0,
         kernel: Kernel | None = None,
         small: bool = False,
         most: PositiveInt = 256,
@@ -86,12 +94,23 @@ class LogZMonitor:
         self.n = GROUPS * max(2, math.ceil(n / GROUPS))
         self.steps = steps
         self.leapfrog = leapfrog
+        self.jumps = jumps
         self.kernel = kernel
         self.small = small
         self.most = most
 
-    def check(self, event_shape: tuple[int, ...], space: Space = Real()) -> None:  # noqa: B008 (frozen)
-        """Raise ValueError for events of fewer or more numbers than it is meant for."""
+    def check(
+        self,
+        event_shape: tuple[int, ...],
+        space: Space = Real(),  # noqa: B008 (frozen)
+        energy: Any = None,
+    ) -> None:
+        """Raise ValueError for labels, and for events of fewer or more numbers than it is for."""
+        if energy is not None and conditioned(energy, y=0) is not energy:
+            raise ValueError(
+                "the energy requires labels, and each has a log Z of its own: none is estimated. "
+                "Remove log_z"
+            )
         numbers, sizes = math.prod(event_shape), space.sizes(event_shape)
         few = numbers <= EXACT_NUMBERS if sizes is None else math.prod(sizes) <= EXACT_EVENTS
         if few and not self.small:
@@ -107,10 +126,7 @@ class LogZMonitor:
 
     def __call__(self, view: RunView) -> dict[str, float]:
         """Return the estimates; warn of those that can't be relied on."""
-        self.check(view.data.shape[1:], view.space)
-        if conditioned(view.energy, y=0) is not view.energy:
-            view.warn("the energy takes labels, each with a log Z of its own: log_z estimates none")
-            return {}
+        self.check(view.data.shape[1:], view.space, view.energy)
         if view.data_mask is not None:
             view.warn(
                 "events have several lengths, each with a log Z of its own: none is estimated"
@@ -144,7 +160,7 @@ class LogZMonitor:
     def _bracket(self, view: RunView) -> Bracket:
         return bracket(
             view.energy, _base(view), data=view.data, n=self.n, groups=GROUPS, steps=self.steps,
-            leapfrog=self.leapfrog, kernel=self.kernel, generator=view.generator,
+            leapfrog=self.leapfrog, jumps=self.jumps, kernel=self.kernel, generator=view.generator,
         )  # fmt: skip
 
 

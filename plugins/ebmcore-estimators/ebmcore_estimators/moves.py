@@ -20,7 +20,8 @@ from torch import Generator, Tensor
 
 from ebmcore import Energy, Kernel, Real, StepSize, energy_and_score, init_state
 from ebmcore_estimators.bases import Base, Gaussian, Uniform
-from ebmcore_estimators.walkers import Walkers
+from ebmcore_estimators.jumps import Jump
+from ebmcore_estimators.walkers import Walkers, at_beta, chosen
 
 JITTER = (0.6, 1.2)  # of a step size, drawn for each move: no path is a period of the motion
 
@@ -29,6 +30,7 @@ class Move(Protocol):
     """A transition that leaves p_β invariant."""
 
     takes_step_size: bool
+    jump: Jump | None  # a further transition before it, where the path has proposals
 
     def begin(self, x: Tensor) -> Walkers:
         """Evaluate both energies at x, (n, *event)."""
@@ -54,14 +56,16 @@ class Hamiltonian:
         energy: E.
         base: E₀, a Gaussian.
         leapfrog: Leapfrog steps, and gradients of E, of a move.
+        jumps: Jumps before each move.
     """
 
     takes_step_size = True
 
-    def __init__(self, energy: Energy, base: Gaussian, leapfrog: int) -> None:
+    def __init__(self, energy: Energy, base: Gaussian, leapfrog: int, jumps: int = 0) -> None:
         self.energy = energy
         self.base = base
         self.leapfrog = leapfrog
+        self.jump = Jump(energy, base, jumps) if jumps else None
 
     def begin(self, x: Tensor) -> Walkers:
         """Evaluate both energies at x, (n, *event)."""
@@ -108,6 +112,7 @@ class WithoutScores:
     """The start of a move that keeps both energies, and no score."""
 
     takes_step_size = False
+    jump: Jump | None = None
 
     def __init__(self, energy: Energy, base: Base) -> None:
         self.energy = energy
@@ -160,7 +165,11 @@ class HeatBath(WithoutScores):
 
 
 class Between:
-    """The energy (1 - β) E₀(x) + β E(x) of p_β, for a kernel: (n, *event) -> (n,)."""
+    """The energy (1 - β) E₀(x) + β E(x) of p_β, for a kernel: (n, *event) -> (n,).
+
+    From a uniform base it offers the conditionals that E does: their log odds are β times those of
+    E, on the same independent sites.
+    """
 
     def __init__(self, base: Base, energy: Energy, beta: float) -> None:
         self.base = base
@@ -170,6 +179,13 @@ class Between:
     def __call__(self, x: Tensor) -> Tensor:
         """Return the energies."""
         return (1 - self.beta) * self.base.energy(x) + self.beta * self.target(x)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return E's own conditionals, for `gibbs` with `scan: blocks`."""
+        if name not in ("site_logits", "independent_sites") or not isinstance(self.base, Uniform):
+            raise AttributeError(name)
+        own = getattr(self.target, name)
+        return own if name == "independent_sites" else lambda x: self.beta * own(x)
 
 
 class Stepped(WithoutScores):
@@ -225,20 +241,3 @@ def refuse_biased(kernel: Kernel) -> None:
         f"{type(kernel).__name__} {doubt}; a path to exp(-E) needs a kernel that leaves exp(-E) "
         "invariant, such as mala, hmc or gibbs"
     )
-
-
-def at_beta(walkers: Walkers, beta: float) -> Tensor:
-    """Return the energy of p_β at each walker, (n,)."""
-    return (1 - beta) * walkers.base + beta * walkers.target
-
-
-def chosen(accepted: Tensor, proposed: Walkers, kept: Walkers) -> Walkers:
-    """Return the proposed walkers where they are accepted, (n,) bool, else those that were."""
-    fields = []
-    for new, old in zip(proposed, kept, strict=True):
-        if new is None or old is None:
-            fields.append(old)
-            continue
-        wide = accepted.reshape(-1, *(1 for _ in old.shape[1:]))
-        fields.append(torch.where(wide, new, old))
-    return Walkers(*fields)  # type: ignore[arg-type]

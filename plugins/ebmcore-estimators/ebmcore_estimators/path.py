@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ebmcore_estimators.jumps import Proposal
+
 
 class Path(NamedTuple):
     """The steps from a base to an energy, or back."""
@@ -23,6 +25,7 @@ class Path(NamedTuple):
     betas: tuple[float, ...]  # from 0 to 1, each larger than the one before; reversed: from 1 to 0
     step_sizes: Tensor | None = None  # (betas,), of the moves at each β; None: the kernel's own
     scales: Tensor | None = None  # (betas, features), of the moves in the base's coordinates
+    proposals: tuple[Proposal, ...] | None = None  # (betas,), of jumps before the moves
 
     @property
     def steps(self) -> int:
@@ -31,13 +34,24 @@ class Path(NamedTuple):
 
     def reversed(self) -> Path:
         """Return the path back."""
-        flipped = (None if of is None else of.flip(0) for of in (self.step_sizes, self.scales))
-        return Path(self.betas[::-1], *flipped)
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
+        return Path(
+            self.betas[::-1],
+            None if sizes is None else sizes.flip(0),
+            None if scales is None else scales.flip(0),
+            None if proposals is None else proposals[::-1],
+        )
 
     def end(self) -> Path:
         """Return a path of as many steps that stays where this one ends."""
-        last = (None if of is None else of[-1:].expand_as(of) for of in self[1:])
-        return Path(self.betas[-1:] * len(self.betas), *last)
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
+        count = len(self.betas)
+        return Path(
+            self.betas[-1:] * count,
+            None if sizes is None else sizes[-1:].expand_as(sizes),
+            None if scales is None else scales[-1:].expand_as(scales),
+            None if proposals is None else proposals[-1:] * count,
+        )
 
     def refined(self, steps: int) -> Path:
         """Return a path of so many steps, spaced as these: more make each estimate more certain."""
@@ -46,9 +60,14 @@ class Path(NamedTuple):
         places = torch.linspace(0, self.steps, steps + 1, dtype=torch.float64)
         betas = _between(torch.tensor(self.betas, dtype=torch.float64), places).tolist()
         betas[0], betas[-1] = self.betas[0], self.betas[-1]
-        logs = (None if of is None else of.log() for of in (self.step_sizes, self.scales))
-        finer = (None if of is None else _between(of, places.to(of)).exp() for of in logs)
-        return Path(tuple(betas), *finer)
+        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
+        nearest = [round(place) for place in places.tolist()]
+        return Path(
+            tuple(betas),
+            None if sizes is None else _between(sizes.log(), places.to(sizes)).exp(),
+            None if scales is None else _between(scales.log(), places.to(scales)).exp(),
+            None if proposals is None else tuple(proposals[i] for i in nearest),
+        )
 
 
 def _between(values: Tensor, places: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def fit_path(
     log_size = torch.full((), -0.25 * math.log(walkers.x[0].numel()), device=walkers.target.device)
     visited, sizes, scales = [0.0], [log_size], [_scale(walkers, 0.0)]
     ahead = list(betas[1:]) if betas is not None else None
+    jump, together = move.jump, 1.0
+    proposals = [] if jump is None else [jump.proposal(walkers, together)]
     while visited[-1] < 1:
         lead = walkers.base - walkers.target
         beta = ahead.pop(0) if ahead is not None else _next(visited[-1], lead, keep)
@@ -68,6 +70,8 @@ def fit_path(
         walkers = walkers.rows(index)
         scale = _scale(walkers, beta)
         for count in range(1, MOST_MOVES + moves):
+            if jump is not None:
+                walkers, together = jump.tried(walkers, beta, together, generator)
             walkers, acceptance = move(walkers, beta, log_size.exp(), scale, generator)
             log_size = log_size + (acceptance.mean().to(log_size) - ACCEPTANCE)
             near = not move.takes_step_size or NEAR[0] < float(acceptance.mean()) < NEAR[1]
@@ -76,6 +80,8 @@ def fit_path(
         visited.append(beta)
         sizes.append(log_size)
         scales.append(scale)
+        if jump is not None:
+            proposals.append(jump.proposal(walkers, together))
         if ahead is None and len(visited) > MOST_STEPS:
             raise ValueError(
                 f"the path reached only β = 1 - {1 - beta:.2g} in {MOST_STEPS} steps: the energy "
@@ -85,7 +91,10 @@ def fit_path(
     if not move.takes_step_size:
         return Path(tuple(visited))
     known = [scale for scale in scales if scale is not None]
-    return Path(tuple(visited), torch.stack(sizes).exp(), torch.stack(known) if known else None)
+    return Path(
+        tuple(visited), torch.stack(sizes).exp(), torch.stack(known) if known else None,
+        tuple(proposals) or None,
+    )  # fmt: skip
 
 
 def _next(beta: float, lead: Tensor, keep: float) -> float:

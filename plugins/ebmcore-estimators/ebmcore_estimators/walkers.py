@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -19,3 +20,20 @@ class Walkers(NamedTuple):
     def rows(self, index: Tensor) -> Walkers:
         """Return some of them, by their numbers."""
         return Walkers(*(None if field is None else field[index] for field in self))  # type: ignore[arg-type]
+
+
+def at_beta(walkers: Walkers, beta: float) -> Tensor:
+    """Return the energy of p_β at each walker, (n,)."""
+    return (1 - beta) * walkers.base + beta * walkers.target
+
+
+def chosen(accepted: Tensor, proposed: Walkers, kept: Walkers) -> Walkers:
+    """Return the proposed walkers where they are accepted, (n,) bool, else those that were."""
+    fields = []
+    for new, old in zip(proposed, kept, strict=True):
+        if new is None or old is None:
+            fields.append(old)
+            continue
+        wide = accepted.reshape(-1, *(1 for _ in old.shape[1:]))
+        fields.append(torch.where(wide, new, old))
+    return Walkers(*fields)  # type: ignore[arg-type]

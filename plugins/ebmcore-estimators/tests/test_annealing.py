@@ -4,6 +4,7 @@ import pytest
 import torch
 from ebmcore_estimators import Gaussian, Path
 from ebmcore_estimators.annealing import anneal, resampled
+from ebmcore_estimators.jumps import Proposal
 from ebmcore_estimators.moves import Hamiltonian
 from ebmcore_estimators.walkers import Walkers
 
@@ -65,10 +66,10 @@ def test_an_infinite_energy_has_no_weight(seeded):
 
 def test_nothing_waits_for_an_accelerator_on_the_way(known, seeded):
     base = Gaussian.standard((3,), dtype=torch.float64)
-    move = Hamiltonian(known.gaussian, base, 2)
-    sizes = torch.full((4,), 0.3).double()
-    path = Path((0.0, 0.2, 0.5, 1.0), sizes, torch.ones(4, 3).double())
+    move = Hamiltonian(known.gaussian, base, 2, jumps=2)
     at = move.begin(base.sample(64, seeded))
+    sizes, proposal = torch.full((4,), 0.3).double(), Proposal.of(at.z, 2)
+    path = Path((0.0, 0.2, 0.5, 1.0), sizes, torch.ones(4, 3).double(), (proposal,) * 4)
     with no_host_sync("cpu"):
         end = anneal(move, at, path, seeded, groups=4, resample_at=0.9)
     assert end.acceptance.shape == (3,)

@@ -128,6 +128,7 @@ def test_a_single_start_counts_once(known, seeded):
     [
         (ais, {"n": 1}, "n should be at least 2; got 1"),
         (ais, {"leapfrog": 0}, "leapfrog should be at least 1; got 0"),
+        (ais, {"jumps": -1}, "jumps should be at least 0; got -1"),
         (ais, {"moves": 0}, "moves should be at least 1; got 0"),
         (ais, {"betas": (0.0, 0.5)}, "betas should rise from 0 to 1"),
         (smc, {"groups": 1}, "at least 2 and divide 1024 walkers; got 1"),

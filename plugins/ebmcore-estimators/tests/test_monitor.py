@@ -97,9 +97,8 @@ def test_it_warns_of_numbers_that_cannot_be_relied_on(mixed):
     LogZMonitor(n=32, steps=1, small=True)(few)
     assert "ran at temperature 0.5" in warned[0]
     assert "walkers' starts count" in warned[1]
-    labelled, warned = view_of(Labelled(), data)
-    assert LogZMonitor(small=True)(labelled) == {}
-    assert "takes labels" in warned[0]
+    with pytest.raises(ValueError, match="requires labels, and each has a log Z of its own"):
+        LogZMonitor(small=True).check((2,), energy=Labelled())
     lengths, warned = view_of(energy, data, data_mask=torch.ones(400, 2).bool())
     assert LogZMonitor(small=True)(lengths) == {}
     assert "several lengths" in warned[0]

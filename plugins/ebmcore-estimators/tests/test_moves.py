@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 import torch
 from ebmcore_estimators import Gaussian, Uniform
-from ebmcore_estimators.moves import Hamiltonian, HeatBath, Stepped
+from ebmcore_estimators.moves import Between, Hamiltonian, HeatBath, Stepped
 
 from ebmcore import Binary, Categorical, Kernel, StepSize
 
@@ -130,6 +130,29 @@ def test_a_heat_bath_keeps_the_law_of_all_events(space, k, seeded):
     share = torch.bincount((walkers.x.long() * places).sum(1), minlength=k**3) / N
     assert ((share - law).abs() < 5 * (law * (1 - law) / N).sqrt()).all()
     assert (walkers.x != x).any(0).all()  # every number was drawn anew
+
+
+class Pair:
+    """Two spins that prefer to be equal, with their conditionals."""
+
+    independent_sites = torch.eye(2).bool()
+
+    def __call__(self, x):
+        return -1.3 * (x[:, 0] == x[:, 1])
+
+    def site_logits(self, x):
+        return 1.3 * torch.stack([1 - x.flip(1), x.flip(1)], 2)
+
+
+def test_a_path_from_a_uniform_law_offers_the_conditionals():
+    path = Between(Uniform((2,), Binary()), Pair(), 0.4)
+    events = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    odds = path(events[:2]) - path(events[2:])  # of the first spin at 1, given the second
+    logits = path.site_logits(events[:2])[:, 0]
+    torch.testing.assert_close(logits[:, 1] - logits[:, 0], odds)
+    assert torch.equal(path.independent_sites, Pair.independent_sites)
+    for other in (Between(BASE, Pair(), 0.4), Between(Uniform((2,), Binary()), target, 0.4)):
+        assert not hasattr(other, "independent_sites")
 
 
 @pytest.mark.parametrize(

@@ -131,12 +131,13 @@ class HMC(Kernel):
             raise ValueError("step_size: auto and warm_up both adapt the step; give one of them")
         self.step_size: float | StepSize = StepSize() if step_size == "auto" else step_size
         self.leapfrog = leapfrog
+        self.steps_per_graph = max(1, 20 // leapfrog)  # compiling more gradients takes minutes
         self.temperature = temperature
         self.mass = mass
         self.warm_up = warm_up
         self.target_acceptance = target_acceptance
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
         self.adaptation = WarmUp(warm_up, target=target_acceptance)
         self.carries = Adapted._fields if warm_up else ()
 
@@ -151,6 +152,10 @@ class HMC(Kernel):
         """Return 2s√(m/T), the bound of leapfrog on a Gaussian of scale s; a mean of masses."""
         mass = sum(self.mass) / len(self.mass) if isinstance(self.mass, list) else self.mass
         return 2 * spread * math.sqrt(mass / self.temperature)
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError when the masses aren't those of such events."""
+        self._masses(x)
 
     def init(self, energy: Energy, x: Tensor, carried: Carried | None = None) -> HMCState:
         """Begin at x, with what the chains carry of a warm-up."""
@@ -203,7 +208,7 @@ class HMC(Kernel):
         if not self.warm_up:
             return moved._replace(taken=state.taken + 1), info
         now, ok = Adapted(*state[4:]), moved.energy.isfinite()
-        adapted = self.adaptation.after(now, moved.x, acceptance, ok)
+        adapted = self.adaptation.after(now, moved.x, acceptance, ok, moved.score)
         mass = adapted.scale.pow(-2).view(state.x.shape)
         return HMCState(*moved[:3], mass, *adapted), info
 

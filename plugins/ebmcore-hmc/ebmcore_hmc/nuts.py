@@ -42,6 +42,7 @@ from ebmcore_hmc.trajectory import (
 )
 
 _DOUBLINGS = 60  # of the first step size, up or down: 10^18
+_ROUGH = 6, 8  # the most doublings in the first buffer and window, whose masses are rough
 
 
 class NUTSState(NamedTuple):
@@ -84,7 +85,9 @@ class NUTS(Kernel):
     longest path ends; one gradient for each leapfrog step.
 
     In the first `warm_up` steps ε and M are adapted, for all chains at once: Stan's windows, dual
-    averaging towards `target_acceptance`, variances over the window's points of all chains.
+    averaging towards `target_acceptance`, variances over the window's points of all chains. In the
+    first buffer M comes from the chains' spread and their scores', and a path doubles 6 times at
+    most; in the first window, 8.
     Meanwhile exp(-E/T) is not exactly invariant: drop these steps (`burn_in` of `sample_chain`, at
     least `warm_up`). Chains that remember (`chains: persistent`) carry what was adapted, so that
     the warm-up is of their first steps, whatever the length of a run; a chain that begins anew
@@ -106,7 +109,8 @@ class NUTS(Kernel):
             found from where the chains begin.
         warm_up: The first steps of the chains, in which ε and M are adapted; 0 keeps both.
         mass: M: `diagonal` or `dense`, from the variances of x in the warm-up; `unit` keeps I.
-        max_depth: The most doublings of a step, which then has 2^max_depth - 1 leapfrog steps.
+        max_depth: The most doublings of a step, which then has 2^max_depth - 1 leapfrog steps;
+            fewer early in the warm-up.
         target_acceptance: δ, the mean acceptance that the warm-up aims at, between 0 and 1.
         temperature: T; 1 samples exp(-E).
 
@@ -144,7 +148,7 @@ class NUTS(Kernel):
         self.adaptation = WarmUp(warm_up, target=target_acceptance, mass=kept)
         self.carries = Adapted._fields
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
 
     def stationary_variance(self, scale: float) -> float | None:
         """Return T s², the variance of its samples on E(x) = x²/(2s²), s = scale: unbiased.
@@ -194,7 +198,7 @@ class NUTS(Kernel):
         size, start = state.step_size[:, None], state.energy + 0.5 * q.square().sum(1)
         course = Course(size, scale, start, tuple(state.x.shape[1:]), self.temperature)
         choice, log_weight, total = Choice(x, state.energy, score, zeros), zeros, q.clone()
-        going, divergent = zeros == 0, zeros != 0
+        going, divergent, most = zeros == 0, zeros != 0, self._most(state.taken)
         acceptance, leaves, depths = (zeros.clone() for _ in range(3))
         for depth in range(self.max_depth):
             forwards, passing, uniforms = (part.clone() for part in uniform[:, depth].unbind(1))
@@ -215,7 +219,7 @@ class NUTS(Kernel):
             total, turned = self.joined(energy, Span(far.q, near.q, total), span)
             ends = chosen(ahead, far, grown.end), chosen(ahead, grown.end, far)
             depths = depths + whole
-            going = whole & ~turned
+            going = whole & ~turned & (depth + 1 < most)
             if not any_left(going):
                 break
         count = leaves.clamp(min=1)
@@ -236,7 +240,7 @@ class NUTS(Kernel):
         adapted = Adapted(*state[3:])
         if self.warm_up:
             adapted = self.adaptation.after(
-                adapted, moved.x, info.acceptance, moved.energy.isfinite()
+                adapted, moved.x, info.acceptance, moved.energy.isfinite(), moved.score
             )
         else:
             adapted = adapted._replace(taken=adapted.taken + 1)
@@ -253,6 +257,14 @@ class NUTS(Kernel):
     def joined(self, energy: Energy, before: Span, after: Span) -> tuple[Tensor, Tensor]:
         """Return the sum of two spans, and whether they turn."""
         return join(before, after)
+
+    def _most(self, taken: Tensor) -> Tensor:
+        """Return how often the paths of the next step may double, (chains,)."""
+        most = torch.full_like(taken, self.max_depth)
+        ends = [self.adaptation.buffer, *self.adaptation.ends]
+        for end, depth in zip(ends, _ROUGH, strict=False):
+            most = torch.where(taken < end, most.clamp(max=depth), most)
+        return most
 
     def _first_step(
         self, energy: Energy, x: Tensor, values: Tensor, score: Tensor, xi: Tensor

@@ -124,3 +124,14 @@ def test_the_first_step_of_nuts_keeps_half_of_the_chains(scale):
     kernel = NUTS(warm_up=0, max_depth=1)
     found = kernel.init(energy, x, **_slots(kernel, x)).step_size / scale
     assert 0.9 < found[0] < 4
+
+
+def test_paths_double_less_while_the_masses_are_rough():
+    """Nothing turns on a flat energy; of 150 steps the first window lasts from 76 to 100."""
+    kernel, x = NUTS(1.0, warm_up=150), torch.zeros(4, 2, dtype=torch.float64)
+    flat = lambda x: 0 * x.sum(1)  # noqa: E731
+    state = kernel.init(flat, x, **_slots(kernel, x))
+    for taken, depth in ((0, 6), (74, 6), (75, 8), (99, 8), (100, 10)):
+        at = state._replace(taken=torch.full_like(state.taken, taken))
+        info = kernel.step(flat, at, kernel.noise(x, seeded(3)))[1]
+        assert info.depth.tolist() == [depth] * 4

@@ -27,11 +27,14 @@ from torch import Generator, Tensor, nn
 
 from ebmcore import (
     AtTemperature,
+    Binary,
     Carried,
+    Categorical,
     Energy,
     Kernel,
     PositiveFloat,
     Real,
+    Space,
     StepSize,
     given,
     init_state,
@@ -113,6 +116,8 @@ class Annealed(Kernel):
             each of them for its share of the run.
     """
 
+    # in a config; once built, those of its kernel
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real, Binary, Categorical)
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "langevin"}}
 
     check_energy = _Levels
@@ -143,7 +148,7 @@ class Annealed(Kernel):
         self.rescale = rescale
         self.temperatures = temperatures
         self.schedule = schedule
-        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc]
         if temperatures is not None:
             self.steps_per_graph = 8  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
@@ -156,6 +161,13 @@ class Annealed(Kernel):
         what = "noise levels" if temperatures is None else "temperatures"
         changes = f"its {what} fall within a run, so that it leaves no one density unchanged"
         self.unknown_law = "; ".join(filter(None, (changes, getattr(kernel, "unknown_law", ""))))
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError when there is nothing to anneal, or its kernel can't move there."""
+        none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        law = self._law(energy, x, none, none + 1)
+        if hasattr(self.kernel, "check"):
+            self.kernel.check(law, x)
 
     def init(
         self, energy: Energy, x: Tensor, generator: Generator | None, n_steps: int

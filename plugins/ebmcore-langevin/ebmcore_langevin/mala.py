@@ -139,7 +139,7 @@ class MALA(Kernel):
         self.target_acceptance = target_acceptance
         self.temperature = temperature
         self.implied_temperature = temperature
-        self.unknown_law = "the chains adapt their steps in a warm-up (warm_up)" * bool(warm_up)
+        self.unknown_law = "the chains adapt their steps, unless warm_up is 0" * bool(warm_up)
         self.adaptation = WarmUp(warm_up, target=target_acceptance)
         self.carries = Adapted._fields if warm_up else ()
 
@@ -180,7 +180,8 @@ class MALA(Kernel):
         begun, scale = MALAState(*state[:3]), state.scale.view(state.x.shape)
         moved, info = self._proposed(energy, begun, noise, size, scale)
         ok = moved.energy.isfinite()
-        adapted = self.adaptation.after(Adapted(*state[3:]), moved.x, info.acceptance, ok)
+        now = Adapted(*state[3:])
+        adapted = self.adaptation.after(now, moved.x, info.acceptance, ok, moved.score)
         return WarmMALAState(*moved, *adapted), info
 
     def _proposed(

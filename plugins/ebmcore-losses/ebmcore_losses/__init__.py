@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ebmcore_losses.improved import ImprovedCD as ImprovedCD
     from ebmcore_losses.noise_contrastive import NoiseContrastive as NoiseContrastive
     from ebmcore_losses.regularisers import energy_magnitude as energy_magnitude
+    from ebmcore_losses.regularisers import l1_parameters as l1_parameters
     from ebmcore_losses.regularisers import l2_parameters as l2_parameters
     from ebmcore_losses.sliced import sliced_score_matching as sliced_score_matching
     from ebmcore_losses.steepness import gradient_penalty as gradient_penalty
@@ -41,6 +42,7 @@ _HOME = {
     "energy_discrepancy": "discrepancy",
     "energy_magnitude": "regularisers",
     "gradient_penalty": "steepness",
+    "l1_parameters": "regularisers",
     "l2_parameters": "regularisers",
     "multilevel_denoising": "denoising",
     "noise_smoothness": "steepness",

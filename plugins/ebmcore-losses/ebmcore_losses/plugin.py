@@ -19,6 +19,7 @@ def ebmcore_losses() -> dict[str, str]:
         "energy_magnitude": "ebmcore_losses.regularisers:energy_magnitude",
         "gradient_penalty": "ebmcore_losses.steepness:gradient_penalty",
         "improved_cd": "ebmcore_losses.improved:ImprovedCD",
+        "l1_parameters": "ebmcore_losses.regularisers:l1_parameters",
         "l2_parameters": "ebmcore_losses.regularisers:l2_parameters",
         "multilevel_denoising": "ebmcore_losses.denoising:multilevel_denoising",
         "noise_contrastive": "ebmcore_losses.noise_contrastive:NoiseContrastive",

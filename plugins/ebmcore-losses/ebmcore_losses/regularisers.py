@@ -38,7 +38,22 @@ def l2_parameters(energy: nn.Module) -> Tensor:
 
     Shapes: -> (). Raises ValueError when the energy has no parameters.
     """
-    squares = [p.square().sum() for p in energy.parameters() if p.requires_grad]
-    if not squares:
+    return torch.stack([p.square().sum() for p in _trained(energy)]).sum()
+
+
+@loss(regulariser=True)  # a fact for ebmcore.testing
+def l1_parameters(energy: nn.Module) -> Tensor:
+    """Σ|θ|: the sizes of all trained parameters, a sum that draws those that matter less to 0.
+
+    Shapes: -> (). Raises ValueError when the energy has no parameters.
+    Source: Tibshirani 1996, "Regression shrinkage and selection via the lasso"; for the couplings
+    of Ising models Ravikumar, Wainwright and Lafferty 2010.
+    """
+    return torch.stack([p.abs().sum() for p in _trained(energy)]).sum()
+
+
+def _trained(energy: nn.Module) -> list[Tensor]:
+    trained: list[Tensor] = [p for p in energy.parameters() if p.requires_grad]
+    if not trained:
         raise ValueError("the energy has no parameters to penalise")
-    return torch.stack(squares).sum()
+    return trained

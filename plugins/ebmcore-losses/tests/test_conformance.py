@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ebmcore import Categorical
+from ebmcore import Binary, Categorical
 from ebmcore.testing import LossSuite
 
 
@@ -56,6 +56,17 @@ class TestNoiseContrastiveWithIndependentNoise(LossSuite):
     params: ClassVar = {"covariance": "diagonal"}
 
 
+class TestNoiseContrastiveOfBits(LossSuite):
+    component = "noise_contrastive"
+    params: ClassVar = {"ratio": 2}
+    check_space: ClassVar = Binary()
+
+
+class TestNoiseContrastiveOfCategories(LossSuite):
+    component = "noise_contrastive"
+    check_space: ClassVar = Categorical(3)
+
+
 class TestEnergyDiscrepancy(LossSuite):
     component = "energy_discrepancy"
 
@@ -101,6 +112,10 @@ class TestImprovedCDWithoutItsTerm(LossSuite):
 
 class TestEnergyMagnitude(LossSuite):
     component = "energy_magnitude"
+
+
+class TestL1Parameters(LossSuite):
+    component = "l1_parameters"
 
 
 class TestL2Parameters(LossSuite):

@@ -13,6 +13,7 @@ from ebmcore_losses import (
     energy_discrepancy,
     energy_magnitude,
     gradient_penalty,
+    l1_parameters,
     l2_parameters,
     noise_smoothness,
     score_matching,
@@ -21,7 +22,7 @@ from ebmcore_losses import (
 from ebmcore_losses.plugin import ebmcore_losses
 from torch import Tensor, nn
 
-from ebmcore import Kernel, Sampler, energy_and_score
+from ebmcore import Binary, Kernel, Sampler, energy_and_score
 
 
 class State(NamedTuple):
@@ -50,6 +51,7 @@ CALLS = {
     "improved_cd": lambda e, x, n: ImprovedCD(entropy=1.0, through=2)(
         e, x, n, Sampler(Descent()), None
     )[0],
+    "l1_parameters": lambda e, x, n: l1_parameters(e),
     "l2_parameters": lambda e, x, n: l2_parameters(e),
     "noise_contrastive": lambda e, x, n: NoiseContrastive(DATA, ratio=2).to(x.device)(e, x, None)[
         0
@@ -90,7 +92,10 @@ def test_one_training_step(name, device):
         assert energy[1].weight.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("keys", [{}, {"covariance": "diagonal"}, {"mean": 0.0, "std": [1.0] * 4}])
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"covariance": "diagonal"}, {"mean": 0.0, "std": [1.0] * 4}, {"space": Binary()}],
+)
 def test_the_noise_can_be_made_on_the_meta_device(keys):
     with torch.device("meta"):
         loss = NoiseContrastive(DATA.to("meta"), (2, 2), **keys)

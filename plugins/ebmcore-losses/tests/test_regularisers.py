@@ -2,7 +2,13 @@
 
 import pytest
 import torch
-from ebmcore_losses import energy_magnitude, gradient_penalty, l2_parameters, noise_smoothness
+from ebmcore_losses import (
+    energy_magnitude,
+    gradient_penalty,
+    l1_parameters,
+    l2_parameters,
+    noise_smoothness,
+)
 from torch import nn
 
 
@@ -15,7 +21,7 @@ def test_energy_magnitude_by_hand():
     assert energy_magnitude(lambda x: x[:, 0], x, x_neg).item() == (1 + 9) / 2 + 4
 
 
-def test_l2_parameters_by_hand_and_its_gradient():
+def test_norms_of_parameters_by_hand_and_their_gradients():
     energy = nn.Linear(2, 1)
     energy.bias.requires_grad_(False)
     with torch.no_grad():
@@ -24,8 +30,13 @@ def test_l2_parameters_by_hand_and_its_gradient():
     assert value.item() == 25.0
     (gradient,) = torch.autograd.grad(value, [energy.weight])
     torch.testing.assert_close(gradient, 2 * energy.weight)
-    with pytest.raises(ValueError, match="no parameters"):
-        l2_parameters(nn.Identity())
+    sizes = l1_parameters(energy)
+    assert sizes.item() == 7.0
+    (gradient,) = torch.autograd.grad(sizes, [energy.weight])
+    assert gradient.tolist() == [[1.0, -1.0]]
+    for penalty in (l1_parameters, l2_parameters):
+        with pytest.raises(ValueError, match="no parameters"):
+            penalty(nn.Identity())
 
 
 def test_gradient_penalty_by_hand():
@@ -70,6 +81,7 @@ def test_gradients_are_those_of_differences(tools):
         lambda: gradient_penalty()(energy, x),
         lambda: gradient_penalty(at_samples=True)(energy, x, x_neg),
         lambda: noise_smoothness(energy, x, torch.Generator().manual_seed(0)),
+        lambda: l1_parameters(energy),
         lambda: l2_parameters(energy),
     ):
         tools.assert_gradient_is_that_of_differences(value, list(energy.parameters()))

@@ -16,6 +16,7 @@ from ebmcore_monitors.points.labels import (
     masks_for,
     subset_with_conditions,
 )
+from ebmcore_monitors.points.lattice import is_lattice
 from ebmcore_monitors.points.mixed import mixing_of
 from ebmcore_monitors.statistics.ranks import share_above
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 COLOURS = {"data": DATA, "held_out": "#1c7ed6", "samples": SAMPLES, "uniform": "#868e96"}
 NAMES = {"held_out": "held-out data", "uniform": "uniform over the data's box"}
+ALL_EVENTS = "uniform over all events"  # of bits and categories
 
 
 class EnergyHistogram(WarnsOnce):
     """Histograms of E on data, held-out data, samples and points uniform over the data's box.
+
+    Of bits and categories the last are uniform over all events.
 
     - `data_mean`, `held_out_mean`, `samples_mean`, `uniform_mean`: mean energies, in nats.
     - `samples_above`: P(E(sample) > E(held-out point, or else of the data)), ties counting half. ½
@@ -112,8 +116,13 @@ class EnergyHistogram(WarnsOnce):
 
 
 def uniform_over_box(view: RunView, n: int) -> Tensor:
-    """Draw n events, (n, *event), each element uniform over its own range in the data."""
+    """Draw n events, (n, *event), each element uniform over its own range in the data.
+
+    Of bits and categories each is uniform over all its values.
+    """
     x = view.data
+    if is_lattice(view.space):
+        return view.space.sample((n, *x.shape[1:]), view.generator, x.device, x.dtype)
     low, high = x.amin(0), x.amax(0)
     if view.bounds is not None:
         low, high = view.bounds.to(x).unbind()
@@ -136,6 +145,8 @@ def _plot(view: RunView, energies: dict[str, Tensor], bins: int) -> Figure:
     edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
     for name, values in energies.items():
         shown = NAMES.get(name, name)
+        if name == "uniform" and is_lattice(view.space):
+            shown = ALL_EVENTS
         beyond = float((values > high).double().mean())
         label = f"{shown} ({len(values):,}{f', {beyond:.0%} further right' if beyond else ''})"
         counts = torch.histogram(values, edges).hist

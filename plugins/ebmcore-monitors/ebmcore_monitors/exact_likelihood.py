@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from ebmcore_monitors.likelihood.enumeration import (
     sizes_of,
 )
 from ebmcore_monitors.likelihood.held_out import TOLERANCE, of_held_out
-from ebmcore_monitors.likelihood.labels import over_labels
+from ebmcore_monitors.likelihood.labels import over_labels, over_labels_of_events
 from ebmcore_monitors.likelihood.quadrature import LEAK, Quadrature, integrate
 from ebmcore_monitors.points.grid import box_around
 from ebmcore_monitors.warn_once import WarnsOnce
@@ -75,7 +76,11 @@ class ExactLikelihood(WarnsOnce):
     same in both. Where a transform has no log |det| only log_z and `leak` are recorded, with a
     warning. `dequantise` makes nll an upper bound of that of whole numbers.
 
-    More events than these `log_z` of ebmcore-estimators judges: by an estimate, with a bracket.
+    Larger events are refused, unless `estimate` names a monitor that estimates their likelihood,
+    such as `log_z` of ebmcore-estimators: its numbers are then recorded in place of these, under
+    its own names, which say that they are estimates: `log_z_estimate`, `log_z_low`, `log_z_high`,
+    `nll_estimate`, `nll_low`, `nll_high`; `log_z_error` is then a standard error. It takes seconds
+    at each look, so set `every: end`.
 
     Of an energy that requires labels it judges Σ_y π_y p(x | y), π the shares of the training
     labels, with a log Z for each; the log_z recorded is then 0.
@@ -86,34 +91,50 @@ class ExactLikelihood(WarnsOnce):
     Args:
         points: Grid points per dimension, made odd; 2001, 301 and 101 in 1, 2 and 3 if null.
         margin: Share of the data's range that the grid adds beyond it on each side.
+        estimate: A monitor that estimates where neither quadrature nor enumeration can go: `log_z`,
+            or with keys of its own, {type: log_z, n: 1024}.
     """
 
     every = "5 epochs"
     metrics: ClassVar = (
         *("log_z", "log_z_error", "leak", "mass", "entropy", "kl"),
         *("nll", "floor_gap", "kl_held_out", "kl_held_out_error"),
+        *("log_z_estimate", "log_z_low", "log_z_high", "ess"),
+        *("nll_estimate", "nll_low", "nll_high"),
     )
     evaluates = True  # `ebmcore evaluate` runs it on a trained model
 
-    def __init__(self, *, points: PositiveInt | None = None, margin: PositiveFloat = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        points: PositiveInt | None = None,
+        margin: PositiveFloat = 0.5,
+        estimate: Callable[[RunView], Mapping[str, Any]] | None = None,
+    ) -> None:
         super().__init__()
         self.points = points
         self.margin = margin
+        self.estimate = estimate
         self._density = CachedDensity()
 
     def check(self, event_shape: tuple[int, ...], space: Space = Real()) -> None:  # noqa: B008 (frozen)
-        """Raise ValueError unless events have 1 to 3 real numbers, or there are few of them."""
-        if not isinstance(space, Real):
-            sizes_of(event_shape, space)
-        elif torch.Size(event_shape).numel() not in POINTS:
-            raise ValueError(
-                "exact_likelihood integrates over 1 to 3 dimensions; an event of this run has "
-                f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. {ESTIMATED}"
-            )
+        """Raise ValueError unless events have 1 to 3 real numbers, or there are few of them.
 
-    def __call__(self, view: RunView) -> dict[str, float]:
+        Of more than these the estimate, if there is one, says whether it takes them.
+        """
+        reason = _too_many(event_shape, space)
+        if not reason:
+            return
+        if self.estimate is None or not isinstance(space, getattr(self.estimate, "spaces", Space)):
+            raise ValueError(reason)
+        if hasattr(self.estimate, "check"):
+            self.estimate.check(event_shape, space)
+
+    def __call__(self, view: RunView) -> Mapping[str, Any]:
         """Return the numbers that can be computed; warn of those that can't be trusted."""
         self.check(view.data.shape[1:], view.space)
+        if self.estimate is not None and _too_many(view.data.shape[1:], view.space):
+            return self.estimate(view)
         self._audit_temperature(view)
         if not isinstance(view.space, Real):
             return _of_all_events(view, uncounted=self._is_uncounted(view))
@@ -211,6 +232,21 @@ class ExactLikelihood(WarnsOnce):
         )
 
 
+def _too_many(event_shape: tuple[int, ...], space: Space) -> str:
+    """Say why neither quadrature nor enumeration can go to such events, or nothing."""
+    if not isinstance(space, Real):
+        try:
+            sizes_of(event_shape, space)
+        except ValueError as error:
+            return str(error)
+    elif torch.Size(event_shape).numel() not in POINTS:
+        return (
+            "exact_likelihood integrates over 1 to 3 dimensions; an event of this run has "
+            f"{torch.Size(event_shape).numel()}, shape {tuple(event_shape)}. {ESTIMATED}"
+        )
+    return ""
+
+
 def _point(x: Tensor) -> str:
     return "(" + ", ".join(f"{value:.4g}" for value in x.tolist()) + ")"
 
@@ -233,6 +269,7 @@ def _compared(
 
 
 def _of_all_events(view: RunView, *, uncounted: bool) -> dict[str, float]:
+    view = over_labels_of_events(view)
     enumeration = enumerate_events(view.energy, view.dataset, view.data, view.space)
     if not math.isfinite(enumeration.log_z):
         view.warn("the energy is NaN or infinite at some event, so log Z can't be computed")

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 POINTS = 1000  # of the trace, at most, from which a single step is measured
 JUDGED = 2000  # points of data, at most, whose energies are compared with the chains'
 PLOTTED = 8  # chains in the figure
+_STEP = "Change sampler.step_size: it is too small, or so large that the kernel rejects every step"
+_STUCK = "They stand in wells too deep for this sampler: try another, such as parallel_tempering"
 BAND = (0.05, 0.95)  # quantiles of the data's energies between which the figure is shaded
 
 
@@ -45,6 +47,10 @@ class SamplerHealth(WarnsOnce):
     - `acceptance`: mean over the trace, and `divergences`, their number in it, for kernels that
       report them. With `thin` over 1, they are those of the kept steps.
     - `implied_temperature`: T of the density exp(-E/T) that the sampler targets.
+    - `swap_rate`, `lowest_swap_rate`: the mean over the pairs of replicas at neighbouring
+      temperatures of how often they swap, and that of the pair that swaps least; `round_trips`: of
+      replicas of a chain to the highest temperature and back, within the trace. For kernels that
+      report them, such as `parallel_tempering`.
     - `d_s`: mean E(data) - mean E(samples of the last training step), in nats; near 0 when the
       chains keep up with training. `r_s`: mean length of a step's gradient part, `r_noise` of its
       noise, in units of x, and `step_ratio` = r_s / r_noise. Not for samplers that accept or
@@ -57,8 +63,8 @@ class SamplerHealth(WarnsOnce):
 
     Of bits and categories `score_norm`, `r_s` and `r_noise` mean nothing and are left out. In their
     place: `flip_rate`, mean share of an event's numbers that a step changes, for kernels that
-    report it or with `thin` 1, and `energy_time`, the steps after which a chain's energy counts as
-    another draw: the kept states over `ess_bulk_energy`, times `thin`.
+    report it or with `thin` 1, and `energy_time`, the autocorrelation time of the energy, in steps
+    after which it counts as another draw: the kept states over `ess_bulk_energy`, times `thin`.
 
     The chains begin where samples of the model do, without the data; those of `d_s` where training
     left them. Numbers that can't be computed are left out. Raises ValueError when the run has no
@@ -80,6 +86,7 @@ class SamplerHealth(WarnsOnce):
         *("rhat_*", "ess_bulk_*", "ess_tail_*", "mcse_*", "d_s", "long_run_*"),
         *("score_norm", "acceptance", "divergences", "implied_temperature"),
         *("r_s", "r_noise", "step_ratio", "flip_rate", "energy_time"),
+        *("swap_rate", "lowest_swap_rate", "round_trips"),
     )
     takes_mask = True
 
@@ -153,8 +160,7 @@ class SamplerHealth(WarnsOnce):
                 view,
                 "still",
                 f"no chain moved at all in {self.n_steps} steps, so R-hat is infinite and not "
-                "recorded. Change sampler.step_size: it is too small, or so large that the kernel "
-                "rejects every step",
+                f"recorded. {_STEP if hasattr(view.kernel, 'step_size') else _STUCK}",
             )
         return {
             name: sum(values) if name.startswith("ess") else max(values)
@@ -206,6 +212,12 @@ def _reported(view: RunView, trace: Trace) -> dict[str, float]:
         numbers["acceptance"] = float(trace.info.acceptance.double().mean())
     if hasattr(trace.info, "divergent"):
         numbers["divergences"] = float(trace.info.divergent.double().sum())
+    if hasattr(trace.info, "swap_rate") and hasattr(trace.info, "round_trips"):
+        rates = trace.info.swap_rate.double().mean((0, 1))  # (pairs,)
+        numbers |= {"swap_rate": float(rates.mean()), "lowest_swap_rate": float(rates.min())}
+        numbers["round_trips"] = float(
+            (trace.info.round_trips[-1] - trace.info.round_trips[0]).double().mean()
+        )
     temperature = getattr(view.kernel, "implied_temperature", None)
     if temperature is not None:
         numbers["implied_temperature"] = float(temperature)

@@ -112,16 +112,19 @@ class Samples:
         if self.data:
             data, of_data = subset_with_conditions(view, known, view.data_mask, n=n)
             shown.insert(0, (f"data ({len(data):,})", DATA, counted(data, of_data)))
-        figure = new_figure(
-            view, 5.0 * len(shown), 5.4, "data and samples" if self.data else "samples"
-        )
+        low, high = value_range(view, known)
+        title = "data and samples" if self.data else "samples"
+        if kind == "images" and (known.ndim < 4 or known.shape[1] == 1):
+            title += f": {low:.3g} black, {high:.3g} white"
+        elif kind == "sequences":
+            title += f": heights from {low:.3g} to {high:.3g}"
+        figure = new_figure(view, 5.0 * len(shown), 5.4, title)
         panels = figure.subplots(1, len(shown), squeeze=False, gridspec_kw={"wspace": 0.08})[0]
         for axes, (title, colour, x) in zip(panels, shown, strict=True):
             if kind == "points":
                 _plot_plane(axes, x, known, colour, title)
                 continue
             axes.set_title(title, fontsize=10)
-            low, high = value_range(view, known)
             if kind == "images":
                 plot_images(axes, x.reshape(len(x), -1, *x.shape[-2:]), low, high)
             else:

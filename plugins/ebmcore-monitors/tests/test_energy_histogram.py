@@ -4,6 +4,8 @@ import pytest
 import torch
 from ebmcore_monitors.energy_histogram import EnergyHistogram, uniform_over_box
 
+from ebmcore import Binary, Categorical
+
 
 def line(x):
     return x[:, 0]
@@ -45,6 +47,18 @@ def test_the_reference_fills_the_box(make_view):
     assert x.shape == (3000, 2, 2)
     assert -1 <= x.min() < -0.99
     assert 2.99 < x.max() <= 3
+
+
+@pytest.mark.parametrize("space", [Binary(), Categorical(3)])
+def test_the_reference_of_a_lattice_is_its_events(make_view, space):
+    data = space.sample((40, 4), torch.Generator().manual_seed(0))
+    view = make_view(lambda x: x.double().sum(1), data, space=space)
+    x = uniform_over_box(view, 600)
+    space.check(x)
+    assert x.dtype == data.dtype
+    shares = x.long().flatten().bincount() / 2400
+    assert ((shares - 1 / len(shares)).abs() < 4 * 0.5 / math.sqrt(2400)).all()
+    assert "uniform_mean" in EnergyHistogram()(view)
 
 
 def test_infinite_and_missing_energies_are_left_out(make_view, warned):

@@ -48,6 +48,19 @@ def test_independent_draws_are_worth_their_number(independent):
     assert {"acceptance", "divergences", "r_s", "d_s", "long_run_gap"}.isdisjoint(found)
 
 
+def test_swaps_and_round_trips_are_returned(independent):
+    class Swaps(NamedTuple):
+        swap_rate: Tensor  # (kept, chains, pairs)
+        round_trips: Tensor  # (kept, chains), since the chains began
+
+    rates = torch.tensor([0.5, 0.1, 0.3]).expand(200, 8, 3)
+    trips = 7 + torch.arange(200)[:, None].div(50, rounding_mode="floor").expand(200, 8)
+    found = SamplerHealth(n_chains=8)(independent(info=Swaps(rates, trips)))
+    assert found["swap_rate"] == pytest.approx(0.3)
+    assert found["lowest_swap_rate"] == pytest.approx(0.1)
+    assert found["round_trips"] == 3
+
+
 def test_the_kernels_diagnostics_are_returned(independent, langevin):
     class Reported(NamedTuple):
         score_norm: Tensor
@@ -86,16 +99,22 @@ def test_long_run_is_compared_in_standard_errors(independent):
     assert found["long_run_errors"] == pytest.approx(-2.5 / error)
 
 
-def test_chains_that_do_not_move_warn_once(make_view, warned):
+@pytest.mark.parametrize(
+    ("steps", "advice"), [({"step_size": 1.0}, "sampler.step_size"), ({}, "parallel_tempering")]
+)
+def test_chains_that_do_not_move_warn_once(make_view, warned, steps, advice):
     x = torch.randn(64, 2, generator=torch.Generator().manual_seed(0))
-    still = make_view(bowl, x, walk=lambda n, k, thin: Trace(x[:n].expand(k // thin, n, 2), None))
+    still = make_view(
+        bowl, x, walk=lambda n, k, thin: Trace(x[:n].expand(k // thin, n, 2), None),
+        kernel=type("Still", (), steps)(),
+    )  # fmt: skip
     health = SamplerHealth(n_chains=4, n_steps=60)
     found = health(still)
     health(still)
     assert "rhat_energy" not in found
     assert all(math.isfinite(value) for name, value in found.items() if name != "figure")
     (message,) = warned
-    assert "sampler.step_size" in message
+    assert advice in message
 
 
 def test_picture_shows_chains_and_the_band_of_the_data(independent):

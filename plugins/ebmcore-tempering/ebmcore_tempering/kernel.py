@@ -15,13 +15,16 @@ from torch import Generator, Tensor
 
 from ebmcore import (
     AtTemperature,
+    Binary,
     Carried,
+    Categorical,
     Energy,
     Kernel,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Real,
+    Space,
     init_state,
     replicated,
 )
@@ -71,6 +74,8 @@ class ParallelTempering(Kernel):
             temperature: a Langevin step size as T, one in units of x as √T.
     """
 
+    # in a config; once built, those of its kernel
+    spaces: ClassVar[tuple[type[Space], ...]] = (Real, Binary, Categorical)
     check_params: ClassVar[dict[str, object]] = {"kernel": {"type": "mala"}, "warm_up": 0}
 
     def __init__(
@@ -89,7 +94,7 @@ class ParallelTempering(Kernel):
         self.replicas = len(self.temperatures)
         self.swap_every = swap_every
         self.warm_up = warm_up
-        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc] # those of its kernel
+        self.spaces = getattr(kernel, "spaces", (Real,))  # type: ignore[misc]
         self.rescale = rescale and self.spaces == (Real,)
         self.steps_per_graph = max(1, 4 // swap_every)  # compiling more takes minutes
         self.long_step = getattr(kernel, "long_step", False)
@@ -110,6 +115,11 @@ class ParallelTempering(Kernel):
         """
         exact = getattr(self.kernel, "unbiased", False) and self.warm_up == 0
         return self.temperatures[0] * scale**2 if exact else None
+
+    def check(self, energy: Energy, x: Tensor) -> None:
+        """Raise ValueError for an energy that its kernel can't move on at a temperature."""
+        if hasattr(self.kernel, "check"):
+            self.kernel.check(AtTemperature(energy, None, None), x)
 
     def init(self, energy: Energy, x: Tensor, generator: Generator | None, carried: Carried) -> Any:
         """Begin at x with the replicas that the chains carry, or with all of them at x."""

@@ -69,3 +69,37 @@ def test_a_run_resumes_with_its_replicas(kernel, tmp_path):
     assert kept["carried.hot"].shape == (40, 3, 2)
     assert int(kept["carried.steps"].max()) == 24
     assert (kept["carried.hot"].std(0) > 0).all()
+
+
+def test_a_config_tempers_kernels_of_bits(tmp_path):
+    for name in ("discrete", "chains", "losses"):
+        pytest.importorskip(f"ebmcore_{name}")
+    config = {
+        "data": {"type": "bars", "n": 60},
+        "energy": {"type": "rbm", "hidden": 3},
+        "loss": "contrastive_divergence",
+        "chains": {"type": "persistent", "size": 20},
+        "train": {"steps": 2, "batch_size": 10},
+        "tracking": "off",
+        "compile": False,
+    }
+
+    def train(kernel):
+        sampler = {"type": "parallel_tempering", "kernel": kernel, "n_steps": 2}
+        return ebmcore.run(
+            {**config, "sampler": sampler}, progress=False, runs_dir=tmp_path / "runs"
+        )
+
+    run = train("gibbs_with_gradients")
+    ebmcore.Binary().check(run.sample(10))
+    kept = run.chains.state_dict()["carried.hot"]
+    assert kept.shape == (20, 3, 4, 4)
+    assert ((kept == 0) | (kept == 1)).all()
+    with pytest.raises(
+        ebmcore.ConfigError, match=r"'langevin' moves in real .* parallel_tempering"
+    ):
+        train("langevin")
+    left = len(list((tmp_path / "runs").iterdir()))
+    with pytest.raises(ebmcore.ConfigError, match=r"tempering' .* block_gibbs .* AtTemperature"):
+        train("block_gibbs")
+    assert len(list((tmp_path / "runs").iterdir())) == left == 1

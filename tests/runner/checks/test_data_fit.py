@@ -68,8 +68,8 @@ def test_a_sampler_of_another_space_is_refused():
     assert path == "sampler.type"
     assert message == (
         "'langevin' moves in real events, and data 'bars' are binary. "
-        "Installed samplers for binary events: block_gibbs, dmala, dula, gibbs, "
-        "gibbs_with_gradients."
+        "Installed samplers for binary events: annealed, block_gibbs, dmala, dula, gibbs, "
+        "gibbs_with_gradients, parallel_tempering."
     )
 
 
@@ -156,14 +156,14 @@ def test_a_declaration_of_anything_but_spaces_is_refused():
         serves("loss", type("Odd", (), {"spaces": ("binary",)}), Real())
 
 
-def test_a_monitors_check_may_ask_for_the_space():
+def test_a_monitors_check_may_ask_for_space_and_energy():
     seen = []
 
     class Looks:
-        def check(self, event_shape, space=None):
-            seen.append((event_shape, space))
+        def check(self, event_shape, space=None, *, energy):
+            seen.append((event_shape, space, energy))
 
     made = Experiment(data=bits(), energy=Linear(), loss=plain, space=Binary())
-    check_monitor(Looks(), made.data)
-    check_monitor(plain, made.data)
-    assert seen == [((3,), Binary())]
+    check_monitor(Looks(), made.data, made.energy)
+    check_monitor(plain, made.data, made.energy)
+    assert seen == [((3,), Binary(), made.energy)]

@@ -73,6 +73,14 @@ class Accepts(Walker):
         return State(state.x + 0.01 * noise[0]), Info(kept)
 
 
+class OfItsOwn(Walker):
+    """Takes stable steps whatever its step_size, which may be None or one for each coordinate."""
+
+    def step(self, energy, state, noise):
+        score = energy_and_score(energy, state.x)[1]
+        return State(state.x + score / STEEP + (2 / STEEP) ** 0.5 * noise[0]), None
+
+
 class Counts(Walker):
     """Remembers how often it began."""
 
@@ -191,6 +199,17 @@ def test_rejections_are_told_and_fitted_away():
     loop = loop_of(Accepts("auto"), steps=400)
     assert ran(loop).warnings == []
     assert float(loop.stability.changeable) == pytest.approx(0.1386, rel=0.02)  # exp(-5η) = ½
+
+
+@pytest.mark.parametrize(
+    ("size", "response"),
+    [(None, "warn"), ([0.1, 0.2], "warn"), (torch.tensor([0.1, 0.2]), "warn"), (None, "shrink")],
+)
+def test_without_one_step_size_nothing_is_measured(size, response):
+    recorder = ran(loop_of(OfItsOwn(size), on_unstable=response, steps=50))
+    (row,) = recorder.rows
+    assert "sampler/step_size" not in row
+    assert recorder.warnings == recorder.events == []
 
 
 def test_measurements_leave_the_kernels_memory_as_it_is():

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from ebmcore import Binary, NonNegativeFloat, NonNegativeInt, PositiveInt
-from ebmcore_discrete.graphs.couplings import Graph
+from ebmcore_discrete.graphs.couplings import Graph, Strengths
 from ebmcore_discrete.ising import Ising
 
 _STEP = 1e-4  # of the factor of σ
@@ -20,15 +20,17 @@ class IsingDraws:
     """Exact draws of spins on a graph, p(s) ∝ exp(sᵀJs), J = σ on its edges, as bits (s + 1)/2.
 
     Called, it draws (n, *shape) in torch's default dtype, by adding up all states where there are
-    at most 2^20, and row by row with the transfer matrix on a torus whose shorter side has at most
-    12 spins. `log_prob` is exact, and `entropy`; `energy` is the model, `energy.matrix()` its J.
-    Its space is binary. Raises ValueError where the law can't be drawn from exactly.
+    at most 2^20, row by row with the transfer matrix on a torus whose shorter side has at most 12
+    spins, and spin by spin on other sparse graphs. `log_prob` is exact, and `entropy`; `energy` is
+    the model, `energy.matrix()` its J. Its space is binary. Raises ValueError where the law can't
+    be drawn from exactly.
 
     Source: Grathwohl et al. 2021, "Oops I took a gradient", whose lattices these are.
 
     Args:
         shape: The spins along each axis, which is the shape of an event.
         sigma: J of each edge; sᵀJs counts each twice.
+        strengths: equal gives each edge J = σ; normal draws it from N(0, σ²) by the graph's seed.
         graph: lattice is a torus, random an Erdős–Rényi graph, as of the energy `ising`.
         degree: Mean number of neighbours in a random graph.
         seed: Seed of a random graph, whatever the run's.
@@ -43,6 +45,7 @@ class IsingDraws:
         shape: Sequence[PositiveInt] = (4, 4),
         *,
         sigma: float = 0.2,
+        strengths: Strengths = "equal",
         graph: Graph = "lattice",
         degree: NonNegativeFloat = 2.0,
         seed: NonNegativeInt = 0,
@@ -52,7 +55,7 @@ class IsingDraws:
         self.n = n
         self.generator = generator
         self._keys: dict[str, Any] = {
-            "graph": graph, "sigma": sigma, "degree": degree, "seed": seed,
+            "graph": graph, "sigma": sigma, "strengths": strengths, "degree": degree, "seed": seed,
             "event_shape": tuple(shape),
         }  # fmt: skip
         self.energy = self._model()

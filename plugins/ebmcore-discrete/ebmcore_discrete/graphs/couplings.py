@@ -8,15 +8,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ebmcore_discrete.graphs.edges import all_pairs, independent_sets, lattice, random
+from ebmcore_discrete.graphs.edges import all_pairs, independent_sets, lattice, normal, random
 
 Graph = Literal["lattice", "random"]
+Strengths = Literal["equal", "normal"]
 Learns = Literal["edges", "all", "none"]
 
 
 class Couplings(nn.Module):
-    """J, symmetric with a diagonal of 0: `strength` on each edge of a graph to begin with.
+    """J, symmetric with a diagonal of 0: on each edge of a graph `strength` to begin with.
 
+    With `strengths` normal each is drawn from N(0, strength²) in its place, by the graph's seed.
     `learns` says which of them are parameters: those of the `edges`, those of `all` pairs of
     sites, or `none`.
     """
@@ -33,17 +35,20 @@ class Couplings(nn.Module):
         seed: int,
         strength: float,
         learns: Learns,
+        strengths: Strengths = "equal",
     ) -> None:
         super().__init__()
         if graph not in ("lattice", "random"):
             raise ValueError(f"graph should be lattice or random; got {graph!r}")
         if learns not in ("edges", "all", "none"):
             raise ValueError(f"learns should be edges, all or none; got {learns!r}")
+        if strengths not in ("equal", "normal"):
+            raise ValueError(f"strengths should be equal or normal; got {strengths!r}")
         self.sites = math.prod(event_shape)
         self.is_torus = graph == "lattice" and learns != "all" and len(event_shape) in (1, 2)
         edges = lattice(event_shape) if graph == "lattice" else random(self.sites, degree, seed)
         adjacent = torch.zeros(self.sites, self.sites, device=edges.device)
-        adjacent[edges[0], edges[1]] = 1
+        adjacent[edges[0], edges[1]] = 1 if strengths == "equal" else normal(edges.shape[1], seed)
         edges = all_pairs(self.sites) if learns == "all" else edges
         values = strength * adjacent[edges[0], edges[1]]
         there = torch.empty(0).device  # of parameters that are made here: in a dry run, meta

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+_OF_EDGES = 2**32  # added to a graph's seed for its edges' numbers, a stream of their own
 _CPU = torch.device("cpu")  # where graphs are made, also for a model on the meta device
 
 
@@ -38,6 +39,12 @@ def random(sites: int, degree: float, seed: int) -> Tensor:
     generator = Generator().manual_seed(seed)
     drawn = torch.rand(pairs.shape[1], generator=generator, dtype=torch.float64, device=_CPU)
     return pairs[:, drawn * (sites - 1) < degree]
+
+
+def normal(edges: int, seed: int) -> Tensor:
+    """Return a standard normal number for each edge, (edges,), which the graph's seed decides."""
+    generator = Generator().manual_seed(seed + _OF_EDGES)
+    return torch.randn(edges, generator=generator, device=_CPU)
 
 
 def all_pairs(sites: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from ebmcore import Binary, PositiveInt, RunView
-from ebmcore_discrete.monitors.pictures import enlarged, grey, mosaic
+from ebmcore_discrete.monitors.pictures import mosaic, plot_weights
 from ebmcore_discrete.rbm import RBM
 
 
@@ -37,26 +37,30 @@ class Features:
     def __init__(self, *, n: PositiveInt = 64) -> None:
         self.n = n
 
-    def check(self, event_shape: tuple[int, ...]) -> None:
-        """Raise ValueError unless events are pictures."""
-        _picture_shape(event_shape)
+    def check(self, event_shape: tuple[int, ...], energy: Any) -> None:
+        """Raise ValueError unless events are pictures, and the energy has weights to them."""
+        shape = _picture_shape(event_shape)
+        weight = getattr(energy, "weight", None)
+        if weight is None or weight.ndim != 2 or weight.shape[1] != math.prod(shape):
+            raise ValueError(
+                "features shows the weights (hidden, visible) of an energy such as rbm; "
+                f"{type(energy).__name__} has none. Remove the monitor"
+            )
 
     @torch.no_grad()
     def __call__(self, view: RunView) -> dict[str, Any]:
         """Return the picture."""
-        weight = getattr(view.energy, "weight", None)
-        shape = _picture_shape(tuple(view.data.shape[1:]))
-        if weight is None or weight.ndim != 2 or weight.shape[1] != math.prod(shape):
-            raise ValueError(
-                "features shows the weights (hidden, visible) of an energy such as rbm; "
-                f"{type(view.energy).__name__} has none. Remove the monitor"
-            )
-        weight = weight.detach().double().cpu()
+        model: Any = view.energy
+        event_shape = tuple(view.data.shape[1:])
+        self.check(event_shape, model)
+        weight = model.weight.detach().double().cpu()
         first = weight.norm(dim=1).argsort(descending=True)[: self.n]
-        tiles = weight[first].reshape(-1, *shape)
-        columns = math.ceil(math.sqrt(len(tiles)))
-        picture = mosaic(grey(tiles, float(tiles.abs().quantile(0.995))), columns)
-        return {"weights": enlarged(picture)}
+        tiles = weight[first].reshape(-1, *_picture_shape(event_shape))
+        name = f"{len(tiles)} of {len(weight)} hidden bits, the strongest first"
+        unit = "weight, in nats: wants a 1 where white, a 0 where black"
+        most = float(tiles.abs().quantile(0.995))  # so that a few large ones hide no others
+        figure = plot_weights(view, "features", {name: mosaic(tiles)}, most=most, unit=unit)
+        return {"weights": figure}
 
 
 def _picture_shape(event_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ebmcore import RunView
 from ebmcore_monitors.figures.plotting import DATA, SAMPLES, new_figure
-from ebmcore_monitors.statistics.ranks import average_ranks
+from ebmcore_monitors.points.lattice import is_lattice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +20,25 @@ BINS = 10  # of ranks
 
 
 def plot_traces(view: RunView, draws: dict[str, Tensor], thin: int) -> Figure:
-    """Plot numbers of some chains along their steps; each (kept, chains)."""
-    figure = new_figure(view, 7.0, 1.6 * len(draws) + 0.6, "traces of chains")
+    """Plot numbers of some chains along their steps; each (kept, chains).
+
+    Those of bits and categories are bands of grey, one for each chain.
+    """
+    figure = _figure(view, "traces", draws)
     for axes, (name, x) in zip(_stacked(figure, len(draws)), draws.items(), strict=True):
-        steps = (thin * torch.arange(1, len(x) + 1)).numpy()
-        for chain in x[:, :PLOTTED].unbind(1):
-            axes.plot(steps, chain.numpy(), color=SAMPLES, alpha=0.5, linewidth=0.7)
-        axes.set_ylabel(name)
+        steps, some = thin * torch.arange(1, len(x) + 1), x[:, :PLOTTED]
+        if is_lattice(view.space) and name != "energy":
+            most = float(x.max())
+            ends = (float(steps[0]) - thin / 2, float(steps[-1]) + thin / 2)
+            axes.imshow(
+                some.T.numpy(), cmap="gray", vmin=0, vmax=most or 1, aspect="auto",
+                interpolation="nearest", extent=(*ends, some.shape[1] + 0.5, 0.5),
+            )  # fmt: skip
+            axes.set_ylabel(f"chain\n{name}: 0 black, {most:g} white")
+            continue
+        for chain in some.unbind(1):
+            axes.plot(steps.numpy(), chain.numpy(), color=SAMPLES, alpha=0.5, linewidth=0.7)
+        axes.set_ylabel(f"{name} (nats)" if name == "energy" else name)
     axes.set_xlabel("sampler steps")
     return figure
 
@@ -34,11 +46,12 @@ def plot_traces(view: RunView, draws: dict[str, Tensor], thin: int) -> Figure:
 def plot_ranks(view: RunView, draws: dict[str, Tensor]) -> Figure:
     """Plot how the ranks of some chains' numbers among all are spread: evenly if they agree.
 
+    Equal numbers, such as bits, are ranked in a random order.
     Source: Vehtari et al. 2021, section 4.
     """
-    figure = new_figure(view, 7.0, 1.6 * len(draws) + 0.6, "ranks of chains")
+    figure = _figure(view, "ranks", draws)
     for axes, (name, x) in zip(_stacked(figure, len(draws)), draws.items(), strict=True):
-        ranks = average_ranks(x.double())
+        ranks = _ranks(x)
         even = len(x) / BINS
         edges = torch.linspace(0.5, x.numel() + 0.5, BINS + 1)
         for chain in ranks[:, :PLOTTED].unbind(1):
@@ -51,9 +64,12 @@ def plot_ranks(view: RunView, draws: dict[str, Tensor]) -> Figure:
                 alpha=0.5,
                 linewidth=0.7,
             )
-        axes.axhline(even, color=DATA, linewidth=1.0, linestyle="--")
-        axes.set_ylabel(name)
+        axes.axhline(even, color=DATA, linewidth=1.0, linestyle="--", label="chains that agree")
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel(f"{name}\ndraws of a chain")
     axes.set_xlabel("rank among all chains' draws")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", fontsize=8,
+                  frameon=False)  # fmt: skip
     return figure
 
 
@@ -70,8 +86,25 @@ def plot_energies(view: RunView, energy: Tensor) -> Figure:
     for (name, x), colour in zip(parts.items(), (DATA, SAMPLES), strict=True):
         axes.hist(x.flatten().numpy(), bins=60, density=True, alpha=0.5, color=colour, label=name)
     axes.set_xlabel("nats")
+    axes.set_ylabel("share of the draws, per nat")
     axes.legend(fontsize=8, frameon=False)
     return figure
+
+
+def _figure(view: RunView, what: str, draws: dict[str, Tensor]) -> Figure:
+    """Make a figure with room for a row of each number."""
+    chains = draws["energy"].shape[1]
+    title = f"{what} of {min(PLOTTED, chains)} of {chains} chains"
+    return new_figure(view, 7.0, 1.6 * len(draws) + 0.8, title)
+
+
+def _ranks(x: Tensor) -> Tensor:
+    """Return the ranks of x from 1, in x's shape, those of equal numbers in a random order."""
+    order = torch.randperm(x.numel(), generator=torch.Generator().manual_seed(0))
+    order = order[x.flatten()[order].argsort()]
+    ranks = torch.empty(x.numel(), dtype=torch.float64)
+    ranks[order] = torch.arange(1.0, x.numel() + 1, dtype=torch.float64)
+    return ranks.view(x.shape)
 
 
 def _stacked(figure: Figure, rows: int) -> list[Axes]:

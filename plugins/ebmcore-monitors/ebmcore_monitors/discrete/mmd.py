@@ -17,8 +17,9 @@ from ebmcore_monitors.statistics.mmd import gaussian_kernel, squared_mmd
 class MMD:
     """Three squared maximum mean discrepancies between held-out data and samples of the model.
 
-    - `linear`: of k = xᵀy, which is ‖mean x - mean y‖²: it sees how often each bit is 1.
-    - `hamming`: of k = exp(-rate · h), h the number of places where x and y differ.
+    - `linear`: of k = xᵀy, which is ‖mean x - mean y‖²: it sees how often each bit is 1. Of
+      k = d - h, with which ratio matching of gray codes was published, it is twice that.
+    - `hamming`: of k = exp(-rate · h), h the number of places where x and y differ of d.
     - `rbf`: of k = exp(-‖x - y‖²/(2s²)), s the median distance of all pairs.
 
     Each is unbiased, so below 0 about half of the time for samples of the data's law. `linear_null`

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GAP = 0.12  # of a cell, between the curves of neighbours
+BETWEEN = "#b9c9dc"  # between grey images
 
 
 def columns_of(n: int) -> int:
@@ -34,12 +35,15 @@ def tile(images: Tensor) -> Tensor:
 
 
 def plot_images(axes: Axes, images: Tensor, low: float, high: float) -> None:
-    """Plot images, (n, channels, height, width), grey or in colour, black at low, white at high."""
+    """Plot images, (n, channels, height, width), grey or in colour, black at low, white at high.
+
+    The lines between grey images are blue, so that they stand out from black and from white.
+    """
     whole = tile(images.detach().cpu().double())
     if whole.shape[-1] == 1:
         from matplotlib import colormaps
 
-        grey = colormaps["gray"].with_extremes(bad="white")
+        grey = colormaps["gray"].with_extremes(bad=BETWEEN)
         axes.imshow(whole[..., 0].numpy(), cmap=grey, vmin=low, vmax=high, interpolation="nearest")
     else:
         colours = ((whole - low) / (high - low)).clamp(0, 1).nan_to_num(1.0)

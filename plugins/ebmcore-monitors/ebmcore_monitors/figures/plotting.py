@@ -29,8 +29,9 @@ def new_figure(view: RunView, width: float, height: float, title: str) -> Figure
 
 
 def dated(view: RunView, title: str) -> str:
-    """Return a title with the run's step and epoch."""
-    return f"{title} (step {view.step:,}, epoch {view.epoch:.4g})"
+    """Return a title with the run's step and, where it is known, the epoch."""
+    epoch = "" if view.step and not view.epoch else f", epoch {view.epoch:.4g}"
+    return f"{title} (step {view.step:,}{epoch})"
 
 
 def empty_figure(width: float, height: float, title: str) -> Figure:

@@ -15,8 +15,8 @@ from ebmcore_monitors.points.chunks import chunk_for, evaluate
 
 MOST = 2**20  # events, at most
 ESTIMATED = (
-    "Remove the monitor, or take log_z of ebmcore-estimators in its place, which estimates these "
-    "likelihoods with a bracket"
+    "Set `estimate: log_z`, which estimates it with a bracket (pip install ebmcore-estimators), or "
+    "remove the monitor"
 )
 
 

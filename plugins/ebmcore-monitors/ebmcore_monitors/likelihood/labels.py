@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ebmcore import Energy, RunView, given
-from ebmcore_monitors.likelihood.quadrature import integrate
+from ebmcore_monitors.likelihood.enumeration import Enumeration, enumerate_events
+from ebmcore_monitors.likelihood.quadrature import Quadrature, integrate
 from ebmcore_monitors.points.labels import is_conditional
 
 MOST = 100  # labels, each with an integral of its own
@@ -47,6 +49,17 @@ def over_labels(view: RunView, box: Tensor, points: int, known: Tensor | None = 
     an odd number; `known`, (k, *event), are points where the model may have mass. Raises ValueError
     when labels are no whole numbers, or more than MOST.
     """
+    return _marginal(
+        view, lambda energy: integrate(energy, lambda grid: None, view.data, box, points, known)
+    )
+
+
+def over_labels_of_events(view: RunView) -> RunView:
+    """Return the same where log Z of each label is a sum over all events of a discrete space."""
+    return _marginal(view, lambda energy: enumerate_events(energy, None, view.data, view.space))
+
+
+def _marginal(view: RunView, normalise: Callable[[Energy], Quadrature | Enumeration]) -> RunView:
     if not is_conditional(view):
         return view
     y = view.data_y
@@ -57,12 +70,9 @@ def over_labels(view: RunView, box: Tensor, points: int, known: Tensor | None = 
         )
     labels, counts = torch.unique(y, return_counts=True)
     log_shares = (counts.double() / len(y)).log()
-    each = [
-        integrate(given(view.energy, y=label), lambda grid: None, view.data, box, points, known)
-        for label in labels
-    ]
+    each = [normalise(given(view.energy, y=label)) for label in labels]
     log_z = torch.tensor([of_label.log_z for of_label in each], dtype=torch.float64)
     error = max(of_label.log_z_error for of_label in each)
-    doubts = tuple(dict.fromkeys(doubt for of_label in each for doubt in of_label.doubts))
-    energy = OverLabels(view.energy, labels, log_shares.cpu() - log_z, error, doubts)
+    doubts = dict.fromkeys(doubt for one in each for doubt in getattr(one, "doubts", ()))
+    energy = OverLabels(view.energy, labels, log_shares.cpu() - log_z, error, tuple(doubts))
     return dataclasses.replace(view, energy=energy)

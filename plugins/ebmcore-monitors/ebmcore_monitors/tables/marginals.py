@@ -88,7 +88,10 @@ def _plot_column(axes: Axes, data: Tensor, samples: Tensor) -> None:
     axes.set_xlim(float(edges[0]), float(edges[-1]))
     axes.set_yticks([])
     axes.tick_params(labelsize=8)
-    axes.locator_params(axis="x", nbins=4)
+    if len(edges) <= 5:
+        axes.set_xticks(torch.unique(data).tolist())
+    else:
+        axes.locator_params(axis="x", nbins=4)
     beyond = float(((samples < edges[0]) | (samples > edges[-1])).double().mean())
     if beyond >= SEEN:
         axes.text(

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 from ebmcore_monitors.convergence.monitor import Convergence
+from ebmcore_monitors.convergence.plots import plot_ranks, plot_traces
 from ebmcore_monitors.statistics.diagnosis import Diagnosis, diagnose
 
-from ebmcore import RunView, Trace
+from ebmcore import Binary, RunView, Trace
 
 RHO = 0.6
 
@@ -82,3 +83,23 @@ def test_chains_that_anneal_have_no_law():
         anneals = True
 
     assert Convergence()(view_of(chains(64, 8), kernel=Annealing())) == {}
+
+
+def test_plots_of_bits_show_chains_that_agree():
+    """Ranks of independent bits are even: 12 a bin, 5 standard deviations are 17."""
+    bits = torch.randint(2, (120, 4, 3), generator=torch.Generator().manual_seed(0)).double()
+    view = view_of(bits, space=Binary(), step=30)
+    draws = {"energy": bits.sum(2), "x1": bits[..., 0]}
+    ranks = plot_ranks(view, draws)
+    assert ranks.get_suptitle() == "ranks of 4 of 4 chains (step 30)"
+    for axes in ranks.axes:
+        counts = torch.tensor([patch.get_data().values.tolist() for patch in axes.patches])
+        assert counts.shape == (4, 10)
+        assert (counts.sum(1) == 120).all()
+        assert (counts.sum(0) == 48).all()
+        assert counts.max() <= 12 + 17
+    of_energy, of_bit = plot_traces(view, draws, thin=5).axes
+    assert of_energy.get_ylabel() == "energy (nats)"
+    assert len(of_energy.lines) == 4
+    assert (of_bit.images[0].get_array() == bits[..., 0].T.numpy()).all()
+    assert of_bit.images[0].get_extent() == [2.5, 602.5, 4.5, 0.5]

@@ -13,7 +13,7 @@ from ebmcore_monitors.points.labels import energies_at, labelled_subset
 from ebmcore_monitors.sampler_health import SamplerHealth
 from torch import nn
 
-from ebmcore import Trace
+from ebmcore import Binary, Trace
 
 CENTRES = torch.tensor([[0.0, 0.0], [5.0, 1.0]])
 SHARES = torch.tensor([0.75, 0.25])
@@ -65,6 +65,32 @@ def test_the_likelihood_is_that_of_all_labels_together(labelled):
     assert found["kl"] == pytest.approx(0, abs=1e-5)
     expected = -Mixture().log_prob(labelled.held_out).mean().item()
     assert found["nll"] == pytest.approx(expected, abs=1e-4)
+
+
+ODDS = torch.tensor([[1.0, -2.0, 0.5], [-1.0, 0.0, 3.0]])  # log odds of three bits by label
+
+
+class OfBits(nn.Module):
+    """Independent bits of each label, its constant moved."""
+
+    def forward(self, x, y):
+        return CONSTANTS[y] - (x * ODDS.to(x)[y]).sum(1)
+
+
+class Bits:
+    def log_prob(self, x):
+        each = (x[:, None] * ODDS.to(x) - torch.nn.functional.softplus(ODDS.to(x))).sum(2)
+        return (SHARES.to(x).log() + each).logsumexp(1)
+
+
+def test_bits_of_all_labels_are_added_up(make_view):
+    x = Binary().sample((40, 3), torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = torch.arange(40) % 4 // 3
+    view = make_view(OfBits(), x, data_y=labels, held_out=x[:8], held_out_y=labels[:8],
+                     space=Binary(), dataset=Bits())  # fmt: skip
+    found = ExactLikelihood()(view)
+    assert found["kl"] == pytest.approx(0, abs=1e-9)
+    assert found["nll"] == pytest.approx(-float(Bits().log_prob(x[:8]).mean()))
 
 
 class Thin(nn.Module):
