@@ -44,7 +44,9 @@ METHODS = {
     "PCD, dmala": Method((*PCD, "sampler={type: dmala, step_size: 0.5, n_steps: 7}"), 50, 0.002),
     "pseudo_likelihood": Method(("loss={type: pseudo_likelihood, sites: 4}",), 100, 0.006),
     "pseudo_likelihood, noise_contrastive": Method(
-        ("loss=[{type: pseudo_likelihood, sites: 4}, noise_contrastive]",), 71, 0.006
+        ("loss=[{type: pseudo_likelihood, sites: 4}, {type: noise_contrastive, ridge: 0.5}]",),
+        71,
+        0.006,
     ),
     "ratio_matching": Method(("loss={type: ratio_matching, sites: 4}",), 100, 0.006),
     "energy discrepancy": Method(
