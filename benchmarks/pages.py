@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anomaly
+import discrete
 import jem
 import methods
 import planes
@@ -22,7 +23,11 @@ from speed import ranks_tables
 from speed import tables as speed
 from speed.results import Results
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "docs" / "guides" / "discrete.md",
+)
 TABLE = re.compile(
     r"<!-- table (?P<name>.+?) -->\n(?P<text>.*?)\n?<!-- end of table -->", re.DOTALL
 )
@@ -45,6 +50,7 @@ class Content(NamedTuple):
             **methods.tables(one),
             **toys.tables(toy),
             "planes": planes.table(plane),
+            "discrete": discrete.table(Found(discrete.FILE)),
             "jem": jem.table(pairs),
             "anomaly": anomaly.table(scored),
             "speed": speed.tables(quick),

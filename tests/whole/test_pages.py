@@ -10,8 +10,12 @@ import pytest
 from support import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
-MODULES = ("speed", "grid", "methods", "toys", "planes", "jem", "anomaly", "pages", "startup")
+MODULES = (
+    *("speed", "grid", "methods", "toys", "planes", "jem", "anomaly", "discrete", "pages"),
+    "startup",
+)
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+DISCRETE = ROOT / "docs" / "guides" / "discrete.md"
 MEASURED = re.compile(r"(?<![\w.])\d+\.\d+ ?(?:nats|ms|µs|s|%|×|MB|GB/s)(?!\w)|= ?\d*\.\d+")
 
 
@@ -31,7 +35,7 @@ def content(benchmarks):
     return pages.Content.read()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, DISCRETE], ids=lambda page: page.stem)
 def test_a_page_says_what_the_results_say(page, content):
     import pages
 
@@ -43,7 +47,9 @@ def test_a_page_says_what_the_results_say(page, content):
 
 def test_every_table_has_a_page(content):
     shown = {
-        name for page in PAGES for name in re.findall("<!-- table (.+?) -->", page.read_text())
+        name
+        for page in [*PAGES, DISCRETE]
+        for name in re.findall("<!-- table (.+?) -->", page.read_text())
     }
     assert shown == set(content.tables)
 
@@ -71,7 +77,7 @@ def test_the_model_of_many_ranks_is_as_by_hand():
     assert model.step(800, 4, model.ring) == pytest.approx(0.01 + 1e-5 * 200 + 2.1e-3)
 
 
-@pytest.mark.parametrize("name", ["methods", "toys", "planes"])
+@pytest.mark.parametrize("name", ["methods", "toys", "planes", "discrete"])
 def test_results_are_those_of_the_configs(name):
     import grid
 
