@@ -128,8 +128,8 @@ def _check_sampler(parts: Parts, refuse: Refuse) -> None:
     try:
         with torch.no_grad(), evaluating(parts.energy):
             check(_of_two(parts), parts.data.x[:2])
-    except ValueError as error:
-        refuse("sampler", f"{parts.label('sampler')}: {error}", error)
+    except Exception as error:
+        refuse("sampler", f"{parts.label('sampler')}: {str(error) or repr(error)}", error)
 
 
 def _check_chains(parts: Parts, n: int, probe: Generator, refuse: Refuse) -> None:
