@@ -81,7 +81,6 @@ def test_kept_chains_that_began_at_noise_go_on():
     assert samples_of(AllChains(Keeps(), Start(DATA))).sample(5, 1).max() < 1
 
 
-@pytest.mark.plugins
 def test_chains_that_never_began_give_more_than_they_hold():
     class Eight(FromNoise):
         size = 8
@@ -98,6 +97,7 @@ def test_chains_that_never_began_give_more_than_they_hold():
     assert set(many.tolist()) == set(range(8))
 
 
+@pytest.mark.plugins
 def test_no_shipped_chains_hand_on_the_data():
     from ebmcore_chains import Data, Noise, Persistent, Proposed
 

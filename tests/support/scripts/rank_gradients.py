@@ -94,6 +94,7 @@ def losses():
         "gradient_penalty, both": ebmcore_losses.gradient_penalty(at_samples=True),
         "improved_cd": ebmcore_losses.ImprovedCD(),
         "improved_cd, entropy": ebmcore_losses.ImprovedCD(entropy=1.0, through=2),
+        "l1_parameters": ebmcore_losses.l1_parameters,
         "l2_parameters": ebmcore_losses.l2_parameters,
         "multilevel_denoising": on(of_net(NoiseConditional), ebmcore_losses.multilevel_denoising),
         "noise_contrastive": ebmcore_losses.NoiseContrastive(draws(200, 1), ratio=2),
