@@ -92,7 +92,8 @@ def table(found: Found) -> list[str]:
 def _cell(found: Found, runs: list[Job]) -> str:
     done = found.finished(runs)
     if len(done) == 1:
-        return f"{done[0]['metrics'][KL]:.3f} ¹"
+        kl = done[0]["metrics"][KL]
+        return f"{kl:.3f} ¹" if kl < 1000 else f"{kl:.1e} ¹"
     return found.cell(KL, runs)
 
 
