@@ -11,6 +11,7 @@ Adams 2015, "Sandwiching the marginal likelihood using bidirectional Monte Carlo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,23 +35,13 @@ class Path(NamedTuple):
 
     def reversed(self) -> Path:
         """Return the path back."""
-        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
-        return Path(
-            self.betas[::-1],
-            None if sizes is None else sizes.flip(0),
-            None if scales is None else scales.flip(0),
-            None if proposals is None else proposals[::-1],
-        )
+        return self._along(self.betas[::-1], lambda of: of.flip(0), lambda of: of[::-1])
 
     def end(self) -> Path:
         """Return a path of as many steps that stays where this one ends."""
-        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
         count = len(self.betas)
-        return Path(
-            self.betas[-1:] * count,
-            None if sizes is None else sizes[-1:].expand_as(sizes),
-            None if scales is None else scales[-1:].expand_as(scales),
-            None if proposals is None else proposals[-1:] * count,
+        return self._along(
+            self.betas[-1:] * count, lambda of: of[-1:].expand_as(of), lambda of: of[-1:] * count
         )
 
     def refined(self, steps: int) -> Path:
@@ -60,13 +51,24 @@ class Path(NamedTuple):
         places = torch.linspace(0, self.steps, steps + 1, dtype=torch.float64)
         betas = _between(torch.tensor(self.betas, dtype=torch.float64), places).tolist()
         betas[0], betas[-1] = self.betas[0], self.betas[-1]
-        sizes, scales, proposals = self.step_sizes, self.scales, self.proposals
-        nearest = [round(place) for place in places.tolist()]
-        return Path(
+        return self._along(
             tuple(betas),
-            None if sizes is None else _between(sizes.log(), places.to(sizes)).exp(),
-            None if scales is None else _between(scales.log(), places.to(scales)).exp(),
-            None if proposals is None else tuple(proposals[i] for i in nearest),
+            lambda of: _between(of.log(), places.to(of)).exp(),
+            lambda of: tuple(of[round(place)] for place in places.tolist()),
+        )
+
+    def _along(
+        self,
+        betas: tuple[float, ...],
+        numbers: Callable[[Tensor], Tensor],
+        proposals: Callable[[tuple[Proposal, ...]], tuple[Proposal, ...]],
+    ) -> Path:
+        """Return a path along other β, whose sizes and scales, and proposals, come from these."""
+        return Path(
+            betas,
+            None if self.step_sizes is None else numbers(self.step_sizes),
+            None if self.scales is None else numbers(self.scales),
+            None if self.proposals is None else proposals(self.proposals),
         )
 
 
