@@ -15,6 +15,7 @@ from ebmcore_losses.discrete.neighbours import (
     number_of_values,
     some_sites,
 )
+from ebmcore_losses.numerics.precision import widest
 
 
 class ConcreteScoreMatching:
@@ -88,6 +89,6 @@ class ConcreteScoreMatching:
         own, now = (part.flatten(1).gather(1, sites)[:, :, None] for part in (x, at))
         index = sites[:, :, None, None].expand(*others.shape[:3], 1)
         then = others.gather(3, index)[..., 0]
-        dtype = torch.float32 if x.device.type == "mps" else torch.float64
+        dtype = widest(x.device)
         odds = (1 - self.epsilon) * (k - 1) / self.epsilon  # of staying against one other value
         return (math.log(odds) * ((then == own).to(dtype) - (now == own).to(dtype))).exp()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
+from ebmcore_losses.numerics.precision import widest
+
 _AT_ONCE = 2**16  # events that are counted at once
 
 
@@ -33,7 +35,7 @@ class IndependentNoise(nn.Module):
                 f"ridge is a probability of bits and categories, at most 1; got {uniform:g}"
             )
         flat = data.flatten(1)
-        counts = torch.zeros(flat.shape[1], k, device=flat.device, dtype=_wide(flat))
+        counts = torch.zeros(flat.shape[1], k, device=flat.device, dtype=widest(flat.device))
         for rows in torch.split(flat, _AT_ONCE):
             values = rows.T.long()
             counts.scatter_add_(1, values, counts.new_ones(()).expand(values.shape))
@@ -66,8 +68,3 @@ class IndependentNoise(nn.Module):
     def entropy(self) -> Tensor:
         """Return -Σ p log p of all numbers, in nats, ()."""
         return -(self.log_p.exp() * self.log_p).sum()
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    """Return float64, in which counts are exact, but on devices without it."""
-    return torch.float32 if x.device.type == "mps" else torch.float64
